@@ -1,0 +1,75 @@
+"""The only file that talks to Orbax: one model per folder, ``config.json`` beside ``params/``.
+
+A converted checkpoint is a folder of such model folders (``transformer/ branch/ vae/ ...``), see `convert`.
+Stored trees are pure nested dicts, so nothing of Flax is baked into files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from vp_jax import trees
+from vp_jax.errors import UserError
+
+CONFIG, PARAMS = "config.json", "params"
+
+
+def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) -> None:
+    """Write ``params`` (nested dict of arrays) and ``config`` (JSON values; key ``kind`` names the model)."""
+    folder = Path(folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(folder / PARAMS, params, force=True)
+    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def load_config(folder: str | Path) -> dict[str, Any]:
+    """The ``config.json`` of a model folder.
+
+    Raises:
+      UserError: no such folder, no config, or not a converted checkpoint.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise UserError(f"no {CONFIG} in {folder}: expected a folder made by `python -m convert all CKPT_DIR OUT_DIR`")
+    try:
+        config = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON ({error}): convert the checkpoint again") from error
+    if "kind" not in config:
+        raise UserError(f"{path} has no 'kind': this looks like an original checkpoint, convert it first with "
+                        f"`python -m convert all CKPT_DIR OUT_DIR`")
+    return config
+
+
+def load_params(folder: str | Path, like: trees.Tree) -> trees.Tree:
+    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``.
+
+    Args:
+      folder: a model folder.
+      like: nested dict of `jax.ShapeDtypeStruct`; without shardings the first device holds everything.
+
+    Raises:
+      UserError: the stored tree has other names or shapes than ``like`` (all differences in one message).
+    """
+    folder = Path(folder).resolve()
+    if not (folder / PARAMS).is_dir():
+        raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
+    with ocp.StandardCheckpointer() as checkpointer:
+        stored = trees.flatten(checkpointer.metadata(folder / PARAMS).item_metadata.tree)
+        wanted = trees.flatten(like)
+        faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
+        faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
+        faults += [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
+                   for k in wanted if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)]
+        if faults:
+            raise UserError(f"{folder} does not fit the model: " + "; ".join(faults))
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
+            x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like)
+        return checkpointer.restore(folder / PARAMS, target)
