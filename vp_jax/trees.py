@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -62,7 +63,7 @@ def count_parameters(build: Callable[[], nnx.Module]) -> int:
 
 def cast(tree: Tree, dtype: Any) -> Tree:
     """Floating leaves in ``dtype``, others untouched."""
-    return jax.tree.map(lambda x: x.astype(dtype) if np.issubdtype(x.dtype, np.floating) or x.dtype.name == "bfloat16" else x, tree)
+    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
 
 
 def size_bytes(tree: Tree) -> int:

@@ -55,7 +55,7 @@ class DiTConfig:
 
     def __post_init__(self) -> None:
         if self.head_dim % 8:
-            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 8 (frame, row and column parts of the rotary embedding)")
+            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 8 (rotary frame, row, column parts)")
         if self.learned_positions and self.patch_t:
             raise UserError("learned positions with a temporal patch: CogVideoX1.5 has none, check the configuration")
 
@@ -72,7 +72,7 @@ class DiTConfig:
 
 @dataclasses.dataclass(frozen=True)
 class BranchConfig:
-    """Context encoder: a small DiT on [noisy | masked-video latents | mask] whose blocks emit hints (paper section 3.2).
+    """Context encoder: a small DiT on [noisy | masked-video | mask] latents whose blocks emit hints (paper section 3.2).
 
     Attributes:
       dit: the cloned blocks; ``num_layers`` is G and ``in_channels`` is noisy + condition channels (33).
@@ -143,7 +143,9 @@ class LoRAConfig:
     extra_keys: bool = False
 
 
-KINDS: dict[str, type] = {"dit": DiTConfig, "branch": BranchConfig, "vae": VAEConfig, "t5": T5Config, "lora": LoRAConfig}
+KINDS: dict[str, type] = {
+    "dit": DiTConfig, "branch": BranchConfig, "vae": VAEConfig, "t5": T5Config, "lora": LoRAConfig,
+}
 
 
 def to_json(config: Any) -> dict[str, Any]:
