@@ -9,7 +9,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -24,10 +23,3 @@ def golden() -> Path:
     """Folder of PyTorch reference outputs: ``VP_GOLDEN_DIR``, default ``tests/golden``."""
     assert GOLDEN.is_dir(), f"{GOLDEN} is missing: set VP_GOLDEN_DIR to a folder of reference outputs"
     return GOLDEN
-
-
-def relative_error(got, want) -> float:
-    """Relative L2 error in float64, the project's one measure of parity."""
-    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
-    assert got.shape == want.shape, f"shape {got.shape}, expected {want.shape}"
-    return float(np.linalg.norm(got - want) / np.linalg.norm(want))

@@ -72,7 +72,7 @@ class DiTConfig:
 
 @dataclasses.dataclass(frozen=True)
 class BranchConfig:
-    """Context encoder: a small DiT on [noisy | masked-video | mask] latents whose blocks emit hints (paper section 3.2).
+    """Context encoder: a small DiT on [noisy | masked video | mask] latents whose blocks emit hints (paper 3.2).
 
     Attributes:
       dit: the cloned blocks; ``num_layers`` is G and ``in_channels`` is noisy + condition channels (33).
