@@ -198,7 +198,8 @@ class Pipeline:
             noise = noise_of(k)
             image = None
             if self.models.takes_image:
-                image = jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None else program.image_of(carry)
+                image = (jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None
+                         else program.image_of(carry))
             latents = jitted.encode(self.params, pixels, holes, image, noise)
             previous = None if carry is None else carry.previous
             needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
