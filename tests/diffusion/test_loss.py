@@ -1,4 +1,4 @@
-"""Loss: per-example values, weights and the meaning of the hole term (golden values: tests/parity/test_train_loss.py)."""
+"""Loss: per-example values, weights, the meaning of the hole term (golden values: tests/parity)."""
 
 import jax
 import jax.numpy as jnp
