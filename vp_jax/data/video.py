@@ -225,7 +225,7 @@ def _decode(path: Path) -> Iterator[np.ndarray]:
             raise UserError(f"{path}: cut short, decoding stopped at frame {done} of {stream.frames}")
         promised = _promised_seconds(stream)
         if promised is not None and end + _LATE_SECONDS < promised:
-            raise UserError(f"{path}: cut short, decoding stopped at frame {done} ({end:.1f} of {promised:.1f} seconds)")
+            raise UserError(f"{path}: cut short, decoding stopped at frame {done} ({end:.1f} of {promised:.1f} s)")
 
 
 def _promised_seconds(stream: av.VideoStream) -> float | None:

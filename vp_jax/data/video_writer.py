@@ -56,11 +56,12 @@ def check_output(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix and path.suffix.lower() not in _ENCODERS:
         known = ", ".join(_ENCODERS)
-        raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNG frames")
+        raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNGs")
     if path.suffix and path.is_dir():
         raise UserError(f"{path}: is a folder, expected a file name; leave the suffix off to write PNG frames")
     if not path.suffix and path.exists():
-        strange = path if path.is_file() else next((f for f in path.iterdir() if not _OWN_FRAME.fullmatch(f.name)), None)
+        files = [path] if path.is_file() else path.iterdir()
+        strange = next((f for f in files if not _OWN_FRAME.fullmatch(f.name)), None)
         if strange is not None:
             raise UserError(f"{path}: holds {strange.name}, which is not a frame of ours; give a new or empty folder")
     parent = next(p for p in path.absolute().parents if p.exists())
