@@ -1,0 +1,70 @@
+"""Between the source's pixels and the model's: stretch there, stretch back, and paste into the untouched source.
+
+The hole at the model's size covers every model pixel that touches a source hole pixel (area > 0), so no pixel that is
+to be generated is taken from the old content. The result is pasted at the source's size:
+
+    out = source                              outside of the hole, bit for bit
+    out = source + a (result - source)        inside, a = min(d, feather + 1) / (feather + 1)
+
+with d the distance in pixels to the nearest kept pixel (largest of rows and columns, 1 at the rim), so the default
+feather 0 takes the result everywhere in the hole, and a blend never leaves the hole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from vp_jax.data.masks import dilate
+
+
+def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch uint8 frames to another size, antialiased (bicubic); equal sizes come back as they are."""
+    if frames_FHWC.shape[1:3] == (height, width):
+        return frames_FHWC
+    out_FHWC = np.empty((len(frames_FHWC), height, width, 3), np.uint8)
+    for frame_HWC, out_HWC in zip(frames_FHWC, out_FHWC):
+        out_HWC[:] = Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC)
+    return out_FHWC
+
+
+def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch bool holes to another size; a pixel is hole if any part of it is."""
+    if holes_FHW.shape[1:] == (height, width):
+        return holes_FHW
+    images = (Image.fromarray(hole_HW.astype(np.float32)) for hole_HW in holes_FHW)
+    areas = [np.asarray(image.resize((width, height), Image.Resampling.BOX)) for image in images]
+    return np.stack(areas) > 1e-6
+
+
+def composite(
+    source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0
+) -> np.ndarray:
+    """Paste results into the source's holes, as the module's equation says.
+
+    Args:
+      source_FHWC, result_FHWC: uint8, one shape.
+      holes_FHW: bool, True = generated.
+      feather: pixels inside the hole over which the source fades out.
+
+    Returns:
+      uint8 frames; equal to the source wherever ``holes_FHW`` is False.
+    """
+    out_FHWC = source_FHWC.copy()
+    for out_HWC, result_HWC, hole_HW in zip(out_FHWC, result_FHWC, holes_FHW):
+        if not feather:
+            out_HWC[hole_HW] = result_HWC[hole_HW]
+            continue
+        alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
+        source_xC = out_HWC[hole_HW].astype(np.float32)
+        out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
+    return out_FHWC
+
+
+def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
+    """Distance of each hole pixel to the nearest kept one, up to ``limit``; 0 outside. The frame's edge is no rim."""
+    kept_FHW, depth_HW = ~hole_HW[None], hole_HW.astype(np.float32)
+    for _ in range(limit - 1):
+        kept_FHW = dilate(kept_FHW, 1)
+        depth_HW += ~kept_FHW[0]
+    return depth_HW
