@@ -24,10 +24,10 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import Carry, WindowProgram, stitch
+from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
 from vp_jax.models import attention, config, t5, tokenizer
 from vp_jax.models.vae import vae as vae_module
-from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, pixel_frames
 
 Progress = Callable[[int, int, str], None]
 
@@ -48,24 +48,16 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
     end is padded. Reference mode drops the tail.
 
     Raises:
-      UserError: a window that is not 4 n + 1 frames, an overlap that breaks the step, a video too short for
-        reference mode.
+      UserError: a video too short for reference mode.
     """
-    size, stride = settings.window, settings.window - settings.overlap
-    if size % TEMPORAL_STRIDE != 1:
-        raise UserError(f"window of {size} frames: expected 4 n + 1, such as 49")
-    if not 0 < stride <= size:
-        raise UserError(f"overlap of {settings.overlap} frames with windows of {size}: expected 0..{size - 1}")
+    size, stride = settings.window, settings.stride
     if settings.mode == "reference":
         if frames < size:
             raise UserError(f"{frames} frames, but reference mode needs at least one window of {size}: "
                             f"give a longer video, a smaller --window, or use the default mode")
         count = (frames - size) // stride + 1
-        latents = latent_frames(size) * count - (count - 1) * (settings.overlap // TEMPORAL_STRIDE + 1)
-        return WindowPlan(tuple(k * stride for k in range(count)), frames, TEMPORAL_STRIDE * (latents - 1) + 1)
-    if stride % TEMPORAL_STRIDE:
-        raise UserError(f"overlap of {settings.overlap} frames with windows of {size} moves {stride} frames at a time: "
-                        f"expected a multiple of 4 (overlap 1, 5, 9 ...), or frames and latents drift apart")
+        latents = latent_frames(size) * count - (count - 1) * (overlap_latents(settings) + 1)
+        return WindowPlan(tuple(k * stride for k in range(count)), frames, pixel_frames(latents))
     count = max(0, -(-(frames - size) // stride)) + 1
     return WindowPlan(tuple(k * stride for k in range(count)), size + (count - 1) * stride, frames)
 
@@ -212,7 +204,7 @@ class Pipeline:
                     progress(k * settings.steps + i + 1, total, label)
             carry = program.finish(state, states, latents, text_BME)
             finals.append(np.asarray(carry.latents_BThwC))
-        return stitch(finals, settings.overlap // TEMPORAL_STRIDE, reference=program.reference)
+        return stitch(finals, overlap_latents(settings), reference=program.reference)
 
     def decode(self, latents_BThwC: np.ndarray) -> np.ndarray:
         """Pixels of scaled latents, float32 (B, F, H, W, 3), not clamped."""

@@ -31,7 +31,7 @@ class Settings:
       dynamic_guidance: cosine schedule of the scale over the steps, instead of a constant.
       sampler: ``dpm`` (DPM-Solver++ as in CogVideoX) or ``ddim``.
       window: frames per window, ``4 n + 1``.
-      overlap: frames that neighbouring windows share; ``None`` takes `default_overlap`.
+      overlap: frames that neighbouring windows share; ``None`` takes `default_overlap` (0 in reference mode).
       mode: ``default``, or ``reference`` to repeat the published behaviour, its time slip included.
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
@@ -64,7 +64,7 @@ class Settings:
         _expect("hint_scale", self.hint_scale, math.isfinite(self.hint_scale) and self.hint_scale >= 0, "0 or more")
         _expect("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         if self.overlap is None:
-            object.__setattr__(self, "overlap", default_overlap(self.window))
+            object.__setattr__(self, "overlap", 0 if self.mode == "reference" else default_overlap(self.window))
         _expect("overlap", self.overlap, 0 <= self.overlap < self.window, f"0 to {self.window - 1} (window - 1)")
         if self.mode == "default" and self.window > 1 and self.stride % TEMPORAL_STRIDE:
             near = min(self.overlap - self.overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)

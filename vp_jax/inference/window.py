@@ -69,7 +69,7 @@ class WindowLatents(NamedTuple):
 
 def overlap_latents(settings: Settings) -> int:
     """Latent frames by which a window reaches back behind the latent it starts at: ``(F - stride) // 4``."""
-    return settings.overlap // TEMPORAL_STRIDE
+    return (settings.window - settings.stride) // TEMPORAL_STRIDE
 
 
 @dataclasses.dataclass(frozen=True)
