@@ -128,7 +128,7 @@ def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
 def read_embeds(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """``prompt_embeds`` and ``negative_prompt_embeds`` of an .npz, each (M, D) float32."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             pair = [np.asarray(archive[n], np.float32) for n in ("prompt_embeds", "negative_prompt_embeds")]
     except (OSError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: expected an .npz of prompt_embeds and negative_prompt_embeds ({error})") from error
