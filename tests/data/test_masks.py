@@ -210,6 +210,12 @@ def no_archive(tmp_path):
     return tmp_path / "m.npz"
 
 
+def bare_array(tmp_path):
+    with (tmp_path / "m.npz").open("wb") as file:
+        np.save(file, LABELS)
+    return tmp_path / "m.npz"
+
+
 def truncated_archive(tmp_path):
     path = several_labels(tmp_path)
     path.write_bytes(path.read_bytes()[:4000])
@@ -250,6 +256,7 @@ def unreadable(tmp_path):
         (float_array, None, "float64 of shape .*expected integers"),
         (flat_array, None, "expected integers"),
         (no_archive, None, "cannot be read as an .npz"),
+        (bare_array, None, "cannot be read as an .npz"),
         (truncated_archive, None, "cannot be read as an .npz"),
         (missing, None, "no such file"),
         (faint, None, "brightest value is 3.*--mask_id"),

@@ -207,7 +207,7 @@ def _read_labels(path: Path) -> np.ndarray:
             if name is None:
                 raise UserError(f"{path}: arrays {sorted(names)}, expected arr_0 with labels (frames, height, width)")
             labels_FHW = archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as an .npz of masks ({str(error).splitlines()[0][:120]})") from error
     if labels_FHW.ndim != 3 or labels_FHW.size == 0 or labels_FHW.dtype.kind not in "biu":
         raise UserError(
