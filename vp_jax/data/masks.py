@@ -130,10 +130,10 @@ def dilate(holes_FHW: np.ndarray, radius: int) -> np.ndarray:
     if radius < 0:
         raise UserError(f"mask_dilate {radius}: expected 0 or more pixels")
     for axis in (1, 2):
-        # a run grown by g on both sides may jump by up to 2g + 1 without leaving a gap: 1, 4, 13, 40 ... pixels
+        # a pixel grown by g reaches g + 1 pixels inwards even at the frame's edge, so a jump of g + 1 leaves no gap
         grown = 0
         while grown < radius:
-            jump = min(2 * grown + 1, radius - grown)
+            jump = min(grown + 1, radius - grown)
             holes_FHW = _spread(holes_FHW, jump, axis)
             grown += jump
     return holes_FHW
@@ -201,13 +201,13 @@ def _threshold(values: list[np.ndarray], source: Path) -> np.ndarray:
 
 def _read_labels(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = archive.files
             name = "arr_0" if "arr_0" in names else names[0] if len(names) == 1 else None
             if name is None:
                 raise UserError(f"{path}: arrays {sorted(names)}, expected arr_0 with labels (frames, height, width)")
             labels_FHW = archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as an .npz of masks ({str(error).splitlines()[0][:120]})") from error
     if labels_FHW.ndim != 3 or labels_FHW.size == 0 or labels_FHW.dtype.kind not in "biu":
         raise UserError(

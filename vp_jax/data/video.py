@@ -28,6 +28,10 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".
 FOLDER_FPS = Fraction(8)
 """Rate of a folder of frames, which states none: the rate the models were trained at."""
 
+CONVERSION = 0x4 | 0x2000 | 0x40000
+"""How swscale changes colour spaces: bicubic, full-resolution chroma, accurate rounding. The default costs a mean
+error of 1.9 of 255 on a 4:2:0 round trip of a photograph, this 0.6."""
+
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
 _IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
@@ -236,10 +240,10 @@ def _promised_seconds(stream: av.VideoStream) -> float | None:
 
 def _frame_array(frame: av.VideoFrame) -> np.ndarray:
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
-        rgba_HWC = frame.to_ndarray(format="rgba").astype(np.uint16)
+        rgba_HWC = frame.to_ndarray(format="rgba", interpolation=CONVERSION).astype(np.uint16)
         rgb_HWC = ((rgba_HWC[..., :3] * rgba_HWC[..., 3:] + 127) // 255).astype(np.uint8)
     else:
-        rgb_HWC = frame.to_ndarray(format="rgb24")
+        rgb_HWC = frame.to_ndarray(format="rgb24", interpolation=CONVERSION)
     # the angle is counter-clockwise, in quarter turns in every file that phones and cameras write
     return np.ascontiguousarray(np.rot90(rgb_HWC, round(frame.rotation / 90)))
 

@@ -27,6 +27,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
+from vp_jax.data.video import CONVERSION
 from vp_jax.errors import UserError
 
 # suffix -> (codec, pixel format for even sides, pixel format for odd sides, codec options), best first
@@ -171,7 +172,12 @@ def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), "rgb24")
     if not pixel_format.startswith("yuv"):
         return frame.reformat(format=pixel_format)
-    return frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+    return frame.reformat(
+        format=pixel_format,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=CONVERSION,
+    )
 
 
 def _audio_packets(path: str | Path, start: float) -> Iterator[av.Packet]:

@@ -32,9 +32,7 @@ def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
     """Stretch bool holes to another size; a pixel is hole if any part of it is."""
     if holes_FHW.shape[1:] == (height, width):
         return holes_FHW
-    images = (Image.fromarray(hole_HW.astype(np.float32)) for hole_HW in holes_FHW)
-    areas = [np.asarray(image.resize((width, height), Image.Resampling.BOX)) for image in images]
-    return np.stack(areas) > 1e-6
+    return np.stack([_touched(_touched(hole_HW, height).T, width).T for hole_HW in holes_FHW])
 
 
 def composite(
@@ -59,6 +57,16 @@ def composite(
         source_xC = out_HWC[hole_HW].astype(np.float32)
         out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
     return out_FHWC
+
+
+def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
+    """Stretch to ``rows`` rows; a new row is hole where any old row it overlaps is (Pillow's box filter drops some)."""
+    old = len(hole_HW)
+    first = np.arange(rows) * old // rows
+    behind = -(-(np.arange(rows) + 1) * old // rows)
+    counts_HW = np.zeros((old + 1, hole_HW.shape[1]), np.int32)
+    np.cumsum(hole_HW, axis=0, out=counts_HW[1:])
+    return counts_HW[behind] > counts_HW[first]
 
 
 def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
