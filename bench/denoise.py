@@ -4,8 +4,8 @@
     python -m bench.denoise --size slice     2 layers of the 5B width, 1,261 tokens
     python -m bench.denoise --size full      CogVideoX-5B-I2V, 49x480x720, CFG 2, bfloat16; needs a GPU
 
-Prints the machine, medians of interleaved runs, the ratio, the relative difference of the outputs and, for JAX, the compiled
-program's temporary memory.
+Prints the machine, medians of interleaved runs, the ratio, the relative difference of the outputs and, for JAX, the
+compiled program's temporary memory.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.compare import relative_error
-from tests.conftest import GOLDEN
+from tests.compare import GOLDEN, relative_error
 from tests.parity import reference as ref
 from tests.parity.test_schedulers import used_noise
 from vp_jax.diffusion.noise import StoredNoise

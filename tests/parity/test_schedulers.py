@@ -11,7 +11,7 @@ from vp_jax.diffusion.schedule import Schedule
 
 
 def used_noise(noises, timesteps, total=1000):
-    """The draw each step uses: the reference draws once without an old x0 or when p < 0, else twice, using the second."""
+    """The draw each step uses: one is made without an old x0 or when p < 0, else two, of which the second is used."""
     draws, used = iter(noises), []
     for i, t in enumerate(timesteps):
         if i and t - total // len(timesteps) >= 0:

@@ -96,7 +96,8 @@ def test_fresh_context_encoder(golden):
                       ("block0_q", "transformer_blocks.0.attn1.to_q.weight"),
                       ("time1", "time_embedding.linear_1.weight")]:
         np.testing.assert_array_equal(torch_layout[key], want[name], err_msg=name)
-    np.testing.assert_array_equal(got["patch_embed"]["text_proj"]["kernel"], fresh["patch_embed"]["text_proj"]["kernel"])
+    text_proj = [tree["patch_embed"]["text_proj"]["kernel"] for tree in (got, fresh)]
+    np.testing.assert_array_equal(*text_proj)
 
 
 def test_mask_to_latent(golden):

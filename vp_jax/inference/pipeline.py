@@ -25,7 +25,8 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
-from vp_jax.models import attention, config, t5, tokenizer
+from vp_jax.models import config, t5, tokenizer
+from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, pixel_frames
 
@@ -73,7 +74,7 @@ class Pipeline:
     tokenizer_file: Path | None = None
 
     @classmethod
-    def load(cls, folder: Path, *, precision: str = "bfloat16", attention_backend: str | None = None,
+    def load(cls, folder: Path, *, precision: str = "bfloat16", attention: str | None = None,
              id_adapter: bool = True, id_scale: float = 1.0, loras: Sequence[tuple[Path, float]] = ()) -> Pipeline:
         """Load a folder made by ``python -m convert all``.
 
@@ -81,7 +82,7 @@ class Pipeline:
           folder: holds ``transformer/ branch/ vae/`` and, where converted, ``text_encoder/ tokenizer/ id_adapter/``
             and ``scheduler/``.
           precision: ``bfloat16`` or ``float32``, for weights and computation.
-          attention_backend: see `vp_jax.models.attention`; fused where there is a GPU by default.
+          attention: see `vp_jax.models.attention`; fused where there is a GPU by default.
           id_adapter: attach the ID adapter if the folder has one.
           id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
           loras: converted style adapters, each with a factor on its own scale.
@@ -94,7 +95,7 @@ class Pipeline:
             raise UserError(f"no checkpoint folder {folder}: make one with `python -m convert all CKPT_DIR {folder}`")
         if precision not in ("bfloat16", "float32"):
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
-        backend = attention.check_backend(attention_backend or attention.default_backend())
+        backend = check_backend(attention or default_backend())
         types = {"dtype": precision, "param_dtype": precision}
         described = functools.partial(config.from_json, **types)
         backbone_cfg = described(checkpoint.load_config(folder / "transformer"), attention=backend)
@@ -211,7 +212,7 @@ class Pipeline:
         return np.asarray(_decode(self.models, self.params, latents_BThwC), np.float32)
 
     def inpaint(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
-                settings: Settings, *, first_frame: np.ndarray | None = None,
+                settings: Settings, first_frame: np.ndarray | None = None,
                 progress: Progress | None = None) -> np.ndarray:
         """Inpaint a video of any length.
 
