@@ -50,26 +50,25 @@ class Toy(nnx.Module):
         return self.proj_out(x)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def toy():
     return Toy(rngs=nnx.Rngs(0))
 
 
 def random_adapter(toy, cfg, seed):
     new = lora.init(cfg, trees.split(toy)[1], jax.random.key(seed))
-    leaves, treedef = jax.tree.flatten(new)
-    keys = jax.random.split(jax.random.key(100 + seed), len(leaves))
-    return cfg, treedef.unflatten([0.3 * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves)])
+    draw = np.random.default_rng(seed)
+    return cfg, jax.tree.map(lambda leaf: jnp.asarray(0.3 * draw.normal(size=leaf.shape), jnp.float32), new)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def adapters(toy):
     """Two that share a target, with their own ranks and scales."""
     return [random_adapter(toy, LoRAConfig(TARGETS, rank=4, scale=0.5), 1),
             random_adapter(toy, LoRAConfig(("blocks/attn/to_q", "blocks/ff/down"), rank=2, scale=-1.25), 2)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def x():
     return jax.random.normal(jax.random.key(7), (2, 5, WIDTH))
 
