@@ -70,7 +70,7 @@ class Pipeline:
     models: Models
     params: dict[str, Any]
     schedule: Schedule
-    text_encoder: tuple[config.T5Config, trees.Tree] | None = None
+    text_encoder: tuple[nnx.GraphDef, trees.Tree] | None = None
     tokenizer_file: Path | None = None
 
     @classmethod
@@ -107,7 +107,7 @@ class Pipeline:
         for path, factor in [*adapters, *loras]:
             cfg = config.from_json(checkpoint.load_config(path))
             lora_cfgs.append(dataclasses.replace(cfg, scale=factor if cfg.extra_keys else cfg.scale * factor))
-            lora_params.append(checkpoint.load_all(path))
+            lora_params.append(checkpoint.load_params(path))
 
         models = Models(backbone_cfg, branch_cfg, vae_cfg, tuple(lora_cfgs))
         names = {"backbone": "transformer", "branch": "branch", "vae": "vae"}
@@ -117,8 +117,8 @@ class Pipeline:
         pipeline = cls(models, params, _load_schedule(folder))
         if (folder / "text_encoder").is_dir():
             t5_cfg = described(checkpoint.load_config(folder / "text_encoder"))
-            _, shapes = trees.abstract(lambda: t5.T5Encoder(t5_cfg, rngs=nnx.Rngs(0)))
-            pipeline.text_encoder = t5_cfg, checkpoint.load_params(folder / "text_encoder", shapes)
+            graph, shapes = trees.abstract(lambda: t5.T5Encoder(t5_cfg, rngs=nnx.Rngs(0)))
+            pipeline.text_encoder = graph, checkpoint.load_params(folder / "text_encoder", shapes)
             pipeline.tokenizer_file = folder / "tokenizer" / "spiece.model"
         return pipeline
 
@@ -151,10 +151,10 @@ class Pipeline:
         """
         if self.text_encoder is None or self.tokenizer_file is None:
             raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
-        cfg, params = self.text_encoder
+        graph, params = self.text_encoder
         ids = tokenizer.Tokenizer(self.tokenizer_file).encode(
             [prompt, negative], length=self.models.backbone_cfg.max_text_len)
-        embeds = jax.jit(lambda p, i: t5.encode_text(cfg, p, i))(params, ids)
+        embeds = jax.jit(lambda p, i: t5.encode_text(nnx.merge(graph, p), i))(params, jnp.asarray(ids))
         return np.asarray(embeds[0], np.float32), np.asarray(embeds[1], np.float32)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:
