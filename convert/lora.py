@@ -84,7 +84,7 @@ def place(key: str) -> Place | None:
     return None
 
 
-def from_torch(state: Mapping[str, np.ndarray], num_layers: int, *, scale: float | None = None,
+def from_torch(state: Mapping[str, np.ndarray], num_layers: int | None = None, *, scale: float | None = None,
                extra_keys: bool = False) -> tuple[LoRAConfig, trees.Tree]:
     """A LoRA file as an adapter.
 
@@ -93,7 +93,7 @@ def from_torch(state: Mapping[str, np.ndarray], num_layers: int, *, scale: float
 
     Args:
       state: tensor name -> array.
-      num_layers: L of the backbone.
+      num_layers: L of the backbone; ``None``: the file has its last layer.
       scale: of the whole adapter, instead of the file's; ``None``: alpha / rank where the file stores alpha, else 1.
       extra_keys: the file is VideoPainter's ID adapter.
 
@@ -106,8 +106,11 @@ def from_torch(state: Mapping[str, np.ndarray], num_layers: int, *, scale: float
     """
     faults: list[str] = []
     found: dict[tuple[str, int | None], dict[str, np.ndarray]] = {}
-    for key, tensor in state.items():
-        tensor, slot = np.asarray(tensor), place(key)
+    slots = {key: place(key) for key in state}
+    if num_layers is None:
+        num_layers = 1 + max((slot.layer for slot in slots.values() if slot and slot.layer is not None), default=0)
+    for key, slot in slots.items():
+        tensor = np.asarray(state[key])
         if slot is None:
             faults.append(f"- {key}: not a LoRA tensor of a Linear of this model")
         elif slot.layer is not None and slot.layer >= num_layers:

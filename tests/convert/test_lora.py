@@ -170,6 +170,7 @@ def test_layers_left_out_are_zero_and_stay_out():
     assert not a[[0, 1, 2, 4]].any() and not b[[0, 1, 2, 4]].any()
     back = table.to_torch(cfg, params)
     assert back.keys() == {"transformer." + name for name in file}
+    assert table.from_torch(file)[1]["blocks"]["attn"]["to_q"]["lora_a"].shape == (4, 3, 2)
 
 
 def test_alpha_sets_the_scale():
