@@ -29,7 +29,7 @@ from vp_jax.inference import pictures
 from vp_jax.inference.canvas import composite, resize_frames, resize_holes
 from vp_jax.inference.progress import Progress
 from vp_jax.inference.record import outputs, place, versions
-from vp_jax.inference.settings import MODES, SAMPLERS, Settings
+from vp_jax.inference.settings import MODES, SAMPLERS, Settings, default_overlap
 
 PIXEL_MULTIPLE = 16  # 8 pixels per latent cell, 2 cells per token
 
@@ -83,7 +83,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def settings_of(args: argparse.Namespace, native_frames: int | None = None) -> Settings:
     """Checked settings; without ``native_frames`` (no model yet) a window that was not given stays the default."""
     window = native_frames if args.window is None else args.window
-    chosen = {} if window is None else {"window": window, "overlap": args.overlap}
+    chosen: dict[str, Any] = {}
+    if window is not None:
+        chosen = {"window": window, "overlap": default_overlap(window) if args.overlap is None else args.overlap}
     return Settings(
         steps=args.steps, guidance=args.guidance, dynamic_guidance=not args.static_guidance, sampler=args.sampler,
         mode=args.mode, clip_weight=args.clip_weight, seed=args.seed, **chosen,
