@@ -30,6 +30,7 @@ PAINT = (250, 10, 200)
 class Plan:
     windows: list[int]
     padded_frames: int
+    output_frames: int
 
 
 class FakePipeline:
@@ -50,7 +51,8 @@ class FakePipeline:
 
     def plan(self, num_frames, settings):
         starts = list(range(0, max(1, num_frames - settings.overlap), settings.stride))
-        return Plan(starts, starts[-1] + settings.window)
+        kept = num_frames - 3 if settings.mode == "reference" else num_frames
+        return Plan(starts, starts[-1] + settings.window, kept)
 
     def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress):
         assert frames_FHWC.dtype == np.uint8 and holes_FHW.dtype == bool
@@ -58,7 +60,8 @@ class FakePipeline:
         self.calls["inpaint"] = (frames_FHWC, holes_FHW, text, settings, first_frame)
         for done in range(4):
             progress(done, 3, "window 1/1")
-        return np.broadcast_to(np.array(PAINT, np.uint8), frames_FHWC.shape).copy()
+        kept = self.plan(len(frames_FHWC), settings).output_frames
+        return np.broadcast_to(np.array(PAINT, np.uint8), (kept, *frames_FHWC.shape[1:])).copy()
 
 
 @pytest.fixture
@@ -153,6 +156,13 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
     }  # fmt: skip
     assert pipeline.calls["inpaint"][0].shape == (F, 64, 80, 3)
     assert pipeline.calls["prompt"] == ("a pink wall", "blur")
+
+
+def test_the_tail_that_reference_mode_drops_is_said(pipeline, given, capsys):
+    frames, record = result({**given, "--mode": "reference"})
+    np.testing.assert_array_equal(frames[~HOLES[:-3]], FRAMES[:-3][~HOLES[:-3]])
+    assert len(frames) == record["frames"] == F - 3
+    assert "reference mode drops the tail: 11 of 14 frames come out" in capsys.readouterr().out
 
 
 def test_first_frame_original_is_kept_bit_for_bit(pipeline, given):

@@ -47,8 +47,8 @@ def load_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
-def load_params(folder: str | Path, like: trees.Tree) -> trees.Tree:
-    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``.
+def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tree:
+    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``, or as it is stored.
 
     Args:
       folder: a model folder.
@@ -61,8 +61,9 @@ def load_params(folder: str | Path, like: trees.Tree) -> trees.Tree:
     if not (folder / PARAMS).is_dir():
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
     with ocp.StandardCheckpointer() as checkpointer:
-        stored = trees.flatten(checkpointer.metadata(folder / PARAMS).item_metadata.tree)
-        wanted = trees.flatten(like)
+        tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
+        like = tree if like is None else like
+        stored, wanted = trees.flatten(tree), trees.flatten(like)
         faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
         faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
         faults += [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"

@@ -48,3 +48,5 @@ def test_values_out_of_range(field, value, message):
 
 def test_reference_mode_may_slip():
     assert Settings(mode="reference", overlap=8).stride == 41
+    assert Settings(mode="reference").overlap == 0
+    assert Settings(window=81).overlap == 17

@@ -31,7 +31,7 @@ class Settings:
       dynamic_guidance: cosine schedule of the scale over the steps, instead of a constant.
       sampler: ``dpm`` (DPM-Solver++ as in CogVideoX) or ``ddim``.
       window: frames per window, ``4 n + 1``.
-      overlap: frames that neighbouring windows share, see `default_overlap`.
+      overlap: frames that neighbouring windows share; ``None`` takes `default_overlap` (0 in reference mode).
       mode: ``default``, or ``reference`` to repeat the published behaviour, its time slip included.
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
@@ -47,7 +47,7 @@ class Settings:
     dynamic_guidance: bool = True
     sampler: str = "dpm"
     window: int = 49
-    overlap: int = 9
+    overlap: int | None = None
     mode: str = "default"
     clip_weight: float = 0.0
     replace_background: bool = True
@@ -63,18 +63,22 @@ class Settings:
         _expect("clip_weight", self.clip_weight, 0 <= self.clip_weight <= 1, "0 to 1")
         _expect("hint_scale", self.hint_scale, math.isfinite(self.hint_scale) and self.hint_scale >= 0, "0 or more")
         _expect("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        _expect("overlap", self.overlap, 0 <= self.overlap < self.window, f"0 to {self.window - 1} (window - 1)")
+        overlap = self.overlap
+        if overlap is None:
+            overlap = 0 if self.mode == "reference" else default_overlap(self.window)
+            object.__setattr__(self, "overlap", overlap)
+        _expect("overlap", overlap, 0 <= overlap < self.window, f"0 to {self.window - 1} (window - 1)")
         if self.mode == "default" and self.window > 1 and self.stride % TEMPORAL_STRIDE:
-            near = min(self.overlap - self.overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)
+            near = min(overlap - overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)
             raise UserError(
-                f"overlap {self.overlap} of window {self.window}: their difference has to be a multiple of "
+                f"overlap {overlap} of window {self.window}: their difference has to be a multiple of "
                 f"{TEMPORAL_STRIDE} to keep time, try overlap {near}; mode reference repeats the published slip"
             )
 
     @property
     def stride(self) -> int:
         """Frames from the start of one window to the start of the next."""
-        return self.window - self.overlap
+        return self.window - (self.overlap or 0)
 
 
 def _expect(name: str, value: object, good: bool, expected: str) -> None:
