@@ -148,13 +148,25 @@ class Move(NamedTuple):
     transform: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A ledger without faults: the moves in the order of the source, the tensors knowingly not used, all leaves."""
+class Leaf(NamedTuple):
+    """A leaf to be, and the tensors that fill it completely."""
 
+    shape: Shape
+    dtype: np.dtype
     moves: tuple[Move, ...]
+
+    def fill(self, source: Mapping[str, Any], out: np.ndarray) -> np.ndarray:
+        """Fill ``out`` (preallocated) one tensor at a time; layouts and types change on the way in."""
+        for key, slot, transform in self.moves:
+            out[... if slot.index is None else slot.index] = TRANSFORMS[transform].forward(np.asarray(source[key]))
+        return out
+
+
+class Plan(NamedTuple):
+    """A ledger without faults: every leaf by path, and the tensors knowingly not used."""
+
+    leaves: dict[str, Leaf]
     ignored: tuple[str, ...]
-    leaves: dict[str, tuple[Shape, np.dtype]]
 
 
 def _forward_shape(transform: str, shape: Shape) -> Shape | None:
@@ -188,7 +200,7 @@ def plan(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str
     shapes = {path: tuple(leaf.shape) for path, leaf in trees.flatten(abstract_tree).items()}
     empty = {slot: None for path, shape in shapes.items() for slot in _slots(rules, path, shape)}
     faults: list[str] = []
-    moves: list[Move] = []
+    moves: dict[str, list[Move]] = {path: [] for path in shapes}
     unused: list[str] = []
     filled: dict[Slot, str] = {}
     types: dict[str, np.dtype] = {}
@@ -220,39 +232,24 @@ def plan(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str
             kind = np.dtype(dtype)
         if types.setdefault(slot.path, kind) != kind:
             faults.append(f"! {key}: type {kind}, other layers of {slot.path} have {types[slot.path]}")
-        moves.append(Move(key, slot, rule.transform))
+        moves[slot.path].append(Move(key, slot, rule.transform))
     for slot in empty:
         if slot not in filled:
             names = [name for rule in rules if (name := rule.name(slot))]
             faults.append(f"+ {slot} ({' or '.join(names) or 'no rule fills it'})")
     _raise("the checkpoint does not fit the model", faults)
-    return Plan(tuple(moves), tuple(unused), {path: (shape, types[path]) for path, shape in shapes.items()})
-
-
-def fill(plan: Plan, source: Mapping[str, Any], allocate: Callable[[str, Shape, np.dtype], np.ndarray]) -> trees.Tree:
-    """Carry out a plan tensor by tensor; casts happen on the way into the preallocated leaf.
-
-    Args:
-      plan: from `plan`.
-      source: name -> array or lazy array (read by `np.asarray`, one at a time).
-      allocate: ``(path, shape, dtype) -> array`` to be filled in place.
-    """
-    leaves = {path: allocate(path, shape, dtype) for path, (shape, dtype) in plan.leaves.items()}
-    for key, slot, transform in plan.moves:
-        value = TRANSFORMS[transform].forward(np.asarray(source[key]))
-        leaves[slot.path][... if slot.index is None else slot.index] = value
-    return trees.unflatten(leaves)
+    return Plan({path: Leaf(shape, types[path], tuple(moves[path])) for path, shape in shapes.items()}, tuple(unused))
 
 
 def to_ours(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str], abstract_tree: trees.Tree,
             dtype: Any = None) -> trees.Tree:
-    """PyTorch tensors -> our tree, in memory (`plan` then `fill`).
+    """PyTorch tensors -> our tree, in memory (`plan`, then `Leaf.fill`).
 
     Raises:
       UserError: every fault of the ledger, in one message.
     """
-    ledger = plan(source, rules, ignored, abstract_tree, dtype)
-    return fill(ledger, source, lambda path, shape, kind: np.empty(shape, kind))
+    leaves = plan(source, rules, ignored, abstract_tree, dtype).leaves
+    return trees.unflatten({path: leaf.fill(source, np.empty(leaf.shape, leaf.dtype)) for path, leaf in leaves.items()})
 
 
 def to_torch(tree: trees.Tree, rules: Sequence[Rule],
