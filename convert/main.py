@@ -4,7 +4,8 @@
     python -m convert one KIND SRC DST            one part
     python -m convert export KIND OUR_DIR DST     back to safetensors in the original layout
 
-KIND: transformer, branch, vae, text_encoder, id_adapter, lora, scheduler. `all` keeps the parts that an earlier run finished and redoes one that was interrupted.
+KIND: transformer, branch, vae, text_encoder, id_adapter, lora, scheduler.
+`all` keeps the parts that an earlier run finished and redoes one that was interrupted.
 """
 
 from __future__ import annotations

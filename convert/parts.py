@@ -145,7 +145,7 @@ def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path) -> checkp
 
 def _convert_adapter(kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None,
                      scale: float | None) -> Report:
-    tensors = files.read_tensors(source)
+    tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(source).items()}
     cfg, tree = lora.from_torch(tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter")
     if dtype is not None:
         tree = jax.tree.map(lambda x: x.astype(dtype), tree)

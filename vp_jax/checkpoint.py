@@ -60,7 +60,8 @@ class _FewAtATime(type_handlers.NumpyHandler):
                         ) -> Sequence[Any]:
         waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
         while waiting:
-            size, group = 0, []
+            size = 0
+            group: list[tuple[LazyLeaf, Any, Any]] = []
             while waiting and (not group or size + waiting[-1][0].nbytes <= _DATA_FILE):
                 size += waiting[-1][0].nbytes
                 group.append(waiting.pop())
