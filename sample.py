@@ -64,7 +64,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--sampler", choices=SAMPLERS, default="dpm")
     flag("--seed", type=int, default=42)
     flag("--window", type=int, help="frames generated together; default: the model's")
-    flag("--overlap", type=int, help="frames shared by neighbouring windows; default: about a sixth of the window")
+    flag("--overlap", type=int, help="frames that neighbours share; default: a sixth of the window (reference mode: 0)")
     flag("--mode", choices=MODES, default="default", help="reference repeats the published behaviour, flaws included")
     flag("--clip_weight", type=float, default=0.0, help="0 to 1, how much the ID adapter looks at the previous window")
     flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")
@@ -83,7 +83,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def settings_of(args: argparse.Namespace, native_frames: int | None = None) -> Settings:
     """Checked settings; without ``native_frames`` (no model yet) a window that was not given stays the default."""
     window = native_frames if args.window is None else args.window
-    chosen = {} if window is None else {"window": window, "overlap": args.overlap}
+    chosen: dict[str, Any] = {} if window is None else {"window": window, "overlap": args.overlap}
     return Settings(
         steps=args.steps, guidance=args.guidance, dynamic_guidance=not args.static_guidance, sampler=args.sampler,
         mode=args.mode, clip_weight=args.clip_weight, seed=args.seed, **chosen,
@@ -199,8 +199,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = pipeline.plan(len(frames_FHWC), settings)
     windows = f"{len(plan.windows)} of {settings.window} frames"
     print(f"windows  {windows}, {settings.overlap} shared with the next, {settings.steps} steps each")
-    if plan.padded_frames != len(frames_FHWC):
+    if plan.padded_frames > len(frames_FHWC):
         print(f"         {len(frames_FHWC)} frames padded to {plan.padded_frames}, the padding is cut off again")
+    if plan.output_frames < len(frames_FHWC):
+        print(f"         reference mode drops the tail: {plan.output_frames} of {len(frames_FHWC)} frames come out")
     print("writes   " + ", ".join(map(str, outputs(args.out))))
     lap("load")
 
@@ -212,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lap("encode_prompt")
     try:
         with Progress() as progress:
+            progress(0, len(plan.windows) * settings.steps, "compiling")
             result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress)
     except RuntimeError as error:  # jax's own error type, told apart by its status
         if "RESOURCE_EXHAUSTED" not in str(error):
@@ -220,6 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"out of device memory: try a smaller --window{size_flags}, or bfloat16") from error
     lap("inpaint")
 
+    frames_FHWC, holes_FHW = frames_FHWC[: len(result_FHWC)], holes_FHW[: len(result_FHWC)]
     result_FHWC = resize_frames(result_FHWC, *frames_FHWC.shape[1:3])
     if args.composite:
         result_FHWC = composite(frames_FHWC, result_FHWC, holes_FHW, args.feather)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import diffusers
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -12,6 +13,7 @@ import peft
 import pytest
 import torch
 from diffusers.utils import convert_state_dict_to_kohya
+from flax import nnx
 from safetensors.numpy import load_file
 
 from convert import lora as table
@@ -19,7 +21,8 @@ from tests.compare import relative_error
 from vp_jax import trees
 from vp_jax.errors import UserError
 from vp_jax.models import lora
-from vp_jax.models.config import LoRAConfig
+from vp_jax.models.config import DiTConfig, LoRAConfig
+from vp_jax.models.dit import DiT
 
 LAYERS = 2
 EVERY_LINEAR = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "norm1.linear", "norm2.linear",
@@ -275,3 +278,30 @@ def test_published_id_adapter_at_full_size():
     assert all(leaf.all() for leaf in leaves.values())
     assert {name: value.shape for name, value in table.to_torch(cfg, params).items()} == {
         name: tuple(shape) for name, shape in manifest["tensors"].items()}
+
+
+def test_every_target_exists_in_the_backbone():
+    """On a small CogVideoX1.5: adapters on all targets, attached and merged, give the same output."""
+    cfg = DiTConfig(num_heads=2, head_dim=16, num_layers=LAYERS, in_channels=4, out_channels=4, text_dim=6, time_dim=4,
+                    max_text_len=3, patch_t=2, ofs_dim=4)
+    graphdef, like = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+    adapter_cfg = LoRAConfig(tuple(table.TARGETS), rank=3, scale=0.5)
+    draw = np.random.default_rng(0)
+    base, params = jax.tree.map(
+        lambda leaf: jnp.asarray(0.3 * draw.normal(size=leaf.shape), jnp.float32),
+        (like, jax.eval_shape(lambda: lora.init(adapter_cfg, like, jax.random.key(0)))))
+    latents, text, t = (jnp.asarray(draw.normal(size=shape), jnp.float32)
+                        for shape in ((1, 2, 4, 4, 4), (1, 3, 6), (1,)))
+
+    def run(dit):
+        return dit(latents, text, t, ofs_B=jnp.ones((1,))).sample
+
+    def loss(params):
+        sample = run(lora.attach(nnx.merge(graphdef, base), [(adapter_cfg, params)]))
+        return jnp.sum(jnp.square(sample)), sample
+
+    grads, attached = jax.jit(jax.grad(loss, has_aux=True))(params)
+    merged = jax.jit(lambda: run(nnx.merge(graphdef, lora.merge(base, [(adapter_cfg, params)]))))()
+    assert relative_error(merged, attached) <= 1e-5
+    for path, leaf in trees.flatten(grads).items():
+        assert np.all(np.any(np.asarray(leaf), axis=(-2, -1))), f"{path} is not used in every layer"

@@ -53,6 +53,7 @@ def test_colours_survive_in_hd_conventions(tmp_path):
 
 def test_folder_round_trip_is_bit_exact_and_replaces_only_our_own(tmp_path):
     path = tmp_path / "frames"
+    (tmp_path / ".frames.partial").mkdir()  # left by a run that was killed
     write_video(path, CLIP, 8)
     write_video(path, CLIP[:5], 8)
     back, fps = video.read_video(path)

@@ -1,7 +1,5 @@
 """Settings refuse what cannot work, and windows keep time."""
 
-import dataclasses
-
 import pytest
 
 from vp_jax.errors import UserError
@@ -12,6 +10,7 @@ def test_defaults_are_the_published_ones():
     settings = Settings()
     assert (settings.steps, settings.guidance, settings.dynamic_guidance, settings.window) == (50, 6.0, True, 49)
     assert (settings.overlap, settings.stride) == (9, 40)
+    assert settings.overlap == default_overlap(49)
 
 
 @pytest.mark.parametrize("window", range(1, 130, 4))
@@ -49,4 +48,5 @@ def test_values_out_of_range(field, value, message):
 
 def test_reference_mode_may_slip():
     assert Settings(mode="reference", overlap=8).stride == 41
-    assert dataclasses.replace(Settings(), window=81, overlap=None).overlap == 17
+    assert Settings(mode="reference").overlap == 0
+    assert Settings(window=81).overlap == 17

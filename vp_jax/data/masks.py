@@ -159,9 +159,9 @@ def _images(files: list[Path], mask_id: int | None, source: Path) -> np.ndarray:
                 f"{file}: {width}x{height} pixels, but the masks before it are {columns}x{rows}: "
                 "all masks of a folder need one size"
             )
-    indexes = [image.index_HW for image in images]
     if mask_id is not None or any(image.coloured for image in images):
-        if any(index_HW is None for index_HW in indexes):
+        indexes = [image.index_HW for image in images if image.index_HW is not None]
+        if len(indexes) < len(images):
             raise UserError(f"{source}: expected label images throughout (palette or grey), some are colour pictures")
         labels_FHW = np.stack(indexes)
         return labels_FHW > 0 if mask_id is None else _chosen(labels_FHW, mask_id, source)

@@ -21,6 +21,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -109,8 +110,7 @@ def write_video(
                 shutil.rmtree(path)
             os.replace(partial, path)
             return False
-        packets = _audio_packets(audio_from, audio_start) if audio_from is not None else None
-        copied = _encode(partial, _chain(first_HWC, stream), first_HWC.shape[:2], fps, packets)
+        copied = _encode(partial, _chain(first_HWC, stream), fps, _audio_packets(audio_from, audio_start))
         os.replace(partial, path)
         return copied
     except (OSError, av.error.FFmpegError) as error:
@@ -127,34 +127,35 @@ def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray
 
 
 def _write_folder(folder: Path, frames: Iterable[np.ndarray]) -> None:
+    if folder.exists():  # left by a run that was killed
+        shutil.rmtree(folder)
     folder.mkdir()
     for index, frame_HWC in enumerate(frames):
         Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4)
 
 
-def _encode(
-    path: Path, frames: Iterable[np.ndarray], size: tuple[int, int], fps: Fraction, audio: Iterator[av.Packet] | None
-) -> bool:
-    suffix, odd = path.suffix.lower(), any(n % 2 for n in size)
+def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iterator[av.Packet]) -> bool:
+    first_HWC = next(frames)
+    suffix, (height, width) = path.suffix.lower(), first_HWC.shape[:2]
     choice = next((e for e in _ENCODERS[suffix] if e[0] in av.codecs_available), None)
     if choice is None:
         raise UserError(f"{path.name}: this PyAV cannot encode {suffix}, write .mp4 or a folder (no suffix) instead")
     codec, even_format, odd_format, options = choice
     fast_start = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
     with av.open(str(path), "w", options=fast_start) as container:
-        video = container.add_stream(codec, rate=fps, options=options)
-        video.height, video.width = size
-        video.pix_fmt = odd_format if odd else even_format
-        if video.pix_fmt.startswith("yuv"):
+        video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
+        video.height, video.width = height, width
+        video.pix_fmt = pixel_format = odd_format if height % 2 or width % 2 else even_format
+        if pixel_format.startswith("yuv"):
             context = video.codec_context
             context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
-        sound = next(audio, None) if audio is not None else None
+        sound = next(audio, None)
         sound_stream = None
         if sound is not None and sound.stream.codec_context.name in container.supported_codecs:
             sound_stream = container.add_stream_from_template(sound.stream)
-        for index, frame_HWC in enumerate(frames):
-            container.mux(video.encode(_to_frame(frame_HWC, video.pix_fmt)))
-            while sound_stream is not None and sound is not None and sound.pts * sound.time_base < (index + 1) / fps:
+        for index, frame_HWC in enumerate(_chain(first_HWC, frames)):
+            container.mux(video.encode(_to_frame(frame_HWC, pixel_format)))
+            while sound_stream is not None and sound is not None and _seconds(sound) < (index + 1) / fps:
                 sound.stream = sound_stream
                 container.mux(sound)
                 sound = next(audio, None)
@@ -168,7 +169,7 @@ def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
         colours = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
         argb = np.full((256, 4), 255, np.uint8)
         argb[: len(colours), 1:] = colours
-        return av.VideoFrame.from_ndarray((np.asarray(image), argb), "pal8")
+        return av.VideoFrame.from_ndarray(cast(Any, (np.asarray(image), argb)), "pal8")  # a pair, not in its types
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), "rgb24")
     if not pixel_format.startswith("yuv"):
         return frame.reformat(format=pixel_format)
@@ -180,15 +181,19 @@ def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
     )
 
 
-def _audio_packets(path: str | Path, start: float) -> Iterator[av.Packet]:
+def _seconds(packet: av.Packet) -> Fraction:
+    return (packet.pts or 0) * (packet.time_base or Fraction(0))
+
+
+def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet]:
     """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file."""
-    if Path(path).is_dir():
+    if path is None or Path(path).is_dir():
         return
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return
         stream = container.streams.audio[0]
-        shift = round(Fraction(start) / stream.time_base)
+        shift = round(start / (stream.time_base or 1))
         for packet in container.demux(stream):
             if packet.size and packet.pts is not None and packet.pts >= shift:
                 packet.pts, packet.dts = packet.pts - shift, None if packet.dts is None else packet.dts - shift

@@ -24,7 +24,7 @@ def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarra
         return frames_FHWC
     out_FHWC = np.empty((len(frames_FHWC), height, width, 3), np.uint8)
     for frame_HWC, out_HWC in zip(frames_FHWC, out_FHWC):
-        out_HWC[:] = Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC)
+        out_HWC[:] = np.asarray(Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC))
     return out_FHWC
 
 

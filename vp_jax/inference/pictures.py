@@ -43,8 +43,8 @@ def comparison_frames(
     height, width = original_FHWC.shape[1:3]
     scale = min(1.0, _MAX_PANEL / width)
     panel = (max(1, round(width * scale)), max(1, round(height * scale)))
-    font = ImageFont.load_default(size=max(10, min(18, panel[0] // 20)))
-    bar = round(font.size * 1.8)
+    font_size = max(10, min(18, panel[0] // 20))
+    font, bar = ImageFont.load_default(size=font_size), round(font_size * 1.8)
     size = (4 * panel[0] + 3 * _GAP, bar + panel[1])
     canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), _PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -103,8 +103,8 @@ def contact_sheet(
 
 def masked(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
     """The frame with its hole hatched in two greys, diagonal, 8 pixels wide."""
-    rows, columns = np.indices(hole_HW.shape, sparse=True)
-    hatch_HWC = _HATCH[(rows + columns) // 8 % 2]
+    rows_H1, columns_1W = np.ogrid[: hole_HW.shape[0], : hole_HW.shape[1]]
+    hatch_HWC = _HATCH[(rows_H1 + columns_1W) // 8 % 2]
     return np.where(hole_HW[:, :, None], hatch_HWC, frame_HWC)
 
 
@@ -122,7 +122,7 @@ def _fitted(frame_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(frame_HWC).resize(size, Image.Resampling.BICUBIC))
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     text = " ".join(text.split())
     if font.getlength(text) <= width:
         return text

@@ -28,7 +28,7 @@ from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitc
 from vp_jax.models import config, t5, tokenizer
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.vae import vae as vae_module
-from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, pixel_frames
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames
 
 Progress = Callable[[int, int, str], None]
 
@@ -58,7 +58,9 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
                             f"give a longer video, a smaller --window, or use the default mode")
         count = (frames - size) // stride + 1
         latents = latent_frames(size) * count - (count - 1) * (overlap_latents(settings) + 1)
-        return WindowPlan(tuple(k * stride for k in range(count)), frames, pixel_frames(latents))
+        # an even number of latents makes 4 frames of the first one too
+        made = pixel_frames(latents) if latents % 2 else TEMPORAL_STRIDE * latents
+        return WindowPlan(tuple(k * stride for k in range(count)), frames, made)
     count = max(0, -(-(frames - size) // stride)) + 1
     return WindowPlan(tuple(k * stride for k in range(count)), size + (count - 1) * stride, frames)
 
@@ -235,6 +237,9 @@ class Pipeline:
         frames = np.concatenate([frames, np.repeat(frames[-1:], extra, axis=0)])
         holes = np.concatenate([holes, np.repeat(holes[-1:], extra, axis=0)])
         latents = self.sample_latents(frames, holes, text, settings, progress=progress)
+        if settings.mode != "reference" and latents.shape[1] % 2 == 0:
+            # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
+            latents = np.concatenate([latents, latents[:, -1:]], axis=1)
         pixels = self.decode(latents)[0, : plan.output_frames]
         return np.round((np.clip(pixels, -1, 1) + 1) * 127.5).astype(np.uint8)
 

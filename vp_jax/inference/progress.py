@@ -34,5 +34,8 @@ class Progress:
     def __call__(self, done: int, total: int, label: str) -> None:
         self._bar.total = total
         self._bar.set_description_str(label, refresh=False)
-        self._bar.update(done - self._bar.n)
-        self._bar.refresh()
+        if done > self._bar.n:
+            self._bar.update(done - self._bar.n)
+        else:  # a new label, or a first call that shows an empty bar while the model compiles
+            self._bar.n = done
+            self._bar.refresh()

@@ -63,13 +63,15 @@ class Settings:
         _expect("clip_weight", self.clip_weight, 0 <= self.clip_weight <= 1, "0 to 1")
         _expect("hint_scale", self.hint_scale, math.isfinite(self.hint_scale) and self.hint_scale >= 0, "0 or more")
         _expect("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
-        if self.overlap is None:
-            object.__setattr__(self, "overlap", 0 if self.mode == "reference" else default_overlap(self.window))
-        _expect("overlap", self.overlap, 0 <= self.overlap < self.window, f"0 to {self.window - 1} (window - 1)")
+        overlap = self.overlap
+        if overlap is None:
+            overlap = 0 if self.mode == "reference" else default_overlap(self.window)
+            object.__setattr__(self, "overlap", overlap)
+        _expect("overlap", overlap, 0 <= overlap < self.window, f"0 to {self.window - 1} (window - 1)")
         if self.mode == "default" and self.window > 1 and self.stride % TEMPORAL_STRIDE:
-            near = min(self.overlap - self.overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)
+            near = min(overlap - overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)
             raise UserError(
-                f"overlap {self.overlap} of window {self.window}: their difference has to be a multiple of "
+                f"overlap {overlap} of window {self.window}: their difference has to be a multiple of "
                 f"{TEMPORAL_STRIDE} to keep time, try overlap {near}; mode reference repeats the published slip"
             )
 

@@ -97,11 +97,12 @@ class WindowProgram:
 
     def _encode(self, params: Params, pixels_BFHWC: jax.Array, noise: NoiseSource, name: str) -> jax.Array:
         posterior = self.models.vae(params).encode(pixels_BFHWC)
-        return posterior.sample(noise.named(name, posterior.mean.shape)).astype(jnp.float32)
+        return posterior.sample(noise.named(name, posterior.mean_BThwC.shape)).astype(jnp.float32)
 
     def encode_image(self, params: Params, frame_BFHWC: jax.Array, noise: NoiseSource) -> jax.Array:
         """Image condition of the first window: one frame (B, 1, H, W, 3) in [-1, 1] -> (B, 1, h, w, C)."""
-        return vae_module.scale_image(self.models.vae_cfg, self._encode(params, frame_BFHWC, noise, "image"))
+        latents = self._encode(params, frame_BFHWC, noise, "image")
+        return vae_module.scale(self.models.vae_cfg, latents, image=True)
 
     def encode(self, params: Params, frames_BFHWC: jax.Array, holes_BFHW: jax.Array, image_B1hwC: jax.Array | None,
                noise: NoiseSource) -> WindowLatents:
