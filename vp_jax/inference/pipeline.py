@@ -181,16 +181,18 @@ class Pipeline:
         program = jitted.program
         noise_of = noise_of or (lambda k: KeyNoise(jax.random.fold_in(jax.random.key(settings.seed), k)))
         positive, negative = text
-        text_BME = jnp.asarray(np.stack([negative, positive] if program.guided else [positive]))
+        # inputs are committed to where the weights are: else jit compiles anew once its own outputs come back
+        put = functools.partial(jax.device_put, device=_placement(self.params))
+        text_BME = put(np.stack([negative, positive] if program.guided else [positive]))
         total = len(plan.windows) * settings.steps
 
         carry: Carry | None = None
         finals = []
         for k, begin in enumerate(plan.windows):
             label = f"window {k + 1}/{len(plan.windows)}"
-            pixels = jnp.asarray(frames_FHWC[None, begin:begin + settings.window], jnp.float32) / 127.5 - 1.0
-            holes = jnp.asarray(holes_FHW[None, begin:begin + settings.window], jnp.float32)
-            noise = noise_of(k)
+            pixels = put(frames_FHWC[None, begin:begin + settings.window].astype(np.float32) / 127.5 - 1.0)
+            holes = put(holes_FHW[None, begin:begin + settings.window].astype(np.float32))
+            noise = put(noise_of(k))
             image = None
             if self.models.takes_image:
                 image = (jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None
@@ -198,7 +200,7 @@ class Pipeline:
             latents = jitted.encode(self.params, pixels, holes, image, noise)
             previous = None if carry is None else carry.previous
             needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
-            state, states = program.begin(latents, noise), None
+            state, states = put(program.begin(latents, noise)), None
             for i in range(settings.steps):
                 record = needs_states and i + 1 == settings.steps
                 state, states = jitted.step(self.params, state, i, latents, text_BME, previous, noise, record=record)
@@ -242,6 +244,14 @@ class Pipeline:
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
         pixels = self.decode(latents)[0, : plan.output_frames]
         return np.round((np.clip(pixels, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def _placement(params: dict[str, Any]) -> jax.sharding.Sharding:
+    """Where small inputs go: beside the weights, whole on every device of their mesh."""
+    sharding = jax.tree.leaves(params)[0].sharding
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+    return sharding
 
 
 class _Jitted(NamedTuple):
