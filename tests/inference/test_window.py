@@ -1,4 +1,4 @@
-"""Windows: one program reused by every step and window, the pure form equals the driven one, plans cover every frame."""
+"""Windows: one program for every step and window, the pure form equals the driven one, plans cover every frame."""
 
 import jax
 import jax.numpy as jnp
