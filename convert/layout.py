@@ -15,14 +15,17 @@ id_adapter     ``VideoPainterID/checkpoints``            ``id_adapter``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from convert import files
+from convert import files, scheduler
 from convert.kinds import MODELS
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig
 
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "scheduler", "id_adapter")
+TOKENIZER_MODEL = "spiece.model"
+_SHARED = ("num_heads", "head_dim", "text_dim", "rope", "learned_positions", "patch", "patch_t")
 _BESIDE = {"branch": "VideoPainter/checkpoints/branch", "id_adapter": "VideoPainterID/checkpoints"}
 
 
@@ -67,23 +70,41 @@ def find_parts(root: Path, base: str | None = None) -> dict[str, Path | None]:
     return parts
 
 
-def check_fit(parts: dict[str, Path | None]) -> DiTConfig:
-    """Description of the transformer; cheap errors before long work.
+def check(parts: Mapping[str, Path | None]) -> DiTConfig:
+    """Read every description and file header, before long work; returns the description of the transformer.
 
     Raises:
-      UserError: an unsupported description, or a context encoder made for another backbone.
+      UserError: an unsupported description, incomplete files, or a context encoder made for another backbone.
     """
-    def described(part: str) -> object:
-        folder = parts[part]
-        return MODELS[part].from_torch(files.read_json(folder / "config.json")) if folder else None
-
-    backbone, branch = described("transformer"), described("branch")
+    described: dict[str, object] = {}
+    for part, folder in parts.items():
+        if folder is None:
+            continue
+        if part == "scheduler":
+            scheduler.config_from_torch(files.read_json(folder / scheduler.SOURCE))
+        elif part == "tokenizer":
+            find_tokenizer(folder)
+        else:
+            files.read_tensors(folder)
+        if part in MODELS:
+            described[part] = MODELS[part].from_torch(files.read_json(folder / "config.json"))
+    backbone, branch = described["transformer"], described.get("branch")
     assert isinstance(backbone, DiTConfig)
     if isinstance(branch, BranchConfig):
-        faults = [f"{name} {getattr(branch.dit, name)} and {getattr(backbone, name)}"
-                  for name in ("num_heads", "head_dim", "text_dim", "rope", "learned_positions", "patch", "patch_t")
+        faults = [f"{name} {getattr(branch.dit, name)} and {getattr(backbone, name)}" for name in _SHARED
                   if getattr(branch.dit, name) != getattr(backbone, name)]
         if faults:
             raise UserError(f"{parts['branch']} was made for another backbone than {parts['transformer']}: "
                             + ", ".join(faults) + "; choose the backbone by --base")
     return backbone
+
+
+def find_tokenizer(folder: Path) -> Path:
+    """The sentencepiece model of a tokenizer folder.
+
+    Raises:
+      UserError: it has none.
+    """
+    if not (folder / TOKENIZER_MODEL).is_file():
+        raise UserError(f"{folder} has no {TOKENIZER_MODEL}: expected the tokenizer folder of the original checkpoint")
+    return folder / TOKENIZER_MODEL

@@ -70,7 +70,7 @@ def _dtype(kind: str, name: str | None) -> Any:
 
 def _convert_all(args: argparse.Namespace) -> None:
     found = layout.find_parts(args.source, args.base)
-    backbone = layout.check_fit(found)
+    backbone = layout.check(found)
     for part, source in found.items():
         folder = args.folder / part
         if source is None:

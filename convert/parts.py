@@ -21,12 +21,12 @@ import numpy as np
 
 from convert import engine, files, lora, scheduler
 from convert.kinds import ADAPTERS, KINDS, MODELS
+from convert.layout import TOKENIZER_MODEL, find_tokenizer
 from vp_jax import checkpoint, trees
 from vp_jax.errors import UserError
 from vp_jax.models import config as descriptions
 
 TORCH_CONFIG, UNUSED = "torch_config.json", "unused.safetensors"
-TOKENIZER_MODEL = "spiece.model"
 _IN_MEMORY = 64 << 20
 """Leaves up to this many bytes are gathered in memory."""
 
@@ -171,8 +171,7 @@ def copy_tokenizer(source: Path, folder: Path) -> Report:
     Raises:
       UserError: no ``spiece.model``.
     """
-    if not (source / TOKENIZER_MODEL).is_file():
-        raise UserError(f"{source} has no {TOKENIZER_MODEL}: expected the tokenizer folder of the original checkpoint")
+    find_tokenizer(source)
     start = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted(p.name for p in source.iterdir() if p.is_file())

@@ -177,6 +177,21 @@ def test_several_backbones_need_a_choice(download, tmp_path, golden):
         layout.find_parts(download, "nothing")
 
 
+@pytest.mark.parametrize("broken, message", [
+    ("CogVideoX-5b-I2V/tokenizer/spiece.model", r"has no spiece\.model"),
+    ("VideoPainterID/checkpoints/pytorch_lora_weights.safetensors", "not a complete safetensors file"),
+    ("CogVideoX-5b-I2V/scheduler/scheduler_config.json", r"scheduler_config\.json: Expecting value")])
+def test_nothing_is_written_before_every_part_is_readable(download, tmp_path, broken, message):
+    path = download / broken
+    if path.name == "spiece.model":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=message):
+        main(["all", str(download), str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_trained_context_encoder_is_exported_whole(tmp_path, golden):
     """Saved by training: no side files, so the tensors that nobody reads are made anew."""
     values = json.loads((golden / "branch" / "config.json").read_text())
