@@ -37,7 +37,7 @@ def step(state: LoopState, index: jax.Array | int, table: StepTable, predict_fn:
          ) -> tuple[LoopState, Any]:
     """One denoising step; returns the new state and what ``predict_fn`` handed out besides the velocity."""
     row = row_at(table, index)
-    v, extra = predict_fn(state.x, row.timestep, jnp.asarray(index))
+    v, extra = predict_fn(state.x, jnp.asarray(row.timestep), jnp.asarray(index))
     eps = None if noise is None else noise.step(index, state.x.shape)
     x, x0 = update(row, state.x, v.astype(jnp.float32), state.x0_old, eps)
     return LoopState(x if after_step is None else after_step(x, row), x0), extra

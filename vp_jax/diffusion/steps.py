@@ -109,7 +109,7 @@ def _dpm_row(abar_t: float, abar_p: float, abar_back: float) -> tuple[float, flo
             float(np.sqrt(1 - abar_p) * np.sqrt(gain)))
 
 
-SAMPLERS = {"ddim": DDIM(), "dpm": DPM()}
+SAMPLERS: dict[str, DDIM | DPM] = {"ddim": DDIM(), "dpm": DPM()}
 
 
 def update(row: StepTable, x: jax.Array, v: jax.Array, x0_old: jax.Array,

@@ -98,11 +98,14 @@ class Pipeline:
         if precision not in ("bfloat16", "float32"):
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
         backend = check_backend(attention or default_backend())
-        types = {"dtype": precision, "param_dtype": precision}
-        described = functools.partial(config.from_json, **types)
-        backbone_cfg = described(checkpoint.load_config(folder / "transformer"), attention=backend)
-        branch_cfg = described(checkpoint.load_config(folder / "branch"), attention=backend)
-        vae_cfg = described(checkpoint.load_config(folder / "vae"))
+
+        def described(name: str, **changes: str) -> Any:
+            return config.from_json(checkpoint.load_config(folder / name), dtype=precision, param_dtype=precision,
+                                    **changes)
+
+        backbone_cfg = described("transformer", attention=backend)
+        branch_cfg = described("branch", attention=backend)
+        vae_cfg = described("vae")
 
         adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
         lora_cfgs, lora_params = [], []
@@ -118,7 +121,7 @@ class Pipeline:
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
         pipeline = cls(models, params, _load_schedule(folder))
         if (folder / "text_encoder").is_dir():
-            t5_cfg = described(checkpoint.load_config(folder / "text_encoder"))
+            t5_cfg = described("text_encoder")
             graph, shapes = trees.abstract(lambda: t5.T5Encoder(t5_cfg, rngs=nnx.Rngs(0)))
             pipeline.text_encoder = graph, checkpoint.load_params(folder / "text_encoder", shapes)
             pipeline.tokenizer_file = folder / "tokenizer" / "spiece.model"

@@ -111,13 +111,13 @@ class PatchEmbed(nnx.Module):
         self.proj = linear(cfg.patch_values, cfg.dim, cfg, rngs=rngs, bias=cfg.patch_bias)
         self.text_proj = linear(cfg.text_dim, cfg.dim, cfg, rngs=rngs)
         if cfg.learned_positions:
-            self.pos_embedding = Buffer(jnp.asarray(self._sincos(*self._native_grid()), jnp.dtype(cfg.param_dtype)))
+            self.pos_embedding = Buffer(self._sincos(*self._native_grid()).astype(cfg.param_dtype))
 
     def _native_grid(self) -> tuple[int, int, int]:
         cfg = self.cfg
         return (cfg.sample_frames - 1) // 4 + 1, cfg.sample_height // cfg.patch, cfg.sample_width // cfg.patch
 
-    def _sincos(self, frames: int, rows: int, columns: int) -> np.ndarray:
+    def _sincos(self, frames: int, rows: int, columns: int) -> jax.Array:
         cfg = self.cfg
         return rope.sincos_table(frames, rows, columns, cfg.dim, cfg.max_text_len,
                                  spatial_scale=cfg.spatial_interpolation, temporal_scale=cfg.temporal_interpolation)
@@ -133,7 +133,7 @@ class PatchEmbed(nnx.Module):
                 f"for {native[1] * cfg.patch * 8}x{native[2] * cfg.patch * 8} only: use that height and width")
         if cfg.learned_positions and grid == native:
             return self.pos_embedding[...]
-        return jnp.asarray(self._sincos(*grid))
+        return self._sincos(*grid)
 
     def __call__(self, latents_BThwC: jax.Array, text_BME: jax.Array) -> jax.Array:
         """Embed ``latents`` (B, T, h, w, in_channels) and ``text`` (B, M, text_dim) as (B, M + N, D)."""

@@ -73,23 +73,22 @@ def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
 
 
 def sincos_table(frames: int, rows: int, columns: int, dim: int, text_len: int, *,
-                 spatial_scale: float, temporal_scale: float) -> np.ndarray:
+                 spatial_scale: float, temporal_scale: float) -> jax.Array:
     """Sin-cos table of the joint sequence, float32 (S, D): D/4 frame, 3D/8 column, 3D/8 row; zero on text.
 
-    Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64.
+    Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64 per
+    axis; only the small tables of the axes are computed here, so that shapes alone cost nothing (`jax.eval_shape`).
     """
-    def encode(positions: np.ndarray, size: int) -> np.ndarray:
+    def encode(count: int, scale: float, size: int, axis: int) -> jax.Array:
+        positions = np.arange(count, dtype=np.float32) / np.float32(scale)  # in float32, as the released tables were
         frequencies = _THETA ** (-np.arange(size // 2, dtype=np.float64) / (size / 2.0))
         angles = np.outer(positions, frequencies)
-        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+        table = np.concatenate([np.sin(angles), np.cos(angles)], axis=1).astype(np.float32)
+        shape = [1, 1, 1, size]
+        shape[axis] = count
+        return jnp.broadcast_to(jnp.asarray(table).reshape(shape), (frames, rows, columns, size))
 
-    # positions are divided in float32, as the released tables were
-    frame = encode(np.arange(frames, dtype=np.float32) / np.float32(temporal_scale), dim // 4)
-    row = encode(np.arange(rows, dtype=np.float32) / np.float32(spatial_scale), dim * 3 // 8)
-    column = encode(np.arange(columns, dtype=np.float32) / np.float32(spatial_scale), dim * 3 // 8)
-    grid = (frames, rows, columns)
-    table = np.concatenate([np.broadcast_to(frame[:, None, None], (*grid, frame.shape[1])),
-                            np.broadcast_to(column[None, None, :], (*grid, column.shape[1])),
-                            np.broadcast_to(row[None, :, None], (*grid, row.shape[1]))], axis=-1)
-    table = table.reshape(frames * rows * columns, dim)
-    return np.concatenate([np.zeros((text_len, dim)), table]).astype(np.float32)
+    table = jnp.concatenate([encode(frames, temporal_scale, dim // 4, 0),
+                             encode(columns, spatial_scale, dim * 3 // 8, 2),
+                             encode(rows, spatial_scale, dim * 3 // 8, 1)], axis=-1)
+    return jnp.pad(table.reshape(frames * rows * columns, dim), ((text_len, 0), (0, 0)))
