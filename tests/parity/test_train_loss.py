@@ -85,9 +85,9 @@ def test_id_adapter_stage(golden, batch):
 def test_fresh_context_encoder(golden):
     want = ref.arrays(golden / "branch_init_from_transformer.npz")
     _, _, frozen = ref.backbone(golden)
-    _, graph, params = ref.branch(golden)
+    cfg, graph, params = ref.branch(golden)
     fresh = trees.split(nnx.merge(graph, params))[1]
-    got = init_from_backbone(frozen, fresh)
+    got = init_from_backbone(frozen, fresh, cfg.dit.out_channels)
     torch_layout = engine.to_torch(got, branch_table.RULES, {
         "patch_embed.proj.weight": want["patch_proj"].shape,
         "patch_embed.pos_embedding": (1, *params["patch_embed"]["pos_embedding"].shape)})
