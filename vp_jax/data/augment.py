@@ -8,7 +8,7 @@
     moving_shape   ours: a rectangle or ellipse about each frame's own box, which always covers the object
 
 The first five are the published ones (paper section 3.1; reference `transform_video_masks`), with its order of draws
-and its oddities: sizes are in native pixels, static shapes need not cover the object or follow it, an opening may delete
+and its oddities: sizes are in native pixels, static shapes need not cover or follow the object, an opening may delete
 a small object and 5 % of the stroke drawings are empty. Masks are uint8 {0, 1}, FHW.
 """
 
@@ -100,7 +100,10 @@ def box_of(mask_HW: np.ndarray) -> tuple[int, int, int, int] | None:
 def draw_shape(
     kind: str, shape: tuple[int, int], centre: tuple[float, float], half: tuple[float, float], degrees: float = 0
 ) -> np.ndarray:
-    """Filled ``rect`` or ``ellipse`` in an H x W mask: centre and half sizes as (x, y), turned clockwise on screen."""
+    """Filled ``rect`` or ``ellipse`` in an H x W mask: centre and half sizes as (x, y), turned clockwise on screen.
+
+    Within a pixel of OpenCV's, a rectangle's corners being cut to whole pixels as there.
+    """
     H, W = shape
     mask_HW = np.zeros(shape, np.uint8)
     reach = math.hypot(*half) + 1  # only the square that the shape can touch is evaluated
@@ -111,13 +114,17 @@ def draw_shape(
     x_1W = np.arange(left, right, dtype=np.float32)[None, :] - centre[0]
     y_H1 = np.arange(top, bottom, dtype=np.float32)[:, None] - centre[1]
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    along, across = np.abs(x_1W * cos + y_H1 * sin), np.abs(y_H1 * cos - x_1W * sin)
-    # half a pixel more: a drawn outline covers the pixels that it crosses
-    width, height = half[0] + 0.5, half[1] + 0.5
+    # half a pixel more everywhere: a drawn outline covers the pixels that it crosses
     if kind == "rect":
-        inside = (along <= width) & (across <= height)
+        inside = np.ones((bottom - top, right - left), bool)
+        axes = np.array([[cos, sin], [-sin, cos]]) * np.asarray(half)[:, None]
+        corners = [np.trunc(np.add(centre, i * axes[0] + j * axes[1])) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        for start, end in zip(corners, corners[1:] + corners[:1]):
+            edge_x, edge_y = (end - start) / max(1e-6, math.hypot(*(end - start)))
+            inside &= (y_H1 + centre[1] - start[1]) * edge_x - (x_1W + centre[0] - start[0]) * edge_y >= -0.5
     else:
-        inside = (along / width) ** 2 + (across / height) ** 2 <= 1
+        along, across = x_1W * cos + y_H1 * sin, y_H1 * cos - x_1W * sin
+        inside = (along / (half[0] + 0.5)) ** 2 + (across / (half[1] + 0.5)) ** 2 <= 1
     mask_HW[top:bottom, left:right] = inside
     return mask_HW
 

@@ -1,7 +1,7 @@
 """Binary morphology with a square kernel, in OpenCV's conventions (default anchor ``size // 2``, outside ignored).
 
 For an even size the kernel reaches ``size/2`` pixels back and ``size/2 - 1`` forward, for dilation and erosion alike
-(it is not reflected): a 32 x 32 dilation grows a mask by 15 pixels to the left and top and by 16 to the right and bottom,
+(it is not reflected): a 32 x 32 dilation grows a mask by 15 pixels to the left and top, by 16 to the right and bottom,
 and a closing comes out shifted by one pixel. The released weights saw masks made so.
 """
 
