@@ -94,17 +94,25 @@ class Resize:
             raise ValueError(f"resize mode {self.mode!r}, expected stretch or center")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
-        frames_FHWC, masks_FHW = example[self.pixels_key], example[self.masks_key]
+        frames_FHWC, masks_FHW = self.frames(example[self.pixels_key]), self.masks(example[self.masks_key])
+        return {**example, self.pixels_key: frames_FHWC, self.masks_key: masks_FHW}
+
+    def frames(self, frames_FHWC: np.ndarray) -> np.ndarray:
+        """Frames alone."""
         resized_FHWC = np.empty((len(frames_FHWC), self.height, self.width, 3), np.uint8)
-        cut_FHW = np.empty(resized_FHWC.shape[:3], np.uint8)
         for image_HWC, out_HWC in zip(frames_FHWC, resized_FHWC):
             out_HWC[:] = self._resize(Image.fromarray(image_HWC))
+        return resized_FHWC
+
+    def masks(self, masks_FHW: np.ndarray) -> np.ndarray:
+        """Masks alone."""
+        resized_FHW = np.empty((len(masks_FHW), self.height, self.width), np.uint8)
         still = masks_FHW.strides[0] == 0  # one mask broadcast over the frames: once is enough
-        for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, cut_FHW):
+        for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, resized_FHW):
             np.greater(self._resize(Image.fromarray(mask_HW * np.uint8(255))), 127, out=out_HW.view(bool))
         if still:
-            cut_FHW[1:] = cut_FHW[0]
-        return {**example, self.pixels_key: resized_FHWC, self.masks_key: cut_FHW}
+            resized_FHW[1:] = resized_FHW[0]
+        return resized_FHW
 
     def _resize(self, image: Image.Image) -> Image.Image:
         size = (self.width, self.height)

@@ -2,10 +2,10 @@
 
 Example i of the stream, with its window, mask and noise level, is a pure function of (seed, i). A record that turns out
 bad is replaced by another one drawn from (seed, i), so the stream has no gaps: batch s is the same for every number of
-worker processes, of hosts, and after every restart, and the iterator's state is one integer.
+worker processes, of hosts, and after every restart, and the loader's state is one integer.
 
     loader = make_loader(source, LoaderConfig(batch_size=8), process_index, process_count)
-    iterator = iter(loader); batch = next(iterator); state = iterator.get_state(); iterator.set_state(state)
+    batch = next(loader); state = loader.get_state(); loader.set_state(state); loader.close()
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def make_loader(
     process_index: int = 0,
     process_count: int = 1,
     tokenizer: Callable[[str], np.ndarray] | None = None,
-) -> grain.IterDataset:
+) -> Loader:
     """An endless stream of this process's share of each batch, as dicts.
 
     ``pixels_BFHWC``, ``masked_BFHWC`` float32 [-1, 1], ``masks_BFHW`` float32 {0, 1}, ``caption`` and ``id`` strings,
@@ -87,8 +87,8 @@ def make_loader(
     if tokenizer:
         steps.append(Tokenize(tokenizer))
     steps.append(Keep(BATCH_KEYS))
-    dataset = compose(source, steps, cfg, process_index, process_count)
-    return dataset if cfg.on_device else dataset.map(to_model_range)
+    batches = compose(source, steps, cfg, process_index, process_count)
+    return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range)
 
 
 def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
@@ -106,14 +106,14 @@ def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
 
 def compose(
     source: Source, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
-) -> grain.IterDataset:
-    """``source`` through ``steps`` into batches; see the module's docstring for what stays equal."""
+) -> grain.MapDataset:
+    """``source`` through ``steps`` into this process's batches, addressed by step number."""
     if not len(source):
         raise UserError("the data source is empty")
     if cfg.batch_size % process_count:
         raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {process_count} processes")
     example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
-    dataset = (
+    return (
         grain.MapDataset.range(len(source))
         .seed(cfg.seed)
         .shuffle()
@@ -123,13 +123,56 @@ def compose(
         .slice(slice(process_index, None, process_count))
         .batch(cfg.batch_size // process_count, batch_fn=stack)
     )
-    stream = dataset.to_iter_dataset(grain.ReadOptions(num_threads=cfg.threads, prefetch_buffer_size=cfg.prefetch))
-    if cfg.workers:
+
+
+class Loader:
+    """Iterator over ``batches`` in threads or worker processes; its state is the number of the next batch.
+
+    Grain's own state names its workers. This one does not, so a run may continue with other workers and on other hosts.
+    """
+
+    def __init__(self, batches: grain.MapDataset, cfg: LoaderConfig, finish: Callable[[Example], Example]):
+        self._batches, self._cfg, self._finish = batches, cfg, finish
+        self._step = 0
+        self._iterator: grain.DatasetIterator | None = None
+
+    def __iter__(self) -> Loader:
+        return self
+
+    def __next__(self) -> Example:
+        if self._iterator is None:
+            self._iterator = iter(self._stream())
+        batch = next(self._iterator)
+        self._step += 1
+        # copies free the workers' shared memory at once
+        return self._finish({key: np.array(value) for key, value in batch.items()} if self._cfg.workers else batch)
+
+    def _stream(self) -> grain.IterDataset:
+        cfg = self._cfg
+        rest = self._batches.slice(slice(self._step, None))
+        stream = rest.to_iter_dataset(grain.ReadOptions(num_threads=cfg.threads, prefetch_buffer_size=cfg.prefetch))
+        if not cfg.workers:
+            return stream
         if not flags.FLAGS.is_parsed():  # grain reads its flags when it starts workers, also in programs without absl
             flags.FLAGS.mark_as_parsed()
-        options = grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1)
-        stream = stream.mp_prefetch(options)
-    return stream
+        return stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1))
+
+    def get_state(self) -> dict[str, int]:
+        """``{"step": number of the next batch}``; JSON-able."""
+        return {"step": self._step}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Continues with that batch, as if all before had been taken. Raises `UserError` for another loader's state."""
+        if set(state) != {"step"} or not isinstance(state["step"], int) or state["step"] < 0:
+            raise UserError(f"loader state {state!r}, expected {{'step': number of the next batch}}")
+        self.close()
+        self._step = state["step"]
+
+    def close(self) -> None:
+        """Ends worker processes; the next `__next__` starts others."""
+        if self._iterator is not None:
+            self._iterator.close()
+            self._iterator = None
 
 
 @dataclass(frozen=True)

@@ -69,17 +69,18 @@ def load(clip: Clip, stride: int = 1) -> Record:
 
 
 def pack_masks(masks_FHW: np.ndarray) -> bytes:
-    """Masks {0, 1} as deflated bits: about 1 % of their size for one object."""
-    return zlib.compress(np.packbits(masks_FHW.astype(bool), axis=None).tobytes(), level=6)
+    """Masks uint8 {0, 1} as deflated bits, frame by frame: about 1 % of their size for one object."""
+    return zlib.compress(np.packbits(masks_FHW.reshape(len(masks_FHW), -1), axis=1).tobytes(), level=6)
 
 
-def unpack_masks(packed: bytes, shape: Sequence[int]) -> np.ndarray:
-    """Inverse of `pack_masks`: uint8 FHW of this shape. Raises `BadRecord` for damaged bytes."""
-    count = int(np.prod(shape))
+def unpack_masks(packed: bytes, shape: Sequence[int], indices_F: np.ndarray) -> np.ndarray:
+    """These frames of masks packed from this ``shape`` (F, H, W), uint8. Raises `BadRecord` for damaged bytes."""
+    frames, height, width = (int(size) for size in shape)
     try:
         bits = np.frombuffer(zlib.decompress(packed), np.uint8)
     except zlib.error as error:
-        raise BadRecord(f"packed mask is damaged: {error}") from error
-    if len(bits) != (count + 7) // 8:
-        raise BadRecord(f"packed mask holds {len(bits)} bytes, shape {tuple(shape)} needs {(count + 7) // 8}")
-    return np.unpackbits(bits, count=count).reshape(tuple(shape))
+        raise BadRecord(f"packed masks are damaged: {error}") from error
+    if len(bits) != frames * ((height * width + 7) // 8):
+        raise BadRecord(f"packed masks hold {len(bits)} bytes, which does not fit {(frames, height, width)}")
+    kept = bits.reshape(frames, -1)[indices_F]
+    return np.unpackbits(kept, axis=1, count=height * width).reshape(-1, height, width)

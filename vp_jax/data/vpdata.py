@@ -214,13 +214,17 @@ class VPDataClip:
             raise BadRecord("fps is 0 and the file does not state its own")
         return ClipInfo(frames, fps)
 
-    def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        video, mask = self.layout.files(self.row.path)
-        indices_F = np.asarray(indices_F) + self.row.start_frame
-        masks_FHW = LabelMap(mask).equals(self.row.mask_id, indices_F)
+    def read_masks(self, indices_F: np.ndarray) -> np.ndarray:
+        """Masks alone, FHW uint8. Raises `BadRecord` if the object is in none of the frames."""
+        at_F = np.asarray(indices_F) + self.row.start_frame
+        masks_FHW = LabelMap(self.layout.files(self.row.path)[1]).equals(self.row.mask_id, at_F)
         if not masks_FHW.any():
-            raise BadRecord(f"mask_id {self.row.mask_id} is not in frames {indices_F[0]} to {indices_F[-1]}")
-        return read_frames(video, indices_F), masks_FHW
+            raise BadRecord(f"mask_id {self.row.mask_id} is not in frames {at_F[0]} to {at_F[-1]}")
+        return masks_FHW
+
+    def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        masks_FHW = self.read_masks(indices_F)
+        return read_frames(self.layout.files(self.row.path)[0], np.asarray(indices_F) + self.row.start_frame), masks_FHW
 
 
 @dataclass(frozen=True)
