@@ -1,23 +1,31 @@
 """Latent shards, writing: the second Beam stage, which runs VAE and T5 once so that training need not.
 
 Takes any `records.Source` (official layout, ``vpdata`` shards, folders) and a factory of encoders, which every Beam
-worker calls once. Per clip it writes ``windows`` records, each with the posterior of the clean window, of the window under
-``masks`` pre-drawn masks, of the first frame at ``images`` noise levels, and the text embedding. For 49 x 480 x 720 a
-mean or a standard deviation is 2.2 MB in float16, a text embedding 1.9 MB: with k masks (8 + 4 k) MB a record or so.
+worker calls once. Per clip it writes ``windows`` records, each with the posterior of the clean window, of the window
+under ``masks`` pre-drawn masks, of the first frame at ``images`` noise levels, and the text embedding. For 49 x 480 x 720
+a mean or a standard deviation is 2.2 MB in float16, a text embedding 1.9 MB: about 7 + 4.5 k MB with k masks.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vp_jax.data.clips import ChooseWindow, ImageNoise, Read, Resize, ShowFirstFrame, masks_to_latent_grid, to_model_range
+from vp_jax.data.clips import (
+    ChooseWindow,
+    ImageNoise,
+    Read,
+    Resize,
+    ShowFirstFrame,
+    masks_to_latent_grid,
+    to_model_range,
+)
 from vp_jax.data.latents import EMPTY_TEXT, pack_arrays
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
@@ -38,7 +46,7 @@ class Encoders(Protocol):
 class LatentConfig:
     """``masks`` 0 makes clean-only shards. Window, mask and noise choices are those of ``loader``, seed included."""
 
-    loader: LoaderConfig = LoaderConfig()
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
     masks: int = 4
     images: int = 2
     windows: int = 1

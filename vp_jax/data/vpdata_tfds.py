@@ -35,7 +35,8 @@ class VpdataConfig:
     """What to build. ``csvs`` names a CSV for every split.
 
     ``content`` "source" stores video files as they are, "clips" only the row's frames at ``fps``, encoded again with
-    ``crf``: fewer frames to decode, but not bit-exact and no smaller. ``frames`` and ``min_caption`` are those of `vpdata.select`.
+    ``crf``: fewer frames to decode, but not bit-exact and no smaller. ``frames`` and ``min_caption`` are those of
+    `vpdata.select`.
     """
 
     layout: Layout
