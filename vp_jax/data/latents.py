@@ -86,7 +86,7 @@ class LatentClip:
 
 @dataclass(frozen=True)
 class SampleLatents:
-    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, D); also ``masked_latents``, ``mask`` if stored.
+    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, D), and ``masked_latents``, ``mask``.
 
     ``scale`` is the VAE's scaling factor. ``image_latents`` is the first frame followed by zeros, or all zeros with
     probability ``image_dropout``. ``empty_text_MD`` replaces the text with probability ``empty_caption``.
@@ -157,8 +157,8 @@ def make_latent_loader(
     """Like `pipeline.make_loader`, over latent shards.
 
     Batches hold ``latents_BThwC``, ``masked_latents_BThwC``, ``mask_BThw``, ``text_BMD``, ``image_latents_BThwC``, all
-    float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and ``masks_BFHW``
-    stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``.
+    float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
+    ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``.
     """
     steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD)]
     masked = bool(len(shards) and len(shards[0].arrays()["mask"]))

@@ -2,8 +2,8 @@
 
 Takes any `records.Source` (official layout, ``vpdata`` shards, folders) and a factory of encoders, which every Beam
 worker calls once. Per clip it writes ``windows`` records, each with the posterior of the clean window, of the window
-under ``masks`` pre-drawn masks, of the first frame at ``images`` noise levels, and the text embedding. For 49 x 480 x 720
-a mean or a standard deviation is 2.2 MB in float16, a text embedding 1.9 MB: about 7 + 4.5 k MB with k masks.
+under ``masks`` pre-drawn masks, of the first frame at ``images`` noise levels, and the text embedding. For 49 frames of
+480 x 720 a mean or standard deviation is 2.2 MB in float16, a text embedding 1.9 MB: about 7 + 4.5 k MB for k masks.
 """
 
 from __future__ import annotations
