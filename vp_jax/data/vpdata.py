@@ -238,8 +238,9 @@ class VPData:
     def from_csv(cls, file: Path | str, layout: Layout, **filters) -> VPData:
         """Rows of ``file`` that pass `select` (same keyword arguments)."""
         rows = select(read_rows(file), **filters)
-        if not rows:
-            raise UserError(f"{file}: no row passes the filters {filters or '(defaults)'}")
+        if all(row.fault for row in rows):
+            first = f"; the first says: {rows[0].fault}" if rows else ""
+            raise UserError(f"{file}: no usable row passes the filters {filters or '(defaults)'}{first}")
         return cls(layout, rows)
 
     def __len__(self) -> int:
