@@ -35,10 +35,14 @@ def _opened(video: Path | bytes) -> Iterator[tuple[av.container.InputContainer, 
     """Container and first video stream; every FFmpeg or file error inside becomes a `BadRecord`."""
     name = "video" if isinstance(video, bytes) else video.name
     try:
-        with av.open(io.BytesIO(video) if isinstance(video, bytes) else str(video)) as container:
+        file = io.BytesIO(video) if isinstance(video, bytes) else str(video)
+        # titles in other encodings than UTF-8 are no reason to lose a video
+        with av.open(file, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise BadRecord(f"{name} has no video stream")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise BadRecord(f"{name} has a video stream of a kind that FFmpeg does not know")
             # loader workers are the parallelism; decoder threads would fight them for the same cores
             stream.codec_context.thread_count = 1
             yield container, stream

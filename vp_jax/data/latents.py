@@ -37,7 +37,8 @@ BATCH_NAMES = {
 
 def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Named arrays as uncompressed npz bytes, floats as float16. Raises `BadRecord` if float16 cannot hold them."""
-    stored = {name: x.astype(np.float16) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+    with np.errstate(over="ignore"):
+        stored = {name: x.astype(np.float16) if x.dtype.kind == "f" else x for name, x in arrays.items()}
     broken = [name for name, x in stored.items() if x.dtype.kind == "f" and not np.isfinite(x).all()]
     if broken:
         raise BadRecord(f"{', '.join(broken)} have values that are not finite in float16")

@@ -149,7 +149,10 @@ class LabelMap:
     def _header(stream) -> tuple[tuple[int, ...], bool, np.dtype]:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(stream)
+        try:
+            return read(stream)
+        except Exception as error:  # the header is a Python literal: damage raises whatever its parser does
+            raise BadRecord(f"all_masks.npz has a damaged array header: {error}") from error
 
     def equals(self, label: int, indices_F: np.ndarray) -> np.ndarray:
         """``arr_0[indices] == label`` as uint8 FHW, for ascending indices."""
