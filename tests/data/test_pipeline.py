@@ -79,6 +79,11 @@ def test_worker_processes_change_nothing_not_even_after_a_resume(source, small):
     assert_same(take(fresh, 2), want[3:])
 
 
+def test_batches_of_one(source, small):
+    ones, twos = take(make_loader(source, replace(small, batch_size=1)), 4), take(make_loader(source, small), 2)
+    assert [str(batch["id"][0]) for batch in ones] == [str(name) for batch in twos for name in batch["id"]]
+
+
 def test_threads_change_nothing(source, small):
     assert_same(take(make_loader(source, replace(small, threads=3)), 4), take(make_loader(source, small), 4))
 

@@ -93,8 +93,11 @@ def brush(masks_FHW: np.ndarray, rng: np.random.Generator, kernel: int = 32) -> 
 
 def box_of(mask_HW: np.ndarray) -> tuple[int, int, int, int] | None:
     """First and last column, first and last row of a mask; None if it is empty."""
-    columns, rows = np.flatnonzero(mask_HW.any(axis=0)), np.flatnonzero(mask_HW.any(axis=1))
-    return (int(columns[0]), int(columns[-1]), int(rows[0]), int(rows[-1])) if len(rows) else None
+    rows = np.flatnonzero(mask_HW.any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero(mask_HW[rows[0] : rows[-1] + 1].any(axis=0))
+    return int(columns[0]), int(columns[-1]), int(rows[0]), int(rows[-1])
 
 
 def draw_shape(

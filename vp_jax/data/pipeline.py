@@ -39,6 +39,7 @@ from vp_jax.errors import UserError
 
 BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note")
 ATTEMPTS = 64
+ENDLESS = 2**48  # examples; Grain's own endless repeat is too long to be sliced and batched
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def compose(
         grain.MapDataset.range(len(source))
         .seed(cfg.seed)
         .shuffle()
-        .repeat()
+        .repeat(max(1, ENDLESS // len(source)))
         .random_map(example)
         # after random_map, so that an example's draws do not depend on the number of processes
         .slice(slice(process_index, None, process_count))
