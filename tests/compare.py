@@ -1,6 +1,12 @@
-"""The project's one measure of parity."""
+"""The project's one measure of parity, and the folder it measures against."""
+
+import os
+from pathlib import Path
 
 import numpy as np
+
+GOLDEN = Path(os.environ.get("VP_GOLDEN_DIR", Path(__file__).parent / "golden"))
+"""Outputs of the PyTorch reference: ``VP_GOLDEN_DIR``, default ``tests/golden``."""
 
 
 def relative_error(got, want) -> float:

@@ -11,11 +11,11 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.compare import GOLDEN
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_default_matmul_precision", "highest")
-
-GOLDEN = Path(os.environ.get("VP_GOLDEN_DIR", Path(__file__).parent / "golden"))
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,17 @@ Stored trees are pure nested dicts, so nothing of Flax is baked into files.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint import type_handlers
 
 from vp_jax import trees
 from vp_jax.errors import UserError
@@ -25,6 +30,70 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) 
     folder.mkdir(parents=True, exist_ok=True)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(folder / PARAMS, params, force=True)
+    (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+@dataclasses.dataclass(frozen=True)
+class LazyLeaf:
+    """An array that exists only while it is written: ``read`` makes it, `stream_params` drops it again."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    read: Callable[[], np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+_CHUNK = 16 << 20
+"""Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
+_DATA_FILE = 64 << 20
+"""Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB unless told otherwise)."""
+
+
+class _FewAtATime(type_handlers.NumpyHandler):
+    """Writes leaves one after the other (small ones together), without Orbax's copies against concurrent changes."""
+
+    async def serialize(self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
+                        ) -> Sequence[Any]:
+        waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
+        while waiting:
+            size = 0
+            group: list[tuple[LazyLeaf, Any, Any]] = []
+            while waiting and (not group or size + waiting[-1][0].nbytes <= _DATA_FILE):
+                size += waiting[-1][0].nbytes
+                group.append(waiting.pop())
+            arrays = [value.read() for value, _, _ in group]
+            for done in await super().serialize(arrays, [i for _, i, _ in group], [a for _, _, a in group]):
+                done.result()
+            del arrays  # before the next are read
+        return []
+
+
+def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]) -> None:
+    """`save_params` for trees that do not fit in memory; `load_params` restores them alike.
+
+    Peak memory is the compressed form of the largest leaf, plus what its ``read`` allocates. ``config.json`` is
+    removed first and written last: a folder that has one is complete.
+
+    Args:
+      folder: the model folder; what an interrupted run left of ``params`` in it is removed.
+      leaves: nested dict of `LazyLeaf`.
+      config: JSON values with key ``kind``.
+    """
+    folder = Path(folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
+    for rest in folder.glob(f"{PARAMS}.orbax-checkpoint-tmp*"):
+        shutil.rmtree(rest)
+    registry = type_handlers.create_type_handler_registry(
+        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler()))
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
+        pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
+        checkpointer.save(folder / PARAMS, force=True, args=ocp.args.PyTreeSave(
+            leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE))
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
@@ -47,8 +116,8 @@ def load_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
-def load_params(folder: str | Path, like: trees.Tree) -> trees.Tree:
-    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``.
+def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tree:
+    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``, or as it is stored.
 
     Args:
       folder: a model folder.
@@ -61,8 +130,9 @@ def load_params(folder: str | Path, like: trees.Tree) -> trees.Tree:
     if not (folder / PARAMS).is_dir():
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
     with ocp.StandardCheckpointer() as checkpointer:
-        stored = trees.flatten(checkpointer.metadata(folder / PARAMS).item_metadata.tree)
-        wanted = trees.flatten(like)
+        tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
+        like = tree if like is None else like
+        stored, wanted = trees.flatten(tree), trees.flatten(like)
         faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
         faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
         faults += [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"

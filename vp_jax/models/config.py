@@ -54,8 +54,8 @@ class DiTConfig:
     param_dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.head_dim % 8:
-            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 8 (rotary frame, row, column parts)")
+        if self.rope and self.head_dim % 16:
+            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 16 (rotary frame, row, column pairs)")
         if self.learned_positions and self.patch_t:
             raise UserError("learned positions with a temporal patch: CogVideoX1.5 has none, check the configuration")
 
@@ -91,6 +91,7 @@ class VAEConfig:
       scaling_factor: latents handed to the transformer are ``z * scaling_factor`` (0.7 for 5B, 1.15258426 for 2B).
       invert_scale: image latents are divided instead of multiplied by the factor (CogVideoX1.5 I2V).
       sample_height, sample_width: native pixel size, which sets the tile size.
+      conv: implementation of the 3x3x3 convolution, see `vp_jax.models.vae.convs`: "taps", "winograd" or "xla".
     """
 
     in_channels: int = 3
@@ -105,8 +106,30 @@ class VAEConfig:
     invert_scale: bool = False
     sample_height: int = 480
     sample_width: int = 720
+    conv: str = "taps"
     dtype: str = "float32"
     param_dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.conv not in ("taps", "winograd", "xla"):
+            raise UserError(f"conv {self.conv!r}: expected 'taps', 'winograd' or 'xla'")
+        if self.temporal_stride not in [2**i for i in range(len(self.channels))]:
+            raise UserError(f"temporal_stride {self.temporal_stride}: expected a power of 2 up to "
+                            f"{self.spatial_stride}, as {len(self.channels)} widths have {len(self.channels) - 1} "
+                            f"resamplings")
+        odd = [width for width in self.channels if width % self.groups]
+        if odd:
+            raise UserError(f"channels {odd}: expected multiples of the {self.groups} norm groups")
+
+    @property
+    def spatial_stride(self) -> int:
+        """Pixels per latent cell along rows and columns."""
+        return 2 ** (len(self.channels) - 1)
+
+    @property
+    def time_levels(self) -> int:
+        """Resamplings that also halve or double time."""
+        return self.temporal_stride.bit_length() - 1
 
 
 @dataclasses.dataclass(frozen=True)

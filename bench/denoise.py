@@ -1,0 +1,131 @@
+"""One denoising forward pass beside diffusers, same random weights, same inputs, in one process.
+
+    python -m bench.denoise --size tiny      4 layers of width 128
+    python -m bench.denoise --size slice     2 layers of the 5B width, 1,261 tokens
+    python -m bench.denoise --size full      CogVideoX-5B-I2V, 49x480x720, CFG 2, bfloat16; needs a GPU
+
+Prints the machine, medians of interleaved runs, the ratio, the relative difference of the outputs and, for JAX, the
+compiled program's temporary memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from bench import timing
+from vp_jax import trees
+from vp_jax.errors import UserError, run_cli
+from vp_jax.models import attention
+from vp_jax.models.config import DiTConfig
+from vp_jax.models.dit import DiT
+
+SIZES: dict[str, tuple[DiTConfig, tuple[int, int, int, int]]] = {
+    # latents (B, T, h, w)
+    "tiny": (DiTConfig(num_heads=2, head_dim=64, num_layers=4, text_dim=256), (2, 3, 16, 24)),
+    "slice": (DiTConfig(num_heads=48, head_dim=64, num_layers=2), (1, 3, 30, 46)),
+    "full": (DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True,
+                       dtype="bfloat16", param_dtype="bfloat16"), (2, 13, 60, 90)),
+}
+
+
+def random_params(cfg: DiTConfig) -> trees.Tree:
+    """Random weights on the default device, made leaf by leaf: normal / 50, norms at one."""
+    _, shapes = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+    keys = iter(jax.random.split(jax.random.key(0), len(jax.tree.leaves(shapes))))
+
+    def make(path: Any, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        key = next(keys)
+        if path[-1].key == "scale":
+            return jnp.ones(leaf.shape, leaf.dtype)
+        return jax.jit(lambda k: (jax.random.normal(k, leaf.shape) / 50).astype(leaf.dtype))(key)
+
+    return jax.tree_util.tree_map_with_path(make, shapes)
+
+
+def theirs(cfg: DiTConfig, params: trees.Tree) -> Any:
+    """The diffusers model with the same weights, on the same kind of device."""
+    import torch
+    from diffusers import CogVideoXTransformer3DModel
+
+    from convert import dit as table
+    from convert import engine
+
+    with torch.device("meta"):
+        model = CogVideoXTransformer3DModel(**table.config_to_torch(cfg))
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    arrays = engine.to_torch(jax.tree.map(np.asarray, params), table.RULES, shapes)
+    dtype = getattr(torch, cfg.dtype)
+    state = {name: torch.from_numpy(np.array(a, np.float32)).to(dtype) for name, a in arrays.items()}
+    model.load_state_dict(state, assign=True)
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="tiny")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--attention", default="", help="backend; fused on a GPU, whole on a CPU by default")
+    args = parser.parse_args()
+    cfg, (B, T, h, w) = SIZES[args.size]
+    on_gpu = jax.default_backend() == "gpu"
+    if args.size == "full" and not on_gpu:
+        raise UserError("--size full computes 664 TFLOP a pass: expected a GPU, use --size slice here")
+    backend = attention.check_backend(args.attention or ("cudnn" if on_gpu and cfg.dtype == "bfloat16" else "xla"))
+    cfg = DiTConfig(**{**cfg.__dict__, "attention": backend})
+
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((B, T, h, w, cfg.in_channels), np.float32)
+    text = rng.standard_normal((B, cfg.max_text_len, cfg.text_dim), np.float32)
+    times = np.full((B,), 500)
+    params = random_params(cfg)
+    graph, _ = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+    forward = jax.jit(lambda p, x, c, t: nnx.merge(graph, p)(x, c, t).sample)
+    inputs = [jnp.asarray(a) for a in (latents, text, times)]
+    compiled = forward.lower(params, *inputs).compile()
+    candidates: dict[str, Any] = {"vp_jax": lambda: compiled(params, *inputs).block_until_ready()}
+
+    import torch
+    model = theirs(cfg, params)
+    device, dtype = model.device, model.dtype
+    x = torch.from_numpy(latents.transpose(0, 1, 4, 2, 3).copy()).to(device, dtype)
+    c, t = torch.from_numpy(text).to(device, dtype), torch.from_numpy(times).to(device)
+    from vp_jax.models.rope import rotation
+    table = rotation(T, h // 2, w // 2, cfg.head_dim, 0, stretch=True)
+    rotary = tuple(torch.from_numpy(np.repeat(a, 2, axis=1)).to(device) for a in table)
+
+    def run_theirs(network: Any = model) -> Any:
+        with torch.inference_mode():
+            out = network(x, c, t, image_rotary_emb=rotary, return_dict=False)[0]
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return out
+
+    candidates["diffusers"] = run_theirs
+    if device.type == "cuda":
+        network = torch.compile(model)
+        candidates["diffusers compiled"] = lambda: run_theirs(network)
+    ours = np.asarray(compiled(params, *inputs), np.float64).transpose(0, 1, 4, 2, 3)
+    other = run_theirs().float().cpu().numpy().astype(np.float64)
+    tokens = cfg.max_text_len + T * (h // 2) * (w // 2)
+
+    print(timing.machine())
+    print(timing.command())
+    seconds = timing.interleaved(candidates, runs=args.runs)
+    print(timing.report(f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, "
+                        f"{cfg.dtype}, attention {backend}", seconds, "vp_jax", "diffusers"))
+    memory = compiled.memory_analysis()
+    print(f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
+          f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
+          f"temporaries {memory.temp_size_in_bytes / 1e9:.3f} GB; process peak {timing.peak_host_bytes() / 1e9:.2f} GB")
+    if device.type == "cuda":
+        print(f"  torch peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
+
+
+if __name__ == "__main__":
+    run_cli(main)

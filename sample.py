@@ -1,0 +1,247 @@
+"""Fill the masked region of a video with what a prompt describes.
+
+    python sample.py --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
+
+Writes ``out.mp4`` (the source's size, rate, frame count and sound; outside of the mask its very pixels; ``.mkv`` or no
+suffix for lossless), ``out_comparison.mp4``, ``out_contact.png`` and ``out.json`` (settings, seed, versions, times).
+Everything cheap is checked before a model is loaded, and an existing result is replaced only by a finished one.
+Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.data.masks`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+import zipfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from vp_jax.data import masks, video
+from vp_jax.data.video_writer import check_output, write_video
+from vp_jax.errors import UserError, run_cli
+from vp_jax.inference import pictures
+from vp_jax.inference.canvas import composite, resize_frames, resize_holes
+from vp_jax.inference.progress import Progress
+from vp_jax.inference.record import outputs, place, versions
+from vp_jax.inference.settings import MODES, SAMPLERS, Settings
+
+PIXEL_MULTIPLE = 16  # 8 pixels per latent cell, 2 cells per token
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see --help")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    flag = parser.add_argument
+    flag("--checkpoint", type=Path, required=True, help="folder of converted weights")
+    flag("--video", type=Path, required=True, help="video file or folder of frames")
+    flag("--mask", type=Path, required=True, help="video, folder, one image for all frames, or .npz of labels")
+    flag("--out", type=Path, required=True, help=".mp4 .mov .webm .mkv (lossless) .gif, or a folder for PNG frames")
+    flag("--prompt", help="what the finished video shows")
+    flag("--negative_prompt", default="", help="what it should not show")
+    flag("--prompt_embeds", type=Path, help=".npz with prompt_embeds and negative_prompt_embeds (1, M, D)")
+    flag("--mask_id", type=int, help="label that is the hole, for .npz and label images")
+    flag("--mask_dilate", type=int, default=0, help="grow the hole by this many source pixels on each side")
+    flag("--invert_mask", action="store_true", help="white marks what is kept")
+    flag("--mask_resize", action="store_true", help="allow a mask of another size (nearest)")
+    flag("--first_frame", help="image to start from, or 'original' to keep frame 0; default: frame 0 is generated too")
+    flag("--start", type=int, default=0, help="first source frame")
+    flag("--stop", type=int, help="source frame to stop before")
+    flag("--fps", type=float, help="thin the source to about this rate, every floor(fps / FPS)-th frame")
+    flag("--steps", type=int, default=50)
+    flag("--guidance", type=float, default=6.0)
+    flag("--static_guidance", action="store_true", help="the same guidance at every step")
+    flag("--sampler", choices=SAMPLERS, default="dpm")
+    flag("--seed", type=int, default=42)
+    flag("--window", type=int, help="frames generated together; default: the model's")
+    flag("--overlap", type=int, help="frames that neighbours share; default: a sixth of the window (reference mode: 0)")
+    flag("--mode", choices=MODES, default="default", help="reference repeats the published behaviour, flaws included")
+    flag("--clip_weight", type=float, default=0.0, help="0 to 1, how much the ID adapter looks at the previous window")
+    flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")
+    flag("--id_scale", type=float, default=1.0)
+    flag("--lora", action="append", default=[], metavar="PATH[:SCALE]", help="may be repeated")
+    flag("--precision", choices=("bfloat16", "float32"), default="bfloat16")
+    flag("--attention", help="attention backend; default: the fastest for the device")
+    flag("--height", type=int, help="of the generated video; default: the model's")
+    flag("--width", type=int)
+    flag("--composite", action="store_true", default=True, help="paste into the source (default)")
+    flag("--no_composite", action="store_false", dest="composite", help="keep the model's background too")
+    flag("--feather", type=int, default=0, help="pixels inside the hole's rim over which source and result blend")
+    return parser.parse_args(argv)
+
+
+def settings_of(args: argparse.Namespace, native_frames: int | None = None) -> Settings:
+    """Checked settings; without ``native_frames`` (no model yet) a window that was not given stays the default."""
+    window = native_frames if args.window is None else args.window
+    chosen: dict[str, Any] = {} if window is None else {"window": window, "overlap": args.overlap}
+    return Settings(
+        steps=args.steps, guidance=args.guidance, dynamic_guidance=not args.static_guidance, sampler=args.sampler,
+        mode=args.mode, clip_weight=args.clip_weight, seed=args.seed, **chosen,
+    )  # fmt: skip
+
+
+def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
+    """Everything that needs neither pixels nor a model; returns the LoRA files with their scales."""
+    settings_of(args)
+    if not args.checkpoint.is_dir():
+        raise UserError(f"--checkpoint {args.checkpoint}: no such folder, expected one written by convert")
+    if (args.prompt is None) == (args.prompt_embeds is None):
+        raise UserError("expected one of --prompt and --prompt_embeds")
+    if args.prompt_embeds is not None and args.negative_prompt:
+        raise UserError("--negative_prompt with --prompt_embeds: the file holds the negative embedding, leave it off")
+    for name, size in (("height", args.height), ("width", args.width)):
+        if size is not None and (size < PIXEL_MULTIPLE or size % PIXEL_MULTIPLE):
+            raise UserError(f"--{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
+    if args.feather < 0 or (args.feather and not args.composite):
+        raise UserError(f"--feather {args.feather}: expected 0 or more pixels, and no --no_composite")
+    if not np.isfinite(args.id_scale):
+        raise UserError(f"--id_scale {args.id_scale}: expected a number")
+    if args.overlap is not None and args.overlap < 0:
+        raise UserError(f"--overlap {args.overlap}: expected 0 or more frames")
+    check_output(args.out)
+    for path in outputs(args.out):
+        if any(path.absolute() == source.absolute() for source in (args.video, args.mask)):
+            raise UserError(f"{path} would be overwritten: choose another --out")
+    loras = []
+    for text in args.lora:
+        path, _, scale = text.rpartition(":")
+        try:
+            lora = (Path(path), float(scale)) if path else (Path(text), 1.0)
+        except ValueError:
+            lora = (Path(text), 1.0)
+        if not lora[0].exists():
+            raise UserError(f"--lora {text}: no such file, expected PATH or PATH:SCALE")
+        loras.append(lora)
+    return loras
+
+
+def read_embeds(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """``prompt_embeds`` and ``negative_prompt_embeds`` of an .npz, each (M, D) float32."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            pair = [np.asarray(archive[n], np.float32) for n in ("prompt_embeds", "negative_prompt_embeds")]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: expected an .npz of prompt_embeds and negative_prompt_embeds ({error})") from error
+    shapes = [array.shape for array in pair]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 3 or shapes[0][0] != 1:
+        raise UserError(f"{path}: embeddings of shapes {shapes[0]} and {shapes[1]}, expected (1, M, D) twice")
+    return pair[0][0], pair[1][0]
+
+
+def read_media(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, Fraction]:
+    """Frames, holes and rate of the chosen range."""
+    info = video.probe(args.video)
+    step = video.subsample_step(info.fps, args.fps)
+    frames_FHWC, fps = video.read_video(args.video, start=args.start, stop=args.stop, fps=args.fps)
+    holes_FHW = masks.align(
+        masks.read_masks(args.mask, mask_id=args.mask_id, start=args.start, stop=args.stop, step=step),
+        frames=len(frames_FHWC), height=info.height, width=info.width, static=masks.is_static(args.mask),
+        resize=args.mask_resize, invert=args.invert_mask, grow=args.mask_dilate,
+    )  # fmt: skip
+    if args.first_frame == "original":
+        holes_FHW[0] = False
+        if not holes_FHW.any():
+            raise UserError("--first_frame original: only frame 0 has a hole, there is nothing to generate")
+    share = 100 * holes_FHW.mean()
+    print(f"video    {args.video}: {len(frames_FHWC)} frames, {info.width}x{info.height}, {float(fps):.4g} per second")
+    if args.fps is None and fps >= 2 * video.FOLDER_FPS:
+        print("         the models learned motion at 8 frames per second; --fps 8 thins the source to about that")
+    print(f"mask     {args.mask}: hole {share:.2g} % of all pixels, in {holes_FHW.any((1, 2)).sum()} frames")
+    return frames_FHWC, holes_FHW, fps
+
+
+def model_size(args: argparse.Namespace, pipeline: Any, source: tuple[int, int]) -> tuple[int, int]:
+    """Height and width to generate at; says what is stretched."""
+    native = pipeline.native_size
+    size = (args.height or native[0], args.width or native[1])
+    if pipeline.fixed_size and size != tuple(native):
+        raise UserError(f"--height {size[0]} --width {size[1]}: this model runs at {native[0]} x {native[1]} only")
+    way = "as it is" if size == source else f"{source[1]}x{source[0]} stretched to {size[1]}x{size[0]} and back"
+    change = size[1] / size[0] / (source[1] / source[0]) - 1
+    print(f"size     {way}" + (f", aspect changed by {change:+.0%} meanwhile" if abs(change) > 0.01 else ""))
+    return size
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check, read, load, generate, write."""
+    args, times, clock = parse(argv), {}, time.perf_counter()
+
+    def lap(name: str) -> None:
+        nonlocal clock
+        times[name], clock = round(time.perf_counter() - clock, 3), time.perf_counter()
+
+    loras = check(args)
+    text = None if args.prompt_embeds is None else read_embeds(args.prompt_embeds)
+    picture = None if args.first_frame in (None, "original") else video.read_image(args.first_frame)
+    frames_FHWC, holes_FHW, fps = read_media(args)
+    lap("read")
+
+    from vp_jax.inference.pipeline import Pipeline  # importing jax takes seconds, mistakes are told before
+
+    pipeline = Pipeline.load(
+        args.checkpoint, precision=args.precision, attention=args.attention,
+        id_adapter=args.id_adapter == "auto", id_scale=args.id_scale, loras=loras,
+    )  # fmt: skip
+    if text is None and not pipeline.has_text_encoder:
+        raise UserError(f"--checkpoint {args.checkpoint} has no text encoder: give --prompt_embeds instead of --prompt")
+    settings = settings_of(args, pipeline.native_frames)
+    size = model_size(args, pipeline, frames_FHWC.shape[1:3])
+    plan = pipeline.plan(len(frames_FHWC), settings)
+    windows = f"{len(plan.windows)} of {settings.window} frames"
+    print(f"windows  {windows}, {settings.overlap} shared with the next, {settings.steps} steps each")
+    if plan.padded_frames > len(frames_FHWC):
+        print(f"         {len(frames_FHWC)} frames padded to {plan.padded_frames}, the padding is cut off again")
+    if plan.output_frames < len(frames_FHWC):
+        print(f"         reference mode drops the tail: {plan.output_frames} of {len(frames_FHWC)} frames come out")
+    print("writes   " + ", ".join(map(str, outputs(args.out))))
+    lap("load")
+
+    small_FHWC, small_FHW = resize_frames(frames_FHWC, *size), resize_holes(holes_FHW, *size)
+    first_HWC = small_FHWC[0] if args.first_frame == "original" else None
+    if picture is not None:
+        first_HWC = resize_frames(picture[None], *size)[0]
+    text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
+    lap("encode_prompt")
+    try:
+        with Progress() as progress:
+            progress(0, len(plan.windows) * settings.steps, "compiling")
+            result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress)
+    except RuntimeError as error:  # jax's own error type, told apart by its status
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        size_flags = "" if pipeline.fixed_size else ", --height and --width"
+        raise UserError(f"out of device memory: try a smaller --window{size_flags}, or bfloat16") from error
+    lap("inpaint")
+
+    frames_FHWC, holes_FHW = frames_FHWC[: len(result_FHWC)], holes_FHW[: len(result_FHWC)]
+    result_FHWC = resize_frames(result_FHWC, *frames_FHWC.shape[1:3])
+    if args.composite:
+        result_FHWC = composite(frames_FHWC, result_FHWC, holes_FHW, args.feather)
+    out, comparison, contact, record = outputs(args.out)
+    source_fps = video.probe(args.video).fps
+    audio = write_video(out, result_FHWC, fps, audio_from=args.video, audio_start=float(args.start / source_fps))
+    write_video(comparison, pictures.comparison_frames(frames_FHWC, holes_FHW, result_FHWC), fps)
+    place(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, result_FHWC, title=args.prompt or "").save)
+    lap("write")
+    values = {
+        "settings": dataclasses.asdict(settings), "arguments": vars(args), "seconds": times, "versions": versions(),
+        "frames": len(frames_FHWC), "fps": str(fps), "source_size": frames_FHWC.shape[1:3], "model_size": size,
+        "windows": list(plan.windows), "padded_frames": plan.padded_frames, "audio_copied": audio,
+    }  # fmt: skip
+    place(record, lambda path: path.write_text(json.dumps(values, indent=2, default=str) + "\n"))
+    print(f"done     {out} in {sum(times.values()):.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,63 @@
+"""Stretching and pasting: the source survives bit for bit, the hole is never cut."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests import media
+from vp_jax.inference import canvas
+
+SOURCE = media.moving(3, 45, 61)
+RESULT = 255 - SOURCE
+HOLES = np.zeros((3, 45, 61), bool)
+HOLES[:, 10:31, 20:52] = True
+HOLES[1, :, :9] = True  # at the frame's edge
+
+
+@pytest.mark.parametrize("feather", [0, 1, 4, 30])
+def test_outside_is_the_source_bit_for_bit(feather):
+    before = SOURCE.copy()
+    out = canvas.composite(SOURCE, RESULT, HOLES, feather)
+    np.testing.assert_array_equal(out[~HOLES], SOURCE[~HOLES])
+    np.testing.assert_array_equal(SOURCE, before)
+
+
+def test_without_feather_inside_is_the_result():
+    out = canvas.composite(SOURCE, RESULT, HOLES)
+    np.testing.assert_array_equal(out[HOLES], RESULT[HOLES])
+
+
+def test_feather_is_a_ramp_by_depth_that_ignores_the_frames_edge():
+    white = np.full_like(SOURCE, 255)
+    out = canvas.composite(np.zeros_like(SOURCE), white, HOLES, feather=4)[..., 0]
+    assert out[0, 20, 18:27].tolist() == [0, 0, 51, 102, 153, 204, 255, 255, 255]
+    assert out[0, 10:16, 35].tolist() == [51, 102, 153, 204, 255, 255]
+    assert out[1, 22, :11].tolist() == [255] * 5 + [204, 153, 102, 51, 0, 0]
+
+
+def test_equal_sizes_are_left_alone():
+    assert canvas.resize_frames(SOURCE, 45, 61) is SOURCE
+    assert canvas.resize_holes(HOLES, 45, 61) is HOLES
+
+
+def test_frames_are_averaged_when_reduced():
+    checks = np.indices((64, 64)).sum(0) % 2 * 255
+    frames = np.repeat(checks[None, :, :, None], 3, axis=3).astype(np.uint8)
+    small = canvas.resize_frames(frames, 16, 16)
+    assert small.shape == (1, 16, 16, 3) and small.dtype == np.uint8
+    assert np.abs(small.astype(int) - 127).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(32, 48), (16, 16), (90, 122), (64, 40)], ids=str)
+def test_any_touched_pixel_is_hole(size):
+    points = np.zeros((1, 45, 61), bool)
+    points[0, 7, 13] = points[0, 44, 60] = True
+    small = canvas.resize_holes(points, *size)
+    assert small.shape == (1, *size) and small.dtype == bool
+    expected = np.zeros(size, bool)
+    for y, x in ((7, 13), (44, 60)):
+        rows = [r for r in range(size[0]) if Fraction(45 * r, size[0]) < y + 1 and Fraction(45 * (r + 1), size[0]) > y]
+        cols = [c for c in range(size[1]) if Fraction(61 * c, size[1]) < x + 1 and Fraction(61 * (c + 1), size[1]) > x]
+        expected[np.ix_(rows, cols)] = True
+    np.testing.assert_array_equal(small[0], expected)

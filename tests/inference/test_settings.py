@@ -1,0 +1,52 @@
+"""Settings refuse what cannot work, and windows keep time."""
+
+import pytest
+
+from vp_jax.errors import UserError
+from vp_jax.inference.settings import Settings, default_overlap
+
+
+def test_defaults_are_the_published_ones():
+    settings = Settings()
+    assert (settings.steps, settings.guidance, settings.dynamic_guidance, settings.window) == (50, 6.0, True, 49)
+    assert (settings.overlap, settings.stride) == (9, 40)
+    assert settings.overlap == default_overlap(49)
+
+
+@pytest.mark.parametrize("window", range(1, 130, 4))
+def test_default_strides_keep_time(window):
+    overlap = default_overlap(window)
+    assert 0 <= overlap < window
+    assert window == 1 or (window - overlap) % 4 == 0
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("steps", 0, "steps 0: expected 1 to 1000"),
+        ("guidance", -1.0, "guidance -1.0: expected 0 or more"),
+        ("guidance", float("nan"), "guidance nan"),
+        ("sampler", "euler", "sampler euler: expected dpm or ddim"),
+        ("mode", "fast", "mode fast: expected default or reference"),
+        ("window", 48, "window 48: expected 1, 5, 9"),
+        ("window", 0, "window 0"),
+        ("overlap", 49, r"overlap 49: expected 0 to 48"),
+        ("overlap", -1, "overlap -1"),
+        ("overlap", 8, r"overlap 8 of window 49.*try overlap 9"),
+        ("overlap", 0, "try overlap 1"),
+        ("overlap", 48, "try overlap 45"),
+        ("clip_weight", 1.5, "clip_weight 1.5: expected 0 to 1"),
+        ("hint_scale", float("inf"), "hint_scale inf"),
+        ("seed", -1, "seed -1"),
+        ("seed", 2**32, "seed 4294967296"),
+    ],
+)
+def test_values_out_of_range(field, value, message):
+    with pytest.raises(UserError, match=message):
+        Settings(**{field: value})
+
+
+def test_reference_mode_may_slip():
+    assert Settings(mode="reference", overlap=8).stride == 41
+    assert Settings(mode="reference").overlap == 0
+    assert Settings(window=81).overlap == 17

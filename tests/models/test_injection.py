@@ -1,0 +1,65 @@
+"""Mask-selective injection: the schedule for any L and G, the token mask, what is touched and what is not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vp_jax.errors import UserError
+from vp_jax.models.injection import Injection, hint_schedule, masked_tokens
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4, 5, 7, 30, 42])
+@pytest.mark.parametrize("groups", [1, 2, 3, 4])
+def test_schedule_is_floor_i_over_ceil_l_over_g(layers, groups):
+    want = [i // ((layers + groups - 1) // groups) for i in range(layers)]
+    assert hint_schedule(layers, groups).tolist() == want
+    assert max(want) < groups
+
+
+def test_uneven_schedules_spelled_out():
+    assert hint_schedule(5, 2).tolist() == [0, 0, 0, 1, 1]
+    assert hint_schedule(4, 3).tolist() == [0, 0, 1, 1]  # the third hint is never used
+    assert hint_schedule(7, 3).tolist() == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_first_layers_only():
+    assert hint_schedule(5, 2, "first").tolist() == [0, 1, 2, 2, 2]  # 2 = none
+    assert hint_schedule(2, 3, "first").tolist() == [0, 1]
+
+
+def test_a_token_is_masked_if_any_of_its_cells_is():
+    mask = np.zeros((1, 2, 4, 6), np.float32)
+    mask[0, 1, 3, 2] = 1  # frame 1, token row 1, token column 1
+    got = np.asarray(masked_tokens(jnp.asarray(mask))).reshape(2, 2, 3)
+    assert got[1, 1, 1] and got.sum() == 1
+
+
+def test_hints_reach_background_video_tokens_only():
+    hints = jax.random.normal(jax.random.key(0), (2, 1, 4, 3))
+    masked = jnp.array([[True, False, False, True]])
+    x = jax.random.normal(jax.random.key(1), (1, 6, 3))
+    for layer, group in enumerate([0, 0, 1]):
+        ext = Injection(hints, masked, layers=3, text_len=2, scale=0.5)
+        moved = np.asarray(ext.after_block(ext.per_layer()[layer], x) - x)[0]
+        np.testing.assert_array_equal(moved[[0, 1, 2, 5]], 0)
+        np.testing.assert_allclose(moved[[3, 4]], 0.5 * hints[group, 0, 1:3], atol=1e-6)
+    everywhere = Injection(hints, masked, layers=3, text_len=2, tokens="all")
+    moved = np.asarray(everywhere.after_block(2, x) - x)[0]
+    np.testing.assert_array_equal(moved[:2], 0)
+    np.testing.assert_allclose(moved[2:], hints[1, 0], atol=1e-6)
+
+
+def test_layers_without_a_hint_are_left_alone():
+    ext = Injection(jnp.ones((1, 1, 2, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, schedule="first")
+    x = jnp.zeros((1, 3, 3))
+    assert [float(ext.after_block(i, x).sum()) for i in ext.per_layer()] == [6.0, 0.0, 0.0]
+
+
+def test_unknown_variants_are_named():
+    with pytest.raises(UserError, match="schedule 'last'"):
+        hint_schedule(4, 2, "last")
+    with pytest.raises(UserError, match="tokens 'hole'"):
+        Injection(jnp.ones((1, 1, 2, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, tokens="hole")
+    with pytest.raises(UserError, match="0 hints"):
+        hint_schedule(4, 0)

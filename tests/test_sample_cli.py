@@ -1,0 +1,325 @@
+"""sample.py from the command line to the files, around a stand-in for the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import types
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sample
+from tests import media
+from vp_jax.data import video
+from vp_jax.errors import run_cli
+
+F, H, W = 14, 45, 61
+FRAMES = media.moving(F, H, W)
+HOLES = np.zeros((F, H, W), bool)
+HOLES[:, 10:30, 20:45] = True
+PAINT = (250, 10, 200)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    windows: list[int]
+    padded_frames: int
+    output_frames: int
+
+
+class FakePipeline:
+    """The model's interface; it paints the whole picture, so that pasting is seen, and notes what it was given."""
+
+    native_size, native_frames, fixed_size, has_text_encoder = (32, 48), 9, False, True
+
+    def __init__(self):
+        self.calls = {}
+
+    def load(self, folder, *, precision, attention, id_adapter, id_scale, loras):
+        self.calls["load"] = (folder, precision, attention, id_adapter, id_scale, loras)
+        return self
+
+    def encode_prompt(self, prompt, negative):
+        self.calls["prompt"] = (prompt, negative)
+        return np.zeros((4, 8), np.float32), np.ones((4, 8), np.float32)
+
+    def plan(self, num_frames, settings):
+        starts = list(range(0, max(1, num_frames - settings.overlap), settings.stride))
+        kept = num_frames - 3 if settings.mode == "reference" else num_frames
+        return Plan(starts, starts[-1] + settings.window, kept)
+
+    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress):
+        assert frames_FHWC.dtype == np.uint8 and holes_FHW.dtype == bool
+        assert frames_FHWC.shape[:3] == holes_FHW.shape
+        self.calls["inpaint"] = (frames_FHWC, holes_FHW, text, settings, first_frame)
+        for done in range(4):
+            progress(done, 3, "window 1/1")
+        kept = self.plan(len(frames_FHWC), settings).output_frames
+        return np.broadcast_to(np.array(PAINT, np.uint8), (kept, *frames_FHWC.shape[1:])).copy()
+
+
+@pytest.fixture
+def pipeline(monkeypatch):
+    fake = FakePipeline()
+    module = types.ModuleType("vp_jax.inference.pipeline")
+    module.Pipeline = fake
+    monkeypatch.setitem(sys.modules, "vp_jax.inference.pipeline", module)
+    return fake
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A folder of inputs; returns the command line as a dict to be changed."""
+    (tmp_path / "weights").mkdir()
+    media.folder(tmp_path / "video", FRAMES)
+    media.folder(tmp_path / "mask", HOLES.astype(np.uint8) * 255)
+    return {
+        "--checkpoint": tmp_path / "weights", "--video": tmp_path / "video", "--mask": tmp_path / "mask",
+        "--prompt": "a pink wall", "--out": tmp_path / "new" / "out.mkv",
+    }  # fmt: skip
+
+
+def argv(flags: dict) -> list[str]:
+    out: list[str] = []
+    for name, value in flags.items():
+        out += [name] if value is True else [name, str(value)]
+    return out
+
+
+def result(flags: dict) -> tuple[np.ndarray, dict]:
+    assert sample.main(argv(flags)) == 0
+    out = Path(flags["--out"])
+    record = json.loads((out.with_suffix("") if out.suffix else out).with_suffix(".json").read_text())
+    return video.read_video(out)[0], record
+
+
+def test_one_command_makes_all_files(pipeline, given, capsys):
+    frames, record = result(given)
+    np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
+    assert (frames[HOLES] == PAINT).all()
+    assert sorted(p.name for p in given["--out"].parent.iterdir()) == [
+        "out.json", "out.mkv", "out_comparison.mp4", "out_contact.png",
+    ]  # fmt: skip
+    assert video.probe(given["--out"].with_name("out_comparison.mp4")).frames == F
+    assert video.read_image(given["--out"].with_name("out_contact.png")).shape[1] > 500
+    small, holes, _, settings, first = pipeline.calls["inpaint"]
+    assert small.shape == (F, 32, 48, 3) and holes.any((1, 2)).all() and first is None
+    assert (settings.window, settings.overlap, settings.steps, settings.seed) == (9, 5, 50, 42)
+    assert pipeline.calls["prompt"] == ("a pink wall", "")
+    assert pipeline.calls["load"] == (given["--checkpoint"], "bfloat16", None, True, 1.0, [])
+    assert record["settings"]["guidance"] == 6.0 and record["frames"] == F and record["windows"] == [0, 4, 8]
+    assert {"jax", "numpy", "python", "device"} <= set(record["versions"])
+    assert set(record["seconds"]) == {"read", "load", "encode_prompt", "inpaint", "write"}
+    printed = capsys.readouterr()
+    for words in ("14 frames, 61x45", "stretched to 48x32 and back", "3 of 9 frames", "padded to 17", "_contact.png"):
+        assert words in printed.out
+    assert "window 1/1" in printed.err and "left" in printed.err
+
+
+def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
+    frames, mask = media.moving(60, 48, 64), np.zeros((60, 48, 64, 3), np.uint8)
+    mask[:, 8:24, 8:24] = 255
+    given["--video"] = media.encode(tmp_path / "in.mp4", frames, sound=True)
+    given["--mask"] = media.encode(tmp_path / "mask.mp4", mask)
+    given["--out"] = tmp_path / "out.mp4"
+    flags = {**given, "--start": 6, "--stop": 50, "--fps": 8, "--mask_dilate": 2}
+    frames, record = result(flags)
+    assert frames.shape == (15, 48, 64, 3)
+    info = video.probe(tmp_path / "out.mp4")
+    assert info.has_audio and info.fps == Fraction(10000, 1001) and record["fps"] == "10000/1001"
+    assert record["audio_copied"] is True
+    assert np.abs(frames[:, 10:22, 10:22].astype(int) - PAINT).mean() < 25
+
+
+def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
+    for name in ("a.safetensors", "b:2"):
+        (tmp_path / name).write_text("")
+    flags = argv({
+        **given, "--negative_prompt": "blur", "--steps": 7, "--guidance": 3.5, "--static_guidance": True,
+        "--sampler": "ddim", "--seed": 5, "--window": 13, "--overlap": 1, "--mode": "reference", "--clip_weight": 0.5,
+        "--id_adapter": "off", "--id_scale": 0.7, "--precision": "float32", "--attention": "xla", "--height": 64,
+        "--width": 80, "--lora": f"{tmp_path}/a.safetensors:0.5",
+    })  # fmt: skip
+    assert sample.main([*flags, "--lora", f"{tmp_path}/b:2:-1", "--lora", f"{tmp_path}/a.safetensors"]) == 0
+    loras = [(tmp_path / "a.safetensors", 0.5), (tmp_path / "b:2", -1.0), (tmp_path / "a.safetensors", 1.0)]
+    assert pipeline.calls["load"] == (given["--checkpoint"], "float32", "xla", False, 0.7, loras)
+    settings = dataclasses.asdict(pipeline.calls["inpaint"][3])
+    assert settings == {
+        "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "sampler": "ddim", "window": 13, "overlap": 1,
+        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "hint_scale": 1.0, "seed": 5,
+    }  # fmt: skip
+    assert pipeline.calls["inpaint"][0].shape == (F, 64, 80, 3)
+    assert pipeline.calls["prompt"] == ("a pink wall", "blur")
+
+
+def test_the_tail_that_reference_mode_drops_is_said(pipeline, given, capsys):
+    frames, record = result({**given, "--mode": "reference"})
+    np.testing.assert_array_equal(frames[~HOLES[:-3]], FRAMES[:-3][~HOLES[:-3]])
+    assert len(frames) == record["frames"] == F - 3
+    assert "reference mode drops the tail: 11 of 14 frames come out" in capsys.readouterr().out
+
+
+def test_first_frame_original_is_kept_bit_for_bit(pipeline, given):
+    frames, _ = result({**given, "--first_frame": "original"})
+    np.testing.assert_array_equal(frames[0], FRAMES[0])
+    assert (frames[1][HOLES[1]] == PAINT).all()
+    small, holes, _, _, first = pipeline.calls["inpaint"]
+    np.testing.assert_array_equal(first, small[0])
+    assert not holes[0].any() and holes[1].any()
+
+
+def test_first_frame_from_a_picture(pipeline, given, tmp_path):
+    Image.new("RGB", (100, 90), (9, 200, 9)).save(tmp_path / "first.png")
+    result({**given, "--first_frame": tmp_path / "first.png"})
+    first = pipeline.calls["inpaint"][4]
+    assert first.shape == (32, 48, 3) and (first == (9, 200, 9)).all()
+    assert pipeline.calls["inpaint"][1][0].any()
+
+
+def test_without_pasting_and_with_feather(pipeline, given):
+    frames, _ = result({**given, "--no_composite": True})
+    assert (frames == PAINT).all()
+    frames, _ = result({**given, "--feather": 3})
+    np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
+    assert (frames[:, 20, 32] == PAINT).all() and (frames[:, 20, 20] != PAINT).any()
+
+
+def test_folder_of_frames_as_output(pipeline, given, tmp_path):
+    frames, _ = result({**given, "--out": tmp_path / "frames"})
+    np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
+    assert (tmp_path / "frames_contact.png").exists()
+
+
+def test_embeddings_from_a_file_need_no_text_encoder(pipeline, given, tmp_path):
+    pipeline.has_text_encoder = False
+    embeds = np.random.default_rng(0).random((2, 1, 4, 8)).astype(np.float32)
+    np.savez(tmp_path / "e.npz", prompt_embeds=embeds[0], negative_prompt_embeds=embeds[1])
+    del given["--prompt"]
+    result({**given, "--prompt_embeds": tmp_path / "e.npz"})
+    assert "prompt" not in pipeline.calls
+    np.testing.assert_array_equal(np.stack(pipeline.calls["inpaint"][2]), embeds[:, 0])
+
+
+def test_an_old_result_is_replaced_only_by_a_finished_one(pipeline, given, monkeypatch, capsys):
+    given["--out"].parent.mkdir()
+    given["--out"].write_text("old")
+
+    def fail(*_):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(pipeline, "inpaint", fail)
+    assert status(given) == 2
+    assert "out of device memory: try a smaller --window, --height and --width" in capsys.readouterr().err
+    assert given["--out"].read_text() == "old"
+
+
+def status(flags: dict) -> int:
+    with pytest.raises(SystemExit) as caught:
+        run_cli(lambda: sample.main(argv(flags)))
+    return caught.value.code
+
+
+BEFORE_LOADING = [
+    ({"--video": "none.mp4"}, "none.mp4: no such file"),
+    ({"--video": "text.mp4"}, "text.mp4: cannot be opened as a video"),
+    ({"--video": "empty"}, "no images in this folder"),
+    ({"--mask": "none.npz"}, "none.npz: no such file"),
+    ({"--mask": "small.png"}, "mask is 8x8 pixels, the video 61x45"),
+    ({"--mask": "black.png"}, "mask is empty in every frame"),
+    ({"--mask": "black.png", "--invert_mask": True}, "mask covers every frame"),
+    ({"--mask": "labels.npz"}, "holds labels 0, 1, 7"),
+    ({"--mask": "labels.npz", "--mask_id": "3"}, "no pixel has label 3"),
+    ({"--mask": "labels.npz", "--mask_id": "7", "--start": "2", "--stop": "1"}, "expected 0 <= start < stop"),
+    ({"--mask": "short"}, "mask has 3 frames, the video 14"),
+    ({"--mask_dilate": "-1"}, "mask_dilate -1"),
+    ({"--mask_dilate": "x"}, "argument --mask_dilate: invalid int value"),
+    ({"--stop": "99"}, "has 14 frames: frames 0 to 99 were asked for"),
+    ({"--fps": "0"}, "fps 0: expected a number above 0"),
+    ({"--checkpoint": "nowhere"}, "--checkpoint nowhere: no such folder"),
+    ({"--prompt": None}, "expected one of --prompt and --prompt_embeds"),
+    ({"--prompt": None, "--prompt_embeds": "none.npz"}, "none.npz: expected an .npz of prompt_embeds"),
+    ({"--prompt": None, "--prompt_embeds": "labels.npz"}, "labels.npz: expected an .npz of prompt_embeds"),
+    ({"--prompt": None, "--prompt_embeds": "flat.npz"}, r"embeddings of shapes (4, 8) and (4, 8)"),
+    ({"--prompt_embeds": "flat.npz"}, "expected one of --prompt and --prompt_embeds"),
+    ({"--prompt": None, "--prompt_embeds": "flat.npz", "--negative_prompt": "x"}, "--negative_prompt with"),
+    ({"--first_frame": "none.png"}, "none.png: no such file"),
+    ({"--first_frame": "text.mp4"}, "text.mp4: cannot be read as an image"),
+    ({"--lora": "none.safetensors:0.5"}, "--lora none.safetensors:0.5: no such file"),
+    ({"--out": "out.avi"}, "cannot write .avi"),
+    ({"--out": "text.mp4/out.mp4"}, "text.mp4 is not a folder"),
+    ({"--out": "empty.mp4"}, "is a folder, expected a file name"),
+    ({"--out": "short"}, "not a frame of ours"),
+    ({"--video": "text.mp4", "--out": "text.mp4"}, "text.mp4 would be overwritten"),
+    ({"--height": "100"}, "--height 100: expected a multiple of 16"),
+    ({"--width": "0"}, "--width 0: expected a multiple of 16"),
+    ({"--steps": "0"}, "steps 0"),
+    ({"--guidance": "-2"}, "guidance -2.0"),
+    ({"--window": "48"}, "window 48"),
+    ({"--window": "0"}, "window 0"),
+    ({"--window": "49", "--overlap": "8"}, "overlap 8 of window 49"),
+    ({"--overlap": "-1"}, "--overlap -1"),
+    ({"--clip_weight": "2"}, "clip_weight 2.0"),
+    ({"--seed": "-1"}, "seed -1"),
+    ({"--id_scale": "nan"}, "--id_scale nan"),
+    ({"--sampler": "euler"}, "argument --sampler: invalid choice: 'euler'"),
+    ({"--feather": "-1"}, "--feather -1"),
+    ({"--feather": "2", "--no_composite": True}, "--feather 2"),
+    ({"--masks": "x"}, "unrecognized arguments: --masks"),
+]
+
+
+@pytest.mark.parametrize("change, message", BEFORE_LOADING, ids=[" ".join(map(str, c)) for c, _ in BEFORE_LOADING])
+def test_mistakes_are_one_line_before_any_model_is_loaded(
+    pipeline, given, tmp_path, monkeypatch, capsys, change, message
+):
+    monkeypatch.chdir(tmp_path)
+    Path("text.mp4").write_text("hello")
+    Path("empty").mkdir()
+    Path("empty.mp4").mkdir()
+    media.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
+    Image.new("L", (8, 8), 255).save("small.png")
+    Image.new("L", (W, H), 0).save("black.png")
+    labels = HOLES.astype(np.uint8)
+    labels[:, 40:] = 7
+    np.savez("labels.npz", labels)
+    np.savez("flat.npz", prompt_embeds=np.zeros((4, 8)), negative_prompt_embeds=np.zeros((4, 8)))
+    before = sorted(Path(".").rglob("*"))
+    flags = {name: value for name, value in {**given, **change}.items() if value is not None}
+    assert status(flags) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and error.count("\n") == 1
+    assert not pipeline.calls
+    assert sorted(Path(".").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "change, attributes, message",
+    [
+        ({"--height": "64"}, {"fixed_size": True}, "--height 64 --width 48: this model runs at 32 x 48 only"),
+        ({}, {"has_text_encoder": False}, "has no text encoder: give --prompt_embeds"),
+        ({"--overlap": "2"}, {}, "overlap 2 of window 9"),
+    ],
+)
+def test_mistakes_that_only_the_model_can_tell(pipeline, given, monkeypatch, capsys, change, attributes, message):
+    for name, value in attributes.items():
+        monkeypatch.setattr(pipeline, name, value)
+    assert status({**given, **change}) == 2
+    assert message in capsys.readouterr().err
+    assert "inpaint" not in pipeline.calls
+
+
+def test_the_one_frame_whose_hole_is_kept(pipeline, given, capsys):
+    assert status({**given, "--stop": 1, "--first_frame": "original"}) == 2
+    assert "only frame 0 has a hole" in capsys.readouterr().err
+
+
+def test_exit_status_of_the_program(given):
+    command = [sys.executable, "sample.py", *argv({**given, "--video": "none.mp4"})]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(sample.__file__).parent, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: none.mp4: no such file or folder\n")

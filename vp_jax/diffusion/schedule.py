@@ -1,0 +1,66 @@
+"""Noise schedule of CogVideoX, in float64 on the host (arXiv 2408.06072 section 2.3; model facts, section 6).
+
+    beta_i  = (sqrt(beta_start) ... sqrt(beta_end), evenly) ** 2                                    scaled linear
+    abar    = cumprod(1 - beta)
+    abar   <- abar / (s + (1 - s) abar)                          SNR shift, s = 1 for 5B, 3 for 2B
+    sqrt(abar) <- (sqrt(abar) - last) * first / (first - last)   zero terminal SNR
+    x_t     = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from vp_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Description of the schedule; ``abar`` follows from it.
+
+    Attributes:
+      snr_shift: s above.
+      num_timesteps: training timesteps.
+      zero_terminal_snr: rescale so that the last timestep is pure noise.
+    """
+
+    beta_start: float = 0.00085
+    beta_end: float = 0.012
+    num_timesteps: int = 1000
+    snr_shift: float = 1.0
+    zero_terminal_snr: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.beta_start < self.beta_end < 1:
+            raise UserError(f"betas {self.beta_start}..{self.beta_end}: expected 0 < beta_start < beta_end < 1")
+        if self.snr_shift <= 0:
+            raise UserError(f"snr_shift {self.snr_shift}: expected a positive number (1 for 5B, 3 for 2B)")
+
+    @functools.cached_property
+    def abar(self) -> np.ndarray:
+        """Signal power of every timestep, float64 (num_timesteps,), decreasing from near 1 to 0."""
+        betas = np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.num_timesteps) ** 2
+        abar = np.cumprod(1.0 - betas)
+        abar = abar / (self.snr_shift + (1.0 - self.snr_shift) * abar)
+        if self.zero_terminal_snr:
+            root = np.sqrt(abar)
+            abar = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))) ** 2
+        return abar
+
+    def timesteps(self, steps: int) -> np.ndarray:
+        """The ``steps`` timesteps of a sampler, int64, descending: ``round(1000 - i * 1000 / steps) - 1``.
+
+        Raises:
+          UserError: ``steps`` outside 1..num_timesteps.
+        """
+        if not 1 <= steps <= self.num_timesteps:
+            raise UserError(f"{steps} steps: expected 1..{self.num_timesteps}")
+        ratio = self.num_timesteps / steps
+        return np.round(np.arange(self.num_timesteps, 0, -ratio)).astype(np.int64)[:steps] - 1
+
+    def abar_at(self, timestep: int) -> float:
+        """Signal power at ``timestep``; 1 before the first."""
+        return 1.0 if timestep < 0 else float(self.abar[timestep])

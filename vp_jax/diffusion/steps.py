@@ -1,0 +1,132 @@
+"""DDIM and the CogVideoX DPM-solver++ SDE as tables of coefficients; one update serves both.
+
+With x_0 = a x - s v predicted at timestep t, stepping to p = t - floor(1000 / S) (NOT the next list entry):
+
+    x'   = keep x + data (x_0 + history (x_0 - x_0_old)) + noise eps
+
+DDIM (eta 0), A = sqrt((1 - abar_p) / (1 - abar_t)):
+
+    keep = A,  data = sqrt(abar_p) - A sqrt(abar_t),  history = noise = 0
+
+DPM, lam = log(abar / (1 - abar)) / 2, h = lam_p - lam_t, r = (lam_t - lam_back) / h, back = previous LIST entry:
+
+    keep = sqrt((1 - abar_p) / (1 - abar_t)) e^-h    data  = (1 - e^-2h) sqrt(abar_p)
+    history = 1 / (2 r), 0 at the first step and when p < 0
+    noise = sqrt(1 - abar_p) sqrt(1 - e^-2h)
+
+Limits: abar_t = 0 gives e^-h = 0; abar_back = 0 gives history = 0; abar_p = 1 gives x' = x_0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vp_jax.diffusion.schedule import Schedule
+
+
+class StepTable(NamedTuple):
+    """Per-step numbers, leading axis S (or scalars, for one row); float32 but ``timestep`` int32.
+
+    Attributes:
+      timestep: t handed to the network.
+      signal, sigma: sqrt(abar_t), sqrt(1 - abar_t).
+      keep, data, history, noise: coefficients of the update above.
+      next_signal, next_sigma: those of the NEXT list entry, (1, 0) after the last; background replacement uses them.
+    """
+
+    timestep: np.ndarray
+    signal: np.ndarray
+    sigma: np.ndarray
+    keep: np.ndarray
+    data: np.ndarray
+    history: np.ndarray
+    noise: np.ndarray
+    next_signal: np.ndarray
+    next_sigma: np.ndarray
+
+
+def _table(schedule: Schedule, steps: int, rows: list[tuple[float, float, float, float]]) -> StepTable:
+    timesteps = schedule.timesteps(steps)
+    abar = schedule.abar[timesteps]
+    following = np.append(abar[1:], 1.0)
+    keep, data, history, noise = np.asarray(rows, np.float64).T
+    columns = (np.sqrt(abar), np.sqrt(1 - abar), keep, data, history, noise, np.sqrt(following), np.sqrt(1 - following))
+    return StepTable(timesteps.astype(np.int32), *(c.astype(np.float32) for c in columns))
+
+
+@dataclasses.dataclass(frozen=True)
+class DDIM:
+    """Deterministic sampler (arXiv 2010.02502, eta 0)."""
+
+    stochastic = False
+
+    def table(self, schedule: Schedule, steps: int) -> StepTable:
+        """Coefficients of every step."""
+        rows = []
+        for t in schedule.timesteps(steps):
+            abar_t, abar_p = schedule.abar_at(t), schedule.abar_at(t - schedule.num_timesteps // steps)
+            keep = np.sqrt((1 - abar_p) / (1 - abar_t))
+            rows.append((keep, np.sqrt(abar_p) - keep * np.sqrt(abar_t), 0.0, 0.0))
+        return _table(schedule, steps, rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class DPM:
+    """Second-order DPM-solver++ SDE as CogVideoX uses it (arXiv 2211.01095)."""
+
+    stochastic = True
+
+    def table(self, schedule: Schedule, steps: int) -> StepTable:
+        """Coefficients of every step."""
+        timesteps, rows = schedule.timesteps(steps), []
+        for i, t in enumerate(timesteps):
+            p = t - schedule.num_timesteps // steps
+            abar_t, abar_p = schedule.abar_at(t), schedule.abar_at(p)
+            back = schedule.abar_at(timesteps[i - 1]) if i and p >= 0 else 0.0
+            rows.append(_dpm_row(abar_t, abar_p, back))
+        return _table(schedule, steps, rows)
+
+
+def _log_snr(abar: float) -> float:
+    with np.errstate(divide="ignore"):
+        return float(np.log(abar) - np.log1p(-abar)) / 2
+
+
+def _dpm_row(abar_t: float, abar_p: float, abar_back: float) -> tuple[float, float, float, float]:
+    if abar_p == 1.0:
+        return 0.0, 1.0, 0.0, 0.0
+    lam_t, lam_p = _log_snr(abar_t), _log_snr(abar_p)
+    h = lam_p - lam_t
+    decay = np.exp(-h)
+    history = h / (2 * (lam_t - _log_snr(abar_back))) if abar_t > 0 and abar_back > 0 else 0.0
+    gain = 1 - decay**2
+    return (float(np.sqrt((1 - abar_p) / (1 - abar_t)) * decay), float(gain * np.sqrt(abar_p)), float(history),
+            float(np.sqrt(1 - abar_p) * np.sqrt(gain)))
+
+
+SAMPLERS = {"ddim": DDIM(), "dpm": DPM()}
+
+
+def update(row: StepTable, x: jax.Array, v: jax.Array, x0_old: jax.Array,
+           eps: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """One step: the next latents and the raw x_0 prediction (to be handed back as ``x0_old``).
+
+    Args:
+      row: one row of a table (scalars).
+      x, v: latents and predicted velocity, any shape.
+      x0_old: raw x_0 prediction of the previous step; any finite value at the first.
+      eps: standard normal of the same shape, ``None`` for samplers that draw nothing.
+    """
+    x0 = row.signal * x - row.sigma * v
+    x_next = row.keep * x + row.data * (x0 + row.history * (x0 - x0_old))
+    return (x_next if eps is None else x_next + row.noise * eps), x0
+
+
+def row_at(table: StepTable, index: jax.Array | int) -> StepTable:
+    """Row ``index`` (may be traced) of a table."""
+    return jax.tree.map(lambda column: jnp.asarray(column)[index], table)

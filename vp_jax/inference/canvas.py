@@ -1,0 +1,78 @@
+"""Between the source's pixels and the model's: stretch there, stretch back, and paste into the untouched source.
+
+The hole at the model's size covers every model pixel that touches a source hole pixel (area > 0), so no pixel that is
+to be generated is taken from the old content. The result is pasted at the source's size:
+
+    out = source                              outside of the hole, bit for bit
+    out = source + a (result - source)        inside, a = min(d, feather + 1) / (feather + 1)
+
+with d the distance in pixels to the nearest kept pixel (largest of rows and columns, 1 at the rim), so the default
+feather 0 takes the result everywhere in the hole, and a blend never leaves the hole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from vp_jax.data.masks import dilate
+
+
+def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch uint8 frames to another size, antialiased (bicubic); equal sizes come back as they are."""
+    if frames_FHWC.shape[1:3] == (height, width):
+        return frames_FHWC
+    out_FHWC = np.empty((len(frames_FHWC), height, width, 3), np.uint8)
+    for frame_HWC, out_HWC in zip(frames_FHWC, out_FHWC):
+        out_HWC[:] = np.asarray(Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC))
+    return out_FHWC
+
+
+def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch bool holes to another size; a pixel is hole if any part of it is."""
+    if holes_FHW.shape[1:] == (height, width):
+        return holes_FHW
+    return np.stack([_touched(_touched(hole_HW, height).T, width).T for hole_HW in holes_FHW])
+
+
+def composite(
+    source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0
+) -> np.ndarray:
+    """Paste results into the source's holes, as the module's equation says.
+
+    Args:
+      source_FHWC, result_FHWC: uint8, one shape.
+      holes_FHW: bool, True = generated.
+      feather: pixels inside the hole over which the source fades out.
+
+    Returns:
+      uint8 frames; equal to the source wherever ``holes_FHW`` is False.
+    """
+    out_FHWC = source_FHWC.copy()
+    for out_HWC, result_HWC, hole_HW in zip(out_FHWC, result_FHWC, holes_FHW):
+        if not feather:
+            out_HWC[hole_HW] = result_HWC[hole_HW]
+            continue
+        alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
+        source_xC = out_HWC[hole_HW].astype(np.float32)
+        out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
+    return out_FHWC
+
+
+def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
+    """Stretch to ``rows`` rows; a new row is hole where any old row it overlaps is (Pillow's box filter drops some)."""
+    old = len(hole_HW)
+    first = np.arange(rows) * old // rows
+    behind = -(-(np.arange(rows) + 1) * old // rows)
+    counts_HW = np.zeros((old + 1, hole_HW.shape[1]), np.int32)
+    np.cumsum(hole_HW, axis=0, out=counts_HW[1:])
+    return counts_HW[behind] > counts_HW[first]
+
+
+def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
+    """Distance of each hole pixel to the nearest kept one, up to ``limit``; 0 outside. The frame's edge is no rim."""
+    kept_FHW, depth_HW = ~hole_HW[None], hole_HW.astype(np.float32)
+    for _ in range(limit - 1):
+        kept_FHW = dilate(kept_FHW, 1)
+        depth_HW += ~kept_FHW[0]
+    return depth_HW

@@ -1,0 +1,273 @@
+"""A converted checkpoint, ready to inpaint: load, encode the prompt, run every window, decode.
+
+    Pipeline.load(folder)  ->  encode_prompt  ->  inpaint(frames, holes, text, settings)  ->  frames
+
+Every program is jitted once per shape: one window after another, and one step after another, reuse it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vp_jax import checkpoint, trees
+from vp_jax.diffusion.noise import KeyNoise, NoiseSource
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
+from vp_jax.models import config, t5, tokenizer
+from vp_jax.models.attention import check_backend, default_backend
+from vp_jax.models.vae import vae as vae_module
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowPlan:
+    """Where windows start, in frames, and to how many frames the video is padded (by repeating its last)."""
+
+    windows: tuple[int, ...]
+    padded_frames: int
+    output_frames: int
+
+
+def plan_windows(frames: int, settings: Settings) -> WindowPlan:
+    """Windows of a video of ``frames`` frames.
+
+    The default covers every frame: the stride is a multiple of 4, so that latents and frames stay in step, and the
+    end is padded. Reference mode drops the tail.
+
+    Raises:
+      UserError: a video too short for reference mode.
+    """
+    size, stride = settings.window, settings.stride
+    if settings.mode == "reference":
+        if frames < size:
+            raise UserError(f"{frames} frames, but reference mode needs at least one window of {size}: "
+                            f"give a longer video, a smaller --window, or use the default mode")
+        count = (frames - size) // stride + 1
+        latents = latent_frames(size) * count - (count - 1) * (overlap_latents(settings) + 1)
+        # an even number of latents makes 4 frames of the first one too
+        made = pixel_frames(latents) if latents % 2 else TEMPORAL_STRIDE * latents
+        return WindowPlan(tuple(k * stride for k in range(count)), frames, made)
+    count = max(0, -(-(frames - size) // stride)) + 1
+    return WindowPlan(tuple(k * stride for k in range(count)), size + (count - 1) * stride, frames)
+
+
+@dataclasses.dataclass
+class Pipeline:
+    """Models, parameters and schedule of one converted checkpoint. Build it with `load`."""
+
+    models: Models
+    params: dict[str, Any]
+    schedule: Schedule
+    text_encoder: tuple[nnx.GraphDef, trees.Tree] | None = None
+    tokenizer_file: Path | None = None
+
+    @classmethod
+    def load(cls, folder: Path, *, precision: str = "bfloat16", attention: str | None = None,
+             id_adapter: bool = True, id_scale: float = 1.0, loras: Sequence[tuple[Path, float]] = ()) -> Pipeline:
+        """Load a folder made by ``python -m convert all``.
+
+        Args:
+          folder: holds ``transformer/ branch/ vae/`` and, where converted, ``text_encoder/ tokenizer/ id_adapter/``
+            and ``scheduler/``.
+          precision: ``bfloat16`` or ``float32``, for weights and computation.
+          attention: see `vp_jax.models.attention`; fused where there is a GPU by default.
+          id_adapter: attach the ID adapter if the folder has one.
+          id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
+          loras: converted style adapters, each with a factor on its own scale.
+
+        Raises:
+          UserError: a missing, unconverted or unfitting folder; an unknown precision or backend.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"no checkpoint folder {folder}: make one with `python -m convert all CKPT_DIR {folder}`")
+        if precision not in ("bfloat16", "float32"):
+            raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
+        backend = check_backend(attention or default_backend())
+        types = {"dtype": precision, "param_dtype": precision}
+        described = functools.partial(config.from_json, **types)
+        backbone_cfg = described(checkpoint.load_config(folder / "transformer"), attention=backend)
+        branch_cfg = described(checkpoint.load_config(folder / "branch"), attention=backend)
+        vae_cfg = described(checkpoint.load_config(folder / "vae"))
+
+        adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
+        lora_cfgs, lora_params = [], []
+        for path, factor in [*adapters, *loras]:
+            cfg = config.from_json(checkpoint.load_config(path))
+            lora_cfgs.append(dataclasses.replace(cfg, scale=factor if cfg.extra_keys else cfg.scale * factor))
+            lora_params.append(checkpoint.load_params(path))
+
+        models = Models(backbone_cfg, branch_cfg, vae_cfg, tuple(lora_cfgs))
+        names = {"backbone": "transformer", "branch": "branch", "vae": "vae"}
+        params: dict[str, Any] = {key: checkpoint.load_params(folder / names[key], shapes)
+                                  for key, (_, shapes) in models.abstract().items()}
+        params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
+        pipeline = cls(models, params, _load_schedule(folder))
+        if (folder / "text_encoder").is_dir():
+            t5_cfg = described(checkpoint.load_config(folder / "text_encoder"))
+            graph, shapes = trees.abstract(lambda: t5.T5Encoder(t5_cfg, rngs=nnx.Rngs(0)))
+            pipeline.text_encoder = graph, checkpoint.load_params(folder / "text_encoder", shapes)
+            pipeline.tokenizer_file = folder / "tokenizer" / "spiece.model"
+        return pipeline
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """Pixel height and width the backbone was made for."""
+        cfg = self.models.backbone_cfg
+        return cfg.sample_height * SPATIAL_STRIDE, cfg.sample_width * SPATIAL_STRIDE
+
+    @property
+    def fixed_size(self) -> bool:
+        """Only the native size is possible (learned positions)."""
+        return self.models.backbone_cfg.learned_positions
+
+    @property
+    def native_frames(self) -> int:
+        """Frames per window the backbone was made for."""
+        return self.models.backbone_cfg.sample_frames
+
+    @property
+    def has_text_encoder(self) -> bool:
+        """Prompts can be encoded; otherwise embeddings must be given."""
+        return self.text_encoder is not None
+
+    def encode_prompt(self, prompt: str, negative: str = "") -> tuple[np.ndarray, np.ndarray]:
+        """Text embeddings of the prompt and of the negative prompt, float32 (M, E) each.
+
+        Raises:
+          UserError: the checkpoint has no text encoder or tokenizer.
+        """
+        if self.text_encoder is None or self.tokenizer_file is None:
+            raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
+        graph, params = self.text_encoder
+        ids = tokenizer.Tokenizer(self.tokenizer_file).encode(
+            [prompt, negative], length=self.models.backbone_cfg.max_text_len)
+        embeds = jax.jit(lambda p, i: t5.encode_text(nnx.merge(graph, p), i))(params, jnp.asarray(ids))
+        return np.asarray(embeds[0], np.float32), np.asarray(embeds[1], np.float32)
+
+    def plan(self, frames: int, settings: Settings) -> WindowPlan:
+        """See `plan_windows`."""
+        return plan_windows(frames, settings)
+
+    def sample_latents(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
+                       settings: Settings, *, noise_of: Callable[[int], NoiseSource] | None = None,
+                       progress: Progress | None = None) -> np.ndarray:
+        """Final latents of the whole video, float32 (1, T, h, w, C).
+
+        Args:
+          frames_FHWC: uint8 pixels, as many as `plan_windows` pads to; holes black.
+          holes_FHW: bool, True = hole.
+          text: embeddings (M, E) of prompt and negative prompt.
+          noise_of: the random draws of each window; from ``settings.seed`` and the window's number by default.
+          progress: called with (steps done, steps in all, label).
+        """
+        plan = plan_windows(len(frames_FHWC), settings)
+        # the seed is no part of a program: another seed compiles nothing new
+        jitted = _jit(WindowProgram(self.models, dataclasses.replace(settings, seed=0), self.schedule))
+        program = jitted.program
+        noise_of = noise_of or (lambda k: KeyNoise(jax.random.fold_in(jax.random.key(settings.seed), k)))
+        positive, negative = text
+        text_BME = jnp.asarray(np.stack([negative, positive] if program.guided else [positive]))
+        total = len(plan.windows) * settings.steps
+
+        carry: Carry | None = None
+        finals = []
+        for k, begin in enumerate(plan.windows):
+            label = f"window {k + 1}/{len(plan.windows)}"
+            pixels = jnp.asarray(frames_FHWC[None, begin:begin + settings.window], jnp.float32) / 127.5 - 1.0
+            holes = jnp.asarray(holes_FHW[None, begin:begin + settings.window], jnp.float32)
+            noise = noise_of(k)
+            image = None
+            if self.models.takes_image:
+                image = (jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None
+                         else program.image_of(carry))
+            latents = jitted.encode(self.params, pixels, holes, image, noise)
+            previous = None if carry is None else carry.previous
+            needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
+            state, states = program.begin(latents, noise), None
+            for i in range(settings.steps):
+                record = needs_states and i + 1 == settings.steps
+                state, states = jitted.step(self.params, state, i, latents, text_BME, previous, noise, record=record)
+                if progress is not None:
+                    state.x.block_until_ready()
+                    progress(k * settings.steps + i + 1, total, label)
+            carry = program.finish(state, states, latents, text_BME)
+            finals.append(np.asarray(carry.latents_BThwC))
+        return stitch(finals, overlap_latents(settings), reference=program.reference)
+
+    def decode(self, latents_BThwC: np.ndarray) -> np.ndarray:
+        """Pixels of scaled latents, float32 (B, F, H, W, 3), not clamped."""
+        return np.asarray(_decode(self.models, self.params, latents_BThwC), np.float32)
+
+    def inpaint(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
+                settings: Settings, first_frame: np.ndarray | None = None,
+                progress: Progress | None = None) -> np.ndarray:
+        """Inpaint a video of any length.
+
+        Args:
+          frames_FHWC: uint8 [0, 255], H and W multiples of 16.
+          holes_FHW: bool, True = to be generated.
+          text: embeddings from `encode_prompt`.
+          first_frame: uint8 (H, W, 3) that replaces frame 0, whose hole is then closed.
+          progress: called with (steps done, steps in all, label).
+
+        Returns:
+          uint8 frames; as many as given, but in reference mode as many as the original makes.
+        """
+        plan = plan_windows(len(frames_FHWC), settings)
+        holes = np.array(holes_FHW, bool)
+        frames = np.where(holes[..., None], np.uint8(0), frames_FHWC)
+        if first_frame is not None:
+            frames[0], holes[0] = first_frame, False
+        extra = plan.padded_frames - len(frames)
+        frames = np.concatenate([frames, np.repeat(frames[-1:], extra, axis=0)])
+        holes = np.concatenate([holes, np.repeat(holes[-1:], extra, axis=0)])
+        latents = self.sample_latents(frames, holes, text, settings, progress=progress)
+        if settings.mode != "reference" and latents.shape[1] % 2 == 0:
+            # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
+            latents = np.concatenate([latents, latents[:, -1:]], axis=1)
+        pixels = self.decode(latents)[0, : plan.output_frames]
+        return np.round((np.clip(pixels, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+class _Jitted(NamedTuple):
+    """A window program and its three jitted parts."""
+
+    program: WindowProgram
+    encode: Any
+    encode_image: Any
+    step: Any
+
+
+@functools.lru_cache(maxsize=8)
+def _jit(program: WindowProgram) -> _Jitted:
+    return _Jitted(program, jax.jit(program.encode), jax.jit(program.encode_image),
+                   jax.jit(program.step, static_argnames=("record",)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode(models: Models, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:
+    return models.vae(params).decode(vae_module.unscale(models.vae_cfg, latents_BThwC))
+
+
+def _load_schedule(folder: Path) -> Schedule:
+    """The converted scheduler, or CogVideoX-5B's where none was converted."""
+    if not (folder / "scheduler").is_dir():
+        return Schedule()
+    values = checkpoint.load_config(folder / "scheduler")
+    known = {f.name for f in dataclasses.fields(Schedule)}
+    return Schedule(**{k: v for k, v in values.items() if k in known})

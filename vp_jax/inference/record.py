@@ -1,0 +1,52 @@
+"""What a run leaves behind: the names of its files, their safe placing, and the facts that let it be repeated."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from vp_jax.errors import UserError
+
+
+class Outputs(NamedTuple):
+    """``out.mp4``, ``out_comparison.mp4``, ``out_contact.png``, ``out.json``; a folder ``out`` names the same."""
+
+    result: Path
+    comparison: Path
+    contact: Path
+    record: Path
+
+
+def outputs(out: Path) -> Outputs:
+    """Names of a run's files beside ``out``."""
+    stem = out.with_suffix("") if out.suffix else out
+    return Outputs(out, *(stem.with_name(stem.name + end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+
+
+def place(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a temporary file beside ``path``, then move it there; the old file stays until then.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that shape a result, and the device."""
+    import jax  # late, so that mistakes on the command line are told at once
+
+    packages = ("jax", "jaxlib", "flax", "numpy", "av", "pillow")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"python": platform.python_version(), **found, "device": jax.devices()[0].device_kind}

@@ -1,0 +1,93 @@
+"""Context encoder (VideoPainter, arXiv 2503.05639 section 3.2): a light copy of the first backbone blocks.
+
+    [noisy | masked video | mask] latents, text -> PatchEmbed -> Block -> Block ... (G of them)
+                                                                  |        |
+                                                                zero     zero     (D -> D, zero at the start)
+                                                                  v        v
+                                                               hint 0   hint 1    video tokens only
+
+It runs on the joint sequence with the backbone's rotary embedding and the same time; its hints are added to the
+backbone's background tokens by `vp_jax.models.injection`.
+"""
+
+from __future__ import annotations
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vp_jax import trees
+from vp_jax.models.config import BranchConfig
+from vp_jax.models.dit import Block, Context, Extension, maybe_remat, rotation_for, stacked_blocks
+from vp_jax.models.layers import PatchEmbed, SinusoidEmbedding, linear
+
+
+class Branch(nnx.Module):
+    """The context encoder; ``cfg.dit.num_layers`` is G."""
+
+    def __init__(self, cfg: BranchConfig, *, rngs: nnx.Rngs):
+        self.cfg = cfg
+        dit = cfg.dit
+        self.patch_embed = PatchEmbed(dit, rngs=rngs)
+        self.time_embed = SinusoidEmbedding(dit.dim, dit.time_dim, dit, rngs=rngs)
+        self.blocks = stacked_blocks(dit, rngs=rngs)
+        self.zero = jax.vmap(lambda r: linear(dit.dim, dit.dim, dit, rngs=r))(rngs.split(dit.num_layers))
+
+    def __call__(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
+                 t_B: jax.Array) -> jax.Array:
+        """Hints for the backbone.
+
+        Args:
+          noisy_BThwC: (B, T, h, w, 16) the noisy latents the backbone sees.
+          condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole).
+          text_BME: (B, M, text_dim) text embeddings.
+          t_B: (B,) timesteps.
+
+        Returns:
+          (G, B, N, D), unscaled.
+        """
+        cfg = self.cfg.dit
+        latents = jnp.concatenate([noisy_BThwC, condition_BThwC], axis=-1)
+        chex.assert_shape(latents, (None, None, None, None, cfg.in_channels))
+        dtype, text_len = jnp.dtype(cfg.dtype), text_BME.shape[1]
+        x_BSD = self.patch_embed(latents.astype(dtype), text_BME.astype(dtype))
+        ctx = Context(self.time_embed(t_B), rotation_for(cfg, latents, text_len), text_len)
+        plain = Extension()
+
+        def body(x_BSD: jax.Array, xs: tuple[Block, nnx.Linear]) -> tuple[jax.Array, jax.Array]:
+            block, zero = xs
+            x_BSD = block(x_BSD, ctx, plain)
+            return x_BSD, zero(x_BSD[:, text_len:])
+
+        return jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1]
+
+
+def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int = 16) -> trees.Tree:
+    """Parameters of a new context encoder: copied where the backbone has them, fresh elsewhere.
+
+    The patch weights of the backbone's first ``latent_channels`` input channels go to the noisy AND to the
+    masked-video part, the mask channel is zero, the bias is copied; time embedding, positions and the first G blocks
+    are copied; the text projection stays fresh; the zero linears are zero (model facts, section 3).
+
+    Args:
+      backbone: parameters of a `DiT`.
+      fresh: parameters of a newly built `Branch`, whose shapes decide G.
+      latent_channels: C.
+    """
+    layers = jax.tree.leaves(fresh["blocks"])[0].shape[0]
+    kernel_VD = backbone["patch_embed"]["proj"]["kernel"]
+    values = fresh["patch_embed"]["proj"]["kernel"].shape[0] // (2 * latent_channels + 1)  # per channel
+    latent_VD = kernel_VD[: latent_channels * values]
+    mask_VD = jnp.zeros((values, kernel_VD.shape[1]), kernel_VD.dtype)
+    patch_embed = dict(fresh["patch_embed"])
+    patch_embed["proj"] = {**backbone["patch_embed"]["proj"],
+                           "kernel": jnp.concatenate([latent_VD, latent_VD, mask_VD])}
+    if "pos_embedding" in patch_embed and "pos_embedding" in backbone["patch_embed"]:
+        patch_embed["pos_embedding"] = backbone["patch_embed"]["pos_embedding"]
+    return {
+        "patch_embed": patch_embed,
+        "time_embed": backbone["time_embed"],
+        "blocks": jax.tree.map(lambda a: a[:layers], backbone["blocks"]),
+        "zero": jax.tree.map(jnp.zeros_like, fresh["zero"]),
+    }

@@ -1,0 +1,220 @@
+"""CogVideoX diffusion transformer (arXiv 2408.06072 section 2.2), all published variants.
+
+    latents, text -> PatchEmbed -> [ Block ]*L (scanned) -> LayerNorm -> modulated head -> latents
+                                       ^
+                                   Extension
+
+A block applies, to the joint text-video sequence x and time embedding e:
+
+    y, g = norm1(x, e);  x = x + g * attention(y)          (full attention, rotary q and k)
+    y, g = norm2(x, e);  x = x + g * feed_forward(y)
+
+The backbone knows nothing of VideoPainter. Whatever is plugged into it (injected hints, extra keys, recorded
+states) is an `Extension`, its single opening.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vp_jax.models import rope
+from vp_jax.models.attention import attend
+from vp_jax.models.config import DiTConfig
+from vp_jax.models.layers import (
+    FeedForward,
+    ModulatedNorm,
+    PatchEmbed,
+    SinusoidEmbedding,
+    layer_norm,
+    linear,
+    unpatchify,
+)
+
+
+class Attention(nnx.Module):
+    """Joint attention with normalised, rotated queries and keys; its parts are public for `Extension`s."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.cfg = cfg
+        self.to_q = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_k = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_v = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_out = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.norm_q = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
+        self.norm_k = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
+
+    def _finish(self, x_BSKA: jax.Array, norm: nnx.LayerNorm, table: rope.Rotation | None) -> jax.Array:
+        normed = norm(x_BSKA)
+        return (normed if table is None else rope.rotate(normed, table)).astype(x_BSKA.dtype)
+
+    def _heads(self, x_BSD: jax.Array) -> jax.Array:
+        return x_BSD.reshape(*x_BSD.shape[:2], self.cfg.num_heads, self.cfg.head_dim)
+
+    def queries(self, y_BSD: jax.Array, table: rope.Rotation | None) -> jax.Array:
+        """Normalised, rotated queries (B, S, K, A)."""
+        return self._finish(self._heads(self.to_q(y_BSD)), self.norm_q, table)
+
+    def raw_keys_values(self, y_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys and values (B, S, K, A) as projected, before the key norm."""
+        return self._heads(self.to_k(y_BSD)), self._heads(self.to_v(y_BSD))
+
+    def finish_keys(self, k_BSKA: jax.Array, table: rope.Rotation | None) -> jax.Array:
+        """Key norm and rotation of projected keys."""
+        return self._finish(k_BSKA, self.norm_k, table)
+
+    def attend(self, q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array) -> jax.Array:
+        """Attention of finished heads, before the output projection."""
+        return attend(q_BSKA, k_BSKA, v_BSKA, backend=self.cfg.attention)
+
+    def project_out(self, o_BSKA: jax.Array) -> jax.Array:
+        """Output projection (B, S, D)."""
+        return self.to_out(o_BSKA.reshape(*o_BSKA.shape[:2], self.cfg.dim))
+
+    @jax.named_scope("attention")
+    def __call__(self, y_BSD: jax.Array, table: rope.Rotation | None) -> jax.Array:
+        k, v = self.raw_keys_values(y_BSD)
+        return self.project_out(self.attend(self.queries(y_BSD, table), self.finish_keys(k, table), v))
+
+
+class Context(NamedTuple):
+    """What every block of one forward pass shares."""
+
+    emb_BE: jax.Array
+    table: rope.Rotation | None
+    text_len: int
+
+
+class Extension:
+    """What a caller may add around each block; this base adds nothing.
+
+    Subclasses hold arrays (closed over by the scan) and override what they need.
+    """
+
+    def per_layer(self) -> Any:
+        """Pytree with a leading layer axis, sliced beside the blocks and handed to the methods as ``layer``."""
+        return None
+
+    def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
+        """The block's attention on its modulated input, output projection included."""
+        return block.attn(y_BSD, ctx.table)
+
+    def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
+        """The joint state that leaves the block."""
+        return x_BSD
+
+    def record(self, layer: Any, x_BSD: jax.Array) -> Any:
+        """What to keep of the state after the block; stacked over layers in `DiTOutput.recorded`."""
+        return None
+
+
+class Block(nnx.Module):
+    """One transformer block: modulated attention, modulated feed-forward."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.norm1 = ModulatedNorm(cfg, rngs=rngs)
+        self.attn = Attention(cfg, rngs=rngs)
+        self.norm2 = ModulatedNorm(cfg, rngs=rngs)
+        self.ff = FeedForward(cfg, rngs=rngs)
+
+    @jax.named_scope("block")
+    def __call__(self, x_BSD: jax.Array, ctx: Context, extension: Extension, layer: Any = None) -> jax.Array:
+        y, gate = self.norm1(x_BSD, ctx.emb_BE, ctx.text_len)
+        x_BSD = (x_BSD + gate * extension.attention(layer, self, y, ctx)).astype(x_BSD.dtype)
+        y, gate = self.norm2(x_BSD, ctx.emb_BE, ctx.text_len)
+        return (x_BSD + gate * self.ff(y)).astype(x_BSD.dtype)
+
+
+class DiTOutput(NamedTuple):
+    """Predicted velocity (B, T, h, w, C) and what the extension recorded (leading axis L)."""
+
+    sample: jax.Array
+    recorded: Any
+
+
+def stacked_blocks(cfg: DiTConfig, *, rngs: nnx.Rngs) -> Block:
+    """``num_layers`` blocks as one module whose leaves have a leading layer axis."""
+    return jax.vmap(lambda r: Block(cfg, rngs=r))(rngs.split(cfg.num_layers))
+
+
+def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rope.Rotation | None:
+    """Rotation table of the joint sequence of these latents; ``None`` for models without rotary embedding."""
+    if not cfg.rope:
+        return None
+    _, T, h, w, _ = latents_BThwC.shape
+    return rope.rotation(T // (cfg.patch_t or 1), h // cfg.patch, w // cfg.patch, cfg.head_dim, text_len,
+                         stretch=cfg.patch_t is None)
+
+
+def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
+    """``body`` of a scan, rematerialised by the named policy if the description asks for it."""
+    if not cfg.remat:
+        return body
+    return jax.checkpoint(body, policy=getattr(jax.checkpoint_policies, cfg.remat), prevent_cse=False)
+
+
+class DiT(nnx.Module):
+    """The backbone. Call it with latents whose channels are already concatenated ([noisy | image] for I2V)."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.cfg = cfg
+        self.patch_embed = PatchEmbed(cfg, rngs=rngs)
+        self.time_embed = SinusoidEmbedding(cfg.dim, cfg.time_dim, cfg, rngs=rngs)
+        if cfg.ofs_dim:
+            self.ofs_embed = SinusoidEmbedding(cfg.ofs_dim, cfg.ofs_dim, cfg, rngs=rngs)
+        self.blocks = stacked_blocks(cfg, rngs=rngs)
+        self.norm_final = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
+        self.norm_out = OutputNorm(cfg, rngs=rngs)
+        self.proj_out = linear(cfg.dim, cfg.out_channels * (cfg.patch_t or 1) * cfg.patch**2, cfg, rngs=rngs)
+
+    def __call__(self, latents_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array, *,
+                 extension: Extension | None = None, ofs_B: jax.Array | None = None) -> DiTOutput:
+        """Predict the velocity.
+
+        Args:
+          latents_BThwC: (B, T, h, w, in_channels), h and w even (T even for CogVideoX1.5).
+          text_BME: (B, M, text_dim) text embeddings.
+          t_B: (B,) timesteps 0..999.
+          extension: what to plug into the blocks.
+          ofs_B: (B,) or (1,) ofs value, 2.0 in the released CogVideoX1.5 I2V pipeline; required there.
+        """
+        cfg, extension = self.cfg, extension or Extension()
+        chex.assert_shape(latents_BThwC, (None, None, None, None, cfg.in_channels))
+        chex.assert_shape(text_BME, (latents_BThwC.shape[0], None, cfg.text_dim))
+        _, T, h, w, _ = latents_BThwC.shape
+        dtype, text_len = jnp.dtype(cfg.dtype), text_BME.shape[1]
+
+        emb_BE = self.time_embed(t_B)
+        if cfg.ofs_dim:
+            if ofs_B is None:
+                raise ValueError("this model embeds an ofs value: pass ofs_B (2.0 in the released pipeline)")
+            emb_BE = emb_BE + jnp.broadcast_to(self.ofs_embed(ofs_B), emb_BE.shape)
+        x_BSD = self.patch_embed(latents_BThwC.astype(dtype), text_BME.astype(dtype))
+        ctx = Context(emb_BE, rotation_for(cfg, latents_BThwC, text_len), text_len)
+
+        def body(x_BSD: jax.Array, xs: tuple[Block, Any]) -> tuple[jax.Array, Any]:
+            block, layer = xs
+            x_BSD = extension.after_block(layer, block(x_BSD, ctx, extension, layer))
+            return x_BSD, extension.record(layer, x_BSD)
+
+        x_BSD, recorded = jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, extension.per_layer()))
+
+        x_BND = self.norm_final(x_BSD[:, text_len:])
+        y_BNV = self.proj_out(self.norm_out(x_BND, emb_BE).astype(dtype))
+        return DiTOutput(unpatchify(y_BNV, T, h, w, cfg), recorded)
+
+
+class OutputNorm(nnx.Module):
+    """``LayerNorm(x) * (1 + scale) + shift`` with shift and scale, in that order, from the time embedding."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.linear = linear(cfg.time_dim, 2 * cfg.dim, cfg, rngs=rngs)
+        self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
+
+    def __call__(self, x_BND: jax.Array, emb_BE: jax.Array) -> jax.Array:
+        shift, scale = jnp.split(self.linear(nnx.silu(emb_BE)).astype(jnp.float32), 2, axis=-1)
+        return self.norm(x_BND) * (1.0 + scale[:, None]) + shift[:, None]

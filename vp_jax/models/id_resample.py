@@ -1,0 +1,103 @@
+"""Inpainting-region ID resampling (VideoPainter, arXiv 2503.05639 section 3.3): a second set of keys and values.
+
+With the adapter (LoRA on q, k, v, out; see `vp_jax.models.lora`), attention runs over [k, k'] and [v, v'] with
+
+    window 0, or clip weight c = 0:   k' = m * to_k(y)          v' = m * to_v(y)          own tokens
+    later windows, c > 0:             k' = c * m * to_k(y_prev) v' = c * m * to_v(y_prev) previous window's states
+
+where m is 1 on masked video tokens, y is the block's modulated input and y_prev the previous window's state after the
+same block, put through this block's norm with the current time. k' then passes key norm and rotation like k. An
+unmasked token's k' is therefore the norm's bias, rotated: it takes softmax mass and gives nothing. This is what the
+released weights were trained with.
+
+Without the adapter, c mixes two attentions: ``(1 - c) attn(q, k, v) + c attn(q, k_prev, v_prev)``, unmasked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vp_jax.models.dit import Block, Context, Extension
+
+
+class PreviousWindow(NamedTuple):
+    """What one window leaves to the next: explicit data, empty at the first.
+
+    Attributes:
+      states_LBSD: joint states after every block (hint included) at the last denoising step.
+      masked_BS: True on masked tokens; text tokens are False.
+    """
+
+    states_LBSD: jax.Array
+    masked_BS: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Resample:
+    """How a forward pass attends to masked tokens again.
+
+    Attributes:
+      adapter: the ID adapter's LoRA is attached to the backbone.
+      masked_BS: True on this window's masked tokens; text False.
+      previous: the previous window's states, or ``None`` for own keys.
+      weight: clip weight c in [0, 1] of the previous window.
+    """
+
+    adapter: bool
+    masked_BS: jax.Array
+    previous: PreviousWindow | None = None
+    weight: float | jax.Array = 0.0
+
+
+class ResampleExtension(Extension):
+    """Attention over the extra keys of `Resample`, around another extension; optionally records every state."""
+
+    def __init__(self, inner: Extension, resample: Resample, *, record_states: bool = False):
+        self._inner, self._resample, self._record = inner, resample, record_states
+
+    def per_layer(self) -> Any:
+        previous = self._resample.previous
+        return self._inner.per_layer(), None if previous is None else previous.states_LBSD
+
+    def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
+        return self._inner.after_block(layer[0], x_BSD)
+
+    def record(self, layer: Any, x_BSD: jax.Array) -> Any:
+        return x_BSD if self._record else None
+
+    def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
+        resample, attn, state_BSD = self._resample, block.attn, layer[1]
+        if not resample.adapter and state_BSD is None:
+            return self._inner.attention(layer[0], block, y_BSD, ctx)
+        q = attn.queries(y_BSD, ctx.table)
+        raw_k, v = attn.raw_keys_values(y_BSD)
+        k = attn.finish_keys(raw_k, ctx.table)
+        if state_BSD is None:
+            k2, v2 = gate_tokens(raw_k, resample.masked_BS), gate_tokens(v, resample.masked_BS)
+        else:
+            y_prev, _ = block.norm1(state_BSD.astype(y_BSD.dtype), ctx.emb_BE, ctx.text_len)
+            k2, v2 = attn.raw_keys_values(y_prev)
+            if resample.adapter:
+                masked_BS = resample.previous.masked_BS  # type: ignore[union-attr]
+                k2, v2 = (gate_tokens(a, masked_BS) * jnp.asarray(resample.weight, a.dtype) for a in (k2, v2))
+        k2 = attn.finish_keys(k2, ctx.table)
+        if resample.adapter:
+            out = attn.attend(q, jnp.concatenate([k, k2], axis=1), jnp.concatenate([v, v2], axis=1))
+        else:
+            c = jnp.asarray(resample.weight, q.dtype)
+            out = (1 - c) * attn.attend(q, k, v) + c * attn.attend(q, k2, v2)
+        return attn.project_out(out)
+
+
+def gate_tokens(x_BSKA: jax.Array, keep_BS: jax.Array) -> jax.Array:
+    """Zero the heads of tokens that are not kept."""
+    return jnp.where(keep_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
+
+
+def joint_mask(masked_BN: jax.Array, text_len: int) -> jax.Array:
+    """Token mask of the joint sequence (B, S): text tokens are never masked."""
+    return jnp.pad(masked_BN, ((0, 0), (text_len, 0)))

@@ -1,0 +1,78 @@
+"""Mask-selective token injection (VideoPainter, arXiv 2503.05639 section 3.2, equation 3).
+
+After backbone block i, hint ``floor(i / ceil(L / G))`` is added to the BACKGROUND video tokens only:
+
+    x_i[n] += scale * hint[floor(i / ceil(L / G))][n]   where no latent mask cell of token n is > 0
+
+Ablation variants: inject into every token; inject hint i after block i for i < G only ("first").
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vp_jax.errors import UserError
+from vp_jax.models.dit import Extension
+
+Schedule = Literal["grouped", "first"]
+Tokens = Literal["background", "all"]
+
+
+def hint_schedule(layers: int, groups: int, schedule: Schedule = "grouped") -> np.ndarray:
+    """Index of the hint each of ``layers`` blocks receives, int32 (L,); ``groups`` means none.
+
+    Raises:
+      UserError: unknown schedule, or no hints.
+    """
+    if groups < 1:
+        raise UserError(f"{groups} hints for {layers} layers: a context encoder needs at least one block")
+    index = np.arange(layers)
+    if schedule == "grouped":
+        return (index // -(-layers // groups)).astype(np.int32)
+    if schedule == "first":
+        return np.minimum(index, groups).astype(np.int32)
+    raise UserError(f"injection schedule {schedule!r}: expected 'grouped' or 'first'")
+
+
+def masked_tokens(mask_BThw: jax.Array, patch: int = 2) -> jax.Array:
+    """Video tokens with any masked latent cell: (B, T, h, w) in {0, 1} -> bool (B, N)."""
+    B, T, h, w = mask_BThw.shape
+    cells = mask_BThw.reshape(B, T, h // patch, patch, w // patch, patch) > 0
+    return cells.any(axis=(3, 5)).reshape(B, -1)
+
+
+class Injection(Extension):
+    """Adds hints to the backbone's video tokens.
+
+    Args:
+      hints_GBND: output of the context encoder.
+      masked_BN: True on masked tokens, from `masked_tokens`.
+      layers: L of the backbone.
+      text_len: M.
+      scale: the reference's ``conditioning_scale``.
+      schedule, tokens: ablation variants, see the module.
+    """
+
+    def __init__(self, hints_GBND: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
+                 scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: Tokens = "background"):
+        if tokens not in ("background", "all"):
+            raise UserError(f"injection tokens {tokens!r}: expected 'background' or 'all'")
+        gated = hints_GBND * scale
+        if tokens == "background":
+            gated = jnp.where(masked_BN[None, :, :, None], 0.0, gated)
+        # one zero hint at the end for blocks that receive none; text tokens never receive any
+        groups = hints_GBND.shape[0]
+        self._index_L = hint_schedule(layers, groups, schedule)
+        pad_groups = int(self._index_L.max() >= groups)
+        self._hints_GBSD = jnp.pad(gated, ((0, pad_groups), (0, 0), (text_len, 0), (0, 0)))
+
+    def per_layer(self) -> Any:
+        return jnp.asarray(self._index_L)
+
+    def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
+        hint_BSD = jax.lax.dynamic_index_in_dim(self._hints_GBSD, layer, keepdims=False)
+        return x_BSD + hint_BSD.astype(x_BSD.dtype)

@@ -1,0 +1,23 @@
+"""Pixel masks on the latent grid: nearest neighbour in three dimensions, index ``floor(i * in / out)`` per axis.
+
+For 49 frames it picks frames 0, 3, 7, 11, 15, 18 ... and the top-left pixel of every 8x8 cell, as training did.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
+
+
+def nearest_index(size: int, out: int) -> np.ndarray:
+    """Source index of each of ``out`` samples of an axis of ``size``."""
+    return np.arange(out) * size // out
+
+
+def mask_to_latent(mask_BFHW: jax.Array) -> jax.Array:
+    """(B, F, H, W) -> (B, T, h, w), values picked, not averaged."""
+    _, F, H, W = mask_BFHW.shape
+    T, h, w = latent_frames(F), H // SPATIAL_STRIDE, W // SPATIAL_STRIDE
+    return mask_BFHW[:, nearest_index(F, T)][:, :, nearest_index(H, h)][:, :, :, nearest_index(W, w)]

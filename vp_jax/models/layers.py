@@ -1,0 +1,148 @@
+"""Layers of the diffusion transformer: norms, modulation, feed-forward, time and patch embedding.
+
+Norms, modulation and gates are computed in float32 and cast to the compute type at the matmuls. Text and video share
+every weight; only their shift, scale and gate differ, so the joint sequence is never split: `per_token` picks the
+text or the video row of the modulation for each token, which XLA fuses into the neighbouring elementwise work.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vp_jax.errors import UserError
+from vp_jax.models import rope
+from vp_jax.models.config import DiTConfig
+from vp_jax.trees import Buffer
+
+
+def linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs, bias: bool = True) -> nnx.Linear:
+    """Dense layer with the description's types."""
+    return nnx.Linear(n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype),
+                      rngs=rngs)
+
+
+def layer_norm(size: int, epsilon: float, cfg: DiTConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Affine LayerNorm computed and returned in float32."""
+    return nnx.LayerNorm(size, epsilon=epsilon, use_fast_variance=False, dtype=jnp.float32,
+                         param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs)
+
+
+def per_token(text_BD: jax.Array, video_BD: jax.Array, text_len: int, seq_len: int) -> jax.Array:
+    """(B, S, D): the text row for the first ``text_len`` tokens, the video row for the others."""
+    is_text_S = jnp.arange(seq_len) < text_len
+    return jnp.where(is_text_S[None, :, None], text_BD[:, None, :], video_BD[:, None, :])
+
+
+class Modulated(NamedTuple):
+    """A normalised, shifted and scaled input (compute type) and the gate of its branch (float32)."""
+
+    y_BSD: jax.Array
+    gate_BSD: jax.Array
+
+
+class ModulatedNorm(nnx.Module):
+    """``LayerNorm(x) * (1 + scale) + shift`` with shift, scale, gate from the time embedding (expert adaptive norm)."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.linear = linear(cfg.time_dim, 6 * cfg.dim, cfg, rngs=rngs)
+        self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
+
+    def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array, text_len: int) -> Modulated:
+        rows = jnp.split(self.linear(nnx.silu(emb_BE)).astype(jnp.float32), 6, axis=-1)
+        shift, scale, gate = (per_token(text, video, text_len, x_BSD.shape[1])
+                              for video, text in zip(rows[:3], rows[3:]))
+        return Modulated((self.norm(x_BSD) * (1.0 + scale) + shift).astype(x_BSD.dtype), gate)
+
+
+class FeedForward(nnx.Module):
+    """D -> 4D, tanh-approximate GELU, -> D."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.up = linear(cfg.dim, 4 * cfg.dim, cfg, rngs=rngs)
+        self.down = linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
+
+    def __call__(self, x_BSD: jax.Array) -> jax.Array:
+        return self.down(nnx.gelu(self.up(x_BSD), approximate=True))
+
+
+class SinusoidEmbedding(nnx.Module):
+    """Scalar -> sinusoid (cosines first, base 10000) -> linear -> SiLU -> linear."""
+
+    def __init__(self, width: int, out: int, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.linear_1 = linear(width, out, cfg, rngs=rngs)
+        self.linear_2 = linear(out, out, cfg, rngs=rngs)
+        self.width = width
+
+    def __call__(self, t_B: jax.Array) -> jax.Array:
+        half = self.width // 2
+        frequencies = np.exp(-np.log(10000.0) * np.arange(half, dtype=np.float32) / half).astype(np.float32)
+        angles = t_B.astype(jnp.float32)[:, None] * jnp.asarray(frequencies)[None, :]
+        wave = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+        return self.linear_2(nnx.silu(self.linear_1(wave.astype(self.linear_1.dtype))))
+
+
+def patchify(x_BThwC: jax.Array, cfg: DiTConfig) -> jax.Array:
+    """(B, N, values): one row per token, values ordered channel, (frame), row, column as in the checkpoints."""
+    B, T, h, w, C = x_BThwC.shape
+    p, pt = cfg.patch, cfg.patch_t or 1
+    if T % pt or h % p or w % p:
+        raise ValueError(f"latents {T}x{h}x{w} do not divide into patches of {pt}x{p}x{p}")
+    x = x_BThwC.reshape(B, T // pt, pt, h // p, p, w // p, p, C)
+    return x.transpose(0, 1, 3, 5, 7, 2, 4, 6).reshape(B, -1, C * pt * p * p)
+
+
+def unpatchify(x_BNV: jax.Array, frames: int, rows: int, columns: int, cfg: DiTConfig) -> jax.Array:
+    """Inverse of `patchify` for the output channels: tokens back to (B, T, h, w, C)."""
+    p, pt, C = cfg.patch, cfg.patch_t or 1, cfg.out_channels
+    x = x_BNV.reshape(x_BNV.shape[0], frames // pt, rows // p, columns // p, C, pt, p, p)
+    return x.transpose(0, 1, 5, 2, 6, 3, 7, 4).reshape(-1, frames, rows, columns, C)
+
+
+class PatchEmbed(nnx.Module):
+    """Joint sequence [text, video] of width D, plus the position table of models that add one."""
+
+    def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
+        self.cfg = cfg
+        self.proj = linear(cfg.patch_values, cfg.dim, cfg, rngs=rngs, bias=cfg.patch_bias)
+        self.text_proj = linear(cfg.text_dim, cfg.dim, cfg, rngs=rngs)
+        if cfg.learned_positions:
+            self.pos_embedding = Buffer(jnp.asarray(self._sincos(*self._native_grid()), jnp.dtype(cfg.param_dtype)))
+
+    def _native_grid(self) -> tuple[int, int, int]:
+        cfg = self.cfg
+        return (cfg.sample_frames - 1) // 4 + 1, cfg.sample_height // cfg.patch, cfg.sample_width // cfg.patch
+
+    def _sincos(self, frames: int, rows: int, columns: int) -> np.ndarray:
+        cfg = self.cfg
+        return rope.sincos_table(frames, rows, columns, cfg.dim, cfg.max_text_len,
+                                 spatial_scale=cfg.spatial_interpolation, temporal_scale=cfg.temporal_interpolation)
+
+    def _positions(self, frames: int, rows: int, columns: int) -> jax.Array | None:
+        """Table to add: the stored one at the native size, sin-cos otherwise (a learned table fixes rows, columns)."""
+        cfg, grid, native = self.cfg, (frames, rows, columns), self._native_grid()
+        if cfg.rope and not cfg.learned_positions:
+            return None
+        if cfg.learned_positions and grid[1:] != native[1:]:
+            raise UserError(
+                f"size {rows * cfg.patch * 8}x{columns * cfg.patch * 8} with a checkpoint whose learned positions are "
+                f"for {native[1] * cfg.patch * 8}x{native[2] * cfg.patch * 8} only: use that height and width")
+        if cfg.learned_positions and grid == native:
+            return self.pos_embedding[...]
+        return jnp.asarray(self._sincos(*grid))
+
+    def __call__(self, latents_BThwC: jax.Array, text_BME: jax.Array) -> jax.Array:
+        """Embed ``latents`` (B, T, h, w, in_channels) and ``text`` (B, M, text_dim) as (B, M + N, D)."""
+        _, T, h, w, _ = latents_BThwC.shape
+        cfg = self.cfg
+        x_BSD = jnp.concatenate([self.text_proj(text_BME), self.proj(patchify(latents_BThwC, cfg))], axis=1)
+        table = self._positions(T // (cfg.patch_t or 1), h // cfg.patch, w // cfg.patch)
+        if table is None:
+            return x_BSD
+        if table.shape[0] != x_BSD.shape[1]:
+            raise ValueError(f"{text_BME.shape[1]} text tokens: this model's position table is for {cfg.max_text_len}")
+        return x_BSD + table.astype(x_BSD.dtype)[None]

@@ -1,0 +1,95 @@
+"""Positions of video tokens: 3-D rotary embedding and the 3-D sin-cos table, computed with NumPy at trace time.
+
+Rotary embedding (CogVideoX, arXiv 2408.06072 section 2.2). The head size A is split into A/4 channels for the frame,
+3A/8 for the row and 3A/8 for the column; frequency j of a part of size a is ``10000 ** (-2j / a)`` and acts on the
+neighbouring channels (2j, 2j+1) as a complex rotation. Text tokens are not rotated.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+BASE_ROWS, BASE_COLUMNS = 30, 45
+"""Token grid that rows and columns are stretched onto: 480x720 pixels / 16, whatever the sample size."""
+
+_THETA = 10000.0
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines of the joint sequence, float32 (S, A/2); text rows are (1, 0)."""
+
+    cos: np.ndarray
+    sin: np.ndarray
+
+
+def _crop_region(rows: int, columns: int) -> tuple[float, float, float, float]:
+    """Top, height, left, width of a ``rows x columns`` grid fitted into the base grid."""
+    if rows / columns > BASE_ROWS / BASE_COLUMNS:
+        height, width = BASE_ROWS, round(BASE_ROWS / rows * columns)
+    else:
+        height, width = round(BASE_COLUMNS / columns * rows), BASE_COLUMNS
+    return round((BASE_ROWS - height) / 2.0), height, round((BASE_COLUMNS - width) / 2.0), width
+
+
+def grid_positions(frames: int, rows: int, columns: int, *, stretch: bool) -> tuple[np.ndarray, ...]:
+    """Frame, row and column coordinates of a token grid, float32.
+
+    ``stretch`` maps rows and columns onto the base grid (CogVideoX 1.0); without it they are 0, 1, 2 ... (1.5).
+    """
+    if not stretch:
+        return tuple(np.arange(n, dtype=np.float32) for n in (frames, rows, columns))
+    top, height, left, width = _crop_region(rows, columns)
+    return (np.arange(frames, dtype=np.float32),
+            np.linspace(top, top + height, rows, endpoint=False, dtype=np.float32),
+            np.linspace(left, left + width, columns, endpoint=False, dtype=np.float32))
+
+
+def rotation(frames: int, rows: int, columns: int, head_dim: int, text_len: int, *, stretch: bool) -> Rotation:
+    """Rotation tables of the joint sequence for a token grid of ``frames x rows x columns``."""
+    parts = (head_dim // 4, head_dim * 3 // 8, head_dim * 3 // 8)
+    angles = []
+    for axis, (positions, size) in enumerate(zip(grid_positions(frames, rows, columns, stretch=stretch), parts)):
+        frequencies = (1.0 / _THETA ** (np.arange(0, size, 2, dtype=np.float32) / size)).astype(np.float32)
+        table = np.outer(positions, frequencies)
+        shape = [1, 1, 1, table.shape[1]]
+        shape[axis] = table.shape[0]
+        angles.append(np.broadcast_to(table.reshape(shape), (frames, rows, columns, table.shape[1])))
+    angles_NA = np.concatenate(angles, axis=-1).reshape(frames * rows * columns, head_dim // 2)
+    angles_SA = np.concatenate([np.zeros((text_len, head_dim // 2), np.float32), angles_NA])
+    return Rotation(np.cos(angles_SA), np.sin(angles_SA))
+
+
+def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
+    """Rotate neighbouring channel pairs of ``x`` by the table, in float32; the result is float32."""
+    B, S, K, A = x_BSKA.shape
+    pairs = x_BSKA.astype(jnp.float32).reshape(B, S, K, A // 2, 2)
+    real, imaginary = pairs[..., 0], pairs[..., 1]
+    cos, sin = (jnp.asarray(t)[None, :, None, :] for t in table)
+    return jnp.stack([real * cos - imaginary * sin, imaginary * cos + real * sin], axis=-1).reshape(B, S, K, A)
+
+
+def sincos_table(frames: int, rows: int, columns: int, dim: int, text_len: int, *,
+                 spatial_scale: float, temporal_scale: float) -> np.ndarray:
+    """Sin-cos table of the joint sequence, float32 (S, D): D/4 frame, 3D/8 column, 3D/8 row; zero on text.
+
+    Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64.
+    """
+    def encode(positions: np.ndarray, size: int) -> np.ndarray:
+        frequencies = _THETA ** (-np.arange(size // 2, dtype=np.float64) / (size / 2.0))
+        angles = np.outer(positions, frequencies)
+        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+    # positions are divided in float32, as the released tables were
+    frame = encode(np.arange(frames, dtype=np.float32) / np.float32(temporal_scale), dim // 4)
+    row = encode(np.arange(rows, dtype=np.float32) / np.float32(spatial_scale), dim * 3 // 8)
+    column = encode(np.arange(columns, dtype=np.float32) / np.float32(spatial_scale), dim * 3 // 8)
+    grid = (frames, rows, columns)
+    table = np.concatenate([np.broadcast_to(frame[:, None, None], (*grid, frame.shape[1])),
+                            np.broadcast_to(column[None, None, :], (*grid, column.shape[1])),
+                            np.broadcast_to(row[None, :, None], (*grid, row.shape[1]))], axis=-1)
+    table = table.reshape(frames * rows * columns, dim)
+    return np.concatenate([np.zeros((text_len, dim)), table]).astype(np.float32)

@@ -1,0 +1,140 @@
+"""Blocks of the causal 3-D VAE: norms, residual block, halving and doubling of space and time.
+
+Spatial norm of the decoder (CogVideoX, arXiv 2408.06072; after MoVQ, arXiv 2209.09002), with z the latents of the
+chunk resized to the size of f by nearest neighbour::
+
+    SpatialNorm(f, z) = GroupNorm(f) * (W_y z + b_y) + (W_b z + b_b)
+
+The resize copies cells and the maps act cell by cell, so they commute: the maps run on the latent grid and are only
+repeated inside the product, nothing of the size of f is stored for them.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from vp_jax.models.config import VAEConfig
+from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache, conv2d
+
+NORM_EPS = 1e-6
+"""Epsilon of the norms whose value the checkpoint's configuration does not set."""
+
+
+class GroupNorm(nnx.Module):
+    """Normalisation over (frames, rows, columns, channels of a group), float32 in and out of the statistics.
+
+    Means are taken per channel first, then over the channels of a group: with channels last that is 3x faster on CPU
+    than reducing the two parts of a split channel axis. The variance is two-pass.
+    """
+
+    def __init__(self, cfg: VAEConfig, dim: int, eps: float) -> None:
+        self.groups, self.eps = cfg.groups, eps
+        self.scale = nnx.Param(jnp.ones((dim,), jnp.dtype(cfg.param_dtype)))
+        self.bias = nnx.Param(jnp.zeros((dim,), jnp.dtype(cfg.param_dtype)))
+
+    def _group_mean(self, x_BFHWC: jax.Array) -> jax.Array:
+        B, *_, C = x_BFHWC.shape
+        mean_BG1 = x_BFHWC.mean((1, 2, 3)).reshape(B, self.groups, -1).mean(-1, keepdims=True)
+        return jnp.broadcast_to(mean_BG1, (B, self.groups, C // self.groups)).reshape(B, 1, 1, 1, C)
+
+    def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        """Same shape, float32."""
+        x = x_BFHWC.astype(jnp.float32)
+        mean = self._group_mean(x)
+        variance = self._group_mean(jnp.square(x - mean))
+        scale, bias = (p[...].astype(jnp.float32)[None, None, None, None, :] for p in (self.scale, self.bias))
+        return (x - mean) * (lax.rsqrt(variance + self.eps) * scale) + bias
+
+
+def repeat_time(x_BFHWC: jax.Array, frames: int) -> jax.Array:
+    """Nearest-neighbour resize in time; with an odd target > 1 the first frame stays single, as the chunks begin."""
+    if x_BFHWC.shape[1] == frames:
+        return x_BFHWC
+    head = frames % 2
+    times = (frames - head) // (x_BFHWC.shape[1] - head)
+    return jnp.concatenate([x_BFHWC[:, :head], jnp.repeat(x_BFHWC[:, head:], times, axis=1)], axis=1)
+
+
+class SpatialNorm(nnx.Module):
+    """GroupNorm whose scale and shift are linear maps of the latents (module docstring)."""
+
+    def __init__(self, cfg: VAEConfig, dim: int, *, rngs: nnx.Rngs) -> None:
+        self.norm = GroupNorm(cfg, dim, NORM_EPS)
+        self.conv_y = PointConv(cfg, cfg.latent_channels, dim, rngs=rngs)
+        self.conv_b = PointConv(cfg, cfg.latent_channels, dim, rngs=rngs)
+
+    def __call__(self, f_BFHWC: jax.Array, z_BThwC: jax.Array) -> jax.Array:
+        """``f`` at a multiple of the size of the chunk's latents ``z``; float32."""
+        B, F, H, W, C = f_BFHWC.shape
+        _, _, h, w, _ = z_BThwC.shape
+        z = z_BThwC.astype(jnp.float32)
+        scale, shift = (repeat_time(conv(z), F).reshape(B, F, h, 1, w, 1, C) for conv in (self.conv_y, self.conv_b))
+        normed = self.norm(f_BFHWC).reshape(B, F, h, H // h, w, W // w, C)
+        return (normed * scale + shift).reshape(B, F, H, W, C)
+
+
+class ResBlock(nnx.Module):
+    """``x + conv2(silu(norm2(conv1(silu(norm1(x))))))``, a pointwise map on x where the width changes.
+
+    Args:
+      conditioned: norms see the latents (decoder).
+    """
+
+    def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, conditioned: bool, rngs: nnx.Rngs) -> None:
+        self.cfg = cfg
+        if conditioned:
+            self.norm1, self.norm2 = (SpatialNorm(cfg, dim, rngs=rngs) for dim in (d_in, d_out))
+        else:
+            self.norm1, self.norm2 = (GroupNorm(cfg, dim, cfg.norm_eps) for dim in (d_in, d_out))
+        self.conv1 = CausalConv(cfg, d_in, d_out, rngs=rngs)
+        self.conv2 = CausalConv(cfg, d_out, d_out, rngs=rngs)
+        self.shortcut = PointConv(cfg, d_in, d_out, rngs=rngs) if d_in != d_out else None
+
+    @jax.named_scope("ResBlock")
+    def __call__(self, x_BFHWC: jax.Array, cache: TimeCache, z_BThwC: jax.Array | None = None) -> jax.Array:
+        condition = () if z_BThwC is None else (z_BThwC,)
+        h = jax.nn.silu(self.norm1(x_BFHWC, *condition)).astype(self.cfg.dtype)
+        h = self.conv1(h, cache)
+        h = jax.nn.silu(self.norm2(h, *condition)).astype(self.cfg.dtype)
+        h = self.conv2(h, cache)
+        return h + (self.shortcut(x_BFHWC) if self.shortcut else x_BFHWC)
+
+
+class Downsample(FrameConv):
+    """Halves rows and columns (rounding down), and time if asked: pairs of frames averaged, an odd first one kept."""
+
+    def __init__(self, cfg: VAEConfig, dim: int, *, time: bool, rngs: nnx.Rngs) -> None:
+        super().__init__(cfg, dim, dim, rngs=rngs)
+        self.time = time
+
+    def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        B, F, H, W, C = x_BFHWC.shape
+        if self.time and F > 1:
+            head, rest = x_BFHWC[:, :F % 2], x_BFHWC[:, F % 2:].astype(jnp.float32)
+            rest = rest.reshape(B, F // 2, 2, H, W, C).mean(2).astype(x_BFHWC.dtype)
+            x_BFHWC = jnp.concatenate([head, rest], axis=1)
+        kernel, bias = self.weights(self.cfg.dtype)
+        y = lax.conv_general_dilated(x_BFHWC.reshape(-1, H, W, C), kernel, (2, 2), ((0, 1), (0, 1)),
+                                     dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return y.reshape(B, -1, *y.shape[1:]) + bias
+
+
+class Upsample(FrameConv):
+    """Doubles rows and columns by copying, convolves, and doubles time if asked (an odd first frame stays single).
+
+    The copies in time are made after the convolution, which is per frame: half the work and the same numbers.
+    """
+
+    def __init__(self, cfg: VAEConfig, dim: int, *, time: bool, rngs: nnx.Rngs) -> None:
+        super().__init__(cfg, dim, dim, rngs=rngs)
+        self.time = time
+
+    def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        F = x_BFHWC.shape[1]
+        kernel, bias = self.weights(self.cfg.dtype)
+        x_BFHWC = jnp.repeat(jnp.repeat(x_BFHWC, 2, axis=2), 2, axis=3)
+        y = conv2d(x_BFHWC, kernel) + bias
+        return repeat_time(y, 2 * F - F % 2) if self.time else y
