@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grain
 import numpy as np
@@ -106,9 +107,9 @@ def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
 
 
 def compose(
-    source: Source, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
+    source: Any, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
 ) -> grain.MapDataset:
-    """``source`` through ``steps`` into this process's batches, addressed by step number."""
+    """Records by number through ``steps`` into this process's batches, addressed by step number."""
     if not len(source):
         raise UserError("the data source is empty")
     if cfg.batch_size % process_count:
@@ -180,7 +181,7 @@ class Loader:
 class MakeExample(grain.transforms.RandomMap):
     """Record number -> example. Bad records are logged and another number is drawn."""
 
-    source: Source
+    source: Any
     steps: tuple[Transform, ...]
     journal: Journal
 
