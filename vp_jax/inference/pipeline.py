@@ -72,8 +72,7 @@ class Pipeline:
     models: Models
     params: dict[str, Any]
     schedule: Schedule
-    text_encoder: tuple[nnx.GraphDef, trees.Tree] | None = None
-    tokenizer_file: Path | None = None
+    text_encoder: tuple[config.T5Config, Path] | None = None
 
     @classmethod
     def load(cls, folder: Path, *, precision: str = "bfloat16", attention: str | None = None,
@@ -106,6 +105,9 @@ class Pipeline:
         backbone_cfg = described("transformer", attention=backend)
         branch_cfg = described("branch", attention=backend)
         vae_cfg = described("vae")
+        if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:
+            raise UserError(f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
+                            f"(width {backbone_cfg.dim}): convert the pair that belongs together")
 
         adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
         lora_cfgs, lora_params = [], []
@@ -121,10 +123,7 @@ class Pipeline:
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
         pipeline = cls(models, params, _load_schedule(folder))
         if (folder / "text_encoder").is_dir():
-            t5_cfg = described("text_encoder")
-            graph, shapes = trees.abstract(lambda: t5.T5Encoder(t5_cfg, rngs=nnx.Rngs(0)))
-            pipeline.text_encoder = graph, checkpoint.load_params(folder / "text_encoder", shapes)
-            pipeline.tokenizer_file = folder / "tokenizer" / "spiece.model"
+            pipeline.text_encoder = described("text_encoder"), folder
         return pipeline
 
     @property
@@ -151,15 +150,19 @@ class Pipeline:
     def encode_prompt(self, prompt: str, negative: str = "") -> tuple[np.ndarray, np.ndarray]:
         """Text embeddings of the prompt and of the negative prompt, float32 (M, E) each.
 
+        The text encoder is loaded for this call and let go: its 9.5 GB are not needed while sampling.
+
         Raises:
           UserError: the checkpoint has no text encoder or tokenizer.
         """
-        if self.text_encoder is None or self.tokenizer_file is None:
+        if self.text_encoder is None:
             raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
-        graph, params = self.text_encoder
-        ids = tokenizer.Tokenizer(self.tokenizer_file).encode(
+        cfg, folder = self.text_encoder
+        ids = tokenizer.Tokenizer(folder / "tokenizer" / "spiece.model").encode(
             [prompt, negative], length=self.models.backbone_cfg.max_text_len)
-        embeds = jax.jit(lambda p, i: t5.encode_text(nnx.merge(graph, p), i))(params, jnp.asarray(ids))
+        graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
+        encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
+        embeds = t5.encode_text(encoder, jnp.asarray(ids))
         return np.asarray(embeds[0], np.float32), np.asarray(embeds[1], np.float32)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:
