@@ -144,6 +144,16 @@ def stage_costs(data: VPData, samples: int) -> dict[str, list[float]]:
     return costs
 
 
+def plain_cost(data: VPData, reader: str, samples: int) -> float:
+    """Seconds of processor time per sample of the PyTorch data set, in this process and one thread."""
+    torch.set_num_threads(1)
+    dataset = PlainDataset(data, reader, samples)
+    start = time.process_time()
+    for number in range(samples):
+        dataset[number]
+    return (time.process_time() - start) / samples
+
+
 def family_costs(data: VPData) -> dict[str, float]:
     """Seconds of processor time per clip for each family (native size)."""
     example = Read()(ChooseWindow(FRAMES)({"clip": data[0]}, np.random.default_rng(0)), np.random.default_rng(0))
@@ -181,6 +191,10 @@ def main() -> None:
     for stage, times in costs.items():
         print(f"  {stage:22s} {statistics.mean(times):7.3f} s  {statistics.mean(times) / total:5.1%}")
     print("  augment by family     " + ", ".join(f"{name} {cost:.3f}" for name, cost in family_costs(data).items()))
+
+    for reader in ("PyAV", *(["decord"] if decord else [])):
+        cost = plain_cost(data, reader.lower(), len(data))
+        print(f"  the PyTorch data set with {reader}: {cost:.2f} s, {cost / total:.1f} times as much")
 
     loaders = {
         "ours, float32 on the host": lambda: grain_loader(data, False, args),

@@ -10,6 +10,9 @@ worker processes, of hosts, and after every restart, and the loader's state is o
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +160,8 @@ class Loader:
             return stream
         if not flags.FLAGS.is_parsed():  # grain reads its flags when it starts workers, also in programs without absl
             flags.FLAGS.mark_as_parsed()
-        return stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1))
+        options = grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1)
+        return stream.mp_prefetch(options, worker_init_fn=end_with_parent)
 
     def get_state(self) -> dict[str, int]:
         """``{"step": number of the next batch}``; JSON-able."""
@@ -175,6 +179,18 @@ class Loader:
         if self._iterator is not None:
             self._iterator.close()
             self._iterator = None
+
+
+def end_with_parent(worker_index: int, worker_count: int) -> None:
+    """A worker whose parent was killed ends too; Grain's own workers would wait for it for ever, holding memory."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True)
