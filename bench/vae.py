@@ -84,7 +84,7 @@ def main() -> None:
     cfg = dataclasses.replace(VAEConfig() if args.full or args.wide else REDUCED, conv=args.conv)
     if args.full:
         cfg = dataclasses.replace(cfg, dtype="bfloat16", param_dtype="bfloat16")
-    F, H, W = shape = tuple(args.size or ((49, 480, 720) if args.full else (17, 128, 192)))
+    F, H, W = shape = tuple(args.size or ((49, 480, 720) if args.full else (17, 64, 96)))
     describe(cfg, device, shape)
     theirs, graphdef, params = build(cfg, device)
     video = np.random.default_rng(0).uniform(-1, 1, (1, F, H, W, 3)).astype(np.float32)
