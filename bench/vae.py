@@ -11,11 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import platform
-import resource
-import shlex
-import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +21,7 @@ import numpy as np
 import torch
 from flax import nnx
 
+from bench import timing
 from convert import engine
 from convert import vae as table
 from vp_jax import trees
@@ -50,27 +46,6 @@ def build(cfg: VAEConfig, device: str) -> tuple[torch.nn.Module, nnx.GraphDef, t
     return theirs, graphdef, jax.device_put(trees.cast(params, cfg.param_dtype))
 
 
-def median_seconds(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median time of every run; the runs take turns, so that a slow spell of the machine hits all."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def describe(cfg: VAEConfig, device: str, shape: tuple[int, ...]) -> None:
-    """Machine, versions, size, command."""
-    name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    print(f"machine   {name}, torch threads {torch.get_num_threads()}, jax {jax.devices()}")
-    print(f"versions  jax {jax.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}")
-    print(f"size      frames, height, width {shape}, widths {cfg.channels}, layers {cfg.layers_per_block}, "
-          f"{cfg.dtype}, conv {cfg.conv}")
-    print(f"command   python -m bench.vae {shlex.join(sys.argv[1:])}")
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,8 +59,10 @@ def main() -> None:
     cfg = dataclasses.replace(VAEConfig() if args.full or args.wide else REDUCED, conv=args.conv)
     if args.full:
         cfg = dataclasses.replace(cfg, dtype="bfloat16", param_dtype="bfloat16")
-    F, H, W = shape = tuple(args.size or ((49, 480, 720) if args.full else (17, 64, 96)))
-    describe(cfg, device, shape)
+    F, H, W = tuple(args.size or ((49, 480, 720) if args.full else (17, 64, 96)))
+    print(timing.machine())
+    print(timing.command())
+    print(f"widths {cfg.channels}, layers {cfg.layers_per_block}, {cfg.dtype}, conv {cfg.conv}")
     theirs, graphdef, params = build(cfg, device)
     video = np.random.default_rng(0).uniform(-1, 1, (1, F, H, W, 3)).astype(np.float32)
     first = torch.from_numpy(np.moveaxis(video, -1, 1).copy()).to(device, getattr(torch, cfg.dtype))
@@ -115,18 +92,15 @@ def main() -> None:
         start = time.perf_counter()
         compiled = jax.jit(function).lower(params, x).compile()
         compile_s = time.perf_counter() - start
-        runs = {"jax": lambda c=compiled, x=x: jax.block_until_ready(c(params, x)), "torch": theirs_run}
-        median_seconds(runs, 1)
-        seconds = median_seconds(runs, args.repeats)
+        runs = {"vp_jax": lambda c=compiled, x=x: jax.block_until_ready(c(params, x)), "diffusers": theirs_run}
+        seconds = timing.interleaved(runs, runs=args.repeats)
         memory = compiled.memory_analysis()
-        print(f"{name}    jax {seconds['jax']:.3f} s, diffusers {seconds['torch']:.3f} s, "
-              f"ratio {seconds['jax'] / seconds['torch']:.2f} (compiled in {compile_s:.1f} s); "
-              f"jax temporaries {memory.temp_size_in_bytes / 2**20:.0f} MiB, "
+        print(timing.report(f"{name} {F} frames of {H}x{W}", seconds, "vp_jax", "diffusers"))
+        print(f"  compiled in {compile_s:.1f} s; vp_jax temporaries {memory.temp_size_in_bytes / 2**20:.0f} MiB, "
               f"arguments {memory.argument_size_in_bytes / 2**20:.0f} MiB")
     if device == "cuda":
         print(f"torch peak on the GPU {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak resident memory of the process, both sides: {peak:.0f} MiB")
+    print(f"process peak, both sides: {timing.peak_host_bytes() / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

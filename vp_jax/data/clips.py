@@ -101,7 +101,7 @@ class Resize:
         """Frames alone."""
         resized_FHWC = np.empty((len(frames_FHWC), self.height, self.width, 3), np.uint8)
         for image_HWC, out_HWC in zip(frames_FHWC, resized_FHWC):
-            out_HWC[:] = self._resize(Image.fromarray(image_HWC))
+            out_HWC[:] = np.asarray(self._resize(Image.fromarray(image_HWC)))
         return resized_FHWC
 
     def masks(self, masks_FHW: np.ndarray) -> np.ndarray:
@@ -109,7 +109,8 @@ class Resize:
         resized_FHW = np.empty((len(masks_FHW), self.height, self.width), np.uint8)
         still = masks_FHW.strides[0] == 0  # one mask broadcast over the frames: once is enough
         for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, resized_FHW):
-            np.greater(self._resize(Image.fromarray(mask_HW * np.uint8(255))), 127, out=out_HW.view(bool))
+            resized_HW = np.asarray(self._resize(Image.fromarray(mask_HW * np.uint8(255))))
+            np.greater(resized_HW, 127, out=out_HW.view(bool))
         if still:
             resized_FHW[1:] = resized_FHW[0]
         return resized_FHW

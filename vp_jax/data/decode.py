@@ -37,7 +37,7 @@ def _opened(video: Path | bytes) -> Iterator[tuple[av.container.InputContainer, 
     try:
         file = io.BytesIO(video) if isinstance(video, bytes) else str(video)
         # titles in other encodings than UTF-8 are no reason to lose a video
-        with av.open(file, metadata_errors="replace") as container:
+        with av.open(file, "r", metadata_errors="replace") as container:
             if not container.streams.video:
                 raise BadRecord(f"{name} has no video stream")
             stream = container.streams.video[0]
