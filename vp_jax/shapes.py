@@ -29,6 +29,8 @@ Value ranges: pixels at the door are uint8 [0, 255]; inside the models float [-1
 1 (hole, to be generated) and 0 (background, to be kept).
 """
 
+import numpy as np
+
 SPATIAL_STRIDE = 8
 """Pixels per latent cell along rows and columns."""
 
@@ -44,3 +46,11 @@ def latent_frames(frames: int) -> int:
 def pixel_frames(latents: int) -> int:
     """Pixel frames F that ``latents`` latent frames decode to: ``4 (T - 1) + 1``."""
     return TEMPORAL_STRIDE * (latents - 1) + 1
+
+
+def nearest_index(size: int, out: int) -> np.ndarray:
+    """Source index ``floor(i * size / out)`` of each of ``out`` nearest-neighbour samples of an axis of ``size``.
+
+    It takes pixel masks to the latent grid: frames 0, 3, 7, 11, 15, 18 ... of 49, the top-left pixel of 8x8.
+    """
+    return np.arange(out) * size // out

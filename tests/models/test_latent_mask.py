@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
-from vp_jax.models.latent_mask import mask_to_latent, nearest_index
+from vp_jax.models.latent_mask import mask_to_latent
+from vp_jax.shapes import nearest_index
 
 
 def test_49_frames_pick_these():

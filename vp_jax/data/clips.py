@@ -16,6 +16,7 @@ from PIL import Image
 
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.records import BadRecord, Clip
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
 
 Example = dict[str, Any]
 Transform = Callable[[Example, np.random.Generator], Example]
@@ -222,6 +223,4 @@ def masks_to_latent_grid(masks_FHW: np.ndarray) -> np.ndarray:
     One frame stands for each group of four and the top-left pixel for each 8 x 8 cell: frames 0, 3, 7, 11 ... of 49.
     """
     F = masks_FHW.shape[-3]
-    T = (F - 1) // 4 + 1
-    frames = np.floor(np.arange(T) * np.float32(F / T)).astype(int)
-    return masks_FHW[..., frames, ::8, ::8]
+    return masks_FHW[..., nearest_index(F, latent_frames(F)), ::SPATIAL_STRIDE, ::SPATIAL_STRIDE]

@@ -6,14 +6,8 @@ For 49 frames it picks frames 0, 3, 7, 11, 15, 18 ... and the top-left pixel of 
 from __future__ import annotations
 
 import jax
-import numpy as np
 
-from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
-
-
-def nearest_index(size: int, out: int) -> np.ndarray:
-    """Source index of each of ``out`` samples of an axis of ``size``."""
-    return np.arange(out) * size // out
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
 
 
 def mask_to_latent(mask_BFHW: jax.Array) -> jax.Array:
