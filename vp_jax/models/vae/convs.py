@@ -78,7 +78,8 @@ def conv3d_taps(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     taps = [x_BFHWC[:, a:a + n] for a in range(3)]
     if x_BFHWC.shape[-1] < THIN:
         return conv2d(jnp.concatenate(taps, axis=-1), jnp.concatenate(list(kernel), axis=-2))
-    return sum(_float32(conv2d(tap, kernel[a])) for a, tap in enumerate(taps)).astype(x_BFHWC.dtype)
+    y0, y1, y2 = (_float32(conv2d(tap, kernel[a])) for a, tap in enumerate(taps))
+    return (y0 + y1 + y2).astype(x_BFHWC.dtype)
 
 
 def conv3d_winograd(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -122,7 +123,7 @@ class _Conv(nnx.Module):
         self.kernel = nnx.Param(init(rngs.params(), (*window, d_in, d_out), jnp.dtype(cfg.param_dtype)))
         self.bias = nnx.Param(jnp.zeros((d_out,), jnp.dtype(cfg.param_dtype)))
 
-    def weights(self, dtype: str) -> tuple[jax.Array, jax.Array]:
+    def weights(self, dtype: str | jnp.dtype) -> tuple[jax.Array, jax.Array]:
         """Kernel, and bias with leading axes of 1 to add to BFHWC."""
         return self.kernel[...].astype(dtype), self.bias[...].astype(dtype)[None, None, None, None, :]
 
