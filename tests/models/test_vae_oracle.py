@@ -24,6 +24,8 @@ CONFIGS = {
                          sample_height=64, sample_width=64),
     "winograd": VAEConfig(channels=(32, 40), layers_per_block=1, groups=8, temporal_stride=2, conv="winograd",
                           sample_height=16, sample_width=16),
+    "taps": VAEConfig(channels=(32, 40), layers_per_block=1, groups=8, temporal_stride=2, conv="taps",
+                          sample_height=16, sample_width=16),
 }
 
 
@@ -74,7 +76,7 @@ def decode_both(name, shape, **options):
 @pytest.mark.parametrize("name,shape", [
     ("deep", (1, 1, 40, 24)), ("deep", (2, 5, 24, 40)), ("deep", (1, 25, 16, 24)), ("deep", (1, 49, 16, 16)),
     ("deep", (1, 12, 21, 27)), ("stride2", (1, 9, 12, 20)), ("stride2", (1, 17, 13, 10)), ("stride8", (1, 17, 24, 16)),
-    ("winograd", (1, 17, 8, 12)),
+    ("winograd", (1, 17, 8, 12)), ("taps", (1, 17, 8, 12)),
 ])
 def test_encode(name, shape):
     got, want = encode_both(name, shape)
@@ -85,6 +87,7 @@ def test_encode(name, shape):
 @pytest.mark.parametrize("name,shape", [
     ("deep", (1, 1, 5, 3)), ("deep", (2, 2, 3, 5)), ("deep", (1, 7, 2, 3)), ("deep", (1, 13, 2, 2)),
     ("stride2", (1, 5, 3, 5)), ("stride8", (1, 3, 3, 2)), ("winograd", (1, 5, 4, 6)),
+    ("taps", (1, 5, 4, 6)),
 ])
 def test_decode(name, shape):
     got, want = decode_both(name, shape)

@@ -11,7 +11,6 @@ frames of its padded input for the next chunk: `TimeCache`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -79,8 +78,8 @@ def conv3d_taps(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     taps = [x_BFHWC[:, a:a + n] for a in range(3)]
     if x_BFHWC.shape[-1] < THIN:
         return conv2d(jnp.concatenate(taps, axis=-1), jnp.concatenate(list(kernel), axis=-2))
-    first, second, third = (_float32(conv2d(tap, kernel[a])) for a, tap in enumerate(taps))
-    return (first + second + third).astype(x_BFHWC.dtype)
+    y0, y1, y2 = (_float32(conv2d(tap, kernel[a])) for a, tap in enumerate(taps))
+    return (y0 + y1 + y2).astype(x_BFHWC.dtype)
 
 
 def conv3d_winograd(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -124,7 +123,7 @@ class _Conv(nnx.Module):
         self.kernel = nnx.Param(init(rngs.params(), (*window, d_in, d_out), jnp.dtype(cfg.param_dtype)))
         self.bias = nnx.Param(jnp.zeros((d_out,), jnp.dtype(cfg.param_dtype)))
 
-    def weights(self, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    def weights(self, dtype: str | jnp.dtype) -> tuple[jax.Array, jax.Array]:
         """Kernel, and bias with leading axes of 1 to add to BFHWC."""
         return self.kernel[...].astype(dtype), self.bias[...].astype(dtype)[None, None, None, None, :]
 

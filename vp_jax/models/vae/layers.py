@@ -86,9 +86,11 @@ class ResBlock(nnx.Module):
 
     def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, conditioned: bool, rngs: nnx.Rngs) -> None:
         self.cfg = cfg
-        self.norm1, self.norm2 = (
-            SpatialNorm(cfg, dim, rngs=rngs) if conditioned else GroupNorm(cfg, dim, cfg.norm_eps)
-            for dim in (d_in, d_out))
+
+        def norm(dim: int) -> SpatialNorm | GroupNorm:
+            return SpatialNorm(cfg, dim, rngs=rngs) if conditioned else GroupNorm(cfg, dim, cfg.norm_eps)
+
+        self.norm1, self.norm2 = norm(d_in), norm(d_out)
         self.conv1 = CausalConv(cfg, d_in, d_out, rngs=rngs)
         self.conv2 = CausalConv(cfg, d_out, d_out, rngs=rngs)
         self.shortcut = PointConv(cfg, d_in, d_out, rngs=rngs) if d_in != d_out else None
