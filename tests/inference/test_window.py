@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from tests.compare import relative_error
-from vp_jax import trees
 from vp_jax.diffusion.noise import KeyNoise
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
@@ -18,10 +16,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.pipeline import Pipeline, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, stitch
-from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
-from vp_jax.models.dit import DiT
-from vp_jax.models.vae.vae import VAE
 
 DIT = DiTConfig(num_heads=1, head_dim=16, num_layers=2, in_channels=8, out_channels=4, text_dim=6, time_dim=8,
                 max_text_len=3, sample_height=4, sample_width=4, sample_frames=5)
@@ -31,10 +26,16 @@ VAE_CFG = VAEConfig(latent_channels=4, channels=(4, 4, 4, 4), layers_per_block=1
 
 @pytest.fixture(scope="module")
 def pipeline():
-    params = {"backbone": trees.split(DiT(DIT, rngs=nnx.Rngs(0)))[1],
-              "branch": trees.split(Branch(BRANCH, rngs=nnx.Rngs(1)))[1],
-              "vae": trees.split(VAE(VAE_CFG, rngs=nnx.Rngs(2)))[1], "loras": []}
-    return Pipeline(Models(DIT, BRANCH, VAE_CFG), jax.device_put(params, jax.devices()[0]), Schedule())
+    rng = np.random.default_rng(0)
+
+    def weights(path, leaf):
+        return (0.3 * rng.standard_normal(leaf.shape) + (path[-1].key == "scale")).astype(np.float32)
+
+    models = Models(DIT, BRANCH, VAE_CFG)
+    params = {name: jax.tree_util.tree_map_with_path(weights, shapes)
+              for name, (_, shapes) in models.abstract().items()}
+    params = jax.device_put({**params, "loras": []}, jax.devices()[0])
+    return Pipeline(models, params, Schedule())
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,20 @@ def clip():
     return frames, holes, tuple(rng.standard_normal((2, 3, 6), np.float32))
 
 
+@pytest.fixture
+def uncached():
+    """Every compilation happens, and is logged."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+
+
 def settings(**changes):
     return Settings(**{"steps": 2, "window": 5, "overlap": 1, **changes})
 
 
-def test_no_recompilation_between_steps_windows_and_seeds(pipeline, clip, caplog):
+def test_no_recompilation_between_steps_windows_and_seeds(pipeline, clip, caplog, uncached):
     """Counted at XLA: a trace count would miss a second compilation for other placements of the inputs."""
     frames, holes, text = clip
     chosen = settings(steps=3, guidance=5.0)  # of no other test: nothing is compiled yet
