@@ -41,22 +41,35 @@ class LazyLeaf:
     dtype: Any
     read: Callable[[], np.ndarray]
 
-
-class _LeafByLeaf(type_handlers.NumpyHandler):
-    """Writes one leaf after the other, without the copies Orbax makes to guard against concurrent changes."""
-
-    async def serialize(self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
-                        ) -> Sequence[Any]:
-        for value, info, arg in zip(values, infos, args or [ocp.SaveArgs()] * len(values)):
-            for done in await super().serialize([value.read()], [info], [arg]):
-                done.result()
-        return []
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
 
 _CHUNK = 16 << 20
 """Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
 _DATA_FILE = 64 << 20
 """Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB unless told otherwise)."""
+
+
+class _FewAtATime(type_handlers.NumpyHandler):
+    """Writes leaves one after the other (small ones together), without Orbax's copies against concurrent changes."""
+
+    async def serialize(self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
+                        ) -> Sequence[Any]:
+        waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
+        while waiting:
+            size = 0
+            group: list[tuple[LazyLeaf, Any, Any]] = []
+            while waiting and (not group or size + waiting[-1][0].nbytes <= _DATA_FILE):
+                size += waiting[-1][0].nbytes
+                group.append(waiting.pop())
+            arrays = [value.read() for value, _, _ in group]
+            for done in await super().serialize(arrays, [i for _, i, _ in group], [a for _, _, a in group]):
+                done.result()
+            del arrays  # before the next are read
+        return []
 
 
 def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]) -> None:
@@ -75,7 +88,8 @@ def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]
     (folder / CONFIG).unlink(missing_ok=True)
     for rest in folder.glob(f"{PARAMS}.orbax-checkpoint-tmp*"):
         shutil.rmtree(rest)
-    registry = type_handlers.create_type_handler_registry((LazyLeaf, _LeafByLeaf(deepcopy_host_arrays=False)))
+    registry = type_handlers.create_type_handler_registry(
+        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler()))
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
         pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
         checkpointer.save(folder / PARAMS, force=True, args=ocp.args.PyTreeSave(
