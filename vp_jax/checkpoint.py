@@ -1,6 +1,6 @@
 """The only file that talks to Orbax: models, and training runs.
 
-A model is a folder with ``config.json`` beside ``params/``. A model is a folder with ``config.json`` beside ``params/``, a converted checkpoint a folder of such model folders
+A model is a folder with ``config.json`` beside ``params/``, a converted checkpoint a folder of such model folders
 (``transformer/ branch/ vae/ ...``), see `convert`. Stored trees are pure nested dicts, so nothing of Flax is baked
 into files.
 """

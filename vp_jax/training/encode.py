@@ -77,12 +77,20 @@ class Encoders:
             out["masked_latents_BThwC"] = self._sample(weights, batch["masked_BFHWC"], keys["masked"])
             out["mask_BThw"] = mask_to_latent(batch["masks_BFHW"])
         if "text_BMD" not in out:
-            out["text_BMD"] = self._text(weights, batch["input_ids"])
+            out["text_BMD"] = self.text(weights, batch["input_ids"])
         if not self.image:
             out.pop("image_latents_BThwC", None)
         elif "image_latents_BThwC" not in out:
             out["image_latents_BThwC"] = self._image(weights, batch, out["latents_BThwC"].shape[1], keys)
         return out
+
+    def text(self, weights: trees.Tree, ids_BM: jax.Array) -> jax.Array:
+        """Embeddings BMD of token ids."""
+        if self.t5 is not None:
+            return nnx.merge(_t5(self.t5)[0], weights["t5"])(ids_BM)
+        vectors = jax.vmap(jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i),
+                                                                (self.text_dim,))))
+        return vectors(ids_BM)
 
     def _sample(self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
                 ) -> jax.Array:
@@ -99,13 +107,6 @@ class Encoders:
         latents = self._sample(weights, noisy, keys["image"], image=True)
         latents = latents * batch["image_keep"].reshape(-1, 1, 1, 1, 1)
         return jnp.pad(latents, ((0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0)))
-
-    def _text(self, weights: trees.Tree, ids_BM: jax.Array) -> jax.Array:
-        if self.t5 is not None:
-            return nnx.merge(_t5(self.t5)[0], weights["t5"])(ids_BM)
-        vectors = jax.vmap(jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i),
-                                                                (self.text_dim,))))
-        return vectors(ids_BM)
 
 
 @functools.lru_cache(maxsize=4)

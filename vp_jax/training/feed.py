@@ -12,8 +12,8 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionIds:
-    """Token ids (M,) of a caption; opens the tokenizer again in every process that it travels to."""
+    """Token ids (M,) of a caption; the tokenizer is opened again in every process that this travels to."""
 
     file: Path
     length: int
@@ -74,11 +74,7 @@ class CaptionIds:
         return _tokenizer(self.file).encode([caption], self.length)[0]
 
 
-_TOKENIZERS: dict[Path, Tokenizer] = {}
-
-
-def _tokenizer(file: Path) -> Tokenizer:
-    return _TOKENIZERS.setdefault(file, Tokenizer(file)) if file not in _TOKENIZERS else _TOKENIZERS[file]
+_tokenizer = functools.lru_cache(maxsize=1)(Tokenizer)
 
 
 def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
@@ -124,33 +120,6 @@ def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
         raise UserError(f"this host's devices hold rows {sorted(rows)} of a batch of {batch_size}: choose mesh sizes "
                         f"that give each host one equal run of rows")
     return first // count, batch_size // count
-
-
-@dataclasses.dataclass
-class Feed:
-    """Batches on the devices, one ahead of the step, and how long the step waited for each.
-
-    Attributes:
-      loader: of this host.
-      mesh: where batches go, divided by rows.
-    """
-
-    loader: Loader
-    mesh: Mesh
-
-    def __iter__(self) -> Iterator[tuple[dict[str, jax.Array], float]]:
-        """Yields (batch, seconds waited). The loader's state counts batches read, one more than were yielded."""
-        ahead = self._next()
-        while True:
-            batch, waited = ahead
-            yield batch, waited
-            ahead = self._next()
-
-    def _next(self) -> tuple[dict[str, jax.Array], float]:
-        begin = time.perf_counter()
-        batch = next(self.loader)
-        waited = time.perf_counter() - begin
-        return on_devices(batch, self.mesh), waited
 
 
 def on_devices(batch: Mapping[str, Any], mesh: Mesh) -> dict[str, jax.Array]:

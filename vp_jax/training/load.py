@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,8 @@ class ModelConfig:
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):
             if name and not hasattr(jax.checkpoint_policies, name):
-                raise UserError(f"remat {name!r}: expected a name of jax.checkpoint_policies, such as nothing_saveable, "
-                                f"or nothing")
+                raise UserError(f"remat {name!r}: expected a name of jax.checkpoint_policies, such as "
+                                f"nothing_saveable, or nothing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,25 +110,21 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     checkpoint. (A run that is resumed restores the trainable part over this.)
     """
     stage, encoders = described.stage, described.encoders
-    shapes = _shapes(stage, encoders)
+    shapes = {**AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0)).shapes().frozen, **encoders.shapes()}
     wanted = ["backbone", *encoders.shapes()] + (["branch"] if isinstance(stage, AdapterStage) else [])
-    models = {name: shapes[name] for name in wanted}
-    placed = sharding.place(models, mesh).shardings
+    like = _placed({name: shapes[name] for name in wanted}, mesh)
     if cfg.checkpoint:
-        like = jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-                            models, placed)
         loaded = {name: checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name]) for name in wanted}
     else:
-        loaded = jax.jit(lambda key: _random(stage, encoders, wanted, key), out_shardings=placed)(key)
+        placed = jax.tree.map(lambda leaf: leaf.sharding, like)
+        loaded = jax.jit(functools.partial(random_models, stage, encoders, wanted), out_shardings=placed)(key)
     if cfg.init_from:
-        loaded[stage.kind] = checkpoint.load_params(cfg.init_from)
+        trained = stage.shapes().trainable if isinstance(stage, AdapterStage) else shapes["branch"]
+        loaded[stage.kind] = checkpoint.load_params(cfg.init_from, _placed(trained, mesh))
     encoder_weights = {name: loaded.pop(name) for name in encoders.shapes()}
     trainable = sharding.place(stage.shapes().trainable, mesh).shardings
-    # the frozen trees pass through as they are: only the trainable one is computed
-    started = jax.jit(lambda models, key: stage.start(models, key).trainable, out_shardings=trainable)(loaded, key)
-    frozen = stage.start(loaded, key).frozen if cfg.init_from or isinstance(stage, AdapterStage) else {
-        "backbone": loaded["backbone"], "branch": _buffers(stage, loaded, mesh, key)}
-    return Weights(started, frozen), encoder_weights
+    # without a sharding of their own, frozen weights pass through as the arrays they are
+    return jax.jit(stage.start, out_shardings=Weights(trainable, None))(loaded, key), encoder_weights
 
 
 def export(folder: Path, described: Described, trainable: trees.Tree, frozen: trees.Tree) -> Path:
@@ -145,21 +143,16 @@ def export(folder: Path, described: Described, trainable: trees.Tree, frozen: tr
 FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
 
 
-def _shapes(stage: Stage, encoders: Encoders) -> dict[str, Any]:
-    adapter = AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0))
-    return {**adapter.shapes().frozen, **encoders.shapes()}
+def _placed(shapes: trees.Tree, mesh: Mesh) -> trees.Tree:
+    """Shapes with the shardings of the rule table."""
+    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes,
+                        sharding.place(shapes, mesh).shardings)
 
 
-def _buffers(stage: BranchStage, loaded: trees.Tree, mesh: Mesh, key: jax.Array) -> trees.Tree:
-    shapes = stage.shapes().frozen["branch"]
-    if not shapes:
-        return {}
-    placed = sharding.place(shapes, mesh).shardings
-    return jax.jit(lambda models, key: stage.start(models, key).frozen["branch"], out_shardings=placed)(loaded, key)
-
-
-def _random(stage: Stage, encoders: Encoders, wanted: list[str], key: jax.Array) -> trees.Tree:
-    build = {"backbone": lambda k: random_weights(stage.backbone, k), "branch": lambda k: random_weights(stage.branch, k),
+def random_models(stage: Stage, encoders: Encoders, wanted: Sequence[str], key: jax.Array) -> trees.Tree:
+    """Random weights of the models named in ``wanted``; pure."""
+    build = {"backbone": lambda k: random_weights(stage.backbone, k),
+             "branch": lambda k: random_weights(stage.branch, k),
              "vae": lambda k: trees.split(VAE(encoders.vae, rngs=nnx.Rngs(k)))[1]}
     if encoders.t5 is not None:
         t5 = encoders.t5
