@@ -17,6 +17,7 @@ from flax import nnx
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
+from vp_jax.sharding import constrain
 from vp_jax.trees import Buffer
 
 
@@ -67,7 +68,7 @@ class FeedForward(nnx.Module):
         self.down = linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array) -> jax.Array:
-        return self.down(nnx.gelu(self.up(x_BSD), approximate=True))
+        return self.down(nnx.gelu(constrain(self.up(x_BSD), "hidden"), approximate=True))
 
 
 class SinusoidEmbedding(nnx.Module):
