@@ -74,6 +74,7 @@ RULES: tuple[Rule, ...] = (
 
 ACTIVATIONS: dict[str, P] = {
     "latents": P(BATCH),  # BThwC
+    "vectors": P(BATCH),  # BE, one row per example
     "tokens": P(BATCH, "context"),  # BSD
     "hidden": P(BATCH, "context", _TENSOR),  # BS(4D)
     "hints": P(None, BATCH, "context"),  # GBSD

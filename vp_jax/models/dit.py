@@ -233,5 +233,6 @@ class OutputNorm(nnx.Module):
         self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array) -> jax.Array:
-        shift, scale = jnp.split(self.linear(nnx.silu(emb_BE)).astype(jnp.float32), 2, axis=-1)
+        rows = constrain(self.linear(nnx.silu(emb_BE)), "vectors")
+        shift, scale = jnp.split(rows.astype(jnp.float32), 2, axis=-1)
         return self.norm(x_BSD) * (1.0 + scale[:, None]) + shift[:, None]
