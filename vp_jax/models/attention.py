@@ -18,7 +18,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-
 from jax.ad_checkpoint import checkpoint_name
 
 from vp_jax import sharding

@@ -37,7 +37,6 @@ from vp_jax.models.layers import (
 )
 from vp_jax.sharding import constrain
 
-
 REMAT = ("nothing_saveable", "save_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
 """Rematerialisation policies: what a block keeps for its backward pass. ``save_attention`` keeps the outputs of
 attention, so that only matrix products are computed twice."""
