@@ -151,8 +151,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         except RuntimeError:
             state = load(mmap=False)  # files from before PyTorch 1.6 cannot be mapped
     except Exception as error:
-        raise UserError(f"{path} is not a complete PyTorch file of plain tensors "
-                        f"({type(error).__name__}: {str(error).splitlines()[0][:120]}): download it again") from error
+        reason = f"{type(error).__name__} {error}".splitlines()[0][:120]
+        raise UserError(f"{path} is not a complete PyTorch file of plain tensors ({reason}): "
+                        f"download it again") from error
     while isinstance(state, Mapping) and len(state) == 1 and isinstance(next(iter(state.values())), Mapping):
         state = next(iter(state.values()))  # {"state_dict": {...}}
     strange = [key for key, value in state.items() if not isinstance(value, torch.Tensor)] \

@@ -54,8 +54,8 @@ class DiTConfig:
     param_dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.head_dim % 8:
-            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 8 (rotary frame, row, column parts)")
+        if self.rope and self.head_dim % 16:
+            raise UserError(f"head_dim {self.head_dim}: expected a multiple of 16 (rotary frame, row, column pairs)")
         if self.learned_positions and self.patch_t:
             raise UserError("learned positions with a temporal patch: CogVideoX1.5 has none, check the configuration")
 

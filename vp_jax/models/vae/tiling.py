@@ -16,7 +16,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vp_jax.errors import UserError
 from vp_jax.models.config import VAEConfig
+
+NATIVE = {"height": 480, "width": 720}
 
 OVERLAP_HEIGHT = 1 / 6
 OVERLAP_WIDTH = 1 / 5
@@ -40,31 +43,40 @@ class Axis:
 Plan = tuple[Axis, Axis]
 
 
-def _axis(length: int, tile_in: int, tile_out: int, overlap: float) -> Axis:
-    starts = tuple(range(0, length, int(tile_in * (1 - overlap))))
-    blend = int(tile_out * overlap)
-    return Axis(starts, tuple(min(tile_in, length - s) for s in starts), blend, tile_out - blend)
+def _axis(length: int, tile_in: int, tile_out: int, overlap: float, name: str) -> Axis:
+    step, blend = int(tile_in * (1 - overlap)), int(tile_out * overlap)
+    keep = tile_out - blend
+    if step * tile_out != keep * tile_in:
+        raise UserError(f"tiles of {max(tile_in, tile_out)} pixels in {name} do not overlap by whole latent cells: set "
+                        f"sample_{name} of the VAE to a multiple of its native {NATIVE[name]} or do not tile")
+    # what is left of a clip after the last whole cell makes no latents
+    starts = tuple(s for s in range(0, length, step) if (length - s) * tile_out >= tile_in)
+    return Axis(starts, tuple(min(tile_in, length - s) for s in starts), blend, keep)
 
 
-def _tile_sizes(cfg: VAEConfig) -> tuple[tuple[int, int], tuple[int, int]]:
-    pixels = cfg.sample_height // 2, cfg.sample_width // 2
-    return pixels, (pixels[0] // cfg.spatial_stride, pixels[1] // cfg.spatial_stride)
+def _plan(cfg: VAEConfig, height: int, width: int, *, from_pixels: bool) -> Plan | None:
+    axes = []
+    for length, sample, overlap, name in ((height, cfg.sample_height, OVERLAP_HEIGHT, "height"),
+                                          (width, cfg.sample_width, OVERLAP_WIDTH, "width")):
+        pixels, latents = sample // 2, sample // 2 // cfg.spatial_stride
+        axes.append((length, *((pixels, latents) if from_pixels else (latents, pixels)), overlap, name))
+    if all(length <= tile for length, tile, *_ in axes):
+        return None
+    return _axis(*axes[0]), _axis(*axes[1])
 
 
 def encode_plan(cfg: VAEConfig, height: int, width: int) -> Plan | None:
-    """Tiles of a clip of pixels; ``None`` if it fits into one."""
-    (pixel_h, pixel_w), (latent_h, latent_w) = _tile_sizes(cfg)
-    if height <= pixel_h and width <= pixel_w:
-        return None
-    return (_axis(height, pixel_h, latent_h, OVERLAP_HEIGHT), _axis(width, pixel_w, latent_w, OVERLAP_WIDTH))
+    """Tiles of a clip of pixels; ``None`` if it fits into one.
+
+    Raises:
+      UserError: the native size of ``cfg`` gives tiles that do not fit the latent grid.
+    """
+    return _plan(cfg, height, width, from_pixels=True)
 
 
 def decode_plan(cfg: VAEConfig, height: int, width: int) -> Plan | None:
-    """Tiles of a clip of latents; ``None`` if it fits into one."""
-    (pixel_h, pixel_w), (latent_h, latent_w) = _tile_sizes(cfg)
-    if height <= latent_h and width <= latent_w:
-        return None
-    return (_axis(height, latent_h, pixel_h, OVERLAP_HEIGHT), _axis(width, latent_w, pixel_w, OVERLAP_WIDTH))
+    """Tiles of a clip of latents; see `encode_plan`."""
+    return _plan(cfg, height, width, from_pixels=False)
 
 
 def fade(before: jax.Array, tile: jax.Array, extent: int, axis: int) -> jax.Array:

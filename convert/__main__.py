@@ -1,0 +1,10 @@
+"""``python -m convert``, see `convert.main`."""
+
+import jax
+
+from convert.main import main
+from vp_jax.errors import run_cli
+
+if __name__ == "__main__":
+    jax.config.update("jax_platforms", "cpu")  # weights only pass through: leave accelerators alone
+    run_cli(main)

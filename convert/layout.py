@@ -1,0 +1,89 @@
+"""Where the parts of a checkpoint are: the original download's folders, or one flat folder.
+
+=============  ========================================  ==============
+part           as downloaded                             flat
+=============  ========================================  ==============
+transformer    ``CogVideoX-5b-I2V/transformer``          ``transformer``
+branch         ``VideoPainter/checkpoints/branch``       ``branch``
+vae            ``CogVideoX-5b-I2V/vae``                  ``vae``
+text_encoder   ``CogVideoX-5b-I2V/text_encoder``         ``text_encoder``
+tokenizer      ``CogVideoX-5b-I2V/tokenizer``            ``tokenizer``
+scheduler      ``CogVideoX-5b-I2V/scheduler``            ``scheduler``
+id_adapter     ``VideoPainterID/checkpoints``            ``id_adapter``
+=============  ========================================  ==============
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convert import files
+from convert.kinds import MODELS
+from vp_jax.errors import UserError
+from vp_jax.models.config import BranchConfig, DiTConfig
+
+PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "scheduler", "id_adapter")
+_BESIDE = {"branch": "VideoPainter/checkpoints/branch", "id_adapter": "VideoPainterID/checkpoints"}
+
+
+def _is_base(folder: Path) -> bool:
+    """Whether a folder holds a CogVideoX (other diffusion models have a ``transformer`` too)."""
+    config = folder / "transformer" / "config.json"
+    return config.is_file() and files.read_json(config).get("_class_name") == "CogVideoXTransformer3DModel"
+
+
+def find_parts(root: Path, base: str | None = None) -> dict[str, Path | None]:
+    """Folder of every part, ``None`` if absent.
+
+    Args:
+      root: folder of the checkpoint.
+      base: name (or path) of the CogVideoX folder in it, where there are several.
+
+    Raises:
+      UserError: no transformer, or several and no ``base``.
+    """
+    if not root.is_dir():
+        raise UserError(f"no folder {root}: expected the folder of the downloaded checkpoints")
+    if base is not None:
+        home = next((place for place in (root / base, Path(base)) if (place / "transformer").is_dir()), None)
+        if home is None:
+            raise UserError(f"--base {base}: neither {root / base} nor {base} has a transformer folder")
+    elif (root / "transformer").is_dir():
+        home = root
+    else:
+        homes = sorted(p for p in root.iterdir() if p.is_dir() and _is_base(p))
+        if not homes:
+            raise UserError(f"no transformer in {root}: expected {root}/transformer or "
+                            f"{root}/CogVideoX-5b-I2V/transformer with its config.json")
+        if len(homes) > 1:
+            raise UserError(f"{root} holds {[p.name for p in homes]}: choose one by --base {homes[0].name}")
+        home = homes[0]
+    parts: dict[str, Path | None] = {}
+    for part in PARTS:
+        places = [home / part, root / part] + ([root / _BESIDE[part]] if part in _BESIDE else [])
+        parts[part] = next((place for place in places if place.is_dir() and any(place.iterdir())), None)
+    if parts["transformer"] is None:
+        raise UserError(f"{home}/transformer is empty: finish the download")
+    return parts
+
+
+def check_fit(parts: dict[str, Path | None]) -> DiTConfig:
+    """Description of the transformer; cheap errors before long work.
+
+    Raises:
+      UserError: an unsupported description, or a context encoder made for another backbone.
+    """
+    def described(part: str) -> object:
+        folder = parts[part]
+        return MODELS[part].from_torch(files.read_json(folder / "config.json")) if folder else None
+
+    backbone, branch = described("transformer"), described("branch")
+    assert isinstance(backbone, DiTConfig)
+    if isinstance(branch, BranchConfig):
+        faults = [f"{name} {getattr(branch.dit, name)} and {getattr(backbone, name)}"
+                  for name in ("num_heads", "head_dim", "text_dim", "rope", "learned_positions", "patch", "patch_t")
+                  if getattr(branch.dit, name) != getattr(backbone, name)]
+        if faults:
+            raise UserError(f"{parts['branch']} was made for another backbone than {parts['transformer']}: "
+                            + ", ".join(faults) + "; choose the backbone by --base")
+    return backbone

@@ -1,0 +1,250 @@
+"""One part of a checkpoint at a time: an original folder -> our folder, and back.
+
+A model is never whole in memory: leaf by leaf, its tensors are gathered from the shards into a scratch file, which
+Orbax compresses and writes. Besides ``config.json`` and ``params/`` a part keeps what export needs to restore the
+original: ``torch_config.json`` and, for the context encoder, ``unused.safetensors``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from convert import engine, files, lora, scheduler
+from convert.kinds import ADAPTERS, KINDS, MODELS
+from vp_jax import checkpoint, trees
+from vp_jax.errors import UserError
+from vp_jax.models import config as descriptions
+
+TORCH_CONFIG, UNUSED = "torch_config.json", "unused.safetensors"
+TOKENIZER_MODEL = "spiece.model"
+_IN_MEMORY = 64 << 20
+"""Leaves up to this many bytes are gathered in memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was done to one part."""
+
+    kind: str
+    tensors: int = 0
+    parameters: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    ignored: tuple[str, ...] = ()
+    note: str = ""
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether an earlier run finished this part: ``config.json`` is written last."""
+    if (folder / TOKENIZER_MODEL).is_file():
+        return True
+    try:
+        kind = json.loads((folder / checkpoint.CONFIG).read_text())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return kind == "scheduler" or (folder / checkpoint.PARAMS).is_dir()
+
+
+def convert(kind: str, source: Path, folder: Path, dtype: Any = None, *, num_layers: int | None = None,
+            scale: float | None = None) -> Report:
+    """Convert one part.
+
+    Args:
+      kind: one of `KINDS`.
+      source: original folder, or weights file with ``config.json`` beside it.
+      folder: our folder; what an interrupted run left there is replaced.
+      dtype: of floating weights; ``None`` keeps the stored types.
+      num_layers: layers of the backbone under an adapter; ``None``: the adapter has the last layer.
+      scale: of an adapter; ``None``: what the file says, else 1.
+
+    Raises:
+      UserError: unreadable or unfitting files (all faults in one message), or ``folder`` is an original checkpoint.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
+    start = time.perf_counter()
+    source, folder = Path(source), Path(folder)
+    _claim(folder)
+    if kind == "scheduler":
+        report = _convert_scheduler(source, folder)
+    elif kind in ADAPTERS:
+        report = _convert_adapter(kind, source, folder, dtype, num_layers, scale)
+    else:
+        report = _convert_model(kind, source, folder, dtype)
+    return dataclasses.replace(report, seconds=time.perf_counter() - start)
+
+
+def _claim(folder: Path) -> None:
+    """Make sure that writing to ``folder`` overwrites nothing but our own earlier output."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: expected a folder to write to")
+    weights = (p.name for p in folder.glob("*") if p.suffix in (".safetensors", *files.TORCH_SUFFIXES))
+    original = any(name != UNUSED for name in weights) or (folder / scheduler.SOURCE).exists()
+    try:
+        original |= "kind" not in json.loads((folder / checkpoint.CONFIG).read_text())
+    except (OSError, ValueError):
+        pass  # none there, or cut off by an interrupted run
+    if original:
+        raise UserError(f"{folder} holds an original checkpoint: choose another folder to write to")
+
+
+def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
+    model = MODELS[kind]
+    original = files.read_json((source if source.is_dir() else source.parent) / "config.json")
+    cfg = model.from_torch(original)
+    stored = files.read_tensors(source)
+    names = model.normalise(stored)
+    tensors = {names[key]: tensor for key, tensor in stored.items()}
+    leaves, ignored = engine.plan(tensors, model.rules, model.ignored, model.abstract(cfg), dtype)
+    sizes = [int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves.values()]
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < sum(sizes) + max(sizes):
+        raise UserError(f"{folder} has {free / 1e9:.1f} GB of free space: {kind} needs "
+                        f"{(sum(sizes) + max(sizes)) / 1e9:.1f} GB (weights and one scratch file)")
+    (folder / checkpoint.CONFIG).unlink(missing_ok=True)
+    if model.unused:
+        files.write_tensors(folder / UNUSED, {key: tensors[key] for key in ignored})
+    _write_json(folder / TORCH_CONFIG, original)
+    lazy = trees.unflatten({path: _lazy(leaf, tensors, folder) for path, leaf in leaves.items()})
+    types = {leaf.dtype for leaf in leaves.values()}
+    if len(types) == 1:
+        cfg = _with_param_dtype(cfg, types.pop().name)
+    checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
+    return Report(kind, len(tensors) - len(ignored), sum(int(np.prod(leaf.shape)) for leaf in leaves.values()),
+                  sum(sizes), ignored=ignored)
+
+
+def _with_param_dtype(cfg: Any, name: str) -> Any:
+    if isinstance(cfg, descriptions.BranchConfig):
+        return descriptions.BranchConfig(dit=_with_param_dtype(cfg.dit, name))
+    return dataclasses.replace(cfg, param_dtype=name)
+
+
+def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path) -> checkpoint.LazyLeaf:
+    def read() -> np.ndarray:
+        if int(np.prod(leaf.shape)) * leaf.dtype.itemsize <= _IN_MEMORY:
+            return leaf.fill(tensors, np.empty(leaf.shape, leaf.dtype))
+        # a nameless file: pages go to disk instead of filling memory, and nothing is left behind even by a crash
+        with tempfile.TemporaryFile(dir=folder) as scratch:
+            out = np.memmap(scratch, leaf.dtype, "w+", shape=leaf.shape)
+        return leaf.fill(tensors, out).view(np.ndarray)
+
+    return checkpoint.LazyLeaf(leaf.shape, leaf.dtype, read)
+
+
+def _convert_adapter(kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None,
+                     scale: float | None) -> Report:
+    tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(source).items()}
+    cfg, tree = lora.from_torch(tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter")
+    if dtype is not None:
+        tree = jax.tree.map(lambda x: x.astype(dtype), tree)
+    lazy = jax.tree.map(lambda x: checkpoint.LazyLeaf(x.shape, x.dtype, lambda: x), tree)
+    checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
+    flat = trees.flatten(tree).values()
+    return Report(kind, len(tensors), sum(x.size for x in flat), sum(x.nbytes for x in flat),
+                  note=f"rank {cfg.rank}, scale {cfg.scale:g}")
+
+
+def _convert_scheduler(source: Path, folder: Path) -> Report:
+    original = files.read_json(source / scheduler.SOURCE if source.is_dir() else source)
+    values = scheduler.config_from_torch(original)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / TORCH_CONFIG, original)
+    _write_json(folder / checkpoint.CONFIG, values)
+    return Report("scheduler", note=f"snr shift {values['snr_shift']:g}")
+
+
+def copy_tokenizer(source: Path, folder: Path) -> Report:
+    """Copy the tokenizer; its model goes last, so that a folder that has it is complete.
+
+    Raises:
+      UserError: no ``spiece.model``.
+    """
+    if not (source / TOKENIZER_MODEL).is_file():
+        raise UserError(f"{source} has no {TOKENIZER_MODEL}: expected the tokenizer folder of the original checkpoint")
+    start = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = sorted(p.name for p in source.iterdir() if p.is_file())
+    for name in sorted(names, key=lambda name: name == TOKENIZER_MODEL):
+        if (source / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(source / name, folder / (name + ".part"))
+            (folder / (name + ".part")).replace(folder / name)
+    size = sum((folder / name).stat().st_size for name in names)
+    return Report("tokenizer", bytes=size, seconds=time.perf_counter() - start, note=f"{len(names)} files copied")
+
+
+def export(kind: str, folder: Path, target: Path) -> Report:
+    """Our folder -> safetensors in the original layout, types as stored. The whole model is read into memory.
+
+    Raises:
+      UserError: not one of our folders, of another kind, or a tree that does not fit its model.
+    """
+    if kind not in KINDS:
+        raise UserError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
+    start = time.perf_counter()
+    folder, target = Path(folder), Path(target)
+    values = checkpoint.load_config(folder)
+    expected = {"transformer": "dit", "text_encoder": "t5", "id_adapter": "lora"}.get(kind, kind)
+    if values["kind"] != expected:
+        raise UserError(f"{folder} holds a {values['kind']}, not a {expected}: expected a folder made by "
+                        f"`python -m convert one {kind}`")
+    if target.is_file() or (target / checkpoint.PARAMS).exists():
+        raise UserError(f"{target}: expected an empty folder to write the original layout to")
+    original = files.read_json(folder / TORCH_CONFIG) if (folder / TORCH_CONFIG).is_file() else None
+    if kind == "scheduler":
+        if original is None or scheduler.config_from_torch(original) != values:
+            original = scheduler.config_to_torch(values)
+        _write_json(target / scheduler.SOURCE, original)
+        return Report(kind, seconds=time.perf_counter() - start)
+    cfg = descriptions.from_json(values)
+    tree = checkpoint.load_params(folder)
+    note = ""
+    if kind in ADAPTERS:
+        tensors: dict[str, Any] = lora.to_torch(cfg, tree)
+        files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors)
+        note = f"load with scale {cfg.scale:g}, which the file cannot hold"
+    else:
+        model = MODELS[kind]
+        tensors = _model_to_torch(kind, folder, cfg, tree)
+        files.write_tensors(target / model.weights, tensors)
+        config = model.to_torch(cfg)
+        if original is None or model.to_torch(model.from_torch(original)) != config:
+            original = config  # edited here since
+        _write_json(target / "config.json", original)
+    size = sum(int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize for x in tensors.values())
+    return Report(kind, len(tensors), sum(int(np.prod(x.shape)) for x in tensors.values()), size,
+                  time.perf_counter() - start, note=note)
+
+
+def _model_to_torch(kind: str, folder: Path, cfg: Any, tree: trees.Tree) -> dict[str, Any]:
+    """All tensors of the original file, those the model does not use included."""
+    model, stored = MODELS[kind], trees.flatten(tree)
+    wanted = trees.flatten(model.abstract(cfg))
+    faults = [path for path in {*wanted, *stored} if path not in wanted or path not in stored
+              or tuple(wanted[path].shape) != tuple(stored[path].shape)]
+    if faults:
+        raise UserError(f"{folder} does not fit its own description in {sorted(faults)}: convert it again")
+    tensors: dict[str, Any] = dict(engine.to_torch(tree, model.rules, model.torch_shapes(cfg)))
+    if model.unused:
+        kept = folder / UNUSED
+        extra = files.read_tensors(kept) if kept.is_file() else model.unused(cfg, next(iter(stored.values())).dtype)
+        tensors.update(extra)
+    return tensors
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    partial.replace(path)

@@ -1,0 +1,140 @@
+"""Transforms: which frames, resizing and latent masks against torch's, ranges, distributions of the draws."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import pytest
+import torch
+
+from vp_jax.data.clips import (
+    ChooseWindow,
+    DropCaption,
+    ImageNoise,
+    Resize,
+    ShowFirstFrame,
+    masks_to_latent_grid,
+    to_model_range,
+)
+from vp_jax.data.records import BadRecord, ClipInfo
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A clip that only knows its length and rate."""
+
+    frames: int
+    fps: float
+
+    def open(self) -> ClipInfo:
+        return ClipInfo(self.frames, self.fps)
+
+
+def window(frames: int, fps: float, seed: int = 0) -> np.ndarray:
+    return ChooseWindow(49)({"clip": Sized(frames, fps)}, np.random.default_rng(seed))["indices"]
+
+
+@pytest.mark.parametrize("fps, stride", [(24, 3), (25, 3), (29.97, 3), (30, 3), (60, 7), (8, 1), (15.9, 1), (5, 1)])
+def test_every_kth_frame(fps, stride):
+    indices_F = window(49 * stride, fps)
+    np.testing.assert_array_equal(indices_F, stride * np.arange(49))
+
+
+def test_windows_start_everywhere_and_stay_inside():
+    """60 kept frames have twelve windows of 49, both ends included."""
+    starts = {int(window(60 * 3 - 2, 24, seed)[0]) for seed in range(300)}
+    assert starts == {3 * start for start in range(12)}
+
+
+def test_short_clips_are_bad_records():
+    with pytest.raises(BadRecord, match="144 frames at 24 fps leave 48 of the 49"):
+        window(144, 24)
+
+
+def test_low_rates_are_noted():
+    example = ChooseWindow(9)({"clip": Sized(20, 5.0)}, np.random.default_rng(0))
+    assert "5 fps is below 8" in example["note"] and example["fps"] == 5
+
+
+@pytest.mark.parametrize("native", [(72, 128), (30, 40), (48, 64), (61, 47)])
+def test_stretching_is_antialiased_bilinear(native):
+    rng = np.random.default_rng(0)
+    frames_FHWC = rng.integers(0, 256, size=(2, *native, 3), dtype=np.uint8)
+    coarse = rng.random((2, native[0] // 6 + 1, native[1] // 6 + 1)) < 0.5
+    masks_FHW = np.kron(coarse, np.ones((6, 6)))[:, : native[0], : native[1]].astype(np.uint8)
+    example = Resize(48, 64)({"pixels": frames_FHWC, "masks": masks_FHW}, rng)
+
+    def reference(x_FCHW: np.ndarray) -> np.ndarray:
+        resized = torch.nn.functional.interpolate(
+            torch.from_numpy(x_FCHW).float(), (48, 64), mode="bilinear", antialias=True, align_corners=False
+        )
+        return resized.numpy()
+
+    pixels = reference(frames_FHWC.transpose(0, 3, 1, 2)).round().transpose(0, 2, 3, 1)
+    assert np.abs(example["pixels"] - pixels).max() <= 1
+    weight_FHW = reference(masks_FHW[:, None])[:, 0]
+    # 8-bit weights may fall either way within half a level of the threshold
+    clear = np.abs(weight_FHW - 0.5) > 1 / 255
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(example["masks"][clear], (weight_FHW > 0.5)[clear])
+
+
+def test_center_covers_and_cuts():
+    ramp_FHWC = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, None, :, None], (1, 100, 200, 3))
+    out_FHWC = Resize(50, 50, "center").frames(np.ascontiguousarray(ramp_FHWC))
+    assert out_FHWC.shape == (1, 50, 50, 3)
+    np.testing.assert_allclose(out_FHWC[0, 25, [0, 25, 49], 0], [50.5, 100.5, 148.5], atol=1.5)
+    with pytest.raises(ValueError, match="stretch or center"):
+        Resize(mode="crop")
+
+
+def test_a_still_mask_is_resized_once_to_the_same_result():
+    mask_HW = (np.random.default_rng(0).random((30, 40)) < 0.5).astype(np.uint8)
+    still = np.broadcast_to(mask_HW, (5, 30, 40))
+    np.testing.assert_array_equal(Resize(16, 16).masks(still), Resize(16, 16).masks(still.copy()))
+
+
+def test_model_range_is_the_reference_s_and_the_same_under_jit():
+    rng = np.random.default_rng(0)
+    batch = {"pixels": rng.integers(0, 256, (1, 3, 8, 8, 3), dtype=np.uint8), "masks": np.zeros((1, 3, 8, 8), np.uint8)}
+    batch["masks"][:, 1:, :4] = 1
+    out = to_model_range(batch)
+    video = torch.from_numpy(batch["pixels"]).float() / 127.5 - 1
+    np.testing.assert_array_equal(out["pixels_BFHWC"], video.numpy())
+    assert (out["masked_BFHWC"][:, 1:, :4] == -1).all()
+    np.testing.assert_array_equal(out["masked_BFHWC"][:, :, 4:], out["pixels_BFHWC"][:, :, 4:])
+    np.testing.assert_array_equal(out["masked_BFHWC"][:, 0], out["pixels_BFHWC"][:, 0])
+    assert all(x.dtype == np.float32 for x in out.values())
+    for name, value in jax.jit(to_model_range)(batch).items():
+        np.testing.assert_allclose(value, out[name], atol=1e-6)
+
+
+def test_the_first_frame_has_no_hole():
+    masks_FHW = np.ones((3, 4, 4), np.uint8)
+    got_FHW = ShowFirstFrame()({"masks": masks_FHW}, np.random.default_rng(0))["masks"]
+    assert not got_FHW[0].any() and got_FHW[1:].all() and masks_FHW.all()
+
+
+def test_captions_are_dropped_as_often_as_asked():
+    rng = np.random.default_rng(0)
+    empty = sum(DropCaption(0.1)({"caption": "x"}, rng)["caption"] == "" for _ in range(2000))
+    assert abs(empty - 200) <= 4 * np.sqrt(2000 * 0.09)
+    assert DropCaption(0)({"caption": "x"}, rng)["caption"] == "x"
+
+
+def test_image_noise_has_the_stated_distribution():
+    rng = np.random.default_rng(0)
+    draws = [ImageNoise()({}, rng) for _ in range(4000)]
+    logs = np.log([draw["image_sigma"] for draw in draws])
+    assert abs(logs.mean() + 3) < 4 * 0.5 / np.sqrt(4000) and abs(logs.std() - 0.5) < 0.03
+    kept = np.mean([draw["image_keep"] for draw in draws])
+    assert abs(kept - 0.95) < 4 * np.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_masks_on_the_latent_grid_equal_nearest_interpolation():
+    masks_FHW = (np.random.default_rng(0).random((49, 48, 72)) < 0.5).astype(np.uint8)
+    want = torch.nn.functional.interpolate(torch.from_numpy(masks_FHW)[None, None].float(), (13, 6, 9), mode="nearest")
+    np.testing.assert_array_equal(masks_to_latent_grid(masks_FHW), want[0, 0].numpy())
+    numbers = np.arange(49)[:, None, None] * np.ones((1, 8, 8), int)
+    picked = [0, 3, 7, 11, 15, 18, 22, 26, 30, 33, 37, 41, 45]
+    np.testing.assert_array_equal(masks_to_latent_grid(numbers)[:, 0, 0], picked)

@@ -1,0 +1,37 @@
+"""The journal names once, counts always, and ends the run past the rate."""
+
+import pickle
+
+import pytest
+
+from vp_jax.data.journal import Journal, read_journal
+from vp_jax.errors import UserError
+
+
+def test_each_record_is_named_once_and_counted_always(tmp_path):
+    journal = Journal(tmp_path / "logs" / "bad.jsonl", max_rate=1)
+    for _ in range(3):
+        journal.skip("a", "file:1", "broken")
+        journal.good()
+    journal.note("b", "file:2", "odd")
+    assert (journal.seen, journal.skipped) == (6, 3)
+    assert (tmp_path / "logs" / "bad.jsonl").read_text().count("broken") == 1
+    assert read_journal(journal.path) == {"a": "broken"} and read_journal(journal.path, "used") == {"b": "odd"}
+
+
+def test_only_past_the_rate_the_run_ends(tmp_path):
+    journal = Journal(tmp_path / "bad.jsonl", max_rate=0.1, min_seen=10)
+    journal.skip("first", "x", "broken")  # too early to judge
+    for _ in range(18):
+        journal.good()
+    journal.skip("second", "x", "broken")  # 2 of 20 is the rate, not past it
+    with pytest.raises(UserError, match=r"3 of 21 records .* 10.0% .*bad.jsonl"):
+        journal.skip("third", "x", "broken")
+
+
+def test_copies_for_workers_share_the_file_and_not_the_counts(tmp_path):
+    journal = Journal(tmp_path / "bad.jsonl", max_rate=1)
+    journal.skip("a", "x", "one")
+    copy = pickle.loads(pickle.dumps(journal))
+    copy.skip("b", "x", "two")
+    assert copy.seen == 1 and read_journal(journal.path) == {"a": "one", "b": "two"}

@@ -1,0 +1,226 @@
+"""From a clip to a training example: NumPy transforms on dicts, one frozen dataclass each.
+
+A transform is called with ``(example, rng)``, reads and writes the keys it names, and returns a new dict. The order is
+the recipe's: window -> read -> augment the masks (native pixels) -> resize -> first frame -> caption -> image noise.
+Frames are uint8 [0, 255] and masks uint8 {0, 1} until `to_model_range` makes both float, which also runs under jit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vp_jax.data.augment import MaskAugment
+from vp_jax.data.records import BadRecord, Clip
+
+Example = dict[str, Any]
+Transform = Callable[[Example, np.random.Generator], Example]
+
+
+@dataclass(frozen=True)
+class ChooseWindow:
+    """``clip`` -> the numbers of ``frames`` source frames at about ``fps``, from headers alone.
+
+    Every k-th frame is kept, k = max(1, floor(source fps / fps)), without resampling in time: 25 and 30 frames per
+    second both give k = 3. Of those a window of ``frames`` starts anywhere. Shorter clips are bad records.
+    """
+
+    frames: int = 49
+    fps: float = 8
+    in_key: str = "clip"
+    out_key: str = "indices"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        clip: Clip = example[self.in_key]
+        info = clip.open()
+        stride = max(1, int(info.fps // self.fps))
+        kept = len(range(0, info.frames, stride))
+        if kept < self.frames:
+            raise BadRecord(f"{info.frames} frames at {info.fps:g} fps leave {kept} of the {self.frames} needed")
+        start = int(rng.integers(0, kept - self.frames + 1))
+        out = {**example, self.out_key: stride * (start + np.arange(self.frames)), "fps": info.fps / stride}
+        if info.fps < self.fps:
+            out["note"] = f"{info.fps:g} fps is below {self.fps:g}: every frame is used"
+        return out
+
+
+@dataclass(frozen=True)
+class Read:
+    """``clip``, ``indices`` -> frames FHWC and masks FHW, native size; caption, id and origin."""
+
+    pixels_key: str = "pixels"
+    masks_key: str = "masks"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        clip: Clip = example["clip"]
+        frames_FHWC, masks_FHW = clip.read(example["indices"])
+        if masks_FHW.shape != frames_FHWC.shape[:3]:
+            raise BadRecord(f"masks are {masks_FHW.shape}, frames {frames_FHWC.shape[:3]}")
+        out = {self.pixels_key: frames_FHWC, self.masks_key: masks_FHW}
+        return {**example, **out, "caption": clip.caption, "id": clip.id, "origin": clip.origin}
+
+
+@dataclass(frozen=True)
+class AugmentMasks:
+    """Masks -> masks of the same clip, see `MaskAugment`."""
+
+    augment: MaskAugment
+    masks_key: str = "masks"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        return {**example, self.masks_key: self.augment(example[self.masks_key], rng)}
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Frames and masks to ``height`` x ``width``, masks cut at one half.
+
+    ``stretch`` (the recipe): bilinear with antialiasing, aspect ratio not kept. ``center``: bicubic until the frame is
+    covered, then the middle is cut out.
+    """
+
+    height: int = 480
+    width: int = 720
+    mode: str = "stretch"
+    pixels_key: str = "pixels"
+    masks_key: str = "masks"
+
+    def __post_init__(self):
+        if self.mode not in ("stretch", "center"):
+            raise ValueError(f"resize mode {self.mode!r}, expected stretch or center")
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        frames_FHWC, masks_FHW = self.frames(example[self.pixels_key]), self.masks(example[self.masks_key])
+        return {**example, self.pixels_key: frames_FHWC, self.masks_key: masks_FHW}
+
+    def frames(self, frames_FHWC: np.ndarray) -> np.ndarray:
+        """Frames alone."""
+        resized_FHWC = np.empty((len(frames_FHWC), self.height, self.width, 3), np.uint8)
+        for image_HWC, out_HWC in zip(frames_FHWC, resized_FHWC):
+            out_HWC[:] = self._resize(Image.fromarray(image_HWC))
+        return resized_FHWC
+
+    def masks(self, masks_FHW: np.ndarray) -> np.ndarray:
+        """Masks alone."""
+        resized_FHW = np.empty((len(masks_FHW), self.height, self.width), np.uint8)
+        still = masks_FHW.strides[0] == 0  # one mask broadcast over the frames: once is enough
+        for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, resized_FHW):
+            np.greater(self._resize(Image.fromarray(mask_HW * np.uint8(255))), 127, out=out_HW.view(bool))
+        if still:
+            resized_FHW[1:] = resized_FHW[0]
+        return resized_FHW
+
+    def _resize(self, image: Image.Image) -> Image.Image:
+        size = (self.width, self.height)
+        if image.size == size:
+            return image
+        if self.mode == "stretch":
+            return image.resize(size, Image.Resampling.BILINEAR)
+        scale = max(self.width / image.width, self.height / image.height)
+        cover = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        left, top = (cover.width - self.width) // 2, (cover.height - self.height) // 2
+        return cover.crop((left, top, left + self.width, top + self.height))
+
+
+@dataclass(frozen=True)
+class ShowFirstFrame:
+    """The first frame has no hole: the model is told what it looks like."""
+
+    masks_key: str = "masks"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        masks_FHW = example[self.masks_key].copy()
+        masks_FHW[0] = 0
+        return {**example, self.masks_key: masks_FHW}
+
+
+@dataclass(frozen=True)
+class DropCaption:
+    """Caption -> "" with a probability. The draw is always made, so that 0 and 0.1 share everything else."""
+
+    probability: float = 0.0
+    key: str = "caption"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        return {**example, self.key: "" if rng.random() < self.probability else example[self.key]}
+
+
+@dataclass(frozen=True)
+class Tokenize:
+    """Caption -> token ids (M,) int32, by any callable from a string."""
+
+    tokenizer: Callable[[str], np.ndarray]
+    in_key: str = "caption"
+    out_key: str = "input_ids"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        return {**example, self.out_key: np.asarray(self.tokenizer(example[self.in_key]), np.int32)}
+
+
+@dataclass(frozen=True)
+class ImageNoise:
+    """Draws for the image condition: noise level ``exp(N(mean, std^2))``, and 0 where the image is dropped.
+
+    The noise itself is drawn on the device, from the step's key, where the image already is.
+    """
+
+    log_mean: float = -3.0
+    log_std: float = 0.5
+    dropout: float = 0.05
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        sigma = np.float32(np.exp(rng.normal(self.log_mean, self.log_std)))
+        return {**example, "image_sigma": sigma, "image_keep": np.float32(rng.random() >= self.dropout)}
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Only these keys go into the batch."""
+
+    keys: tuple[str, ...]
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        return {key: example[key] for key in self.keys if key in example}
+
+
+def to_model_range(batch: Example) -> Example:
+    """uint8 ``pixels`` BFHWC and ``masks`` BFHW -> float32 ``pixels_BFHWC``, ``masked_BFHWC`` [-1, 1], ``masks_BFHW``.
+
+    ``x / 127.5 - 1``; holes are black, -1. Other keys pass through. Works on NumPy and on JAX arrays: run it on the
+    device and the host moves a seventh of the bytes.
+    """
+    rest = {key: value for key, value in batch.items() if key not in ("pixels", "masks")}
+    pixels, masks = batch["pixels"], batch["masks"]
+    if isinstance(pixels, np.ndarray):
+        pixels_f32, masked_f32 = _float_clips(pixels, masks)
+    else:
+        pixels_f32 = pixels.astype("float32") / 127.5 - 1
+        masked_f32 = (pixels * (1 - masks)[..., None]).astype("float32") / 127.5 - 1
+    return {**rest, "pixels_BFHWC": pixels_f32, "masked_BFHWC": masked_f32, "masks_BFHW": masks.astype("float32")}
+
+
+def _float_clips(pixels_BFHWC: np.ndarray, masks_BFHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same in NumPy, frame by frame so that nothing leaves the cache twice: much faster than whole arrays."""
+    floats, masked = (np.empty(pixels_BFHWC.shape, np.float32) for _ in range(2))
+    for clip, masks_FHW, floats_FHWC, masked_FHWC in zip(pixels_BFHWC, masks_BFHW, floats, masked):
+        for image_HWC, mask_HW, float_HWC, hole_HWC in zip(clip, masks_FHW, floats_FHWC, masked_FHWC):
+            np.divide(image_HWC, np.float32(127.5), out=float_HWC, dtype=np.float32)
+            float_HWC -= 1
+            hole_HWC[:] = float_HWC
+            hole_HWC[mask_HW == 1] = -1
+    return floats, masked
+
+
+def masks_to_latent_grid(masks_FHW: np.ndarray) -> np.ndarray:
+    """Masks ... F H W on the latent grid ... T h w by nearest neighbour, as the reference does.
+
+    One frame stands for each group of four and the top-left pixel for each 8 x 8 cell: frames 0, 3, 7, 11 ... of 49.
+    """
+    F = masks_FHW.shape[-3]
+    T = (F - 1) // 4 + 1
+    frames = np.floor(np.arange(T) * np.float32(F / T)).astype(int)
+    return masks_FHW[..., frames, ::8, ::8]

@@ -1,0 +1,82 @@
+"""The log of bad records: each is named once with its reason, all draws are counted, and too many end the run.
+
+One line of JSON per name, appended in a single write, so that worker processes share the file. Counters are per
+process: one raises when more than ``max_rate`` of its own draws were bad, once it has seen ``min_seen`` of them.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from vp_jax.errors import UserError
+
+
+class Journal:
+    """Counts draws and names bad ones. ``path`` None keeps counts only."""
+
+    def __init__(self, path: Path | str | None = None, max_rate: float = 0.05, min_seen: int = 100):
+        self.path = Path(path) if path else None
+        self.max_rate = max_rate
+        self.min_seen = min_seen
+        self._reset()
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def _reset(self) -> None:
+        self.seen = 0
+        self.skipped = 0
+        self._named: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travels to a worker process without its counts and lock."""
+        return {"path": self.path, "max_rate": self.max_rate, "min_seen": self.min_seen}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def good(self) -> None:
+        """Counts a record that was used."""
+        with self._lock:
+            self.seen += 1
+
+    def skip(self, id: str, origin: str, reason: str) -> None:
+        """Counts and names a record that was not used. Raises `UserError` past the rate."""
+        with self._lock:
+            self.seen += 1
+            self.skipped += 1
+            self._write("skipped", id, origin, reason)
+            if self.seen >= self.min_seen and self.skipped > self.max_rate * self.seen:
+                where = f"see {self.path}" if self.path else f"last: {id}: {reason}"
+                raise UserError(
+                    f"{self.skipped} of {self.seen} records could not be used, more than the {self.max_rate:.1%} that "
+                    f"is allowed; {where}; mend the data or raise max_bad_rate"
+                )
+
+    def note(self, id: str, origin: str, reason: str) -> None:
+        """Names something odd about a record that is used all the same."""
+        with self._lock:
+            self._write("used", id, origin, reason)
+
+    def _write(self, kind: str, id: str, origin: str, reason: str) -> None:
+        if self.path is None or (id, reason) in self._named:
+            return
+        self._named.add((id, reason))
+        line = json.dumps({"kind": kind, "id": id, "origin": origin, "reason": reason}, ensure_ascii=False)
+        with open(self.path, "ab", buffering=0) as file:
+            file.write(line.encode() + b"\n")
+
+
+def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
+    """``{id: reason}`` of everything a run's processes named, the first reason of each; {} if nothing was."""
+    named: dict[str, str] = {}
+    if Path(path).exists():
+        for line in Path(path).read_text().splitlines():
+            entry = json.loads(line)
+            if entry["kind"] == kind:
+                named.setdefault(entry["id"], entry["reason"])
+    return named

@@ -1,0 +1,211 @@
+"""The training loader: source -> shuffle -> repeat -> example -> share of this process -> batch -> workers.
+
+Example i of the stream, with its window, mask and noise level, is a pure function of (seed, i). A record that turns out
+bad is replaced by another one drawn from (seed, i), so the stream has no gaps: batch s is the same for every number of
+worker processes, of hosts, and after every restart, and the loader's state is one integer.
+
+    loader = make_loader(source, LoaderConfig(batch_size=8), process_index, process_count)
+    batch = next(loader); state = loader.get_state(); loader.set_state(state); loader.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grain
+import numpy as np
+from absl import flags
+
+from vp_jax.data.augment import MaskAugment
+from vp_jax.data.clips import (
+    AugmentMasks,
+    ChooseWindow,
+    DropCaption,
+    Example,
+    ImageNoise,
+    Keep,
+    Read,
+    Resize,
+    ShowFirstFrame,
+    Tokenize,
+    Transform,
+    to_model_range,
+)
+from vp_jax.data.journal import Journal
+from vp_jax.data.records import BadRecord, Source
+from vp_jax.errors import UserError
+
+BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note")
+ATTEMPTS = 64
+ENDLESS = 2**48  # examples; Grain's own endless repeat is too long to be sliced and batched
+
+
+@dataclass(frozen=True)
+class LoaderConfig:
+    """What the loader does. Defaults are the published recipe's.
+
+    ``batch_size`` is global, over all processes. ``workers`` are processes on this host, 0 for none. ``on_device``
+    leaves the batch in uint8, for `clips.to_model_range` on the accelerator. More than ``max_bad_rate`` bad records,
+    once ``min_seen`` have been drawn, end the run.
+    """
+
+    batch_size: int = 8
+    seed: int = 42
+    frames: int = 49
+    fps: float = 8
+    height: int = 480
+    width: int = 720
+    resize: str = "stretch"
+    augment: MaskAugment = field(default_factory=MaskAugment)
+    show_first_frame: bool = True
+    empty_caption: float = 0.0
+    image_log_sigma: tuple[float, float] = (-3.0, 0.5)
+    image_dropout: float = 0.05
+    on_device: bool = False
+    workers: int = 0
+    threads: int = 1
+    prefetch: int = 2
+    journal: Path | str | None = None
+    max_bad_rate: float = 0.05
+    min_seen: int = 100
+
+
+def make_loader(
+    source: Source,
+    cfg: LoaderConfig,
+    process_index: int = 0,
+    process_count: int = 1,
+    tokenizer: Callable[[str], np.ndarray] | None = None,
+) -> Loader:
+    """An endless stream of this process's share of each batch, as dicts.
+
+    ``pixels_BFHWC``, ``masked_BFHWC`` float32 [-1, 1], ``masks_BFHW`` float32 {0, 1}, ``caption`` and ``id`` strings,
+    ``image_sigma``, ``image_keep``, ``fps`` (B,), and ``input_ids`` (B, M) int32 if there is a tokenizer.
+    """
+    steps = pixel_transforms(cfg)
+    if tokenizer:
+        steps.append(Tokenize(tokenizer))
+    steps.append(Keep(BATCH_KEYS))
+    batches = compose(source, steps, cfg, process_index, process_count)
+    return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range)
+
+
+def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
+    """The recipe, in order, from ``clip`` to uint8 pixels and masks."""
+    return [
+        ChooseWindow(cfg.frames, cfg.fps),
+        Read(),
+        AugmentMasks(cfg.augment),
+        Resize(cfg.height, cfg.width, cfg.resize),
+        *([ShowFirstFrame()] if cfg.show_first_frame else []),
+        DropCaption(cfg.empty_caption),
+        ImageNoise(*cfg.image_log_sigma, cfg.image_dropout),
+    ]
+
+
+def compose(
+    source: Source, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
+) -> grain.MapDataset:
+    """``source`` through ``steps`` into this process's batches, addressed by step number."""
+    if not len(source):
+        raise UserError("the data source is empty")
+    if cfg.batch_size % process_count:
+        raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {process_count} processes")
+    example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
+    return (
+        grain.MapDataset.range(len(source))
+        .seed(cfg.seed)
+        .shuffle()
+        .repeat(max(1, ENDLESS // len(source)))
+        .random_map(example)
+        # after random_map, so that an example's draws do not depend on the number of processes
+        .slice(slice(process_index, None, process_count))
+        .batch(cfg.batch_size // process_count, batch_fn=stack)
+    )
+
+
+class Loader:
+    """Iterator over ``batches`` in threads or worker processes; its state is the number of the next batch.
+
+    Grain's own state names its workers. This one does not, so a run may continue with other workers and on other hosts.
+    """
+
+    def __init__(self, batches: grain.MapDataset, cfg: LoaderConfig, finish: Callable[[Example], Example]):
+        self._batches, self._cfg, self._finish = batches, cfg, finish
+        self._step = 0
+        self._iterator: grain.DatasetIterator | None = None
+
+    def __iter__(self) -> Loader:
+        return self
+
+    def __next__(self) -> Example:
+        if self._iterator is None:
+            self._iterator = iter(self._stream())
+        batch = next(self._iterator)
+        self._step += 1
+        # copies free the workers' shared memory at once
+        return self._finish({key: np.array(value) for key, value in batch.items()} if self._cfg.workers else batch)
+
+    def _stream(self) -> grain.IterDataset:
+        cfg = self._cfg
+        rest = self._batches.slice(slice(self._step, None))
+        stream = rest.to_iter_dataset(grain.ReadOptions(num_threads=cfg.threads, prefetch_buffer_size=cfg.prefetch))
+        if not cfg.workers:
+            return stream
+        if not flags.FLAGS.is_parsed():  # grain reads its flags when it starts workers, also in programs without absl
+            flags.FLAGS.mark_as_parsed()
+        return stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1))
+
+    def get_state(self) -> dict[str, int]:
+        """``{"step": number of the next batch}``; JSON-able."""
+        return {"step": self._step}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Continues with that batch, as if all before had been taken. Raises `UserError` for another loader's state."""
+        if set(state) != {"step"} or not isinstance(state["step"], int) or state["step"] < 0:
+            raise UserError(f"loader state {state!r}, expected {{'step': number of the next batch}}")
+        self.close()
+        self._step = state["step"]
+
+    def close(self) -> None:
+        """Ends worker processes; the next `__next__` starts others."""
+        if self._iterator is not None:
+            self._iterator.close()
+            self._iterator = None
+
+
+@dataclass(frozen=True)
+class MakeExample(grain.transforms.RandomMap):
+    """Record number -> example. Bad records are logged and another number is drawn."""
+
+    source: Source
+    steps: tuple[Transform, ...]
+    journal: Journal
+
+    def random_map(self, index: int, rng: np.random.Generator) -> Example:
+        base = int(rng.integers(2**63))
+        for attempt in range(ATTEMPTS):
+            name, origin = f"record {index}", type(self.source).__name__
+            try:
+                clip = self.source[index]
+                name, origin = clip.id, clip.origin
+                example: Example = {"clip": clip}
+                for place, step in enumerate(self.steps):
+                    # its own stream for every step: adding one leaves the draws of the others alone
+                    example = step(example, np.random.default_rng([base, attempt, place]))
+            except BadRecord as error:
+                self.journal.skip(name, origin, str(error))
+                index = int(np.random.default_rng([base, attempt]).integers(len(self.source)))
+                continue
+            self.journal.good()
+            if note := example.pop("note", ""):
+                self.journal.note(name, origin, note)
+            return example
+        raise UserError(f"{ATTEMPTS} records in a row could not be used, the last is {name}; see the journal")
+
+
+def stack(examples: Sequence[Example]) -> Example:
+    """Examples to a batch: arrays get a leading axis, strings become an array of strings."""
+    return {key: np.stack([np.asarray(example[key]) for example in examples]) for key in examples[0]}
