@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
@@ -73,8 +74,8 @@ RULES: tuple[Rule, ...] = (
 
 ACTIVATIONS: dict[str, P] = {
     "latents": P(BATCH),  # BThwC
+    "vectors": P(BATCH),  # BE, one row per example
     "tokens": P(BATCH, "context"),  # BSD
-    "heads": P(BATCH, "context", _TENSOR),  # BSKA, outside the exchange
     "hidden": P(BATCH, "context", _TENSOR),  # BS(4D)
     "hints": P(None, BATCH, "context"),  # GBSD
 }
@@ -163,13 +164,17 @@ def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
     return Placement(jax.tree_util.tree_unflatten(treedef, shardings), unused, undivided)
 
 
-def _divide(shape: tuple[int, ...], spec: P, mesh: Mesh) -> tuple[P, list[str]]:
+def _size(mesh: Mesh | AbstractMesh, axes: Sequence[str]) -> int:
+    return math.prod(mesh.shape[axis] for axis in axes)
+
+
+def _divide(shape: tuple[int, ...], spec: P, mesh: Mesh | AbstractMesh) -> tuple[P, list[str]]:
     """``spec`` without the axes whose product does not divide their dimension."""
     entries: list[Any] = []
     lost = []
     for dimension, entry in enumerate(spec):
         axes = (entry,) if isinstance(entry, str) else tuple(entry or ())
-        size = math.prod(mesh.shape[axis] for axis in axes)
+        size = _size(mesh, axes)
         if shape[dimension] % size:
             lost.append(f"dimension {dimension} by {'*'.join(axes)}={size}")
             axes = ()
@@ -183,7 +188,7 @@ def batch_shardings(batch: Any, mesh: Mesh, axis: int = 0) -> Any:
     Raises:
       UserError: a batch that the devices do not divide.
     """
-    parts = math.prod(mesh.shape[name] for name in BATCH)
+    parts = _size(mesh, BATCH)
 
     def leaf_sharding(path: Any, leaf: Any) -> NamedSharding:
         if leaf.shape[axis] % parts:
@@ -208,8 +213,56 @@ def current_mesh() -> AbstractMesh | None:
 
 def constrain(x: jax.Array, kind: str) -> jax.Array:
     """``x`` in the layout of the activation named ``kind``; ``x`` itself without a mesh."""
-    spec = ACTIVATIONS[kind]
-    return x if current_mesh() is None else jax.lax.with_sharding_constraint(x, spec)
+    spec, mesh = ACTIVATIONS[kind], current_mesh()
+    if mesh is None:
+        return x
+    # the compiler pads a sequence that does not divide, but a batch of 1 is better copied
+    return jax.lax.with_sharding_constraint(x, P(*(
+        None if entry == BATCH and x.shape[i] % _size(mesh, BATCH) else entry for i, entry in enumerate(spec))))
+
+
+def device_kind() -> str:
+    """Kind of the devices that the program is for: the mesh's, which need not be here, or this machine's."""
+    mesh = current_mesh()
+    device = None if mesh is None else mesh.abstract_device
+    return jax.devices()[0].device_kind if device is None else device.device_kind
+
+
+def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Array) -> jax.Array:
+    """``attend(*arrays)`` where every device sees whole sequences of a share of the heads.
+
+    Outside, S is divided over ``context``; one all-to-all of all arrays together divides K instead, a second one brings
+    the result back. A length that ``context`` does not divide is padded outside the exchange only.
+
+    Args:
+      attend: takes the arrays, gives one like the first; runs per device, so kernels need no partitioning rule.
+      arrays_BSKA: first queries, then keys and values; all of one length on a mesh with ``context`` above 1.
+
+    Raises:
+      UserError: heads that context x tensor do not divide.
+    """
+    mesh = current_mesh()
+    if mesh is None:
+        return attend(*arrays_BSKA)
+    context, tensor = mesh.shape["context"], mesh.shape["tensor"]
+    batch, length, heads, _ = arrays_BSKA[0].shape
+    if heads % (context * tensor):
+        raise UserError(f"{heads} attention heads over context={context} x tensor={tensor}: expected a divisor of "
+                        f"{heads}")
+    tail = -length % context
+    spec = _divide((batch,), P(BATCH), mesh)[0]
+    spec = P(*spec, "context", _TENSOR)
+
+    def per_device(*parts: jax.Array) -> jax.Array:
+        if context == 1:
+            return attend(*parts)
+        stacked = jax.lax.all_to_all(jnp.stack(parts), "context", split_axis=3, concat_axis=2, tiled=True)
+        out = jnp.pad(attend(*stacked[:, :, :length]), ((0, 0), (0, tail), (0, 0), (0, 0)))
+        return jax.lax.all_to_all(out, "context", split_axis=1, concat_axis=2, tiled=True)
+
+    padded = [jnp.pad(x, ((0, 0), (0, tail), (0, 0), (0, 0))) for x in arrays_BSKA]
+    exchanged = jax.shard_map(per_device, mesh=mesh, in_specs=(spec,) * len(padded), out_specs=spec, check_vma=False)
+    return exchanged(*padded)[:, :length]
 
 
 def bytes_per_device(tree: Any, shardings: Any) -> int:
