@@ -206,7 +206,7 @@ def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, write
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Settings that differ from those the checkpoint was written with."""
     old, new = trees.flatten(before), trees.flatten(now)
-    changed = [f"{name} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
+    changed = [f"{name.replace('/', '.')} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
                if old.get(name) != new.get(name)]
     return f"; settings changed: {', '.join(changed)}" if changed else ""
 
