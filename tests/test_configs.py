@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+import jax
 import pytest
 
 from vp_jax.data.augment import MaskAugment
@@ -65,7 +66,7 @@ def test_the_published_recipe(name):
 def test_published_sizes():
     """Weights of the stages of the 5B model (model facts, section 1; the context encoder has no output layer)."""
     stage = load.describe(load.ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
-    values = sum(leaf.size for leaf in __import__("jax").tree.leaves(stage.shapes().trainable))
+    values = sum(leaf.size for leaf in jax.tree.leaves(stage.shapes().trainable))
     assert values == 42 * 4 * 2 * 3072 * 256
     assert variant("cogvideox-5b-i2v").branch.dit.in_channels == 33
 

@@ -1,4 +1,4 @@
-"""train.py as a program: it trains, follows every setting, resumes exactly after any end, exports what sampling reads."""
+"""train.py as a program: it trains, reads every setting, resumes exactly, exports what sampling reads."""
 
 import os
 import random
@@ -111,8 +111,8 @@ def test_tiny_trains_and_reads_every_setting(converted, one_device, tmp_path, ca
     (folder / "branch").symlink_to(tmp_path / "export" / "branch")
     pipeline = Pipeline.load(folder, precision="float32", attention="xla")
     fresh = checkpoint.load_params(converted / "branch")
-    moved = jax.tree.map(lambda a, b: float(np.abs(np.asarray(a) - np.asarray(b)).max()), pipeline.params["branch"], fresh)
-    assert max(jax.tree.leaves(moved)) > 0
+    moved = [not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (pipeline.params["branch"], fresh)))]
+    assert any(moved)
 
 
 def start(workdir, converted, programs, *settings, steps):
@@ -215,7 +215,8 @@ def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--config", "configs/none.py"], "none.py"), (["--config", "configs/tiny.py", "--config.foo=1"], "no setting .*foo"),
+    (["--config", "configs/none.py"], "none.py"),
+    (["--config", "configs/tiny.py", "--config.foo=1"], "no setting .*foo"),
     (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"), (["--stpes=3"], "stpes"),
     (["--config", "configs/id_adapter.py"], "name after a colon"), ([], "give --config"),
     (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
@@ -232,4 +233,3 @@ def test_settings_that_changed_are_told():
     before, now = {"optimizer": {"lr": 1e-5}, "steps": 10}, {"optimizer": {"lr": 2e-5}, "steps": 10, "ema": True}
     assert train._changes(before, now) == "; settings changed: ema None -> True, optimizer.lr 1e-05 -> 2e-05"
     assert train._changes(before, before) == ""
-    assert importlib.import_module("train") is train

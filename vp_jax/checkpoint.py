@@ -153,7 +153,8 @@ class TrainingCheckpoints:
     def __init__(self, folder: str | Path, keep: int) -> None:
         """``folder`` is made if need be; the newest ``keep`` checkpoints stay."""
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options)
+        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers={
+            "state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()})
         self.folder = folder
 
     def __enter__(self) -> TrainingCheckpoints:

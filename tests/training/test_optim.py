@@ -30,12 +30,12 @@ def test_stretched_cosine_ends_where_the_reference_ends():
 def test_first_update_is_adamw_by_hand():
     """Clipping scales the gradient before its moments; decay is the rate's share of the weight."""
     cfg = OptimConfig(lr=0.1, warmup=0, clip=1.0, weight_decay=0.5)
-    params, grads = {"kernel": jnp.array([1.0, -2.0])}, {"kernel": jnp.array([30.0, 40.0])}
+    params, grads = {"kernel": jnp.array([1.0, -3.0])}, {"kernel": jnp.array([30.0, 40.0])}
     optimizer = make_optimizer(cfg, 10)
     updates, state = optimizer.update(grads, optimizer.init(params), params)
     clipped = np.array([0.6, 0.8])
     adam = clipped / (np.sqrt(clipped**2) + 1e-8)
-    np.testing.assert_allclose(updates["kernel"], -0.1 * (adam + 0.5 * np.array([1.0, -2.0])), rtol=1e-5)
+    np.testing.assert_allclose(updates["kernel"], -0.1 * (adam + 0.5 * np.array([1.0, -3.0])), rtol=1e-5)
     moments = [leaf for leaf in jax.tree.leaves(state) if leaf.shape == (2,)]
     np.testing.assert_allclose(sorted(float(m[0]) for m in moments), [0.05 * 0.36, 0.1 * 0.6], rtol=1e-5)
 
