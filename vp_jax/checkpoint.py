@@ -133,7 +133,8 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
     with ocp.StandardCheckpointer() as checkpointer:
         tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
-        like = tree if like is None else like
+        if like is None:  # without the shardings that were stored: those devices may not be here
+            like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
         faults = _differences(tree, like)
         if faults:
             raise UserError(f"{folder} does not fit the model: " + "; ".join(faults))
