@@ -1,7 +1,8 @@
-"""The only file that talks to Orbax: one model per folder, ``config.json`` beside ``params/``.
+"""The only file that talks to Orbax: models, and training runs.
 
-A converted checkpoint is a folder of such model folders (``transformer/ branch/ vae/ ...``), see `convert`.
-Stored trees are pure nested dicts, so nothing of Flax is baked into files.
+A model is a folder with ``config.json`` beside ``params/``, a converted checkpoint a folder of such model folders
+(``transformer/ branch/ vae/ ...``), see `convert`. Stored trees are pure nested dicts, so nothing of Flax is baked
+into files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from orbax.checkpoint import type_handlers
 
 from vp_jax import trees
 from vp_jax.errors import UserError
+from vp_jax.sharding import path_name
 
 CONFIG, PARAMS = "config.json", "params"
 
@@ -131,15 +133,87 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
     with ocp.StandardCheckpointer() as checkpointer:
         tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
-        like = tree if like is None else like
-        stored, wanted = trees.flatten(tree), trees.flatten(like)
-        faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
-        faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
-        faults += [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
-                   for k in wanted if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)]
+        if like is None:  # without the shardings that were stored: those devices may not be here
+            like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+        faults = _differences(tree, like)
         if faults:
             raise UserError(f"{folder} does not fit the model: " + "; ".join(faults))
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
             x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like)
         return checkpointer.restore(folder / PARAMS, target)
+
+
+class TrainingCheckpoints:
+    """Checkpoints of a training run: its state, and JSON beside it (place in the data, settings). Use with ``with``.
+
+    Saving goes on in the background and is atomic: an interrupted one leaves the older ones alone. A state is stored as
+    one flat dict of '/'-joined paths, so that no class is baked into files.
+    """
+
+    def __init__(self, folder: str | Path, keep: int) -> None:
+        """``folder`` is made if need be; the newest ``keep`` checkpoints stay."""
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers={
+            "state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()})
+        self.folder = folder
+
+    def __enter__(self) -> TrainingCheckpoints:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._manager.close()
+
+    @property
+    def latest(self) -> int | None:
+        """Number of the newest complete checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: Any, notes: dict[str, Any], *, wait: bool = False) -> None:
+        """Start writing a checkpoint, unless ``step`` is there already; ``wait`` until it is complete."""
+        if step not in self._manager.all_steps():
+            # Orbax copies the arrays before it returns: the caller may donate them to the next step
+            self._manager.save(step, force=True, args=ocp.args.Composite(
+                state=ocp.args.StandardSave(_by_path(state)), notes=ocp.args.JsonSave(notes)))
+        if wait:
+            self._manager.wait_until_finished()
+
+    def notes(self, step: int) -> dict[str, Any]:
+        """The JSON of a checkpoint."""
+        return self._manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore())).notes
+
+    def restore(self, step: int, like: Any) -> Any:
+        """The state of checkpoint ``step``.
+
+        Args:
+          like: the state's shapes, with the shardings it is to have: any mesh, not only the one it was saved on.
+
+        Raises:
+          UserError: the stored state has other leaves or shapes (another stage, model or optimizer).
+        """
+        wanted = _by_path(like)
+        stored = self._manager.item_metadata(step).state
+        # only shapes are compared here, so that one message names every difference
+        faults = _differences(stored.tree if hasattr(stored, "tree") else stored, wanted)
+        if faults:
+            raise UserError(f"checkpoint {step} in {self.folder} is of another run: {'; '.join(faults[:8])}"
+                            f"{' ...' if len(faults) > 8 else ''}. Use its settings, or another workdir")
+        restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted))).state
+        return jax.tree.unflatten(jax.tree.structure(like), [restored[path] for path in wanted])
+
+    def preempted(self, step: int) -> bool:
+        """In a job of several processes: the platform announced the end, and all are to save at this ``step``."""
+        return self._manager.reached_preemption(step)
+
+
+def _by_path(state: Any) -> dict[str, Any]:
+    return {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]}
+
+
+def _differences(stored: Any, wanted: Any) -> list[str]:
+    """What a stored tree of shapes and the wanted one do not share, one line each."""
+    stored, wanted = trees.flatten(stored), trees.flatten(wanted)
+    faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
+    faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
+    return faults + [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
+                     for k in wanted if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)]

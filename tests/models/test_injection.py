@@ -36,22 +36,23 @@ def test_a_token_is_masked_if_any_of_its_cells_is():
 
 
 def test_hints_reach_background_video_tokens_only():
-    hints = jax.random.normal(jax.random.key(0), (2, 1, 4, 3))
+    joint = jax.random.normal(jax.random.key(0), (2, 1, 6, 3))
+    hints = joint[:, :, 2:]
     masked = jnp.array([[True, False, False, True]])
     x = jax.random.normal(jax.random.key(1), (1, 6, 3))
     for layer, group in enumerate([0, 0, 1]):
-        ext = Injection(hints, masked, layers=3, text_len=2, scale=0.5)
+        ext = Injection(joint, masked, layers=3, text_len=2, scale=0.5)
         moved = np.asarray(ext.after_block(ext.per_layer()[layer], x) - x)[0]
         np.testing.assert_array_equal(moved[[0, 1, 2, 5]], 0)
         np.testing.assert_allclose(moved[[3, 4]], 0.5 * hints[group, 0, 1:3], atol=1e-6)
-    everywhere = Injection(hints, masked, layers=3, text_len=2, tokens="all")
+    everywhere = Injection(joint, masked, layers=3, text_len=2, tokens="all")
     moved = np.asarray(everywhere.after_block(2, x) - x)[0]
     np.testing.assert_array_equal(moved[:2], 0)
     np.testing.assert_allclose(moved[2:], hints[1, 0], atol=1e-6)
 
 
 def test_layers_without_a_hint_are_left_alone():
-    ext = Injection(jnp.ones((1, 1, 2, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, schedule="first")
+    ext = Injection(jnp.ones((1, 1, 3, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, schedule="first")
     x = jnp.zeros((1, 3, 3))
     assert [float(ext.after_block(i, x).sum()) for i in ext.per_layer()] == [6.0, 0.0, 0.0]
 
@@ -60,6 +61,6 @@ def test_unknown_variants_are_named():
     with pytest.raises(UserError, match="schedule 'last'"):
         hint_schedule(4, 2, "last")
     with pytest.raises(UserError, match="tokens 'hole'"):
-        Injection(jnp.ones((1, 1, 2, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, tokens="hole")
+        Injection(jnp.ones((1, 1, 3, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, tokens="hole")
     with pytest.raises(UserError, match="0 hints"):
         hint_schedule(4, 0)

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from safetensors.numpy import load_file
-from vp_jax.models.vae.vae import VAE
 
 from convert import branch as branch_table
 from convert import dit as dit_table
@@ -23,6 +22,7 @@ from vp_jax import trees
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import LoRAConfig
 from vp_jax.models.dit import DiT
+from vp_jax.models.vae.vae import VAE
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 

@@ -21,6 +21,7 @@ from vp_jax import trees
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.dit import Block, Context, Extension, maybe_remat, rotation_for, stacked_blocks
 from vp_jax.models.layers import PatchEmbed, SinusoidEmbedding, linear
+from vp_jax.sharding import constrain
 
 
 class Branch(nnx.Module):
@@ -34,33 +35,36 @@ class Branch(nnx.Module):
         self.blocks = stacked_blocks(dit, rngs=rngs)
         self.zero = jax.vmap(lambda r: linear(dit.dim, dit.dim, dit, rngs=r))(rngs.split(dit.num_layers))
 
-    def __call__(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
-                 t_B: jax.Array) -> jax.Array:
-        """Hints for the backbone.
+    def joint_hints(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
+                    t_B: jax.Array) -> jax.Array:
+        """Hints for the backbone in the layout of its state: (G, B, S, D), unscaled, rows of text tokens unused.
 
         Args:
           noisy_BThwC: (B, T, h, w, 16) the noisy latents the backbone sees.
           condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole).
           text_BME: (B, M, text_dim) text embeddings.
           t_B: (B,) timesteps.
-
-        Returns:
-          (G, B, N, D), unscaled.
         """
         cfg = self.cfg.dit
         latents = jnp.concatenate([noisy_BThwC, condition_BThwC], axis=-1)
         chex.assert_shape(latents, (None, None, None, None, cfg.in_channels))
         dtype, text_len = jnp.dtype(cfg.dtype), text_BME.shape[1]
-        x_BSD = self.patch_embed(latents.astype(dtype), text_BME.astype(dtype))
+        x_BSD = constrain(self.patch_embed(latents.astype(dtype), text_BME.astype(dtype)), "tokens")
         ctx = Context(self.time_embed(t_B), rotation_for(cfg, latents, text_len), text_len)
         plain = Extension()
 
         def body(x_BSD: jax.Array, xs: tuple[Block, nnx.Linear]) -> tuple[jax.Array, jax.Array]:
             block, zero = xs
             x_BSD = block(x_BSD, ctx, plain)
-            return x_BSD, zero(x_BSD[:, text_len:])
+            return x_BSD, zero(x_BSD)
 
-        return jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1]
+        # text rows included: a sequence divided over devices stays where it is from here to the backbone
+        return constrain(jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1], "hints")
+
+    def __call__(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
+                 t_B: jax.Array) -> jax.Array:
+        """Hints (G, B, N, D) of the video tokens; arguments as of `joint_hints`."""
+        return self.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)[:, :, text_BME.shape[1]:]
 
 
 def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int = 16) -> trees.Tree:

@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vp_jax.errors import UserError
 from vp_jax.models import rope
-from vp_jax.models.attention import attend
+from vp_jax.models.attention import SAVED, attend
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.layers import (
     FeedForward,
@@ -34,6 +35,11 @@ from vp_jax.models.layers import (
     linear,
     unpatchify,
 )
+from vp_jax.sharding import constrain
+
+REMAT = ("nothing_saveable", "save_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
+"""Rematerialisation policies: what a block keeps for its backward pass. ``save_attention`` keeps the outputs of
+attention, so that only matrix products are computed twice."""
 
 
 class Attention(nnx.Module):
@@ -67,9 +73,9 @@ class Attention(nnx.Module):
         """Key norm and rotation of projected keys."""
         return self._finish(k_BSKA, self.norm_k, table)
 
-    def attend(self, q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array) -> jax.Array:
-        """Attention of finished heads, before the output projection."""
-        return attend(q_BSKA, k_BSKA, v_BSKA, backend=self.cfg.attention)
+    def attend(self, q_BSKA: jax.Array, *keys_values_BSKA: jax.Array) -> jax.Array:
+        """Attention of finished heads, before the output projection; keys and values in pairs."""
+        return attend(q_BSKA, *keys_values_BSKA, backend=self.cfg.attention)
 
     def project_out(self, o_BSKA: jax.Array) -> jax.Array:
         """Output projection (B, S, D)."""
@@ -124,9 +130,9 @@ class Block(nnx.Module):
     @jax.named_scope("block")
     def __call__(self, x_BSD: jax.Array, ctx: Context, extension: Extension, layer: Any = None) -> jax.Array:
         y, gate = self.norm1(x_BSD, ctx.emb_BE, ctx.text_len)
-        x_BSD = (x_BSD + gate * extension.attention(layer, self, y, ctx)).astype(x_BSD.dtype)
+        x_BSD = (x_BSD + gate * constrain(extension.attention(layer, self, y, ctx), "tokens")).astype(x_BSD.dtype)
         y, gate = self.norm2(x_BSD, ctx.emb_BE, ctx.text_len)
-        return (x_BSD + gate * self.ff(y)).astype(x_BSD.dtype)
+        return constrain((x_BSD + gate * self.ff(y)).astype(x_BSD.dtype), "tokens")
 
 
 class DiTOutput(NamedTuple):
@@ -151,10 +157,20 @@ def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rop
 
 
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
-    """``body`` of a scan, rematerialised by the named policy if the description asks for it."""
+    """``body`` of a scan, rematerialised by the named policy if the description asks for it.
+
+    Raises:
+      UserError: unknown policy.
+    """
     if not cfg.remat:
         return body
-    return jax.checkpoint(body, policy=getattr(jax.checkpoint_policies, cfg.remat), prevent_cse=False)
+    if cfg.remat == "save_attention":
+        policy = jax.checkpoint_policies.save_only_these_names(SAVED)
+    elif cfg.remat in REMAT:
+        policy = getattr(jax.checkpoint_policies, cfg.remat)
+    else:
+        raise UserError(f"remat {cfg.remat!r}: expected one of {', '.join(REMAT)}, or '' for none")
+    return jax.checkpoint(body, policy=policy, prevent_cse=False)
 
 
 class DiT(nnx.Module):
@@ -193,19 +209,19 @@ class DiT(nnx.Module):
             if ofs_B is None:
                 raise ValueError("this model embeds an ofs value: pass ofs_B (2.0 in the released pipeline)")
             emb_BE = emb_BE + jnp.broadcast_to(self.ofs_embed(ofs_B), emb_BE.shape)
-        x_BSD = self.patch_embed(latents_BThwC.astype(dtype), text_BME.astype(dtype))
+        x_BSD = constrain(self.patch_embed(latents_BThwC.astype(dtype), text_BME.astype(dtype)), "tokens")
         ctx = Context(emb_BE, rotation_for(cfg, latents_BThwC, text_len), text_len)
 
         def body(x_BSD: jax.Array, xs: tuple[Block, Any]) -> tuple[jax.Array, Any]:
             block, layer = xs
-            x_BSD = extension.after_block(layer, block(x_BSD, ctx, extension, layer))
+            x_BSD = constrain(extension.after_block(layer, block(x_BSD, ctx, extension, layer)), "tokens")
             return x_BSD, extension.record(layer, x_BSD)
 
         x_BSD, recorded = jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, extension.per_layer()))
 
-        x_BND = self.norm_final(x_BSD[:, text_len:])
-        y_BNV = self.proj_out(self.norm_out(x_BND, emb_BE).astype(dtype))
-        return DiTOutput(unpatchify(y_BNV, T, h, w, cfg), recorded)
+        # the head on the joint sequence: cutting off the text moves tokens between devices, 48 times cheaper after it
+        y_BSV = self.proj_out(self.norm_out(self.norm_final(x_BSD), emb_BE).astype(dtype))
+        return DiTOutput(constrain(unpatchify(y_BSV[:, text_len:], T, h, w, cfg), "latents"), recorded)
 
 
 class OutputNorm(nnx.Module):
@@ -215,6 +231,7 @@ class OutputNorm(nnx.Module):
         self.linear = linear(cfg.time_dim, 2 * cfg.dim, cfg, rngs=rngs)
         self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
 
-    def __call__(self, x_BND: jax.Array, emb_BE: jax.Array) -> jax.Array:
-        shift, scale = jnp.split(self.linear(nnx.silu(emb_BE)).astype(jnp.float32), 2, axis=-1)
-        return self.norm(x_BND) * (1.0 + scale[:, None]) + shift[:, None]
+    def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array) -> jax.Array:
+        rows = constrain(self.linear(nnx.silu(emb_BE)), "vectors")
+        shift, scale = jnp.split(rows.astype(jnp.float32), 2, axis=-1)
+        return self.norm(x_BSD) * (1.0 + scale[:, None]) + shift[:, None]

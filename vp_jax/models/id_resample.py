@@ -86,7 +86,7 @@ class ResampleExtension(Extension):
                 k2, v2 = (gate_tokens(a, masked_BS) * jnp.asarray(resample.weight, a.dtype) for a in (k2, v2))
         k2 = attn.finish_keys(k2, ctx.table)
         if resample.adapter:
-            out = attn.attend(q, jnp.concatenate([k, k2], axis=1), jnp.concatenate([v, v2], axis=1))
+            out = attn.attend(q, k, v, k2, v2)
         else:
             c = jnp.asarray(resample.weight, q.dtype)
             out = (1 - c) * attn.attend(q, k, v) + c * attn.attend(q, k2, v2)

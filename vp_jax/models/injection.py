@@ -17,6 +17,7 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.models.dit import Extension
+from vp_jax.sharding import constrain
 
 Schedule = Literal["grouped", "first"]
 Tokens = Literal["background", "all"]
@@ -49,26 +50,26 @@ class Injection(Extension):
     """Adds hints to the backbone's video tokens.
 
     Args:
-      hints_GBND: output of the context encoder.
-      masked_BN: True on masked tokens, from `masked_tokens`.
+      hints_GBSD: `Branch.joint_hints`; the rows of text tokens are ignored.
+      masked_BN: True on masked video tokens, from `masked_tokens`.
       layers: L of the backbone.
       text_len: M.
       scale: the reference's ``conditioning_scale``.
       schedule, tokens: ablation variants, see the module.
     """
 
-    def __init__(self, hints_GBND: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
+    def __init__(self, hints_GBSD: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
                  scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: Tokens = "background"):
         if tokens not in ("background", "all"):
             raise UserError(f"injection tokens {tokens!r}: expected 'background' or 'all'")
-        gated = hints_GBND * scale
-        if tokens == "background":
-            gated = jnp.where(masked_BN[None, :, :, None], 0.0, gated)
-        # one zero hint at the end for blocks that receive none; text tokens never receive any
-        groups = hints_GBND.shape[0]
+        stopped_BN = masked_BN if tokens == "background" else jnp.zeros_like(masked_BN)
+        stopped_BS = jnp.pad(stopped_BN, ((0, 0), (text_len, 0)), constant_values=True)
+        gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * scale)
+        # one zero hint at the end for blocks that receive none
+        groups = hints_GBSD.shape[0]
         self._index_L = hint_schedule(layers, groups, schedule)
         pad_groups = int(self._index_L.max() >= groups)
-        self._hints_GBSD = jnp.pad(gated, ((0, pad_groups), (0, 0), (text_len, 0), (0, 0)))
+        self._hints_GBSD = constrain(jnp.pad(gated, ((0, pad_groups), (0, 0), (0, 0), (0, 0))), "hints")
 
     def per_layer(self) -> Any:
         return jnp.asarray(self._index_L)

@@ -49,8 +49,8 @@ def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: 
     """
     text_len = text_BME.shape[1]
     masked_BN = masked_tokens(condition_BThwC[..., -1], backbone.cfg.patch)
-    hints_GBND = branch(noisy_BThwC, condition_BThwC, text_BME, t_B)
-    extension: Extension = Injection(hints_GBND, masked_BN, layers=backbone.cfg.num_layers, text_len=text_len,
+    hints_GBSD = branch.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)
+    extension: Extension = Injection(hints_GBSD, masked_BN, layers=backbone.cfg.num_layers, text_len=text_len,
                                      scale=injection.scale, schedule=injection.schedule, tokens=injection.tokens)
     if resample is not None or record_states:
         resample = resample or Resample(False, jnp.pad(masked_BN, ((0, 0), (text_len, 0))))

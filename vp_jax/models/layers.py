@@ -17,6 +17,7 @@ from flax import nnx
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
+from vp_jax.sharding import constrain
 from vp_jax.trees import Buffer
 
 
@@ -53,7 +54,7 @@ class ModulatedNorm(nnx.Module):
         self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array, text_len: int) -> Modulated:
-        rows = jnp.split(self.linear(nnx.silu(emb_BE)).astype(jnp.float32), 6, axis=-1)
+        rows = jnp.split(constrain(self.linear(nnx.silu(emb_BE)), "vectors").astype(jnp.float32), 6, axis=-1)
         shift, scale, gate = (per_token(text, video, text_len, x_BSD.shape[1])
                               for video, text in zip(rows[:3], rows[3:]))
         return Modulated((self.norm(x_BSD) * (1.0 + scale) + shift).astype(x_BSD.dtype), gate)
@@ -67,7 +68,7 @@ class FeedForward(nnx.Module):
         self.down = linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array) -> jax.Array:
-        return self.down(nnx.gelu(self.up(x_BSD), approximate=True))
+        return self.down(nnx.gelu(constrain(self.up(x_BSD), "hidden"), approximate=True))
 
 
 class SinusoidEmbedding(nnx.Module):
@@ -83,7 +84,7 @@ class SinusoidEmbedding(nnx.Module):
         frequencies = np.exp(-np.log(10000.0) * np.arange(half, dtype=np.float32) / half).astype(np.float32)
         angles = t_B.astype(jnp.float32)[:, None] * jnp.asarray(frequencies)[None, :]
         wave = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
-        return self.linear_2(nnx.silu(self.linear_1(wave.astype(self.linear_1.dtype))))
+        return constrain(self.linear_2(nnx.silu(self.linear_1(wave.astype(self.linear_1.dtype)))), "vectors")
 
 
 def patchify(x_BThwC: jax.Array, cfg: DiTConfig) -> jax.Array:

@@ -1,0 +1,77 @@
+"""What all runs share: the published recipe (paper section 4.1). Not a run by itself, see the files beside it."""
+
+from ml_collections import ConfigDict
+
+
+def base() -> ConfigDict:
+    """The recipe of the context encoder: 80,000 steps at 1e-5, batch 8, 49 frames of 480 x 720."""
+    config = ConfigDict()
+    config.seed = 42
+    config.steps = 80_000
+    config.mesh = dict(data=1, fsdp=-1, context=1, tensor=1)
+    config.distributed = False  # one program on several hosts: TPU pods, clusters
+    config.compilation_cache = ""  # folder: a restart compiles nothing again
+
+    config.model = dict(
+        stage="branch",
+        checkpoint="",  # folder made by `python -m convert all`
+        name="cogvideox-5b-i2v",  # random weights of this, without a checkpoint
+        init_from="",  # folder of a trained branch or adapter to continue from
+        branch_layers=2,
+        rank=256,
+        alpha=128.0,
+        dtype="bfloat16",
+        attention="",  # the fastest that is there
+        remat="nothing_saveable",
+        branch_remat="nothing_saveable",
+        vae_slicing=False,
+    )
+    config.data = dict(kind="vpdata", path="", csv="", split="train", clips="", min_caption=50, synthetic_clips=64)
+    config.loader = dict(
+        batch_size=8,
+        frames=49,
+        fps=8.0,
+        height=480,
+        width=720,
+        resize="stretch",
+        show_first_frame=True,
+        empty_caption=0.0,
+        image_log_sigma=(-3.0, 0.5),
+        image_dropout=0.05,
+        workers=4,
+        threads=1,
+        prefetch=2,
+        max_bad_rate=0.05,
+        min_seen=100,
+    )
+    config.augment = dict(
+        probability=0.3,
+        p_brush=0.4,
+        p_rect=0.1,
+        p_ellipse=0.1,
+        p_circle=0.1,
+        p_random_brush=0.3,
+        p_moving_shape=0.0,
+        margin_ratio=0.1,
+        scale_min=1.1,
+        scale_max=1.5,
+        kernel=32,
+    )
+    config.optimizer = dict(
+        name="adamw",
+        lr=1e-5,
+        end_lr=0.0,
+        warmup=1000,
+        cosine_stretch=1.0,  # 8 repeats the reference on 8 GPUs
+        b1=0.9,
+        b2=0.95,
+        eps=1e-8,
+        weight_decay=1e-4,
+        clip=1.0,
+    )
+    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
+    config.ema = False
+    config.log_every = 10
+    config.checkpoints = dict(every=1000, keep=3)
+    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49)
+    return config

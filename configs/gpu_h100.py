@@ -1,0 +1,16 @@
+"""Context encoder on one machine with 8 GPUs of 80 GB, one example each.
+
+    python train.py --config configs/gpu_h100.py --workdir RUN \
+        --config.model.checkpoint=CONVERTED --config.data.path=VPDATA
+    python train.py --config configs/id_adapter.py:gpu_h100 --workdir ...        the ID adapter
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config() -> ConfigDict:
+    config = common.base()
+    config.mesh = dict(data=1, fsdp=8, context=1, tensor=1)
+    return config

@@ -1,0 +1,17 @@
+"""Context encoder on a TPU v5p-32 slice, 16 chips of 95 GB: 8 examples, each on 2 chips.
+
+    python train.py --config configs/tpu_v5p.py --workdir RUN \
+        --config.model.checkpoint=CONVERTED --config.data.path=VPDATA
+    python train.py --config configs/id_adapter.py:tpu_v5p --workdir ...          the ID adapter
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config() -> ConfigDict:
+    config = common.base()
+    config.distributed = True
+    config.mesh = dict(data=1, fsdp=8, context=-1, tensor=1)
+    return config

@@ -1,0 +1,17 @@
+"""Context encoder on a TPU v6e-64 slice, 64 chips of 32 GB: 8 examples, each on 8 chips.
+
+    python train.py --config configs/tpu_v6e.py --workdir RUN \
+        --config.model.checkpoint=CONVERTED --config.data.path=VPDATA
+    python train.py --config configs/id_adapter.py:tpu_v6e --workdir ...          the ID adapter
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config() -> ConfigDict:
+    config = common.base()
+    config.distributed = True
+    config.mesh = dict(data=1, fsdp=8, context=-1, tensor=1)
+    return config

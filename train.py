@@ -1,0 +1,240 @@
+"""Train VideoPainter's context encoder or ID adapter.
+
+    python train.py --config configs/tpu_v4.py --workdir RUN \
+        --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
+    python train.py --config configs/tiny.py --workdir RUN            a minute on a CPU, needs no files
+    python train.py --config ... --workdir RUN --export               write the newest checkpoint's model and stop
+
+CONVERTED is made by `python -m convert all`. Running the same command again continues where RUN ends; SIGTERM and
+Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `python -m vp_jax.plots RUN`), pictures/, data.jsonl
+(clips that could not be used), config.json, and at the end export/, whose folder replaces the one in CONVERTED.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import app, flags
+from ml_collections import ConfigDict, config_flags
+
+from vp_jax import sharding, trees
+from vp_jax.checkpoint import TrainingCheckpoints
+from vp_jax.data.augment import MaskAugment
+from vp_jax.data.latents import load_empty_text
+from vp_jax.data.pipeline import LoaderConfig
+from vp_jax.data.synthetic import WordIds
+from vp_jax.errors import UserError, run_cli
+from vp_jax.eval import validation
+from vp_jax.inference.settings import Settings
+from vp_jax.metrics import MetricsWriter
+from vp_jax.training import feed, flops, load
+from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
+from vp_jax.training.recorder import Recorder
+from vp_jax.training.state import init_state
+from vp_jax.training.step import StepConfig, make_train_step, step_keys
+from vp_jax.training.stop import StopSignal
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+EXPORT = flags.DEFINE_bool("export", False, "Write the newest checkpoint's model to WORKDIR/export and stop.")
+
+
+def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> int:
+    """The whole program; returns the exit status: 0, or 128 + the number of the signal that ended it early."""
+    # settings to descriptions: every mistake in them is found here, before anything is loaded
+    model_cfg, data_cfg = load.ModelConfig(**config.model), feed.DataConfig(**config.data)
+    optim_cfg, step_cfg = OptimConfig(**config.optimizer), StepConfig(**config.step)
+    loader_cfg = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment), on_device=True,
+                              journal=workdir / "data.jsonl")
+    settings = Settings(steps=config.validation.steps, guidance=config.validation.guidance,
+                        window=config.validation.frames, seed=config.seed)
+    if config.compilation_cache:
+        jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
+    if config.distributed:
+        jax.distributed.initialize()
+    chief = jax.process_index() == 0
+    say = print if chief else (lambda *_, **__: None)
+
+    # models as shapes, devices, and where everything goes
+    described = load.describe(model_cfg)
+    stage, encoders, schedule = described.stage, described.encoders, described.schedule
+    mesh = sharding.make_mesh(config.mesh)
+    optimizer = make_optimizer(optim_cfg, config.steps)
+    start = functools.partial(init_state, optimizer=optimizer, ema=config.ema)
+    state_shapes = jax.eval_shape(start, stage.shapes().trainable)
+    placement = sharding.place(state_shapes, mesh)
+    per_chip = sharding.bytes_per_device(state_shapes, placement.shardings)
+    say(f"{stage.kind}: {trees.size_bytes(stage.shapes().trainable) / 4e6:.1f} M weights trained, "
+        f"{trees.size_bytes(stage.shapes().frozen) / 1e9:.2f} GB frozen; mesh {dict(mesh.shape)} of "
+        f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
+
+    # data
+    tokens = stage.backbone.max_text_len
+    tokenizer: Any = WordIds(tokens)
+    if encoders.t5 is not None:
+        tokenizer = feed.CaptionIds(Path(model_cfg.checkpoint) / "tokenizer" / "spiece.model", tokens)
+    share = feed.host_share(mesh, loader_cfg.batch_size)
+    loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share)
+
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopSignal())
+        stack.enter_context(jax.set_mesh(mesh))
+        stack.callback(loader.close)
+        checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", config.checkpoints.keep))
+        keys = jax.random.split(jax.random.key(config.seed), 3)
+        init_key, base_key, picture_key = (jax.device_put(key, sharding.replicated(mesh)) for key in keys)
+
+        # Where trained weights come from, the first that applies:
+        # 1. the newest checkpoint of this workdir, with optimizer, average, step and place in the data
+        # 2. model.init_from, the weights alone
+        # 3. the first backbone blocks (branch), an adapter that changes nothing (id_adapter)
+        # of a converted checkpoint, or of a random model where there is none
+        weights, encoder_weights = load.load(model_cfg, described, mesh, init_key)
+        frozen, resumed = weights.frozen, checkpoints.latest
+        if resumed is None:
+            state, done = jax.jit(start, out_shardings=placement.shardings)(weights.trainable), 0
+        else:
+            like = jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+                                state_shapes, placement.shardings)
+            state, done = checkpoints.restore(resumed, like), resumed
+            notes = checkpoints.notes(resumed)
+            loader.set_state(notes["loader"])
+            say(f"resumed from step {resumed}" + _changes(notes["config"], json.loads(config.to_json())))
+        del weights
+
+        writer = None
+        if chief:
+            writer = stack.enter_context(MetricsWriter(workdir, resume_step=done))
+            (workdir / "config.json").write_text(config.to_json(indent=1) + "\n")
+        latent_shape = (loader_cfg.frames - 1) // 4 + 1, loader_cfg.height // 8, loader_cfg.width // 8
+        peak = flops.peak_flops(mesh.devices.flat[0].device_kind)
+        recorder = Recorder(writer, learning_rate(optim_cfg, config.steps), config.steps, loader_cfg.batch_size,
+                            flops.step_flops(stage, loader_cfg.batch_size, *latent_shape), peak and peak * mesh.size)
+
+        # programs
+        encode = jax.jit(lambda weights, batch, key, step: encoders.encode(weights, batch, step_keys(key, step).encode))
+        train_step = jax.jit(make_train_step(stage, optimizer, step_cfg, schedule), donate_argnums=0,
+                             out_shardings=(placement.shardings, sharding.replicated(mesh)))
+        validate = _validation(config, described, settings, data_cfg, loader_cfg, tokenizer, mesh, encode,
+                               encoder_weights, picture_key) if config.validation.every else None
+
+        def save(wait: bool = False) -> None:
+            checkpoints.save(done, state, {"loader": loader.get_state(), "config": json.loads(config.to_json())},
+                             wait=wait)
+
+        while done < config.steps and not export_only:
+            begin = time.perf_counter()
+            batch = feed.on_devices(next(loader), mesh)
+            waited = time.perf_counter() - begin
+            with jax.transfer_guard("disallow"):
+                latents = encode(encoder_weights, batch, base_key, state.step)
+                state, metrics = train_step(state, frozen, latents, base_key)
+            del batch, latents
+            done += 1
+            recorder.add(done, metrics, waited)
+
+            stopping = checkpoints.preempted(done) if jax.process_count() > 1 else stop.received is not None
+            due = {name: bool(every) and done % every == 0 for name, every in (
+                ("log", config.log_every), ("save", config.checkpoints.every), ("picture", config.validation.every))}
+            last = stopping or done == config.steps
+            # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
+            if due["log"] or due["save"] or last:
+                say(recorder.flush(), flush=True)
+            if validate and not stopping and (due["picture"] or last):
+                _picture(validate(state.ema or state.params, frozen), workdir, writer, done)
+            if due["save"] or last:
+                save(wait=last)
+            recorder.pause()
+            if stopping:
+                reason = stop.received.name if stop.received else "preemption"
+                say(f"{reason}: saved step {done}, the same command continues from there", flush=True)
+                return 128 + (stop.received or 15)
+
+        if resumed is None and done == 0:
+            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}" if export_only
+                            else f"steps {config.steps}: expected 1 or more")
+        folder = load.export(workdir / "export", described, state.ema or state.params, frozen)
+        say(f"step {done}: model written to {folder}")
+    return 0
+
+
+def _validation(config: ConfigDict, described: load.Described, settings: Settings, data_cfg: feed.DataConfig,
+                loader_cfg: LoaderConfig, tokenizer: Any, mesh: Any, encode: Any, encoder_weights: Any, key: Any
+                ) -> Any:
+    """The function that makes pictures of a few fixed examples, which another seed draws from the same data."""
+    encoders = described.encoders
+    held = dataclasses.replace(loader_cfg, batch_size=config.validation.clips, frames=settings.window, workers=0,
+                               seed=config.seed + 1, image_dropout=0.0)
+    share = feed.host_share(mesh, held.batch_size)
+    loader = feed.open_loader(data_cfg, held, tokenizer, encoders.vae.scaling_factor, share)
+    raw = next(loader)
+    loader.close()
+    batch = encode(encoder_weights, feed.on_devices(raw, mesh), key, jnp.zeros((), jnp.int32))
+    if data_cfg.kind == "latents":
+        negative = jnp.asarray(load_empty_text(data_cfg.path))
+    else:
+        negative = jax.jit(encoders.text)(encoder_weights, jnp.asarray(tokenizer("")[None]))[0]
+    program = validation.Validation(described, settings).jitted(mesh)
+    mask = jax.jit(lambda x: x, out_shardings=sharding.replicated(mesh))(batch["mask_BThw"])
+
+    def run(trainable: Any, frozen: Any) -> tuple[validation.Samples, list[str]]:
+        clean, result = program(trainable, frozen, encoder_weights["vae"], batch, negative, key)
+        return validation.to_samples(clean, result, mask), [str(text) for text in raw["caption"]]
+
+    return run
+
+
+def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, writer: MetricsWriter | None, step: int
+             ) -> None:
+    if writer is None:
+        return
+    sheets = validation.save_pictures(*samples, workdir / "pictures", step)
+    for number, sheet in enumerate(sheets):
+        writer.picture(step, f"sample_{number}", sheet)
+    writer.write(step, {"val_hole_psnr": validation.hole_psnr(samples[0])})
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Settings that differ from those the checkpoint was written with."""
+    old, new = trees.flatten(before), trees.flatten(now)
+    changed = [f"{name.replace('/', '.')} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
+               if old.get(name) != new.get(name)]
+    return f"; settings changed: {', '.join(changed)}" if changed else ""
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Flags into their places; what is left over. Mistakes are one line."""
+    app.define_help_flags()
+    try:
+        rest = flags.FLAGS(argv)
+        if CONFIG.value is not None:
+            CONFIG.value.steps  # noqa: B018  a file that could not be read shows at the first use
+        return rest
+    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError) as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, AttributeError | KeyError):
+            raise UserError(f"no setting {text}: configs/common.py lists all") from error
+        if "parsing config file" in text:
+            text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
+        raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise UserError(f"unexpected arguments {argv[1:]}: settings are given as --config.NAME=VALUE")
+    if CONFIG.value is None or WORKDIR.value is None:
+        raise UserError("give --config configs/FILE.py and --workdir RUN, see python train.py --help")
+    return train(CONFIG.value, Path(WORKDIR.value), export_only=EXPORT.value)
+
+
+if __name__ == "__main__":
+    run_cli(lambda: main(parse(sys.argv)))

@@ -1,0 +1,99 @@
+"""Fused attention on TPUs: the Pallas splash kernels (forward, dq, dkv) with a full mask, for one device's heads.
+
+The kernels want lengths that are multiples of their blocks, and blocks that are multiples of 128. 17,776 tokens are
+139 x 128 - 16 and 139 is a prime: the sequence is padded to 140 x 128 = 17,920 (0.8 %), which has blocks of 1,280,
+1,792, 2,560 ... Padding keys are told apart by segment ids. Heads of 64 values need no padding of their own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
+_LANES = 128
+
+
+class Blocks(NamedTuple):
+    """Largest blocks of a chip: queries and keys in memory, keys per softmax step; forward, then backward."""
+
+    q: int
+    kv: int
+    compute: int
+    backward_q: int
+    backward_kv: int
+    backward_compute: int
+
+
+BLOCKS: dict[str, Blocks] = {
+    "TPU v4": Blocks(1024, 1024, 512, 1024, 1024, 512),
+    "TPU v5": Blocks(2048, 2048, 1024, 1024, 1024, 512),  # v5p
+    "TPU v5 lite": Blocks(1024, 1024, 512, 1024, 1024, 512),  # v5e
+    "TPU v6 lite": Blocks(2048, 2048, 1024, 1280, 1280, 640),  # v6e
+}
+"""By ``device_kind``. What fits each chip's vector memory, checked by its compiler."""
+
+_OTHER = Blocks(512, 512, 512, 512, 512, 512)
+
+
+def fit(length: int, *largest: int) -> tuple[int, ...]:
+    """Padded length, then one block per limit: each divides it and is more than half as large as its limit allows.
+
+    Args:
+      length: tokens.
+      largest: limits, multiples of 128.
+    """
+    units = -(-length // _LANES)
+    while True:
+        blocks = [max(d for d in range(1, limit // _LANES + 1) if units % d == 0) for limit in largest]
+        if all(2 * block * _LANES > min(limit, units * _LANES) for block, limit in zip(blocks, largest)):
+            return units * _LANES, *(block * _LANES for block in blocks)
+        units += 1
+
+
+def attend(q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, device_kind: str, save_as: str,
+           interpret: bool = False) -> jax.Array:
+    """``softmax(q k^T / sqrt(A)) v``; scores exist one block at a time, in the backward pass too.
+
+    Args:
+      q_BSKA, k_BSKA, v_BSKA: heads of one device; keys may be longer than queries.
+      device_kind: chip, a key of `BLOCKS`.
+      save_as: name of the output and of the log-sum-exp for rematerialisation policies.
+      interpret: run the kernels' source on any device (tests).
+    """
+    queries, keys, heads = q_BSKA.shape[1], k_BSKA.shape[1], q_BSKA.shape[2]
+    limit = BLOCKS.get(device_kind, _OTHER)
+    padded_q, block_q, backward_q = fit(queries, limit.q, limit.backward_q)
+    padded_kv, block_kv, backward_kv = fit(keys, limit.kv, limit.backward_kv)
+    splash = kernel.make_splash_mha_single_device(
+        masks.MultiHeadMask([masks.FullMask((padded_q, padded_kv))] * heads),
+        block_sizes=kernel.BlockSizes(
+            block_q=block_q, block_kv=block_kv, block_kv_compute=_divisor(block_kv, limit.compute),
+            block_q_dkv=backward_q, block_kv_dkv=backward_kv,
+            block_kv_dkv_compute=_divisor(backward_kv, limit.backward_compute),
+            block_q_dq=backward_q, block_kv_dq=backward_kv),
+        residual_checkpoint_name=save_as, interpret=interpret)
+    segments = None
+    if padded_q != queries or padded_kv != keys:
+        segments = kernel.SegmentIds(jnp.asarray(jnp.arange(padded_q) >= queries, jnp.int32),
+                                     jnp.asarray(jnp.arange(padded_kv) >= keys, jnp.int32))
+
+    def example(q_KSA: jax.Array, k_KSA: jax.Array, v_KSA: jax.Array) -> jax.Array:
+        return splash(q_KSA, k_KSA, v_KSA, segment_ids=segments)
+
+    scaled = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
+    out = jax.vmap(example)(_heads_first(scaled, padded_q), _heads_first(k_BSKA, padded_kv),
+                            _heads_first(v_BSKA, padded_kv))
+    return out.swapaxes(1, 2)[:, :queries].astype(q_BSKA.dtype)
+
+
+def _divisor(block: int, largest: int) -> int:
+    """Largest multiple of 128 up to ``largest`` that divides ``block``."""
+    return max(size for size in range(_LANES, min(block, largest) + 1, _LANES) if block % size == 0)
+
+
+def _heads_first(x_BSKA: jax.Array, length: int) -> jax.Array:
+    return jnp.pad(x_BSKA, ((0, 0), (0, length - x_BSKA.shape[1]), (0, 0), (0, 0))).swapaxes(1, 2)

@@ -1,0 +1,55 @@
+"""Descriptions of the published models by name: full-size programs can be compiled without any weights at hand.
+
+With a converted checkpoint the descriptions beside its weights are used instead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from vp_jax.errors import UserError
+from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """Models that belong together, and the SNR shift of their noise schedule. ``t5`` is ``None``: no text encoder."""
+
+    backbone: DiTConfig
+    branch: BranchConfig
+    vae: VAEConfig
+    t5: T5Config | None
+    snr_shift: float = 1.0
+
+
+def _variant(backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, snr_shift: float = 1.0,
+             branch_layers: int = 2) -> Variant:
+    channels = 2 * vae.latent_channels + 1
+    branch = BranchConfig(dataclasses.replace(backbone, num_layers=branch_layers, in_channels=channels))
+    return Variant(backbone, branch, vae, t5, snr_shift)
+
+
+VARIANTS: dict[str, Variant] = {
+    "cogvideox-5b-i2v": _variant(
+        DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True),
+        VAEConfig(), T5Config()),
+    "cogvideox-5b": _variant(DiTConfig(num_heads=48, head_dim=64, num_layers=42), VAEConfig(), T5Config()),
+    "cogvideox-2b": _variant(DiTConfig(num_heads=30, head_dim=64, num_layers=30, rope=False),
+                             VAEConfig(scaling_factor=1.15258426), T5Config(), snr_shift=3.0),
+    # trains on a CPU in seconds; no text encoder
+    "tiny": _variant(
+        DiTConfig(num_heads=2, head_dim=16, num_layers=4, in_channels=32, text_dim=24, time_dim=8, max_text_len=6,
+                  sample_height=8, sample_width=12, sample_frames=9, learned_positions=True),
+        VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96), None),
+}
+
+
+def variant(name: str) -> Variant:
+    """The models called ``name``.
+
+    Raises:
+      UserError: no such name.
+    """
+    if name not in VARIANTS:
+        raise UserError(f"model {name!r}: expected one of {', '.join(VARIANTS)}, or give a converted checkpoint")
+    return VARIANTS[name]
