@@ -216,12 +216,16 @@ def parse(argv: list[str]) -> list[str]:
     app.define_help_flags()
     try:
         rest = flags.FLAGS(argv)
-        CONFIG.value  # noqa: B018  a file that is not there shows when it is asked for
+        if CONFIG.value is not None:
+            CONFIG.value.steps  # noqa: B018  a file that could not be read shows at the first use
         return rest
-    except KeyError as error:
-        raise UserError(f"no setting {error.args[0]}: see configs/common.py for those there are") from error
-    except (flags.Error, AttributeError, TypeError, ImportError, OSError) as error:
-        raise UserError(f"--config: {' '.join(str(error).split())[:300]}") from error
+    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError) as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, AttributeError | KeyError):
+            raise UserError(f"no setting {text}: configs/common.py lists all") from error
+        if "parsing config file" in text:
+            text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
+        raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
 
 
 def main(argv: list[str]) -> int:

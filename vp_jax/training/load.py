@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Sequence
+import math
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
+import numpy as np
 from jax.sharding import Mesh
 
 from vp_jax import checkpoint, sharding, trees
@@ -18,11 +17,9 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
-from vp_jax.models.t5 import T5Encoder
-from vp_jax.models.vae.vae import VAE
 from vp_jax.models.variants import Variant, variant
 from vp_jax.training.encode import Encoders
-from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config, random_weights
+from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config
 
 Stage = BranchStage | AdapterStage
 
@@ -116,8 +113,7 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     if cfg.checkpoint:
         loaded = {name: checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name]) for name in wanted}
     else:
-        placed = jax.tree.map(lambda leaf: leaf.sharding, like)
-        loaded = jax.jit(functools.partial(random_models, stage, encoders, wanted), out_shardings=placed)(key)
+        loaded = random_models(like)
     if cfg.init_from:
         trained = stage.shapes().trainable if isinstance(stage, AdapterStage) else shapes["branch"]
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, _placed(trained, mesh))
@@ -149,15 +145,21 @@ def _placed(shapes: trees.Tree, mesh: Mesh) -> trees.Tree:
                         sharding.place(shapes, mesh).shardings)
 
 
-def random_models(stage: Stage, encoders: Encoders, wanted: Sequence[str], key: jax.Array) -> trees.Tree:
-    """Random weights of the models named in ``wanted``; pure."""
-    build = {"backbone": lambda k: random_weights(stage.backbone, k),
-             "branch": lambda k: random_weights(stage.branch, k),
-             "vae": lambda k: trees.split(VAE(encoders.vae, rngs=nnx.Rngs(k)))[1]}
-    if encoders.t5 is not None:
-        t5 = encoders.t5
-        build["t5"] = lambda k: trees.split(T5Encoder(t5, rngs=nnx.Rngs(k)))[1]
-    return {name: build[name](k) for name, k in zip(wanted, jax.random.split(key, len(wanted)))}
+def random_models(like: trees.Tree) -> trees.Tree:
+    """Weights for trying a program out, on the devices that ``like`` names: matrices of variance 1 / inputs, norms 1.
+
+    Made on the host: random numbers for every leaf of a VAE take XLA minutes to compile.
+    """
+    def make(number: int, path: str, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        name = path.rsplit("/", 1)[-1]
+        values = np.full(leaf.shape, float(name == "scale"), np.float32)
+        if name not in ("scale", "bias"):
+            inputs = math.prod(leaf.shape[:-1]) if len(leaf.shape) > 3 else leaf.shape[-2]
+            values = np.random.default_rng(number).standard_normal(leaf.shape, np.float32) / math.sqrt(inputs)
+        return jax.make_array_from_callback(leaf.shape, leaf.sharding, lambda part: values[part].astype(leaf.dtype))
+
+    return trees.unflatten({path: make(number, path, leaf)
+                            for number, (path, leaf) in enumerate(trees.flatten(like).items())})
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:

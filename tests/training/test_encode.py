@@ -1,0 +1,81 @@
+"""From a loader's batch to the step's: the reference VAE's posterior, what is drawn and what is kept."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.compare import relative_error
+from tests.parity import reference as ref
+from vp_jax.data.pipeline import LoaderConfig, make_loader
+from vp_jax.data.synthetic import SyntheticClips, WordIds
+from vp_jax.models.latent_mask import mask_to_latent
+from vp_jax.training.encode import INPUTS, Encoders
+from vp_jax.training.stages import Batch
+
+KEY = jax.random.key(5)
+
+
+@pytest.fixture(scope="module")
+def encoders(golden):
+    cfg, _, params = ref.vae(golden)
+    return Encoders(cfg, None, text_dim=24), {"vae": params}
+
+
+@pytest.fixture(scope="module")
+def raw() -> Batch:
+    cfg = LoaderConfig(batch_size=2, frames=9, height=64, width=96, on_device=True, image_dropout=0.5, threads=0)
+    loader = make_loader(SyntheticClips(8, 18, 64, 96), cfg, tokenizer=WordIds(6))
+    batch = next(loader)
+    assert set(batch["image_keep"].tolist()) == {0.0, 1.0}, "the seed gives one image dropped and one kept"
+    return {name: jnp.asarray(batch[name]) for name in INPUTS if name in batch}
+
+
+@pytest.fixture(scope="module")
+def encoded(encoders, raw):
+    models, weights = encoders
+    return jax.jit(models.encode)(weights, raw, KEY)
+
+
+def test_latents_are_draws_of_the_reference_posterior(golden, encoders, encoded, raw):
+    """The posterior itself is compared with PyTorch's in the tests of the VAE."""
+    models, weights = encoders
+    pixels = raw["pixels"].astype(jnp.float32) / 127.5 - 1
+    _, graph, _ = ref.vae(golden)
+    posterior = nnx.merge(graph, weights["vae"]).encode(pixels)
+    keys = jax.random.split(KEY, 4)
+    want = models.vae.scaling_factor * posterior.sample(jax.random.normal(keys[0], posterior.mean_BThwC.shape))
+    assert relative_error(encoded["latents_BThwC"], want) <= 1e-5
+
+
+def test_masks_text_and_shapes(encoded, raw):
+    np.testing.assert_array_equal(encoded["mask_BThw"], mask_to_latent(raw["masks"].astype(jnp.float32)))
+    assert encoded["mask_BThw"].any() and not encoded["mask_BThw"][:, 0].any(), "the first frame is shown"
+    assert {name: x.shape for name, x in encoded.items()} == {
+        "latents_BThwC": (2, 3, 8, 12, 16), "masked_latents_BThwC": (2, 3, 8, 12, 16),
+        "image_latents_BThwC": (2, 3, 8, 12, 16), "mask_BThw": (2, 3, 8, 12), "text_BMD": (2, 6, 24)}
+    assert not np.array_equal(encoded["latents_BThwC"], encoded["masked_latents_BThwC"])
+
+
+def test_image_is_the_first_frame_alone_and_dropped_per_example(encoded, raw):
+    image = np.asarray(encoded["image_latents_BThwC"])
+    assert not image[:, 1:].any()
+    for kept, latents in zip(raw["image_keep"], image[:, 0]):
+        assert latents.any() == bool(kept)
+
+
+def test_what_a_latent_shard_has_is_not_computed_again(encoders, encoded, raw):
+    models, weights = encoders
+    again = models.encode(weights, encoded, KEY)
+    for name, value in encoded.items():
+        np.testing.assert_array_equal(again[name], value, err_msg=name)
+    clean = {name: encoded[name] for name in ("latents_BThwC", "image_latents_BThwC", "text_BMD")}
+    pixels = raw["pixels"] * (1 - raw["masks"])[..., None]
+    online = {"masked_BFHWC": pixels.astype(jnp.float32) / 127.5 - 1, "masks_BFHW": raw["masks"].astype(jnp.float32)}
+    mixed = jax.jit(models.encode)(weights, {**clean, **online}, KEY)
+    assert relative_error(mixed["masked_latents_BThwC"], encoded["masked_latents_BThwC"]) <= 1e-5
+    np.testing.assert_array_equal(mixed["mask_BThw"], encoded["mask_BThw"])
+    assert "image_latents_BThwC" not in dataclasses.replace(models, image=False).encode(weights, encoded, KEY)
