@@ -3,6 +3,7 @@
     python train.py --config configs/tpu_v4.py --workdir RUN \
         --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
     python train.py --config configs/tiny.py --workdir RUN            a minute on a CPU, needs no files
+    python train.py --config ... --compile_only v4:4x4x4              does the step fit a pod that is not here?
     python train.py --config ... --workdir RUN --export               write the newest checkpoint's model and stop
 
 CONVERTED is made by `python -m convert all`. Running the same command again continues where RUN ends; SIGTERM and
@@ -36,7 +37,7 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import validation
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
-from vp_jax.training import feed, flops, load
+from vp_jax.training import aot, feed, flops, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
 from vp_jax.training.state import init_state
@@ -46,6 +47,8 @@ from vp_jax.training.stop import StopSignal
 CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 EXPORT = flags.DEFINE_bool("export", False, "Write the newest checkpoint's model to WORKDIR/export and stop.")
+COMPILE_ONLY = flags.DEFINE_string("compile_only", None, "Compile the step for a TPU slice (v4:4x4x4, v5p:2x2x4, "
+                                   "v6e:8x8; needs vp_jax[aot]) or for 'local' devices, say what it takes and stop.")
 
 
 def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> int:
@@ -231,6 +234,8 @@ def parse(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise UserError(f"unexpected arguments {argv[1:]}: settings are given as --config.NAME=VALUE")
+    if CONFIG.value is not None and COMPILE_ONLY.value:
+        return aot.compile_only(CONFIG.value, COMPILE_ONLY.value)
     if CONFIG.value is None or WORKDIR.value is None:
         raise UserError("give --config configs/FILE.py and --workdir RUN, see python train.py --help")
     return train(CONFIG.value, Path(WORKDIR.value), export_only=EXPORT.value)

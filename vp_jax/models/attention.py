@@ -32,17 +32,18 @@ SAVED = "attention"
 _QUERY_BLOCK = 512
 
 
-def check_backend(name: str) -> str:
-    """``name`` if it can run here.
+def check_backend(name: str, platform: str | None = None) -> str:
+    """``name`` if it can run on ``platform``, default this machine's.
 
     Raises:
       UserError: unknown name, ``cudnn`` without an NVIDIA GPU, ``splash`` without a TPU.
     """
     if name not in BACKENDS:
         raise UserError(f"attention backend {name!r}: expected one of {', '.join(BACKENDS)}")
-    for fused, platform, device in (("cudnn", "gpu", "an NVIDIA GPU"), ("splash", "tpu", "a TPU")):
-        if name == fused and jax.default_backend() != platform:
-            raise UserError(f"attention {name!r} needs {device}, this is a {jax.default_backend()}: use 'chunked'")
+    platform = platform or jax.default_backend()
+    for fused, needed, device in (("cudnn", "gpu", "an NVIDIA GPU"), ("splash", "tpu", "a TPU")):
+        if name == fused and platform != needed:
+            raise UserError(f"attention {name!r} needs {device}, this is a {platform}: use 'chunked'")
     return name
 
 

@@ -25,7 +25,7 @@ class DiTConfig:
       sample_height, sample_width, sample_frames: native latent grid and pixel frames.
       ofs_dim: width of the ofs embedding (CogVideoX1.5 I2V), or ``None``.
       attention: backend name, see `vp_jax.models.attention`.
-      remat: name of a `jax.checkpoint_policies` policy for the scanned blocks, ``""`` for none.
+      remat: of `vp_jax.models.dit.REMAT`, what the scanned blocks keep for the backward pass, ``""`` for all.
     """
 
     num_heads: int

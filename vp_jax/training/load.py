@@ -17,6 +17,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
+from vp_jax.models.dit import REMAT
 from vp_jax.models.variants import Variant, variant
 from vp_jax.training.encode import Encoders
 from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config
@@ -38,7 +39,7 @@ class ModelConfig:
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
-      remat, branch_remat: names of `jax.checkpoint_policies`, or empty, for backbone and context encoder.
+      remat, branch_remat: of `vp_jax.models.dit.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
     """
 
@@ -61,9 +62,8 @@ class ModelConfig:
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):
-            if name and not hasattr(jax.checkpoint_policies, name):
-                raise UserError(f"remat {name!r}: expected a name of jax.checkpoint_policies, such as "
-                                f"nothing_saveable, or nothing")
+            if name and name not in REMAT:
+                raise UserError(f"remat {name!r}: expected one of {', '.join(REMAT)}, or nothing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,15 +75,15 @@ class Described:
     schedule: Schedule
 
 
-def describe(cfg: ModelConfig) -> Described:
-    """Descriptions of all models of a run; reads JSON at most.
+def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
+    """Descriptions of all models of a run on ``platform`` (default: this machine's); reads JSON at most.
 
     Raises:
       UserError: unknown name, or a folder that is no converted checkpoint.
     """
     models, schedule = _from_checkpoint(Path(cfg.checkpoint)) if cfg.checkpoint else _by_name(cfg.name)
     types: dict[str, Any] = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
-    backend = check_backend(cfg.attention or default_backend())
+    backend = check_backend(cfg.attention or default_backend(platform), platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
     if cfg.stage == "branch" and not cfg.init_from:
