@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -164,6 +165,24 @@ def test_killed_at_any_step_the_curve_is_bit_identical(converted, programs, tmp_
 
 
 @pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(converted, programs, tmp_path):
+    """One device each, joined by jax.distributed; each loads and holds half of the batch and of the weights."""
+    settings = ["--config.ema=False", "--config.loader.batch_size=4"]
+    one = start(tmp_path / "one", converted, programs, *settings, steps=5)
+    output = one.communicate()[0]
+    assert one.returncode == 0, output
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    both = [start(tmp_path / "two", converted, tmp_path / f"programs{i}", *settings, "--config.mesh.fsdp=2",
+                  f"--config.distributed={address},2,{i}", steps=5) for i in range(2)]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    for got, want in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert got["loss"] == pytest.approx(want["loss"], rel=1e-5), got["step"]
+
+
+@pytest.mark.slow
 def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
     """Four steps on 8 devices and four on 1 give the curve of eight on 1 device, to rounding."""
     def run(workdir, steps, mesh):
@@ -206,7 +225,8 @@ def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
     ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"), ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
     ({"optimizer.name": "sgd"}, "optimizer 'sgd'"), ({"step.accumulate": 0}, "accumulate 0"),
     ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
-    ({"validation.frames": 10}, "window 10")])
+    ({"validation.frames": 10}, "window 10"), ({"distributed": "yes"}, "distributed 'yes'"),
+    ({"distributed": "auto"}, "no TPU pod or cluster")])
 def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path):
     config = config_of("tiny")
     config.update_from_flattened_dict(changes)
