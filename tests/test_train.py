@@ -1,9 +1,11 @@
 """train.py as a program: it trains, reads every setting, resumes exactly, exports what sampling reads."""
 
+import functools
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +19,10 @@ from ml_collections import ConfigDict
 import train
 from tests.parity import reference as ref
 from tests.test_configs import config_of
-from vp_jax import checkpoint
+from vp_jax import checkpoint, trees
+from vp_jax.data.latents_tfds import LatentConfig, build_latents
+from vp_jax.data.pipeline import LoaderConfig
+from vp_jax.data.synthetic import SyntheticClips
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.metrics import read_metrics
@@ -163,6 +168,68 @@ def test_killed_at_any_step_the_curve_is_bit_identical(converted, programs, tmp_
     jax.tree.map(np.testing.assert_array_equal, *weights)
 
 
+class ToyEncoders:
+    """Encoders of the right shapes for latent shards: what training does with their values is what is tested."""
+
+    def video(self, pixels_BFHWC):
+        mean_BThwC = np.resize(pixels_BFHWC[:, ::4, ::8, ::8], (*pixels_BFHWC[:, ::4, ::8, ::8].shape[:4], 16))
+        return mean_BThwC, np.full_like(mean_BThwC, 0.1)
+
+    def text(self, captions):
+        return np.array([np.full((6, 24), len(caption) / 100) for caption in captions], np.float32)
+
+
+@pytest.mark.slow
+def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_device, tmp_path, capsys):
+    """Latents alone, no pixels; then a second run from the first one's export, and both exports sample."""
+    small = LoaderConfig(frames=9, height=64, width=96, threads=0)
+    shards = build_latents(LatentConfig(small, masks=2, images=1), functools.partial(SyntheticClips, 4, 9, 64, 96),
+                           ToyEncoders, tmp_path / "latents")
+    config = config_of("id_adapter:tiny")
+    config.steps, config.model.checkpoint, config.log_every = 3, str(converted), 2
+    config.data.update(kind="latents", path=str(shards))
+    config.validation.update(every=3, clips=1)
+    assert train.train(config, tmp_path / "first") == 0
+    assert [line["step"] for line in read_metrics(tmp_path / "first")] == [2, 3, 3]
+    capsys.readouterr()
+    assert train.train(config, tmp_path / "first", export_only=True) == 0
+    assert "step 3: model written to" in capsys.readouterr().out
+
+    first = tmp_path / "first" / "export" / "id_adapter"
+    config.model.init_from, config.steps, config.optimizer.lr = str(first), 1, 1e-30
+    config.validation.every = 0
+    assert train.train(config, tmp_path / "second") == 0
+    weights = [checkpoint.load_params(tmp_path / name / "export" / "id_adapter") for name in ("first", "second")]
+    jax.tree.map(np.testing.assert_array_equal, *weights)
+    assert any(np.asarray(leaf).any() for path, leaf in trees.flatten(weights[0]).items() if path.endswith("lora_b"))
+
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    for name in ("transformer", "vae", "branch"):
+        (folder / name).symlink_to(converted / name)
+    (folder / "id_adapter").symlink_to(first)
+    pipeline = Pipeline.load(folder, precision="float32", attention="xla", id_scale=0.5)
+    assert pipeline.models.has_id_adapter and pipeline.models.loras[0].rank == 4
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(converted, programs, tmp_path):
+    """One device each, joined by jax.distributed; each loads and holds half of the batch and of the weights."""
+    settings = ["--config.ema=False", "--config.loader.batch_size=4"]
+    one = start(tmp_path / "one", converted, programs, *settings, steps=5)
+    output = one.communicate()[0]
+    assert one.returncode == 0, output
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    both = [start(tmp_path / "two", converted, tmp_path / f"programs{i}", *settings, "--config.mesh.fsdp=2",
+                  f"--config.distributed={address},2,{i}", steps=5) for i in range(2)]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    for got, want in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert got["loss"] == pytest.approx(want["loss"], rel=1e-5), got["step"]
+
+
 @pytest.mark.slow
 def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
     """Four steps on 8 devices and four on 1 give the curve of eight on 1 device, to rounding."""
@@ -206,7 +273,8 @@ def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
     ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"), ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
     ({"optimizer.name": "sgd"}, "optimizer 'sgd'"), ({"step.accumulate": 0}, "accumulate 0"),
     ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
-    ({"validation.frames": 10}, "window 10")])
+    ({"validation.frames": 10}, "window 10"), ({"distributed": "yes"}, "distributed 'yes'"),
+    ({"distributed": "auto"}, "no TPU pod or cluster")])
 def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path):
     config = config_of("tiny")
     config.update_from_flattened_dict(changes)

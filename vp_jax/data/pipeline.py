@@ -118,16 +118,37 @@ def compose(
     if cfg.batch_size % process_count:
         raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {process_count} processes")
     example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
-    return (
+    examples = (
         grain.MapDataset.range(len(source))
         .seed(cfg.seed)
         .shuffle()
         .repeat(max(1, ENDLESS // len(source)))
         .random_map(example)
-        # after random_map, so that an example's draws do not depend on the number of processes
-        .slice(slice(process_index, None, process_count))
-        .batch(cfg.batch_size // process_count, batch_fn=stack)
     )
+    # after random_map, so that an example's draws do not depend on the number of processes
+    share = BatchRows(examples, cfg.batch_size, cfg.batch_size // process_count, process_index)
+    return share.batch(cfg.batch_size // process_count, batch_fn=stack)
+
+
+class BatchRows(grain.MapDataset):
+    """Of every ``batch`` elements the ``rows`` that process ``index`` holds, next to each other.
+
+    The shares of all processes, one after the other, are the whole batch in order: an example has the same row, and
+    with it the same noise, on any number of hosts.
+    """
+
+    def __init__(self, parent: grain.MapDataset, batch: int, rows: int, index: int):
+        super().__init__(parent)
+        self._examples, self._batch, self._rows, self._first = parent, batch, rows, index * rows
+
+    def __len__(self) -> int:
+        return len(self._examples) // self._batch * self._rows
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        step, row = divmod(index, self._rows)
+        return self._examples[step * self._batch + self._first + row]
 
 
 class Loader:
