@@ -13,4 +13,5 @@ from configs import common
 def get_config() -> ConfigDict:
     config = common.base()
     config.mesh = dict(data=1, fsdp=8, context=1, tensor=1)
+    config.validation.clips = 8  # one per batch share, the fewest this mesh takes
     return config

@@ -14,4 +14,5 @@ def get_config() -> ConfigDict:
     config = common.base()
     config.distributed = "auto"
     config.mesh = dict(data=1, fsdp=8, context=-1, tensor=1)
+    config.validation.clips = 8  # one per batch share, the fewest this mesh takes
     return config

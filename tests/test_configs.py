@@ -44,6 +44,8 @@ def test_builds_and_describes_its_models(name):
     OptimConfig(**config.optimizer), StepConfig(**config.step), MaskAugment(**config.augment)
     LoaderConfig(**config.loader, seed=config.seed)
     assert config.loader.batch_size % config.step.accumulate == 0
+    rows = config.mesh.data * config.mesh.fsdp  # the mesh divides a batch by so many
+    assert config.loader.batch_size % rows == 0 and config.validation.clips % rows == 0
     if not name.endswith("tiny"):
         with pytest.raises(UserError, match=r"--config.data.path"):
             feed.DataConfig(**config.data)
