@@ -66,6 +66,22 @@ def theirs(cfg: DiTConfig, params: trees.Tree) -> Any:
     return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def products(rows: int, cfg: DiTConfig, device: str) -> dict[str, Any]:
+    """The largest matrix product of a block in both libraries: the rate neither model can pass."""
+    import torch
+
+    a, b = jnp.ones((rows, cfg.dim), cfg.dtype), jnp.ones((cfg.dim, 4 * cfg.dim), cfg.dtype)
+    multiply = jax.jit(jnp.matmul).lower(a, b).compile()
+    x, y = (torch.ones(tuple(m.shape), dtype=getattr(torch, cfg.dtype), device=device) for m in (a, b))
+
+    def run() -> None:
+        torch.matmul(x, y)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    return {"vp_jax": lambda: multiply(a, b).block_until_ready(), "diffusers": run}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="tiny")
@@ -119,6 +135,9 @@ def main() -> None:
     seconds = timing.interleaved(candidates, runs=args.runs)
     print(timing.report(f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, "
                         f"{cfg.dtype}, attention {backend}", seconds, "vp_jax", "diffusers"))
+    seconds = timing.interleaved(products(B * tokens, cfg, str(device)), runs=args.runs)
+    print(timing.report(f"  one matrix product of it, ({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})", seconds,
+                        "vp_jax", "diffusers"))
     memory = compiled.memory_analysis()
     print(f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
           f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
