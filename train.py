@@ -37,7 +37,7 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import validation
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
-from vp_jax.training import aot, feed, flops, load
+from vp_jax.training import aot, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
 from vp_jax.training.state import init_state
@@ -62,8 +62,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                         window=config.validation.frames, seed=config.seed)
     if config.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
-    if config.distributed:
-        jax.distributed.initialize()
+    hosts.join(config.distributed)
     chief = jax.process_index() == 0
     say = print if chief else (lambda *_, **__: None)
 
@@ -209,7 +208,7 @@ def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, write
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Settings that differ from those the checkpoint was written with."""
     old, new = trees.flatten(before), trees.flatten(now)
-    changed = [f"{name} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
+    changed = [f"{name.replace('/', '.')} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
                if old.get(name) != new.get(name)]
     return f"; settings changed: {', '.join(changed)}" if changed else ""
 

@@ -39,16 +39,17 @@ except ImportError:
     decord = None
 
 FRAMES, HEIGHT, WIDTH = 49, 480, 720
+WARM_UP = 2
 
 
 class PlainDataset(torch.utils.data.Dataset):
     """What one would write first: map-style, everything in ``__getitem__``."""
 
-    def __init__(self, data: VPData, reader: str, augments: augment.MaskAugment):
-        self.data, self.reader, self.augments = data, reader, augments
+    def __init__(self, data: VPData, reader: str, length: int):
+        self.data, self.reader, self.length, self.augments = data, reader, length, augment.MaskAugment()
 
     def __len__(self) -> int:
-        return 1_000_000
+        return self.length
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         row, rng = self.data.rows[number % len(self.data)], np.random.default_rng(number)
@@ -93,23 +94,20 @@ def _erode(mask_HW: np.ndarray, kernel: int) -> np.ndarray:
     return cv2.erode(mask_HW, np.ones((kernel, kernel), np.uint8))
 
 
-def torch_loader(data: VPData, reader: str, workers: int, batch: int):
-    dataset = PlainDataset(data, reader, augment.MaskAugment())
-    return iter(
-        torch.utils.data.DataLoader(
-            dataset, batch, num_workers=workers, worker_init_fn=use_opencv, multiprocessing_context="spawn"
-        )
-    )
+def torch_loader(data: VPData, reader: str, args: argparse.Namespace):
+    # as long as it is timed for: its workers do not end well in the middle of decoding
+    dataset = PlainDataset(data, reader, args.batch * (WARM_UP + args.batches))
+    options = {"num_workers": args.workers, "worker_init_fn": use_opencv, "multiprocessing_context": "spawn"}
+    return iter(torch.utils.data.DataLoader(dataset, args.batch, **options))
 
 
-def grain_loader(source, workers: int, batch: int, on_device: bool):
-    cfg = LoaderConfig(batch_size=batch, workers=workers, on_device=on_device, threads=0)
-    return make_loader(source, cfg)
+def grain_loader(source, on_device: bool, args: argparse.Namespace):
+    return make_loader(source, LoaderConfig(args.batch, workers=args.workers, on_device=on_device, threads=0))
 
 
 def samples_per_second(loader, batch: int, batches: int) -> float:
-    """Over ``batches`` batches, after one per worker that fills the queues. Closes the loader."""
-    for _ in range(2):
+    """Over ``batches`` batches, after `WARM_UP` that fill the queues. Closes the loader."""
+    for _ in range(WARM_UP):
         next(loader)
     start = time.perf_counter()
     for _ in range(batches):
@@ -144,6 +142,16 @@ def stage_costs(data: VPData, samples: int) -> dict[str, list[float]]:
         batch = timed("batch", stack, [ShowFirstFrame()({"pixels": pixels_FHWC, "masks": masks_FHW}, rng)])
         timed("normalise to float32", to_model_range, batch)
     return costs
+
+
+def plain_cost(data: VPData, reader: str, samples: int) -> float:
+    """Seconds of processor time per sample of the PyTorch data set, in this process and one thread."""
+    torch.set_num_threads(1)
+    dataset = PlainDataset(data, reader, samples)
+    start = time.process_time()
+    for number in range(samples):
+        dataset[number]
+    return (time.process_time() - start) / samples
 
 
 def family_costs(data: VPData) -> dict[str, float]:
@@ -184,24 +192,29 @@ def main() -> None:
         print(f"  {stage:22s} {statistics.mean(times):7.3f} s  {statistics.mean(times) / total:5.1%}")
     print("  augment by family     " + ", ".join(f"{name} {cost:.3f}" for name, cost in family_costs(data).items()))
 
+    for reader in ("PyAV", *(["decord"] if decord else [])):
+        cost = plain_cost(data, reader.lower(), len(data))
+        print(f"  the PyTorch data set with {reader}: {cost:.2f} s, {cost / total:.1f} times as much")
+
     loaders = {
-        "ours, float32 on the host": lambda: grain_loader(data, args.workers, args.batch, False),
-        "ours, uint8 for the device": lambda: grain_loader(data, args.workers, args.batch, True),
-        "PyTorch DataLoader + PyAV": lambda: torch_loader(data, "pyav", args.workers, args.batch),
+        "ours, float32 on the host": lambda: grain_loader(data, False, args),
+        "ours, uint8 for the device": lambda: grain_loader(data, True, args),
+        "PyTorch DataLoader + PyAV": lambda: torch_loader(data, "pyav", args),
     }
     if args.shards:
         shards = VPDataRecords(args.shards)
-        loaders["ours from shards, uint8"] = lambda: grain_loader(shards, args.workers, args.batch, True)
+        loaders["ours from shards, uint8"] = lambda: grain_loader(shards, True, args)
     if decord:
-        loaders["PyTorch DataLoader + decord"] = lambda: torch_loader(data, "decord", args.workers, args.batch)
+        loaders["PyTorch DataLoader + decord"] = lambda: torch_loader(data, "decord", args)
     rates: dict[str, list[float]] = {name: [] for name in loaders}
+    print(f"\nsamples per second, {args.workers} workers, batch {args.batch}, loaders in turn")
     for _ in range(args.rounds):
         for name, make in loaders.items():
             rates[name].append(samples_per_second(make(), args.batch, args.batches))
-    print(f"\nsamples per second, {args.workers} workers, batch {args.batch}, {args.rounds} rounds in turn")
+            print(f"  {name:28s} {rates[name][-1]:5.2f}   load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"\nmedian of {args.rounds} rounds")
     for name, measured in rates.items():
-        spread = ", ".join(f"{rate:.2f}" for rate in measured)
-        print(f"  {name:28s} median {statistics.median(measured):5.2f}   ({spread})")
+        print(f"  {name:28s} {statistics.median(measured):5.2f}   ({min(measured):.2f} to {max(measured):.2f})")
 
 
 def _processor() -> str:

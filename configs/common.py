@@ -9,7 +9,7 @@ def base() -> ConfigDict:
     config.seed = 42
     config.steps = 80_000
     config.mesh = dict(data=1, fsdp=-1, context=1, tensor=1)
-    config.distributed = False  # one program on several hosts: TPU pods, clusters
+    config.distributed = ""  # several hosts: "auto" (TPU pods, Slurm) or "HOST:PORT,COUNT,INDEX"
     config.compilation_cache = ""  # folder: a restart compiles nothing again
 
     config.model = dict(

@@ -12,6 +12,6 @@ from configs import common
 
 def get_config() -> ConfigDict:
     config = common.base()
-    config.distributed = True
+    config.distributed = "auto"
     config.mesh = dict(data=1, fsdp=8, context=-1, tensor=1)
     return config

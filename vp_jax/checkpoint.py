@@ -133,7 +133,8 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
     with ocp.StandardCheckpointer() as checkpointer:
         tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
-        like = tree if like is None else like
+        if like is None:  # without the shardings that were stored: those devices may not be here
+            like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
         faults = _differences(tree, like)
         if faults:
             raise UserError(f"{folder} does not fit the model: " + "; ".join(faults))
@@ -153,7 +154,8 @@ class TrainingCheckpoints:
     def __init__(self, folder: str | Path, keep: int) -> None:
         """``folder`` is made if need be; the newest ``keep`` checkpoints stay."""
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options)
+        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers={
+            "state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()})
         self.folder = folder
 
     def __enter__(self) -> TrainingCheckpoints:

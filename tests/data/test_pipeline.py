@@ -1,6 +1,11 @@
 """The loader: one stream whatever the number of workers and hosts, exact resume, bad records replaced and named."""
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +89,39 @@ def test_batches_of_one(source, small):
     assert [str(batch["id"][0]) for batch in ones] == [str(name) for batch in twos for name in batch["id"]]
 
 
+def test_workers_end_when_their_parent_is_killed(layout, tmp_path):
+    script = tmp_path / "endless.py"
+    script.write_text(
+        "import multiprocessing, os, signal\n"
+        "from vp_jax.data.pipeline import LoaderConfig, make_loader\n"
+        "from vp_jax.data.vpdata import Layout, VPData\n"
+        "if __name__ == '__main__':\n"
+        f"    source = VPData.from_csv({str(layout / 'train.csv')!r}, Layout.under({str(layout)!r}), frames=9)\n"
+        "    loader = make_loader(source, LoaderConfig(2, frames=9, height=32, width=48, workers=2))\n"
+        "    next(loader)\n"
+        "    print(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    log = tmp_path / "out.txt"
+    with open(log, "w") as out:  # a file: workers that outlive their parent would hold a pipe open
+        subprocess.run([sys.executable, str(script)], stdout=out, env=environment, check=False)
+    workers = [int(pid) for pid in log.read_text().split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(alive(pid) for pid in workers)
+
+
+def alive(pid: int) -> bool:
+    """Whether this process runs; one that ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_threads_change_nothing(source, small):
     assert_same(take(make_loader(source, replace(small, threads=3)), 4), take(make_loader(source, small), 4))
 
@@ -95,7 +133,8 @@ def test_processes_share_out_the_same_global_batch(source, small, processes):
     shares = [take(make_loader(source, cfg, process, processes), 2) for process in range(processes)]
     for step, want in enumerate(whole):
         for process in range(processes):
-            assert_same([shares[process][step]], [{key: value[process::processes] for key, value in want.items()}])
+            rows = slice(process * 4 // processes, (process + 1) * 4 // processes)
+            assert_same([shares[process][step]], [{key: value[rows] for key, value in want.items()}])
 
 
 def test_processes_must_divide_the_batch(source, small):

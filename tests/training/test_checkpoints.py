@@ -56,7 +56,7 @@ def test_a_state_of_another_run_is_refused_with_its_differences(saved):
     folder, state = saved
     other = init_state({"blocks": {"attn": {"to_q": {"kernel": jnp.zeros((2, 4, 8))}}}}, OPTIMIZER)
     with TrainingCheckpoints(folder, keep=2) as checkpoints:
-        with pytest.raises(UserError, match="checkpoint 7 .* of another run: .*to_q/bias.*not in the model"):
+        with pytest.raises(UserError, match=r"checkpoint 7 .* of another run: .*to_q/bias.*not in the model"):
             checkpoints.restore(7, placed(other, sharding.make_mesh({}, jax.devices()[:1])))
 
 

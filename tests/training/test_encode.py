@@ -16,7 +16,9 @@ from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.training.encode import INPUTS, Encoders
 from vp_jax.training.stages import Batch
 
-KEY = jax.random.key(5)
+
+def key():
+    return jax.random.key(5)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def raw() -> Batch:
 @pytest.fixture(scope="module")
 def encoded(encoders, raw):
     models, weights = encoders
-    return jax.jit(models.encode)(weights, raw, KEY)
+    return jax.jit(models.encode)(weights, raw, key())
 
 
 def test_latents_are_draws_of_the_reference_posterior(golden, encoders, encoded, raw):
@@ -46,7 +48,7 @@ def test_latents_are_draws_of_the_reference_posterior(golden, encoders, encoded,
     pixels = raw["pixels"].astype(jnp.float32) / 127.5 - 1
     _, graph, _ = ref.vae(golden)
     posterior = nnx.merge(graph, weights["vae"]).encode(pixels)
-    keys = jax.random.split(KEY, 4)
+    keys = jax.random.split(key(), 4)
     want = models.vae.scaling_factor * posterior.sample(jax.random.normal(keys[0], posterior.mean_BThwC.shape))
     assert relative_error(encoded["latents_BThwC"], want) <= 1e-5
 
@@ -69,13 +71,13 @@ def test_image_is_the_first_frame_alone_and_dropped_per_example(encoded, raw):
 
 def test_what_a_latent_shard_has_is_not_computed_again(encoders, encoded, raw):
     models, weights = encoders
-    again = models.encode(weights, encoded, KEY)
+    again = models.encode(weights, encoded, key())
     for name, value in encoded.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
     clean = {name: encoded[name] for name in ("latents_BThwC", "image_latents_BThwC", "text_BMD")}
     pixels = raw["pixels"] * (1 - raw["masks"])[..., None]
     online = {"masked_BFHWC": pixels.astype(jnp.float32) / 127.5 - 1, "masks_BFHW": raw["masks"].astype(jnp.float32)}
-    mixed = jax.jit(models.encode)(weights, {**clean, **online}, KEY)
+    mixed = jax.jit(models.encode)(weights, {**clean, **online}, key())
     assert relative_error(mixed["masked_latents_BThwC"], encoded["masked_latents_BThwC"]) <= 1e-5
     np.testing.assert_array_equal(mixed["mask_BThw"], encoded["mask_BThw"])
-    assert "image_latents_BThwC" not in dataclasses.replace(models, image=False).encode(weights, encoded, KEY)
+    assert "image_latents_BThwC" not in dataclasses.replace(models, image=False).encode(weights, encoded, key())

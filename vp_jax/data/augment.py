@@ -69,7 +69,8 @@ class MaskAugment:
         if family == "brush":
             return brush(masks_FHW, rng, self.kernel)
         if family == "random_brush":
-            return _on_every_frame(random_brush(*masks_FHW.shape[1:], rng), masks_FHW)
+            H, W = masks_FHW.shape[1:]
+            return _on_every_frame(random_brush(H, W, rng), masks_FHW)
         if family == "moving_shape":
             return moving_shape(masks_FHW, rng, self.scale_min, self.scale_max)
         return static_shape(family, masks_FHW, rng, self.margin_ratio, self.scale_min, self.scale_max)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
-from vp_jax.data.clips import ChooseWindow, Read, Resize
+from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
 from vp_jax.data.vpdata import Layout, VPData
 from vp_jax.errors import run_cli
 
@@ -41,7 +41,7 @@ def every_family(data: VPData, resize: Resize, frames: int = 49, seed: int = 0) 
     augment = MaskAugment()
     rows = []
     for number, family in enumerate(("untouched", *FAMILIES)):
-        example = {"clip": data[number % len(data)]}
+        example: Example = {"clip": data[number % len(data)]}
         for step in (ChooseWindow(frames), Read()):
             example = step(example, rng)
         masks_FHW = example["masks"] if family == "untouched" else augment.apply(family, example["masks"], rng)

@@ -61,7 +61,8 @@ def probe(video: Path | bytes) -> VideoInfo:
 def read_frames(video: Path | bytes, indices_F: np.ndarray) -> np.ndarray:
     """RGB uint8 FHWC of these frame numbers (ascending). Raises `BadRecord` if the video ends before the last."""
     wanted = {int(i): place for place, i in enumerate(indices_F)}
-    last, out_FHWC, seen = max(wanted), None, 0
+    last, seen = max(wanted), 0
+    out_FHWC: np.ndarray | None = None
     with _opened(video) as (container, stream):
         for seen, frame in enumerate(container.decode(stream), start=1):
             place = wanted.get(seen - 1)
@@ -72,7 +73,7 @@ def read_frames(video: Path | bytes, indices_F: np.ndarray) -> np.ndarray:
                 if rgb_HWC.shape != out_FHWC.shape[1:]:
                     raise BadRecord(f"frame {seen - 1} is {rgb_HWC.shape[:2]}, earlier ones {out_FHWC.shape[1:3]}")
                 out_FHWC[place] = rgb_HWC
-            if seen > last:
+            if seen > last and out_FHWC is not None:
                 return out_FHWC
     raise BadRecord(f"video ends after {seen} frames, frame {last} was asked for")
 

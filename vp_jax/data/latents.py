@@ -35,7 +35,7 @@ BATCH_NAMES = {
 }
 
 
-def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
     """Named arrays as uncompressed npz bytes, floats as float16. Raises `BadRecord` if float16 cannot hold them."""
     with np.errstate(over="ignore"):
         stored = {name: x.astype(np.float16) if x.dtype.kind == "f" else x for name, x in arrays.items()}
@@ -51,7 +51,7 @@ class LatentRecords(ShardRecords):
     """Latent shards of one split as `LatentClip`s."""
 
     def __getitem__(self, index: int) -> LatentClip:
-        return LatentClip(super().__getitem__(index))
+        return LatentClip(self.fields(index))
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoder
         return (np.stack(means), np.stack(stds)) if pairs else (np.zeros(empty, np.float32),) * 2
 
     whole_FHW = np.zeros(frames_FHWC.shape[:3], np.uint8)
-    arrays: dict[str, np.ndarray] = {"indices": example["indices"], "fps": np.float64(example["fps"])}
+    arrays: dict[str, Any] = {"indices": example["indices"], "fps": np.float64(example["fps"])}
     arrays["clean_mean"], arrays["clean_std"] = posterior(frames_FHWC, whole_FHW)
 
     masks = []
@@ -134,11 +134,9 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):
         self.encode, self.split = encode, split
         super().__init__(**kwargs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "encode": self.encode, "split": self.split}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["encode"], state["split"], **state["_original_state"])
+    def __reduce__(self):
+        """Travels to Beam's workers as the call that made it."""
+        return functools.partial(type(self), **self._original_state), (self.encode, self.split,)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()

@@ -10,9 +10,13 @@ worker processes, of hosts, and after every restart, and the loader's state is o
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grain
 import numpy as np
@@ -106,24 +110,45 @@ def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
 
 
 def compose(
-    source: Source, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
+    source: Any, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
 ) -> grain.MapDataset:
-    """``source`` through ``steps`` into this process's batches, addressed by step number."""
+    """Records by number through ``steps`` into this process's batches, addressed by step number."""
     if not len(source):
         raise UserError("the data source is empty")
     if cfg.batch_size % process_count:
         raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {process_count} processes")
     example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
-    return (
+    examples = (
         grain.MapDataset.range(len(source))
         .seed(cfg.seed)
         .shuffle()
         .repeat(max(1, ENDLESS // len(source)))
         .random_map(example)
-        # after random_map, so that an example's draws do not depend on the number of processes
-        .slice(slice(process_index, None, process_count))
-        .batch(cfg.batch_size // process_count, batch_fn=stack)
     )
+    # after random_map, so that an example's draws do not depend on the number of processes
+    share = BatchRows(examples, cfg.batch_size, cfg.batch_size // process_count, process_index)
+    return share.batch(cfg.batch_size // process_count, batch_fn=stack)
+
+
+class BatchRows(grain.MapDataset):
+    """Of every ``batch`` elements the ``rows`` that process ``index`` holds, next to each other.
+
+    The shares of all processes, one after the other, are the whole batch in order: an example has the same row, and
+    with it the same noise, on any number of hosts.
+    """
+
+    def __init__(self, parent: grain.MapDataset, batch: int, rows: int, index: int):
+        super().__init__(parent)
+        self._examples, self._batch, self._rows, self._first = parent, batch, rows, index * rows
+
+    def __len__(self) -> int:
+        return len(self._examples) // self._batch * self._rows
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        step, row = divmod(index, self._rows)
+        return self._examples[step * self._batch + self._first + row]
 
 
 class Loader:
@@ -156,7 +181,8 @@ class Loader:
             return stream
         if not flags.FLAGS.is_parsed():  # grain reads its flags when it starts workers, also in programs without absl
             flags.FLAGS.mark_as_parsed()
-        return stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1))
+        options = grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1)
+        return stream.mp_prefetch(options, worker_init_fn=end_with_parent)
 
     def get_state(self) -> dict[str, int]:
         """``{"step": number of the next batch}``; JSON-able."""
@@ -176,11 +202,23 @@ class Loader:
             self._iterator = None
 
 
+def end_with_parent(worker_index: int, worker_count: int) -> None:
+    """A worker whose parent was killed ends too; Grain's own workers would wait for it for ever, holding memory."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @dataclass(frozen=True)
 class MakeExample(grain.transforms.RandomMap):
     """Record number -> example. Bad records are logged and another number is drawn."""
 
-    source: Source
+    source: Any
     steps: tuple[Transform, ...]
     journal: Journal
 

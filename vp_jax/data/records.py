@@ -58,7 +58,12 @@ class Clip(Protocol):
         """Frames FHWC uint8 and masks FHW uint8 {0, 1} of these ascending frame numbers. Raises `BadRecord`."""
 
 
-Source = Sequence[Clip]
+class Source(Protocol):
+    """Clips by number, from 0."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Clip: ...
 
 
 def load(clip: Clip, stride: int = 1) -> Record:

@@ -25,7 +25,7 @@ def builder_folder(folder: Path | str) -> Path:
 
 
 class ShardRecords:
-    """One split's records as dicts, opened again in every process that it travels to."""
+    """One split's records, opened again in every process that it travels to."""
 
     def __init__(self, folder: Path | str, split: str = "train"):
         self.folder, self.split = builder_folder(folder), split
@@ -47,8 +47,8 @@ class ShardRecords:
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """The stored fields. Raises `BadRecord` for a damaged record, `IndexError` past the end."""
+    def fields(self, index: int) -> dict[str, Any]:
+        """The stored fields of a record. Raises `BadRecord` for a damaged record, `IndexError` past the end."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         try:
@@ -89,4 +89,4 @@ class VPDataRecords(ShardRecords):
     """A `records.Source` over the shards of one split."""
 
     def __getitem__(self, index: int) -> StoredClip:
-        return StoredClip(super().__getitem__(index))
+        return StoredClip(self.fields(index))

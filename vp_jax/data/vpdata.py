@@ -75,7 +75,7 @@ def _row(cells: dict[str, str | None], caption_column: str, origin: str) -> Row:
     """Cells to a `Row`; the first fault found is kept with the row instead of raised."""
     path = cells.get("path") or ""
     try:
-        numbers = {name: float(cells[name]) for name in COLUMNS[1:]}
+        numbers = {name: float(cells[name] or "") for name in COLUMNS[1:]}
     except (TypeError, ValueError):
         named = {name: cells.get(name) for name in COLUMNS[1:]}
         return Row(path, 0, 0, 0, 0.0, "", origin, f"not four numbers: {named}")
@@ -109,7 +109,7 @@ def read_rows(file: Path | str) -> list[Row]:
             missing = [name for name in COLUMNS if name not in header] + ([] if caption else [CAPTIONS[0]])
             if missing:
                 raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
-            return [_row(cells, caption, f"{file.name}:{reader.line_num}") for cells in reader]
+            return [_row(cells, caption or CAPTIONS[0], f"{file.name}:{reader.line_num}") for cells in reader]
     except (OSError, csv.Error) as error:
         raise UserError(f"{file} cannot be read as a CSV: {error}") from error
 

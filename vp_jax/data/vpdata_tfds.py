@@ -11,6 +11,7 @@ are named in ``bad-<split>*.jsonl`` beside the shards.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -109,11 +110,9 @@ class Vpdata(tfds.core.GeneratorBasedBuilder):
         self.cfg = cfg
         super().__init__(**kwargs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "cfg": self.cfg}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["cfg"], **state["_original_state"])
+    def __reduce__(self):
+        """Travels to Beam's workers as the call that made it."""
+        return functools.partial(type(self), **self._original_state), (self.cfg,)
 
     def _info(self) -> tfds.core.DatasetInfo:
         text, blob = tfds.features.Text(), tfds.features.Scalar(np.object_)

@@ -82,7 +82,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
       UserError: unknown name, or a folder that is no converted checkpoint.
     """
     models, schedule = _from_checkpoint(Path(cfg.checkpoint)) if cfg.checkpoint else _by_name(cfg.name)
-    types = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
+    types: dict[str, Any] = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
     backend = check_backend(cfg.attention or default_backend(platform), platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
@@ -120,7 +120,8 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     encoder_weights = {name: loaded.pop(name) for name in encoders.shapes()}
     trainable = sharding.place(stage.shapes().trainable, mesh).shardings
     # without a sharding of their own, frozen weights pass through as the arrays they are
-    return jax.jit(stage.start, out_shardings=Weights(trainable, None))(loaded, key), encoder_weights
+    placed: Any = Weights(trainable, None)  # type: ignore[arg-type]
+    return jax.jit(stage.start, out_shardings=placed)(loaded, key), encoder_weights
 
 
 def export(folder: Path, described: Described, trainable: trees.Tree, frozen: trees.Tree) -> Path:

@@ -80,7 +80,7 @@ class Recorder:
 
 
 def _by_timestep(values: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    total, count = (np.sum([v[name] for v in values], axis=0, dtype=np.float64) for name in ("bin_loss", "bin_count"))
+    total, count = (np.stack([v[name] for v in values]).sum(0, np.float64) for name in ("bin_loss", "bin_count"))
     width = Schedule.num_timesteps // TIMESTEP_BINS
     return {f"loss_t{i * width:03d}": float(total[i] / count[i]) for i in range(TIMESTEP_BINS) if count[i]}
 

@@ -1,0 +1,303 @@
+"""train.py as a program: it trains, reads every setting, resumes exactly, exports what sampling reads."""
+
+import functools
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+import train
+from tests.parity import reference as ref
+from tests.test_configs import config_of
+from vp_jax import checkpoint, trees
+from vp_jax.data.latents_tfds import LatentConfig, build_latents
+from vp_jax.data.pipeline import LoaderConfig
+from vp_jax.data.synthetic import SyntheticClips
+from vp_jax.errors import UserError
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.metrics import read_metrics
+from vp_jax.models import config as model_config
+
+ROOT = Path(__file__).parent.parent
+TIMES = {"examples_per_s", "data_wait", "mfu"}
+"""Metrics that measure the machine."""
+
+
+@pytest.fixture(scope="session")
+def converted(golden, tmp_path_factory):
+    """A converted checkpoint made of the reference's tiny models."""
+    folder = tmp_path_factory.mktemp("converted")
+    for name, (cfg, _, params) in {"transformer": ref.backbone(golden), "branch": ref.branch(golden),
+                                   "vae": ref.vae(golden)}.items():
+        checkpoint.save_params(folder / name, params, model_config.to_json(cfg))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """A folder of compiled programs that the runs share."""
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """As on a machine with one chip."""
+    only = jax.devices()[:1]
+    monkeypatch.setattr(jax, "devices", lambda *backend: only)
+
+
+def curve(folder):
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in read_metrics(folder)]
+
+
+class Watched:
+    """A ConfigDict that remembers which of its keys were asked for."""
+
+    def __init__(self, values, seen, path=""):
+        self._values, self._seen, self._path = values, seen, path
+
+    def _get(self, key):
+        self._seen.add(f"{self._path}{key}")
+        value = self._values[key]
+        return Watched(value, self._seen, f"{self._path}{key}.") if isinstance(value, ConfigDict) else value
+
+    def __getattr__(self, key):
+        return self._values.to_json if key == "to_json" else self._get(key)
+
+    def __getitem__(self, key):
+        return self._get(key)
+
+    def keys(self):
+        return self._values.keys()
+
+    def get(self, key, default=None):
+        return self._get(key) if key in self._values else default
+
+    def __iter__(self):
+        return iter(self._values)
+
+
+def leaves(config, path=""):
+    for key, value in config.items():
+        yield from leaves(value, f"{path}{key}.") if isinstance(value, ConfigDict) else [f"{path}{key}"]
+
+
+@pytest.mark.slow
+def test_tiny_trains_and_reads_every_setting(converted, one_device, tmp_path, capsys):
+    config = config_of("tiny")
+    config.steps, config.ema, config.step.accumulate = 2, True, 2
+    config.model.checkpoint = str(converted)
+    config.validation.update(every=2, clips=1)
+    seen = set()
+    assert train.train(Watched(config, seen), tmp_path) == 0
+    unread = set(leaves(config)) - seen
+    assert not unread, "settings that nothing reads"
+    lines = read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 2] and "val_hole_psnr" in lines[-1]
+    assert all(np.isfinite(line["loss"]) for line in lines[:2])
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["00000002_0.png"]
+    assert "step 2/2  loss" in capsys.readouterr().out
+
+    # the export takes the place of its like in the converted folder
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    for name in ("transformer", "vae"):
+        (folder / name).symlink_to(converted / name)
+    (folder / "branch").symlink_to(tmp_path / "export" / "branch")
+    pipeline = Pipeline.load(folder, precision="float32", attention="xla")
+    fresh = checkpoint.load_params(converted / "branch")
+    moved = [not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (pipeline.params["branch"], fresh)))]
+    assert any(moved)
+
+
+def start(workdir, converted, programs, *settings, steps):
+    """train.py as a process of its own, on one CPU device."""
+    command = [sys.executable, str(ROOT / "train.py"), "--config", "configs/tiny.py", "--workdir", str(workdir),
+               f"--config.steps={steps}", "--config.checkpoints.every=3", f"--config.compilation_cache={programs}",
+               f"--config.model.checkpoint={converted}", "--config.ema=True", *settings]
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True)
+
+
+def signal_after(process, workdir, step, number):
+    """Send ``number`` once the metrics have a line of ``step``."""
+    deadline = time.monotonic() + 600
+    while not any(line["step"] >= step for line in read_metrics(workdir)):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    return process.communicate()[0]
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_the_curve_is_bit_identical(converted, programs, tmp_path):
+    """SIGKILL at a random step, then SIGTERM, then the end: same losses, norms and weights as in one go."""
+    steps = 14
+    whole = start(tmp_path / "whole", converted, programs, steps=steps)
+    output = whole.communicate()[0]
+    assert whole.returncode == 0, output
+
+    killed = start(tmp_path / "parts", converted, programs, steps=steps)
+    step = random.SystemRandom().randint(1, 6)
+    signal_after(killed, tmp_path / "parts", step, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    told = start(tmp_path / "parts", converted, programs, steps=steps)
+    output = signal_after(told, tmp_path / "parts", 8, signal.SIGTERM)
+    assert told.returncode == 128 + signal.SIGTERM, output
+    assert "SIGTERM: saved step" in output
+    last = start(tmp_path / "parts", converted, programs, steps=steps)
+    output = last.communicate()[0]
+    assert last.returncode == 0 and "resumed from step" in output, output
+
+    want, got = curve(tmp_path / "whole"), curve(tmp_path / "parts")
+    assert [line["step"] for line in want] == list(range(1, steps + 1))
+    assert got == want, f"killed after step {step}"
+    weights = [checkpoint.load_params(tmp_path / name / "export" / "branch") for name in ("whole", "parts")]
+    jax.tree.map(np.testing.assert_array_equal, *weights)
+
+
+class ToyEncoders:
+    """Encoders of the right shapes for latent shards: what training does with their values is what is tested."""
+
+    def video(self, pixels_BFHWC):
+        mean_BThwC = np.resize(pixels_BFHWC[:, ::4, ::8, ::8], (*pixels_BFHWC[:, ::4, ::8, ::8].shape[:4], 16))
+        return mean_BThwC, np.full_like(mean_BThwC, 0.1)
+
+    def text(self, captions):
+        return np.array([np.full((6, 24), len(caption) / 100) for caption in captions], np.float32)
+
+
+@pytest.mark.slow
+def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_device, tmp_path, capsys):
+    """Latents alone, no pixels; then a second run from the first one's export, and both exports sample."""
+    small = LoaderConfig(frames=9, height=64, width=96, threads=0)
+    shards = build_latents(LatentConfig(small, masks=2, images=1), functools.partial(SyntheticClips, 4, 9, 64, 96),
+                           ToyEncoders, tmp_path / "latents")
+    config = config_of("id_adapter:tiny")
+    config.steps, config.model.checkpoint, config.log_every = 3, str(converted), 2
+    config.data.update(kind="latents", path=str(shards))
+    config.validation.update(every=3, clips=1)
+    assert train.train(config, tmp_path / "first") == 0
+    assert [line["step"] for line in read_metrics(tmp_path / "first")] == [2, 3, 3]
+    capsys.readouterr()
+    assert train.train(config, tmp_path / "first", export_only=True) == 0
+    assert "step 3: model written to" in capsys.readouterr().out
+
+    first = tmp_path / "first" / "export" / "id_adapter"
+    config.model.init_from, config.steps, config.optimizer.lr = str(first), 1, 1e-30
+    config.validation.every = 0
+    assert train.train(config, tmp_path / "second") == 0
+    weights = [checkpoint.load_params(tmp_path / name / "export" / "id_adapter") for name in ("first", "second")]
+    jax.tree.map(np.testing.assert_array_equal, *weights)
+    assert any(np.asarray(leaf).any() for path, leaf in trees.flatten(weights[0]).items() if path.endswith("lora_b"))
+
+    folder = tmp_path / "whole"
+    folder.mkdir()
+    for name in ("transformer", "vae", "branch"):
+        (folder / name).symlink_to(converted / name)
+    (folder / "id_adapter").symlink_to(first)
+    pipeline = Pipeline.load(folder, precision="float32", attention="xla", id_scale=0.5)
+    assert pipeline.models.has_id_adapter and pipeline.models.loras[0].rank == 4
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_curve_of_one(converted, programs, tmp_path):
+    """One device each, joined by jax.distributed; each loads and holds half of the batch and of the weights."""
+    settings = ["--config.ema=False", "--config.loader.batch_size=4"]
+    one = start(tmp_path / "one", converted, programs, *settings, steps=5)
+    output = one.communicate()[0]
+    assert one.returncode == 0, output
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    both = [start(tmp_path / "two", converted, tmp_path / f"programs{i}", *settings, "--config.mesh.fsdp=2",
+                  f"--config.distributed={address},2,{i}", steps=5) for i in range(2)]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    for got, want in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert got["loss"] == pytest.approx(want["loss"], rel=1e-5), got["step"]
+
+
+@pytest.mark.slow
+def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
+    """Four steps on 8 devices and four on 1 give the curve of eight on 1 device, to rounding."""
+    def run(workdir, steps, mesh):
+        config = config_of("tiny")
+        config.mesh.update(mesh)
+        config.steps, config.loader.batch_size, config.checkpoints.every = steps, 8, 4
+        config.optimizer.cosine_stretch = 8.0 / steps
+        config.model.checkpoint = str(converted)
+        assert train.train(config, workdir) == 0
+
+    devices = jax.devices()
+    with pytest.MonkeyPatch.context() as patch:
+        run(tmp_path / "moved", 4, {"data": 2, "fsdp": 4})
+        patch.setattr(jax, "devices", lambda *a: devices[:1])
+        run(tmp_path / "moved", 8, {"fsdp": 1})
+        run(tmp_path / "whole", 8, {"fsdp": 1})
+    text = capsys.readouterr().out
+    assert "resumed from step 4; settings changed: " in text and "mesh.fsdp 4 -> 1" in text
+    for got, want in zip(curve(tmp_path / "moved"), curve(tmp_path / "whole"), strict=True):
+        assert got["loss"] == pytest.approx(want["loss"], rel=1e-5), got["step"]
+
+
+def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
+    from vp_jax.training.recorder import Recorder, duration
+    recorder = Recorder(None, lambda step: 1e-5, 100, 8, 1e12, None)
+    good = {"loss": np.float32(1), "grad_norm": np.float32(1), "bin_loss": np.ones(10), "bin_count": np.ones(10)}
+    recorder.add(5, good, 0.0)
+    assert recorder.flush().startswith("step 5/100  loss 1 ")
+    assert recorder.flush() is None
+    for step, loss in ((6, 1.0), (7, np.inf), (8, 1.0)):
+        recorder.add(step, {**good, "loss": np.float32(loss)}, 0.0)
+    with pytest.raises(UserError, match="loss not finite between steps 6 and 8"):
+        recorder.flush()
+    assert [duration(s) for s in (9, 600, 15_000, 273_600)] == ["9 s", "10 min", "4 h 10 min", "3 d 4 h"]
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"model.stage": "both"}, "stage 'both'"), ({"model.name": "huge"}, "model 'huge'"),
+    ({"model.remat": "everything"}, "remat 'everything'"), ({"data.kind": "tape"}, "data.kind 'tape'"),
+    ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"), ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
+    ({"optimizer.name": "sgd"}, "optimizer 'sgd'"), ({"step.accumulate": 0}, "accumulate 0"),
+    ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
+    ({"validation.frames": 10}, "window 10"), ({"distributed": "yes"}, "distributed 'yes'"),
+    ({"distributed": "auto"}, "no TPU pod or cluster")])
+def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path):
+    config = config_of("tiny")
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=message):
+        train.train(config, tmp_path)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--config", "configs/none.py"], "none.py"),
+    (["--config", "configs/tiny.py", "--config.foo=1"], "no setting .*foo"),
+    (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"), (["--stpes=3"], "stpes"),
+    (["--config", "configs/id_adapter.py"], "name after a colon"), ([], "give --config"),
+    (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
+    (["--config", "configs/tiny.py", "--workdir", "x", "extra"], "unexpected arguments")])
+def test_mistakes_on_the_command_line_are_one_line(arguments, message):
+    done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "JAX_PLATFORMS": "cpu"})
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: ")
+    assert re.search(message, done.stderr), done.stderr
+
+
+def test_settings_that_changed_are_told():
+    before, now = {"optimizer": {"lr": 1e-5}, "steps": 10}, {"optimizer": {"lr": 2e-5}, "steps": 10, "ema": True}
+    assert train._changes(before, now) == "; settings changed: ema None -> True, optimizer.lr 1e-05 -> 2e-05"
+    assert train._changes(before, before) == ""

@@ -1,0 +1,32 @@
+"""Joining the processes of a job that runs on several hosts."""
+
+from __future__ import annotations
+
+import jax
+
+from vp_jax.errors import UserError
+
+
+def join(spec: str) -> None:
+    """Join the other processes; must come before anything touches a device.
+
+    Args:
+      spec: empty: this process is alone. ``auto``: as the platform says (TPU pods, Slurm, Open MPI). Otherwise
+        ``HOST:PORT,COUNT,INDEX``: address of process 0, number of processes, number of this one.
+
+    Raises:
+      UserError: another form, or the platform says nothing.
+    """
+    if not spec:
+        return
+    if spec == "auto":
+        try:
+            jax.distributed.initialize()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"distributed auto: this is no TPU pod or cluster known to JAX ({error}); give "
+                            f"HOST:PORT,COUNT,INDEX, or an empty value for one process") from error
+        return
+    address, *numbers = spec.split(",")
+    if ":" not in address or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+        raise UserError(f"distributed {spec!r}: expected an empty value, auto or HOST:PORT,COUNT,INDEX")
+    jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
