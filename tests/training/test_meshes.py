@@ -111,6 +111,7 @@ def test_two_processes_give_the_losses_of_one_device():
     finally:
         for child in children:
             child.kill()
+            child.communicate()
 
 
 def test_rule_table_names_all_arrays_of_both_stages():
