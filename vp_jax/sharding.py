@@ -245,7 +245,7 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
     if mesh is None:
         return attend(*arrays_BSKA)
     context, tensor = mesh.shape["context"], mesh.shape["tensor"]
-    batch, length, heads, _ = arrays_BSKA[0].shape
+    batch, length, heads, size = arrays_BSKA[0].shape
     if heads % (context * tensor):
         raise UserError(f"{heads} attention heads over context={context} x tensor={tensor}: expected a divisor of "
                         f"{heads}")
@@ -256,9 +256,13 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
     def per_device(*parts: jax.Array) -> jax.Array:
         if context == 1:
             return attend(*parts)
-        stacked = jax.lax.all_to_all(jnp.stack(parts), "context", split_axis=3, concat_axis=2, tiled=True)
-        out = jnp.pad(attend(*stacked[:, :, :length]), ((0, 0), (0, tail), (0, 0), (0, 0)))
-        return jax.lax.all_to_all(out, "context", split_axis=1, concat_axis=2, tiled=True)
+        # heads and their values as one dimension: chips store narrow last dimensions with padding
+        rows = jnp.stack([part.reshape(*part.shape[:2], -1) for part in parts])
+        rows = jax.lax.all_to_all(rows, "context", split_axis=3, concat_axis=2, tiled=True)[:, :, :length]
+        out = attend(*rows.reshape(*rows.shape[:3], -1, size))
+        out = jnp.pad(out.reshape(*out.shape[:2], -1), ((0, 0), (0, tail), (0, 0)))
+        out = jax.lax.all_to_all(out, "context", split_axis=1, concat_axis=2, tiled=True)
+        return out.reshape(*out.shape[:2], -1, size)
 
     padded = [jnp.pad(x, ((0, 0), (0, tail), (0, 0), (0, 0))) for x in arrays_BSKA]
     exchanged = jax.shard_map(per_device, mesh=mesh, in_specs=(spec,) * len(padded), out_specs=spec, check_vma=False)

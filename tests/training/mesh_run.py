@@ -71,7 +71,8 @@ class Prepared:
         return jax.tree.map(lambda x, s: jax.make_array_from_callback(x.shape, s, lambda i: x[i]), tree, shardings)
 
     def _key(self) -> jax.Array:
-        return jax.device_put(jax.random.key(3), sharding.replicated(self.mesh))
+        # made where it is needed: device_put reaches this process's devices only
+        return jax.jit(lambda: jax.random.key(3), out_shardings=sharding.replicated(self.mesh))()
 
     def losses(self) -> list[float]:
         state: TrainState = self.state

@@ -29,10 +29,10 @@ class Blocks(NamedTuple):
 
 
 BLOCKS: dict[str, Blocks] = {
-    "TPU v4": Blocks(1024, 1024, 512, 1024, 1024, 512),
-    "TPU v5": Blocks(2048, 2048, 1024, 1024, 1024, 512),  # v5p
-    "TPU v5 lite": Blocks(1024, 1024, 512, 1024, 1024, 512),  # v5e
-    "TPU v6 lite": Blocks(1024, 1024, 512, 1024, 1024, 512),  # v6e
+    "TPU v4": Blocks(1280, 1280, 640, 1280, 1280, 640),
+    "TPU v5": Blocks(1792, 2560, 1280, 1280, 1280, 640),  # v5p
+    "TPU v5 lite": Blocks(1280, 1280, 640, 1280, 1280, 640),  # v5e
+    "TPU v6 lite": Blocks(1792, 2560, 1280, 1280, 1280, 640),  # v6e
 }
 """By ``device_kind``. What fits each chip's vector memory, checked by its compiler."""
 

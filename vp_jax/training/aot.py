@@ -111,7 +111,7 @@ def target(where: str) -> Target:
         raise UserError(f"compile_only {where!r}: expected 'local' or a chip and its grid, such as v4:4x4x4, "
                         f"v5p:2x2x4, v6e:8x8; chips: {', '.join(CHIPS)}")
     for key, value in (("TPU_SKIP_MDS_QUERY", "1"), ("TPU_ACCELERATOR_TYPE", ""),
-                       ("TPU_WORKER_HOSTNAMES", "localhost")):
+                       ("TPU_WORKER_HOSTNAMES", "localhost"), ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")):
         os.environ.setdefault(key, value)
     chip = CHIPS[name]
     grid = where.partition(":")[2]
@@ -141,7 +141,7 @@ def compile_only(config: Any, where: str, say: Callable[[str], None] = print) ->
         f"{dict(sharding.make_mesh(config.mesh, goal.devices).shape)}, batch {config.loader.batch_size}, "
         f"{config.model.stage}")
     for report in reports:
-        for line in _lines(report, goal, model_flops if report.name == "train_step" else None):
+        for line in lines(report, goal, model_flops if report.name == "train_step" else None):
             say(line)
     if goal.hbm is None:
         say("memory of this device is not known: nothing to compare with")
@@ -160,11 +160,11 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float]:
     stage, encoders = described.stage, described.encoders
     mesh = sharding.make_mesh(config.mesh, goal.devices)
     optimizer = make_optimizer(OptimConfig(**config.optimizer), config.steps)
-    state = _placed(jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable), mesh)
-    frozen = _placed(stage.shapes().frozen, mesh)
+    state = placed(jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable), mesh)
+    frozen = placed(stage.shapes().frozen, mesh)
     key = _at(jax.eval_shape(lambda: jax.random.key(0)), sharding.replicated(mesh))
     batch, raw = batch_shapes(config, described, mesh)
-    encoder_weights = _placed(encoders.shapes(), mesh)
+    encoder_weights = placed(encoders.shapes(), mesh)
     online = config.data.kind != "latents"
 
     step = jax.jit(make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule), donate_argnums=0,
@@ -191,11 +191,11 @@ def batch_shapes(config: Any, described: load.Described, mesh: Mesh) -> tuple[di
     raw = {"pixels": ((*size, 3), jnp.uint8), "masks": (size, jnp.uint8), "image_sigma": ((B,), f32),
            "image_keep": ((B,), f32), "input_ids": ((B, cfg.max_text_len), jnp.int32)}
 
-    def placed(shapes: dict[str, Any]) -> dict[str, Any]:
+    def on_rows(shapes: dict[str, Any]) -> dict[str, Any]:
         like = {name: jax.ShapeDtypeStruct(*value) for name, value in shapes.items()}
         return jax.tree.map(_at, like, sharding.batch_shardings(like, mesh))
 
-    return placed(latents), placed(raw)
+    return on_rows(latents), on_rows(raw)
 
 
 def report(name: str, mesh: Mesh, resident: int, function: Any, *args: Any) -> Report:
@@ -230,27 +230,28 @@ def suggestion(config: Any, worst: Report, devices: int) -> str:
     return "divide the sequence: a larger mesh.context, on a larger slice"
 
 
-def _lines(report: Report, goal: Target, model_flops: float | None) -> list[str]:
+def lines(report: Report, goal: Target, model_flops: float | None) -> list[str]:
+    """What a report says; ``model_flops`` per chip, if known, stand beside those of the program."""
     if report.too_big:
         return [f"{report.name}: the compiler gave up: {report.too_big}, {report.resident / GB:.2f} GB resident beside"]
     assert report.program is not None
     program = report.program
     done = program.matmul_flops + program.attention_flops
-    lines = [f"{report.name} (compiled in {report.seconds:.0f} s)",
-             f"  memory per chip: arguments {report.arguments / GB:.2f} + temporaries {report.temporaries / GB:.2f} + "
+    text = [f"{report.name} (compiled in {report.seconds:.0f} s)",
+            f"  memory per chip: arguments {report.arguments / GB:.2f} + temporaries {report.temporaries / GB:.2f} + "
              f"outputs {report.outputs / GB:.2f} + resident beside {report.resident / GB:.2f} = "
-             f"{report.total / GB:.2f} GB",
-             f"  operations per chip: {done / 1e12:.1f} TFLOP, {program.attention_flops / 1e12:.1f} of them attention"
-             + (f"; the model needs {model_flops / 1e12:.1f}" if model_flops else "")
-             + (f"; {program.unknown_loops} loops of unknown length counted once" if program.unknown_loops else "")]
-    lines += [f"  {kind}: {traffic.count} x, {traffic.sent_bytes / GB:.2f} GB sent"
-              for kind, traffic in program.collectives.items()]
-    lines.append(f"  buffers of tokens x tokens: {', '.join(report.squares) or 'none'}")
+            f"{report.total / GB:.2f} GB",
+            f"  operations per chip: {done / 1e12:.1f} TFLOP, {program.attention_flops / 1e12:.1f} of them attention"
+            + (f"; the model needs {model_flops / 1e12:.1f}" if model_flops else "")
+            + (f"; {program.unknown_loops} loops of unknown length counted once" if program.unknown_loops else "")]
+    text += [f"  {kind}: {traffic.count} x, {traffic.sent_bytes / GB:.2f} GB sent"
+             for kind, traffic in program.collectives.items()]
+    text.append(f"  buffers of tokens x tokens: {', '.join(report.squares) or 'none'}")
     if goal.chip is not None:
         compute, links = roofline(program, goal.chip)
-        lines.append(f"  roofline: compute {compute:.3f} s (attention at {goal.chip.fill:.0%} of the matrix unit), "
-                     f"links {links:.3f} s; at best {max(compute, links):.3f} s")
-    return lines
+        text.append(f"  roofline: compute {compute:.3f} s (attention at {goal.chip.fill:.0%} of the matrix unit), "
+                    f"links {links:.3f} s; at best {max(compute, links):.3f} s")
+    return text
 
 
 def roofline(program: hlo.Program, chip: Chip) -> tuple[float, float]:
@@ -267,7 +268,8 @@ def _at(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
 
 
-def _placed(tree: Any, mesh: Mesh) -> Any:
+def placed(tree: Any, mesh: Mesh) -> Any:
+    """Shapes of ``tree`` in the places of the rule table."""
     return jax.tree.map(_at, tree, sharding.place(tree, mesh).shardings)
 
 
