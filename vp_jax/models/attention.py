@@ -15,6 +15,7 @@ backend.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,8 @@ def attend(q_BSKA: jax.Array, *keys_values_BSKA: jax.Array, backend: str) -> jax
             return splash.attend(q_BSKA, k, v, device_kind=sharding.device_kind(), save_as=SAVED)
         if backend == "chunked":
             return _chunked(q_BSKA, k, v)
-        return jax.nn.dot_product_attention(q_BSKA, k, v, implementation=backend)
+        implementation: Any = backend  # "xla" or "cudnn", checked above
+        return jax.nn.dot_product_attention(q_BSKA, k, v, implementation=implementation)
 
     return checkpoint_name(sharding.with_whole_sequences(whole, q_BSKA, *keys_values_BSKA), SAVED)
 
