@@ -73,16 +73,17 @@ def test_hints_change_the_output_and_scale_zero_does_not(models, inputs):
     np.testing.assert_array_equal(off, plain)
 
 
-def test_remat_changes_nothing(models, inputs):
+@pytest.mark.parametrize("policy", ["nothing_saveable", "save_attention", "offload_attention"])
+def test_remat_changes_nothing(models, inputs, policy):
     noisy, image, condition, text, t = inputs
     params, branch = trees.split(models[0])[1], models[1]
 
     def loss(remat):
         cfg = DiTConfig(**{**DIT.__dict__, "remat": remat})
         graph, _ = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
-        return jax.grad(lambda p: predict(nnx.merge(graph, p), branch, *inputs).sample.sum())(params)
+        return jax.jit(jax.grad(lambda p: predict(nnx.merge(graph, p), branch, *inputs).sample.sum()))(params)
 
-    chex.assert_trees_all_close(loss("nothing_saveable"), loss(""), rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(loss(policy), loss(""), rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_is_near_float32(models, inputs):

@@ -37,9 +37,9 @@ from vp_jax.models.layers import (
 )
 from vp_jax.sharding import constrain
 
-REMAT = ("nothing_saveable", "save_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
+REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
 """Rematerialisation policies: what a block keeps for its backward pass. ``save_attention`` keeps the outputs of
-attention, so that only matrix products are computed twice."""
+attention, so that only matrix products are computed twice; ``offload_attention`` keeps them in the host's memory."""
 
 
 class Attention(nnx.Module):
@@ -166,6 +166,10 @@ def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
         return body
     if cfg.remat == "save_attention":
         policy = jax.checkpoint_policies.save_only_these_names(SAVED)
+    elif cfg.remat == "offload_attention":
+        policy = jax.checkpoint_policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=[], names_which_can_be_offloaded=[SAVED], offload_src="device",
+            offload_dst="pinned_host")
     elif cfg.remat in REMAT:
         policy = getattr(jax.checkpoint_policies, cfg.remat)
     else:
