@@ -244,7 +244,7 @@ def lines(report: Report, goal: Target, model_flops: float | None) -> list[str]:
             f"  operations per chip: {done / 1e12:.1f} TFLOP, {program.attention_flops / 1e12:.1f} of them attention"
             + (f"; the model needs {model_flops / 1e12:.1f}" if model_flops else "")
             + (f"; {program.unknown_loops} loops of unknown length counted once" if program.unknown_loops else "")]
-    text += [f"  {kind}: {traffic.count} x, {traffic.sent_bytes / GB:.2f} GB sent"
+    text += [f"  {kind}: {traffic.times} x, {traffic.sent_bytes / GB:.2f} GB sent"
              for kind, traffic in program.collectives.items()]
     text.append(f"  buffers of tokens x tokens: {', '.join(report.squares) or 'none'}")
     if goal.chip is not None:

@@ -53,7 +53,7 @@ class Instruction:
 class Traffic(NamedTuple):
     """Collectives of one kind in one run of the program, on one device."""
 
-    count: int
+    times: int
     sent_bytes: float
 
 
