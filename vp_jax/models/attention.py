@@ -15,7 +15,6 @@ backend.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,8 +73,7 @@ def attend(q_BSKA: jax.Array, *keys_values_BSKA: jax.Array, backend: str) -> jax
             return splash.attend(q_BSKA, k, v, device_kind=sharding.device_kind(), save_as=SAVED)
         if backend == "chunked":
             return _chunked(q_BSKA, k, v)
-        implementation: Any = backend  # "xla" or "cudnn", checked above
-        return jax.nn.dot_product_attention(q_BSKA, k, v, implementation=implementation)
+        return jax.nn.dot_product_attention(q_BSKA, k, v, implementation="cudnn" if backend == "cudnn" else "xla")
 
     return checkpoint_name(sharding.with_whole_sequences(whole, q_BSKA, *keys_values_BSKA), SAVED)
 
