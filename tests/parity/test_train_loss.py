@@ -47,6 +47,16 @@ def check(total, loss, train, prefix=""):
         assert abs(float(got) - float(train[prefix + name])) <= 1e-5 * abs(float(train[prefix + name])), name
 
 
+def check_gradients(got, want):
+    """Every gradient of the reference within 1e-4; what it has none for must be zero."""
+    assert set(want) <= set(got)
+    for name, value in got.items():
+        if name in want and np.any(want[name]):
+            assert relative_error(value, want[name]) <= 1e-4, name
+        else:
+            assert not np.any(value), name
+
+
 def test_context_encoder_stage(golden, batch):
     backbone = nnx.merge(*ref.backbone(golden)[1:])
     cfg, graph, params = ref.branch(golden)
@@ -56,11 +66,11 @@ def test_context_encoder_stage(golden, batch):
     want = load_file(golden / "branch_grads.safetensors")
     got = engine.to_torch(grads, branch_table.RULES, {k: v.shape for k, v in want.items()} | {
         "patch_embed.pos_embedding": (1, *params["patch_embed"]["pos_embedding"].shape)})
-    assert set(got) - {"patch_embed.pos_embedding"} == set(want)
-    for name, expected in want.items():
-        assert relative_error(got[name], expected) <= 1e-4, name
+    del got["patch_embed.pos_embedding"]  # a buffer: the reference has no gradient for it
+    check_gradients(got, want)
     unused = set(map(str, batch["train"]["params_without_grad"]))
-    assert not unused & set(got), "the reference never uses these"
+    # with more hints than groups of layers, the last hints reach no block: their gradient is zero here, absent there
+    assert not any(np.any(got[name]) for name in unused & set(got))
 
 
 def test_id_adapter_stage(golden, batch):
@@ -77,9 +87,7 @@ def test_id_adapter_stage(golden, batch):
     check(total, loss, batch["train"], "id_")
     want = load_file(golden / "id_lora_grads.safetensors")
     got = {k.removeprefix("transformer."): v for k, v in lora_table.to_torch(cfg, grads).items()}
-    assert set(got) == set(want)
-    for name, expected in want.items():
-        assert relative_error(got[name], expected) <= 1e-4, name
+    check_gradients(got, want)
 
 
 def test_fresh_context_encoder(golden):
