@@ -68,8 +68,10 @@ def check_losses(metrics, train, prefix):
 
 
 def check_gradients(got, want):
-    assert set(got) == set(want)
-    errors = {name: relative_error(got[name], expected) for name, expected in want.items()}
+    """Every gradient of the reference; what it has none for (hints that reach no layer) is zero."""
+    known = {name for name, value in want.items() if np.any(value)}
+    assert set(want) <= set(got) and not any(np.any(got[name]) for name in set(got) - known)
+    errors = {name: relative_error(got[name], want[name]) for name in known}
     assert max(errors.values()) <= 1e-4, errors
 
 
