@@ -30,7 +30,7 @@ class Blocks(NamedTuple):
 
 BLOCKS: dict[str, Blocks] = {
     "TPU v4": Blocks(1280, 1280, 640, 1280, 1280, 640),
-    "TPU v5": Blocks(1792, 2560, 1280, 1280, 1280, 640),  # v5p
+    "TPU v5": Blocks(1280, 1280, 640, 1280, 1280, 640),  # v5p
     "TPU v5 lite": Blocks(1280, 1280, 640, 1280, 1280, 640),  # v5e
     "TPU v6 lite": Blocks(1792, 2560, 1280, 1280, 1280, 640),  # v6e
 }
