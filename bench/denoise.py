@@ -82,6 +82,22 @@ def products(rows: int, cfg: DiTConfig, device: str) -> dict[str, Any]:
     return {"vp_jax": lambda: multiply(a, b).block_until_ready(), "diffusers": run}
 
 
+def attentions(batch: int, tokens: int, cfg: DiTConfig, device: str) -> dict[str, Any]:
+    """The attention of one block in both libraries."""
+    import torch
+
+    q = jnp.ones((batch, tokens, cfg.num_heads, cfg.head_dim), cfg.dtype)
+    ours = jax.jit(lambda q: attention.attend(q, q, q, backend=cfg.attention)).lower(q).compile()
+    x = torch.ones(batch, cfg.num_heads, tokens, cfg.head_dim, dtype=getattr(torch, cfg.dtype), device=device)
+
+    def run() -> None:
+        torch.nn.functional.scaled_dot_product_attention(x, x, x)
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    return {"vp_jax": lambda: ours(q).block_until_ready(), "diffusers": run}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="tiny")
@@ -138,6 +154,8 @@ def main() -> None:
     seconds = timing.interleaved(products(B * tokens, cfg, str(device)), runs=args.runs)
     print(timing.report(f"  one matrix product of it, ({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})", seconds,
                         "vp_jax", "diffusers"))
+    seconds = timing.interleaved(attentions(B, tokens, cfg, str(device)), runs=args.runs)
+    print(timing.report("  the attention of one of its blocks", seconds, "vp_jax", "diffusers"))
     memory = compiled.memory_analysis()
     print(f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
           f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
