@@ -21,7 +21,7 @@ import numpy as np
 from vp_jax.data.clips import AugmentMasks, Example, Keep, Resize, ShowFirstFrame, to_model_range
 from vp_jax.data.pipeline import Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source
-from vp_jax.data.tfds_source import ShardRecords, builder_folder
+from vp_jax.data.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
 
 EMPTY_TEXT = "empty_text.npy"
@@ -54,23 +54,8 @@ class LatentRecords(ShardRecords):
         return LatentClip(self.fields(index))
 
 
-@dataclass(frozen=True)
-class LatentClip:
+class LatentClip(StoredRecord):
     """One stored window. ``clip_id`` names the clip it was cut from, in the source that the shards were built of."""
-
-    fields: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        return self.fields["id"].decode()
-
-    @property
-    def origin(self) -> str:
-        return self.fields["origin"].decode()
-
-    @property
-    def caption(self) -> str:
-        return self.fields["caption"].decode()
 
     @property
     def clip_id(self) -> str:

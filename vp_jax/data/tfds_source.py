@@ -58,8 +58,8 @@ class ShardRecords:
 
 
 @dataclass(frozen=True)
-class StoredClip:
-    """A stored record as a `records.Clip`."""
+class StoredRecord:
+    """What every shard stores of a clip, as text."""
 
     fields: dict[str, Any]
 
@@ -74,6 +74,10 @@ class StoredClip:
     @property
     def caption(self) -> str:
         return self.fields["caption"].decode()
+
+
+class StoredClip(StoredRecord):
+    """A stored record as a `records.Clip`."""
 
     def open(self) -> ClipInfo:
         return ClipInfo(int(self.fields["shape"][0]), float(self.fields["fps"]))
