@@ -71,7 +71,9 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
         if draws is None:
             draws = stage.draw(step_keys(base_key, state.step), batch, schedule)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        # a state that waits in the host's memory comes over here; out_shardings send it back
+        resting = jax.device_put(state.opt_state, jax.memory.Space.Device)
+        updates, opt_state = optimizer.update(grads, resting, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = state.ema
         if ema is not None:
