@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.synthetic import (
@@ -233,6 +234,8 @@ def test_held_out_seeds_are_other_clips():
     assert not {held_out[k].scene for k in range(50)} & {trained[k].scene for k in range(1000)}
     with pytest.raises(IndexError):
         trained[1000]
+    with pytest.raises(UserError, match="seeds 9999999 to 10000000 are partly held out"):
+        World(2, 18, 64, 96, first=HELD_OUT - 1)
 
 
 def test_the_loader_takes_it_and_workers_change_nothing():
@@ -259,6 +262,10 @@ def test_wrong_settings_are_refused(setting):
 
 def test_the_sheet_command_draws(tmp_path, monkeypatch):
     out = tmp_path / "world.png"
-    monkeypatch.setattr("sys.argv", ["world_sheet", str(out), "--scenes", "1", "--edits", "1", "--height", "32"])
+    monkeypatch.setattr("sys.argv", ["world_sheet", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
     sheet_main()
-    assert out.stat().st_size > 1000
+    with Image.open(out) as picture:
+        assert picture.size == (6 * (48 + 4) + 4, 7 * (32 + 15) + 4), "a scene, it before its edits, five edits"
+    monkeypatch.setattr("sys.argv", ["world_sheet", str(out), "--scenes", "-4"])
+    with pytest.raises(UserError, match="none below 0"):
+        sheet_main()

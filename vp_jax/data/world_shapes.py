@@ -29,7 +29,7 @@ def circle(x: Field, y: Field) -> Field:
 
 
 def square(x: Field, y: Field) -> Field:
-    return _box(x, y, 0.64, 0.64) - 0.1
+    return _box(x, y, 0.63, 0.63) - 0.1
 
 
 def triangle(x: Field, y: Field) -> Field:

@@ -1,6 +1,6 @@
 """Contact sheets of the procedural world, to look at what a model learns from.
 
-    python -m vp_jax.data.world_sheet world.png --scenes 6 --edits 1 --first 0
+    python -m vp_jax.data.world_sheet world.png --scenes 0 1 2 3 --edits 2
 
 A scene is a row of five frames and the labels of the third. Edits are a row of the scene as it was and one of the exact
 result of each, with its hole in the third frame.
@@ -32,7 +32,7 @@ def scene_row(seed: int, height: int) -> Row:
 
 
 def edit_rows(seed: int, height: int) -> Iterator[Row]:
-    """The frames of a scene, then those after each edit and the edit's hole in grey."""
+    """The frames of a scene, then those after each edit and the edit's hole in black."""
     scene = make_scene(seed)
     before = render(scene, TIMES_F, height, height * 3 // 2)
     yield f"{seed}: {caption(scene)}", [*before.frames_FHWC]
@@ -41,7 +41,7 @@ def edit_rows(seed: int, height: int) -> Iterator[Row]:
         after = render(done.scene, TIMES_F, height, height * 3 // 2)
         hole_FHW = edit_masks(before, after, done)
         middle = len(TIMES_F) // 2
-        masked_HWC = np.where(hole_FHW[middle][:, :, None] > 0, np.uint8(128), before.frames_FHWC[middle])
+        masked_HWC = np.where(hole_FHW[middle][:, :, None] > 0, np.uint8(0), before.frames_FHWC[middle])
         yield f"{operation}: {done.prompt}", [*after.frames_FHWC, masked_HWC]
 
 
@@ -62,17 +62,15 @@ def sheet(rows: list[Row], gap: int = 4, text: int = 15) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--scenes", type=int, default=6, help="how many scenes")
-    parser.add_argument("--edits", type=int, default=1, help="of how many scenes every edit")
-    parser.add_argument("--first", type=int, default=0, help="seed of the first scene")
-    parser.add_argument("--height", type=int, default=96, help="of a picture, in pixels")
+    parser.add_argument("--scenes", type=int, nargs="*", default=range(6), metavar="SEED", help="scenes to show")
+    parser.add_argument("--edits", type=int, nargs="*", default=[2], metavar="SEED", help="scenes to edit in every way")
+    parser.add_argument("--height", type=int, default=96, help="of a picture, in pixels; 64 is what the model sees")
     args = parser.parse_args()
-    if args.scenes + args.edits < 1 or args.first < 0 or args.height < 16:
-        raise UserError("expected a scene or an edit at least, --first >= 0 and --height >= 16")
-    rows = [scene_row(args.first + index, args.height) for index in range(args.scenes)]
-    for index in range(args.edits):
-        rows += edit_rows(args.first + index, args.height)
-    sheet(rows).save(args.out)
+    seeds = [*args.scenes, *args.edits]
+    if not seeds or min(seeds) < 0 or args.height < 16:
+        raise UserError("expected at least one seed, none below 0, and --height of at least 16")
+    rows = [scene_row(seed, args.height) for seed in args.scenes]
+    sheet([*rows, *(row for seed in args.edits for row in edit_rows(seed, args.height))]).save(args.out, optimize=True)
     print(args.out)
 
 
