@@ -5,7 +5,7 @@
 
 CHECKPOINT holds vae/ and what configs/nano_backbone.py exported; LATENTS are shards with masks. What RUN_BRANCH/export
 holds belongs into CHECKPOINT, for configs/nano_id.py. Holes are what a tracker would give half of the time; the rest are
-widened, made boxes or ellipses that move along, or drawn over the first frame's box and left there, over background.
+widened, made boxes or ellipses that move along, or drawn over the first frame's box and left there.
 """
 
 from ml_collections import ConfigDict

@@ -1,8 +1,8 @@
 """Samples during training: what the model under training makes of a few held examples, as pictures and a number.
 
 It works on the step's batches of latents, so that latent shards do as well as pixels. "Original" is the decoded clean
-video: what the VAE loses is no fault of the model's. A backbone under training makes whole clips, all of them hole, with
-a context encoder that says nothing; a VAE decodes what it encoded, and its original is the video.
+video: what the VAE loses is no fault of the model's. A backbone under training makes whole clips, all of them hole,
+with a context encoder that says nothing; a VAE decodes what it encoded, and its original is the video.
 """
 
 from __future__ import annotations
