@@ -4,7 +4,7 @@
         --config.data.path=LATENTS --config.compilation_cache=CACHE
 
 CHECKPOINT holds vae/ and what configs/nano_backbone.py exported; LATENTS are shards with masks. What RUN_BRANCH/export
-holds belongs into CHECKPOINT, for configs/nano_id.py. Holes are what a tracker would give half of the time; the rest are
+holds belongs into CHECKPOINT, for configs/nano_id.py. Half of the holes are what a tracker would give; the others are
 widened, made boxes or ellipses that move along, or drawn over the first frame's box and left there.
 """
 
