@@ -122,8 +122,8 @@ class VAEStage:
         x = batch["pixels_BFHWC"]
         posterior = model.encode(x)
         y = model.decode(posterior.sample(draws))
-        edges_B = sum((_mean(jnp.abs(jnp.diff(y, axis=axis) - jnp.diff(x, axis=axis))) for axis in (1, 2, 3)),
-                      start=jnp.zeros(x.shape[0]))
+        edges_B = sum((_mean(jnp.abs(jnp.diff(y, axis=axis) - jnp.diff(x, axis=axis))) for axis in (1, 2, 3)
+                       if x.shape[axis] > 1), start=jnp.zeros(x.shape[0]))
         return Reconstruction(_mean(jnp.abs(y - x)), edges_B, self.kl_weight * kl(posterior))
 
 
