@@ -29,16 +29,16 @@ def get_config(part: str = "images") -> ConfigDict:
     config.optimizer.update(lr=3e-3, warmup=50, b2=0.99, weight_decay=0.0)
     config.step.update(ema_decay=0.99)
     config.ema = True
-    config.steps = 2000
+    config.steps = 1200
     config.log_every = 20
     config.checkpoints.update(every=250)
     config.validation.update(every=500, clips=4, frames=17)
     if part == "clips":
-        config.steps = 1500
+        config.steps = 900
         config.loader.update(batch_size=4, frames=9)
         config.optimizer.update(lr=1e-3)
     if part == "whole":
-        config.steps = 120
+        config.steps = 80
         config.loader.update(batch_size=4, frames=9)
         config.model.vae_crop = (0, 0)
         config.optimizer.update(lr=3e-4, warmup=10)
