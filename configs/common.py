@@ -26,7 +26,8 @@ def base() -> ConfigDict:
         branch_remat="nothing_saveable",
         vae_slicing=False,
     )
-    config.data = dict(kind="vpdata", path="", csv="", split="train", clips="", min_caption=50, synthetic_clips=64)
+    config.data = dict(kind="vpdata", path="", csv="", split="train", clips="", min_caption=50, synthetic_clips=64,
+                       synthetic_first=0, synthetic_absent=0.2)
     config.loader = dict(
         batch_size=8,
         frames=49,

@@ -22,7 +22,7 @@ from tests.test_configs import config_of
 from vp_jax import checkpoint, trees
 from vp_jax.data.latents_tfds import LatentConfig, build_latents
 from vp_jax.data.pipeline import LoaderConfig
-from vp_jax.data.synthetic import SyntheticClips
+from vp_jax.data.synthetic import World
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.metrics import read_metrics
@@ -183,7 +183,7 @@ class ToyEncoders:
 def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_device, tmp_path, capsys):
     """Latents alone, no pixels; then a second run from the first one's export, and both exports sample."""
     small = LoaderConfig(frames=9, height=64, width=96, threads=0)
-    shards = build_latents(LatentConfig(small, masks=2, images=1), functools.partial(SyntheticClips, 4, 9, 64, 96),
+    shards = build_latents(LatentConfig(small, masks=2, images=1), functools.partial(World, 4, 9, 64, 96),
                            ToyEncoders, tmp_path / "latents")
     config = config_of("id_adapter:tiny")
     config.steps, config.model.checkpoint, config.log_every = 3, str(converted), 2

@@ -11,7 +11,7 @@ from flax import nnx
 from tests.compare import relative_error
 from tests.parity import reference as ref
 from vp_jax.data.pipeline import LoaderConfig, make_loader
-from vp_jax.data.synthetic import SyntheticClips, WordIds
+from vp_jax.data.synthetic import WordIds, World
 from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.training.encode import INPUTS, Encoders
 from vp_jax.training.stages import Batch
@@ -30,7 +30,7 @@ def encoders(golden):
 @pytest.fixture(scope="module")
 def raw() -> Batch:
     cfg = LoaderConfig(batch_size=2, frames=9, height=64, width=96, on_device=True, image_dropout=0.5, threads=0)
-    loader = make_loader(SyntheticClips(8, 18, 64, 96), cfg, tokenizer=WordIds(6))
+    loader = make_loader(World(8, 18, 64, 96), cfg, tokenizer=WordIds(6))
     batch = next(loader)
     assert set(batch["image_keep"].tolist()) == {0.0, 1.0}, "the seed gives one image dropped and one kept"
     return {name: jnp.asarray(batch[name]) for name in INPUTS if name in batch}

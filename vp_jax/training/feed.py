@@ -6,7 +6,7 @@
     folder      videos with masks beside them
     davis       DAVIS as VPBench ships it
     latents     shards built by `vp_jax.data.latents_tfds`; clean-only ones need ``clips``, the shards they are made of
-    synthetic   nothing: moving squares
+    synthetic   nothing: scenes of `vp_jax.data.synthetic`, drawn as they are asked for
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vp_jax.data.folders import davis, video_folder
 from vp_jax.data.latents import LatentRecords, load_empty_text, make_latent_loader
 from vp_jax.data.pipeline import Loader, LoaderConfig, make_loader
 from vp_jax.data.records import Source
-from vp_jax.data.synthetic import SyntheticClips
+from vp_jax.data.synthetic import World
 from vp_jax.data.tfds_source import VPDataRecords
 from vp_jax.data.vpdata import Layout, VPData
 from vp_jax.errors import UserError
@@ -43,7 +43,8 @@ class DataConfig:
     Attributes:
       kind, path, csv, split, clips: see the module; ``split`` is of shards.
       min_caption: characters that a caption of the official layout must have.
-      synthetic_clips: number of clips.
+      synthetic_clips, synthetic_first: number of clips, the seed of the first one (>= 0).
+      synthetic_absent: how often the thing under the mask is neither in the picture nor in the caption, 0 to 1.
     """
 
     kind: str = "vpdata"
@@ -53,6 +54,8 @@ class DataConfig:
     clips: str = ""
     min_caption: int = 50
     synthetic_clips: int = 64
+    synthetic_first: int = 0
+    synthetic_absent: float = 0.2
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -61,6 +64,9 @@ class DataConfig:
             raise UserError(f"data.kind {self.kind} needs a folder: --config.data.path=FOLDER")
         if self.kind == "csv" and not self.csv:
             raise UserError("data.kind csv needs the file of rows: --config.data.csv=FILE")
+        if self.synthetic_first < 0 or not 0 <= self.synthetic_absent <= 1:
+            raise UserError(f"data.synthetic_first {self.synthetic_first} and data.synthetic_absent "
+                            f"{self.synthetic_absent}: expected a seed >= 0 and a part from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +95,8 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
         return VPData.from_csv(data.csv, Layout.under(data.path), frames=loader.frames, fps=loader.fps,
                                min_caption=data.min_caption)
     if data.kind == "synthetic":
-        return SyntheticClips(data.synthetic_clips, 2 * loader.frames, loader.height, loader.width)
+        return World(data.synthetic_clips, 2 * loader.frames, loader.height, loader.width, data.synthetic_first,
+                     data.synthetic_absent)
     return video_folder(data.path, loader.fps) if data.kind == "folder" else davis(data.path, loader.fps)
 
 

@@ -1,0 +1,199 @@
+"""What a scene of the procedural world is, how one is drawn from a seed, and how it is said in words.
+
+A scene is plain words and numbers. Lengths are in frame heights, (0, 0) is the middle of the picture, x grows to the
+right and y downwards; pictures are 3:2, so the corners are at (+-0.75, +-0.5). Times are frames at 8 per second.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+SHAPES = ("circle", "square", "triangle", "star", "heart", "ring", "cross", "moon")
+COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+PATTERNS = ("plain", "striped", "spotted")
+MOTIONS = ("bounces", "orbits", "sways", "hops", "spins", "pulses")
+GROUNDS = ("hills", "clouds", "stripes", "dots", "waves", "sky")
+GROUND_COLOURS = ("grey", "cream", "brown", "navy", "mint", "lilac")
+MAX_THINGS = 3
+VOCABULARY = frozenset((*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS, "a", "an", "and",
+                        "over"))
+
+HALF_WIDTH, HALF_HEIGHT = 0.75, 0.5
+_ROUND = ("circle", "ring")
+_THIN = ("ring", "cross", "moon", "star")
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One moving object. ``period`` is in frames, ``phase``, ``angle`` in radians, ``turn`` in radians per frame.
+
+    ``x, y`` is where it starts (bounces) or the middle of its path, ``dx, dy`` its velocity (bounces) or how far it
+    goes from there. ``breathe`` is how much its size changes, ``squash`` how much its proportions do.
+    """
+
+    shape: str
+    colour: str
+    pattern: str
+    motion: str
+    radius: float
+    x: float
+    y: float
+    dx: float
+    dy: float
+    period: float
+    phase: float
+    angle: float
+    turn: float
+    breathe: float
+    squash: float
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The background: ``seed`` draws its pattern, the camera pans by ``pan_x, pan_y`` per frame and zooms."""
+
+    kind: str
+    colour: str
+    seed: int
+    pan_x: float
+    pan_y: float
+    zoom: float
+    zoom_period: float
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light comes from ``angle``; its strength swings by ``swing`` every ``period`` frames."""
+
+    angle: float
+    swing: float
+    period: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``things`` from back to front: a later one hides an earlier one."""
+
+    ground: Ground
+    light: Light
+    things: tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a thing is at each time: middle, angle, and size along its own axes as parts of its radius."""
+
+    x_F: np.ndarray
+    y_F: np.ndarray
+    angle_F: np.ndarray
+    wide_F: np.ndarray
+    tall_F: np.ndarray
+
+
+def pose(thing: Thing, times_F: np.ndarray) -> Pose:
+    """The smooth path of a thing at these times."""
+    times_F = np.asarray(times_F, np.float64)
+    swing_F = 2 * math.pi * times_F / thing.period + thing.phase
+    x_F = y_F = np.zeros_like(swing_F)
+    if thing.motion == "bounces":
+        x_F = _between_walls(thing.x + thing.dx * times_F, HALF_WIDTH - 0.9 * thing.radius)
+        y_F = _between_walls(thing.y + thing.dy * times_F, HALF_HEIGHT - 0.9 * thing.radius)
+    elif thing.motion == "orbits":
+        x_F, y_F = thing.x + thing.dx * np.cos(swing_F), thing.y + thing.dy * np.sin(swing_F)
+    elif thing.motion == "hops":
+        x_F, y_F = thing.x + thing.dx * np.sin(swing_F / 3), thing.y - thing.dy * np.abs(np.sin(swing_F / 2))
+    else:
+        x_F, y_F = thing.x + thing.dx * np.sin(swing_F), thing.y + thing.dy * np.cos(2 * swing_F)
+    rock_F = thing.turn * times_F if thing.motion == "spins" else 0.22 * np.sin(swing_F + 0.6)
+    size_F, squash_F = 1 + thing.breathe * np.sin(swing_F), thing.squash * np.cos(swing_F)
+    return Pose(x_F, y_F, thing.angle + rock_F, size_F * (1 + squash_F), size_F * (1 - squash_F))
+
+
+def _between_walls(along_F: np.ndarray, wall: float) -> np.ndarray:
+    """A straight path reflected at -wall and wall."""
+    return np.abs((along_F - wall) % (4 * wall) - 2 * wall) - wall
+
+
+def fits(shape: str, pattern: str, motion: str) -> bool:
+    """Whether every word of the three can be seen: no plain disc spins, thin shapes have no room for spots."""
+    return not (motion == "spins" and shape in _ROUND and pattern == "plain") and not (
+        pattern == "spotted" and shape in _THIN)
+
+
+def make_scene(seed: int) -> Scene:
+    """The scene of a seed >= 0: one to three things, all of different shapes and colours."""
+    rng = np.random.default_rng([7001, seed])
+    kind, colour = GROUNDS[rng.integers(len(GROUNDS))], GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
+    pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.004, 0.014)
+    ground = Ground(kind, colour, int(rng.integers(2**31)), speed * math.cos(pan), 0.5 * speed * math.sin(pan),
+                    rng.uniform(-0.1, 0.1), rng.uniform(30, 60))
+    light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(16, 40))
+    things: tuple[Thing, ...] = ()
+    for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])):
+        things += (draw_thing(rng, things),)
+    return Scene(ground, light, things)
+
+
+def draw_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
+    """A thing unlike the others that mostly keeps clear of them: the first such draw, or the best of some."""
+    shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
+    colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
+    shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
+    looks = [(pattern, motion) for pattern in PATTERNS for motion in MOTIONS if fits(shape, pattern, motion)]
+    pattern, motion = looks[rng.integers(len(looks))]
+    draws: list[tuple[float, int, Thing]] = []
+    for _ in range(8):
+        thing = _place(rng, shape, colour, pattern, motion)
+        hidden = max((overlap(thing, other) for other in others), default=0.0)
+        if hidden < 0.12:
+            return thing
+        draws.append((hidden, len(draws), thing))
+    return min(draws)[2]
+
+
+def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
+    """About which part of ``back`` lies behind ``front``, 0 to 1, over so many frames."""
+    times_F = np.linspace(0, frames, 12)
+    a, b = pose(front, times_F), pose(back, times_F)
+    apart_F = np.hypot(a.x_F - b.x_F, a.y_F - b.y_F) / (0.9 * (front.radius + back.radius))
+    return float(np.clip(1.2 * (1 - apart_F), 0, 1).mean())
+
+
+def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
+    radius = rng.uniform(0.15, 0.22)
+    reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.2, 0.16), "sways": (0.22, 0.02), "hops": (0.1, 0.2),
+                        "spins": (0.03, 0.02), "pulses": (0.03, 0.02)}[motion]
+    reach_x, reach_y = reach_x * rng.uniform(0.75, 1.1), reach_y * rng.uniform(0.75, 1.1)
+    room_x = max(0.0, HALF_WIDTH - 0.95 * radius - reach_x)
+    room_y = max(0.0, HALF_HEIGHT - 0.95 * radius - reach_y)
+    x, y = rng.uniform(-room_x, room_x), rng.uniform(-room_y, room_y)
+    if motion == "hops":
+        y = rng.uniform(HALF_HEIGHT - radius - 0.1, HALF_HEIGHT - 0.95 * radius)
+    if motion == "bounces":
+        way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.035, 0.06)
+        reach_x, reach_y = speed * math.cos(way), speed * math.sin(way)
+    period = rng.uniform(12, 18) if motion in ("hops", "pulses", "sways") else rng.uniform(16, 24)
+    return Thing(shape, colour, pattern, motion, radius, x, y, reach_x, reach_y, period, rng.uniform(0, 2 * math.pi),
+                 rng.uniform(-0.2, 0.2), rng.choice([-1, 1]) * rng.uniform(0.2, 0.35),
+                 0.2 if motion == "pulses" else 0.03, 0.05)
+
+
+def thing_caption(scene: Scene, thing: int) -> str:
+    """One object: "a red striped circle"."""
+    return _look(scene.things[thing])
+
+
+def caption(scene: Scene) -> str:
+    """The whole scene from back to front, at most 20 words, none but `VOCABULARY`."""
+    things = " and ".join(f"{_look(thing)} {thing.motion}" for thing in scene.things)
+    ground = f"{scene.ground.colour} {scene.ground.kind}"
+    return f"{things} over {ground}" if things else ground
+
+
+def _look(thing: Thing) -> str:
+    article = "an" if thing.colour[0] in "aeiou" else "a"
+    words = (article, thing.colour, *((thing.pattern,) if thing.pattern != "plain" else ()), thing.shape)
+    return " ".join(words)

@@ -1,0 +1,75 @@
+"""The shapes of the procedural world as signed distances: negative inside, positive outside, 0 on the outline.
+
+Each takes coordinates in radii, x to the right and y downwards, and lies within the disc of radius 1. Distances are
+exact or, near corners and far away, a little too small; what counts is that they are distances at the outline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Field = np.ndarray
+
+
+def _disc(x: Field, y: Field, radius: float) -> Field:
+    return np.sqrt(x * x + y * y) - np.float32(radius)
+
+
+def _box(x: Field, y: Field, half_x: float, half_y: float) -> Field:
+    right, below = np.abs(x) - half_x, np.abs(y) - half_y
+    outside = np.hypot(np.maximum(right, 0), np.maximum(below, 0))
+    return outside + np.minimum(np.maximum(right, below), 0)
+
+
+def circle(x: Field, y: Field) -> Field:
+    return _disc(x, y, 0.95)
+
+
+def square(x: Field, y: Field) -> Field:
+    return _box(x, y, 0.64, 0.64) - 0.1
+
+
+def triangle(x: Field, y: Field) -> Field:
+    """Point up, its corners cut by the disc."""
+    low = y - 0.1
+    sides = np.maximum(low, math.sqrt(0.75) * np.abs(x) - 0.5 * low) - 0.56
+    return np.maximum(sides, _disc(x, low, 1.0))
+
+
+def star(x: Field, y: Field) -> Field:
+    """Five points: folded into a tenth of the turn, the outline is one straight line from point to notch."""
+    tenth = math.pi / 5
+    turn = np.abs((np.arctan2(x, -y) + tenth) % (2 * tenth) - tenth)
+    far = np.sqrt(x * x + y * y)
+    notch_x, notch_y = 0.52 * math.cos(tenth), 0.52 * math.sin(tenth)
+    length = math.hypot(1 - notch_x, notch_y)
+    normal_x, normal_y = notch_y / length, (1 - notch_x) / length
+    return far * np.cos(turn) * normal_x + far * np.sin(turn) * normal_y - normal_x
+
+
+def heart(x: Field, y: Field) -> Field:
+    """A square on its tip and two discs on its upper sides."""
+    x, y, side = np.abs(x), y + 0.05, 0.52
+    half = math.sqrt(0.5)
+    tilted = _box(half * (x + y), half * (y - x), side, side)
+    return np.minimum(tilted, _disc(x - half * side, y + half * side, side))
+
+
+def ring(x: Field, y: Field) -> Field:
+    return np.abs(_disc(x, y, 0.66)) - 0.29
+
+
+def cross(x: Field, y: Field) -> Field:
+    return np.minimum(_box(x, y, 0.86, 0.27), _box(x, y, 0.27, 0.86)) - 0.06
+
+
+def moon(x: Field, y: Field) -> Field:
+    """A disc with a bite on the right."""
+    return np.maximum(_disc(x, y, 0.95), -_disc(x - 0.58, y + 0.12, 0.72))
+
+
+DISTANCES: dict[str, Callable[[Field, Field], Field]] = {
+    shape.__name__: shape for shape in (circle, square, triangle, star, heart, ring, cross, moon)}
