@@ -40,7 +40,7 @@ from vp_jax.metrics import MetricsWriter
 from vp_jax.training import aot, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
-from vp_jax.training.state import init_state
+from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
 from vp_jax.training.stop import StopSignal
 
@@ -73,8 +73,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     optimizer = make_optimizer(optim_cfg, config.steps)
     start = functools.partial(init_state, optimizer=optimizer, ema=config.ema)
     state_shapes = jax.eval_shape(start, stage.shapes().trainable)
-    placement = sharding.place(state_shapes, mesh)
-    per_chip = sharding.bytes_per_device(state_shapes, placement.shardings)
+    places = state_shardings(state_shapes, mesh, offload=optim_cfg.offload)
+    per_chip = sharding.bytes_per_device(state_shapes, places)
     say(f"{stage.kind}: {trees.size_bytes(stage.shapes().trainable) / 4e6:.1f} M weights trained, "
         f"{trees.size_bytes(stage.shapes().frozen) / 1e9:.2f} GB frozen; mesh {dict(mesh.shape)} of "
         f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
@@ -88,7 +88,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share)
 
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(StopSignal())
+        stop = stack.enter_context(StopSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", config.checkpoints.keep))
@@ -103,10 +103,10 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         weights, encoder_weights = load.load(model_cfg, described, mesh, init_key)
         frozen, resumed = weights.frozen, checkpoints.latest
         if resumed is None:
-            state, done = jax.jit(start, out_shardings=placement.shardings)(weights.trainable), 0
+            state, done = jax.jit(start, out_shardings=places)(weights.trainable), 0
         else:
             like = jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-                                state_shapes, placement.shardings)
+                                state_shapes, places)
             state, done = checkpoints.restore(resumed, like), resumed
             notes = checkpoints.notes(resumed)
             loader.set_state(notes["loader"])
@@ -125,7 +125,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         # programs
         encode = jax.jit(lambda weights, batch, key, step: encoders.encode(weights, batch, step_keys(key, step).encode))
         train_step = jax.jit(make_train_step(stage, optimizer, step_cfg, schedule), donate_argnums=0,
-                             out_shardings=(placement.shardings, sharding.replicated(mesh)))
+                             out_shardings=(places, sharding.replicated(mesh)))
         validate = _validation(config, described, settings, data_cfg, loader_cfg, tokenizer, mesh, encode,
                                encoder_weights, picture_key) if config.validation.every else None
 
@@ -172,8 +172,11 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
 def _validation(config: ConfigDict, described: load.Described, settings: Settings, data_cfg: feed.DataConfig,
                 loader_cfg: LoaderConfig, tokenizer: Any, mesh: Any, encode: Any, encoder_weights: Any, key: Any
                 ) -> Any:
-    """The function that makes pictures of a few fixed examples, which another seed draws from the same data."""
+    """The function that makes pictures of a few fixed examples, drawn with another seed, from other data if given."""
     encoders = described.encoders
+    # a data set of its own, where one is named
+    data_cfg = dataclasses.replace(data_cfg, **{name: config.validation[name] for name in ("path", "csv", "split")
+                                                if config.validation[name]})
     held = dataclasses.replace(loader_cfg, batch_size=config.validation.clips, frames=settings.window, workers=0,
                                seed=config.seed + 1, image_dropout=0.0)
     share = feed.host_share(mesh, held.batch_size)

@@ -69,10 +69,12 @@ def base() -> ConfigDict:
         eps=1e-8,
         weight_decay=1e-4,
         clip=1.0,
+        offload=False,  # optimizer state in the host's memory
     )
     config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
     config.ema = False
     config.log_every = 10
     config.checkpoints = dict(every=1000, keep=3)
-    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49)
+    # path, csv, split: where not empty, validation reads other data than training, of the same kind
+    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49, path="", csv="", split="")
     return config

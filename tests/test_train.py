@@ -231,6 +231,66 @@ def test_two_processes_give_the_curve_of_one(converted, programs, tmp_path):
 
 
 @pytest.mark.slow
+def test_preemption_of_one_process_stops_both_at_one_step(converted, programs, tmp_path):
+    """SIGTERM reaches one of two; both save the same step and leave with its status; the run goes on from there."""
+    settings = ["--config.loader.batch_size=4", "--config.mesh.fsdp=2"]
+
+    def both():
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            address = f"localhost:{probe.getsockname()[1]}"
+        return [start(tmp_path / "run", converted, tmp_path / f"programs{i}", *settings,
+                      f"--config.distributed={address},2,{i}", steps=40) for i in range(2)]
+
+    first = both()
+    told = signal_after(first[1], tmp_path / "run", 2, signal.SIGTERM)
+    chief = first[0].communicate()[0]
+    assert [process.returncode for process in first] == [128 + signal.SIGTERM] * 2, (chief, told)
+    saved = int(re.search(r"preemption: saved step (\d+)", chief)[1])
+    assert 2 <= saved < 40 and read_metrics(tmp_path / "run")[-1]["step"] == saved
+    second = both()
+    chief = signal_after(second[0], tmp_path / "run", saved + 1, signal.SIGTERM)
+    second[1].communicate()
+    assert f"resumed from step {saved}" in chief
+
+
+@pytest.mark.slow
+def test_optimizer_state_on_the_host_changes_no_number(converted, one_device, tmp_path):
+    curves = []
+    for offload in (False, True):
+        config = config_of("tiny")
+        config.model.checkpoint, config.optimizer.offload = str(converted), offload
+        config.loader.batch_size = 1
+        for config.steps in (2, 3):  # the second run resumes
+            config.optimizer.cosine_stretch = 6.0 / config.steps
+            assert train.train(config, tmp_path / str(offload)) == 0
+        curves.append(curve(tmp_path / str(offload)))
+    assert len(curves[0]) == 3 and curves[0] == curves[1]
+
+
+def test_validation_reads_its_own_data(monkeypatch, tmp_path):
+    config = config_of("tiny")
+    config.validation.update(path="elsewhere", split="val")
+    asked = []
+
+    class Asked(Exception):
+        pass
+
+    def open_loader(data_cfg, *rest):
+        asked.append(data_cfg)
+        raise Asked
+
+    monkeypatch.setattr(train.feed, "open_loader", open_loader)
+    described = train.load.describe(train.load.ModelConfig(**config.model))
+    settings = train.Settings(steps=1, window=9)
+    with pytest.raises(Asked):
+        train._validation(config, described, settings, train.feed.DataConfig(kind="latents", path="here", csv="rows"),
+                          LoaderConfig(batch_size=1, frames=9, height=64, width=96), None,
+                          train.sharding.make_mesh({}, jax.devices()[:1]), None, None, None)
+    assert (asked[0].kind, asked[0].path, asked[0].csv, asked[0].split) == ("latents", "elsewhere", "rows", "val")
+
+
+@pytest.mark.slow
 def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
     """Four steps on 8 devices and four on 1 give the curve of eight on 1 device, to rounding."""
     def run(workdir, steps, mesh):

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
@@ -270,7 +269,10 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
 
 
 def bytes_per_device(tree: Any, shardings: Any) -> int:
-    """Bytes of ``tree`` on one device, when its leaves lie as ``shardings`` say."""
-    sizes = jax.tree.map(lambda leaf, sharding: int(np.prod(sharding.shard_shape(tuple(leaf.shape)), dtype=np.int64))
-                         * leaf.dtype.itemsize, tree, shardings)
+    """Bytes of ``tree`` on one device, when its leaves lie as ``shardings`` say; none for those in host memory."""
+    def size(leaf: Any, sharding: NamedSharding) -> int:
+        part = math.prod(sharding.shard_shape(tuple(leaf.shape)))
+        return 0 if sharding.memory_kind == "pinned_host" else part * leaf.dtype.itemsize
+
+    sizes = jax.tree.map(size, tree, shardings)
     return sum(jax.tree.leaves(sizes))

@@ -20,6 +20,7 @@ from vp_jax.data.records import ClipInfo
 from vp_jax.data.world_edit import OPERATIONS, Edit, edit, edit_masks, possible
 from vp_jax.data.world_render import Rendered, render
 from vp_jax.data.world_scene import VOCABULARY, Scene, Thing, caption, make_scene, overlap, thing_caption
+from vp_jax.errors import UserError
 
 __all__ = ["HELD_OUT", "OPERATIONS", "VOCABULARY", "Edit", "Rendered", "Scene", "Thing", "WordIds", "World",
            "WorldClip", "caption", "edit", "edit_masks", "make_scene", "masked_thing", "possible", "render",
@@ -88,7 +89,13 @@ class WorldClip:
 
 @dataclass(frozen=True)
 class World:
-    """A source of ``count`` clips: the seeds from ``first`` on."""
+    """A source of ``count`` clips: the seeds from ``first`` on, all held out or none.
+
+    ``absent`` is how often the masked thing is taken out of the picture and the caption.
+
+    Raises:
+      UserError: seeds on both sides of `HELD_OUT`.
+    """
 
     count: int
     frames: int
@@ -96,6 +103,11 @@ class World:
     width: int
     first: int = 0
     absent: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.first < HELD_OUT < self.first + self.count:
+            raise UserError(f"seeds {self.first} to {self.first + self.count - 1} are partly held out, which begins at "
+                            f"{HELD_OUT}: choose fewer clips or another first one")
 
     def __len__(self) -> int:
         return self.count

@@ -17,9 +17,9 @@ from vp_jax.data.world_shapes import DISTANCES
 
 RGB = {"red": (226, 42, 46), "orange": (250, 136, 18), "yellow": (252, 220, 40), "green": (38, 172, 66),
        "cyan": (32, 200, 222), "blue": (38, 84, 226), "purple": (136, 48, 190), "pink": (250, 110, 176)}
-GROUND_RGB = {"grey": ((186, 190, 196), (132, 138, 148)), "cream": ((244, 234, 212), (218, 198, 162)),
-              "brown": ((158, 128, 106), (112, 86, 70)), "navy": ((76, 90, 130), (42, 52, 84)),
-              "mint": ((196, 222, 206), (142, 182, 160)), "lilac": ((212, 203, 228), (164, 152, 194))}
+GROUND_RGB = {"grey": ((186, 190, 196), (132, 138, 148)), "cream": ((236, 224, 200), (200, 176, 136)),
+              "brown": ((164, 134, 112), (106, 80, 64)), "navy": ((76, 90, 130), (42, 52, 84)),
+              "mint": ((196, 222, 206), (130, 174, 150)), "lilac": ((210, 200, 228), (152, 138, 186))}
 PATTERN_PERIOD = 0.2  # frame heights, so that a stripe has more than 6 pixels at height 64
 
 
@@ -81,6 +81,11 @@ def _waves(rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray, terms: 
     return np.matmul(down_FHK, across_FWK.transpose(0, 2, 1)) * np.float32(1.6 / math.sqrt(terms))
 
 
+def _to_lattice(x: np.ndarray, period: float, offset: float) -> np.ndarray:
+    """The way to the nearest of equally spaced points, in periods: -1/2 to 1/2."""
+    return (x * np.float32(1 / period) + np.float32(offset)) % 1 - np.float32(0.5)
+
+
 def _sine_of_sum(a_FW: np.ndarray, b_FH: np.ndarray) -> np.ndarray:
     """sin(a + b) as FHW."""
     left = np.stack([np.sin(b_FH), np.cos(b_FH)], axis=2)
@@ -88,14 +93,18 @@ def _sine_of_sum(a_FW: np.ndarray, b_FH: np.ndarray) -> np.ndarray:
 
 
 def _field(ground: Ground, rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray) -> np.ndarray:
-    """What the background's kind means: FHW in [0, 1], 0 its light and 1 its dark colour."""
+    """What the background's kind means: FHW, 0 where its light and 1 where its dark colour is."""
     if ground.kind == "clouds":
         return _soft_step(_waves(rng, u_FW, v_FH, 6) * 0.6)
     if ground.kind == "sky":
-        return np.clip(0.45 - 0.9 * v_FH[:, :, None] + 0.12 * _waves(rng, u_FW, v_FH, 4), 0, 1)
+        sky_FHW = 0.5 - v_FH[:, :, None] + np.float32(0.12) * _waves(rng, u_FW, v_FH, 4)
+        sun_x, sun_y, size = rng.uniform((-0.5, -0.35, 0.13), (0.5, -0.05, 0.2))
+        far_FHW = ((v_FH - np.float32(sun_y)) ** 2)[:, :, None] + ((u_FW - np.float32(sun_x)) ** 2)[:, None, :]
+        sun_FHW = _soft_step((np.float32(size**2) - far_FHW) * np.float32(5 / size))
+        return sky_FHW + sun_FHW * (np.float32(-0.35) - sky_FHW)
     if ground.kind == "hills":
         field_FHW = np.broadcast_to(0.25 - 0.5 * v_FH[:, :, None], (*v_FH.shape, u_FW.shape[1])) * np.float32(0.3)
-        for layer, (level, shade) in enumerate(((-0.1, 0.45), (0.08, 0.7), (0.27, 1.0))):
+        for layer, (level, shade) in enumerate(((-0.1, 0.5), (0.08, 0.8), (0.27, 1.1))):
             along_FW = u_FW * np.float32(0.5 + 0.25 * layer)
             (slow, fast), (one, two) = rng.uniform((3.5, 7), (5.5, 10)), rng.uniform(0, 2 * math.pi, 2)
             ridge_FW = level + 0.07 * np.sin(slow * along_FW + one) + 0.035 * np.sin(fast * along_FW + two)
@@ -105,8 +114,8 @@ def _field(ground: Ground, rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.
     period, (one, two) = rng.uniform(0.3, 0.42), rng.uniform(0, 2 * math.pi, 2)
     k = np.float32(2 * math.pi / period)
     if ground.kind == "dots":
-        dots_FHW = np.cos(k * v_FH + np.float32(two))[:, :, None] + np.cos(k * u_FW + np.float32(one))[:, None, :]
-        return _soft_step((dots_FHW - np.float32(0.7)) * np.float32(1.3))
+        across_FW, down_FH = _to_lattice(u_FW, period, one), _to_lattice(v_FH, period, two)
+        return _soft_step((np.float32(0.07) - (down_FH**2)[:, :, None] - (across_FW**2)[:, None, :]) * np.float32(14))
     if ground.kind == "waves":
         bend_FW = 1.3 * np.sin(rng.uniform(4, 6) * u_FW + one)
         return _soft_step(_sine_of_sum(bend_FW.astype(np.float32), k * v_FH) * np.float32(1.4))
@@ -122,8 +131,8 @@ def _ground(ground: Ground, light: Light, times_F: np.ndarray, gain_F: np.ndarra
     u_FW = x_W[None, :] * zoom_F1 + (ground.pan_x * times_F).astype(np.float32)[:, None]
     v_FH = y_H[None, :] * zoom_F1 + (ground.pan_y * times_F).astype(np.float32)[:, None]
     field_FHW = _field(ground, np.random.default_rng(ground.seed), u_FW, v_FH).astype(np.float32)
-    slope_HW = 1 + np.float32(0.16 * math.sin(light.angle)) * y_H[:, None] + np.float32(
-        0.16 * math.cos(light.angle)) * x_W[None, :]
+    slope_HW = 1 + np.float32(0.12 * math.sin(light.angle)) * y_H[:, None] + np.float32(
+        0.12 * math.cos(light.angle)) * x_W[None, :]
     shade_FHW = gain_F[:, None, None] * slope_HW[None, :, :]
     field_FHW *= shade_FHW
     bright, dark = (np.array(rgb, np.float32) for rgb in GROUND_RGB[ground.colour])
@@ -159,7 +168,7 @@ def _draw(canvas_CFHW: np.ndarray, labels_FHW: np.ndarray, touched_FHW: np.ndarr
     cover_Frc = np.clip(0.5 - distance_Frc * pixels_F[:, None, None], 0, 1)
 
     colour = np.array(RGB[thing.colour], np.float32)
-    second = 0.28 * colour + 0.72 * np.array([255, 250, 240], np.float32)
+    second = 0.42 * colour + 0.58 * np.array([255, 250, 240], np.float32)
     pattern_Frc = _pattern(thing, x_Frc, y_Frc)
     toward_Frc = (dx_Fc * np.float32(math.cos(light.angle) / thing.radius))[:, None, :] + (
         dy_Fr * np.float32(math.sin(light.angle) / thing.radius))[:, :, None]
@@ -188,7 +197,10 @@ def _pattern(thing: Thing, x_Frc: np.ndarray, y_Frc: np.ndarray) -> np.ndarray:
     """Where the second colour is, in [0, 1]; fixed to the thing."""
     if thing.pattern == "plain":
         return np.zeros((1, 1, 1), np.float32)
-    k = np.float32(2 * math.pi * thing.radius / PATTERN_PERIOD)
+    period = PATTERN_PERIOD / thing.radius
     if thing.pattern == "striped":
+        k = np.float32(2 * math.pi / period)
         return _soft_step(np.sin(k * (np.float32(0.6) * x_Frc + np.float32(0.8) * y_Frc)) * np.float32(1.2))
-    return _soft_step((np.cos(k * x_Frc) + np.cos(k * y_Frc) - np.float32(0.45)) * np.float32(0.9))
+    across_Frc = _to_lattice(x_Frc + y_Frc, 1.25 * period, 0.5)
+    down_Frc = _to_lattice(y_Frc - x_Frc, 1.25 * period, 0.5)
+    return _soft_step((np.float32(0.08) - across_Frc * across_Frc - down_Frc * down_Frc) * np.float32(10))

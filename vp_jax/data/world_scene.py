@@ -163,7 +163,7 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
 
 
 def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
-    radius = rng.uniform(0.15, 0.22)
+    radius = rng.uniform(0.17, 0.225)
     reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.2, 0.16), "sways": (0.22, 0.02), "hops": (0.1, 0.2),
                         "spins": (0.03, 0.02), "pulses": (0.03, 0.02)}[motion]
     reach_x, reach_y = reach_x * rng.uniform(0.75, 1.1), reach_y * rng.uniform(0.75, 1.1)
@@ -177,7 +177,7 @@ def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, moti
         reach_x, reach_y = speed * math.cos(way), speed * math.sin(way)
     period = rng.uniform(12, 18) if motion in ("hops", "pulses", "sways") else rng.uniform(16, 24)
     return Thing(shape, colour, pattern, motion, radius, x, y, reach_x, reach_y, period, rng.uniform(0, 2 * math.pi),
-                 rng.uniform(-0.2, 0.2), rng.choice([-1, 1]) * rng.uniform(0.2, 0.35),
+                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.2, 0.35),
                  0.2 if motion == "pulses" else 0.03, 0.05)
 
 

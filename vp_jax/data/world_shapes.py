@@ -29,14 +29,14 @@ def circle(x: Field, y: Field) -> Field:
 
 
 def square(x: Field, y: Field) -> Field:
-    return _box(x, y, 0.64, 0.64) - 0.1
+    return _box(x, y, 0.63, 0.63) - 0.1
 
 
 def triangle(x: Field, y: Field) -> Field:
     """Point up, its corners cut by the disc."""
-    low = y - 0.1
-    sides = np.maximum(low, math.sqrt(0.75) * np.abs(x) - 0.5 * low) - 0.56
-    return np.maximum(sides, _disc(x, low, 1.0))
+    low = y - 0.06
+    sides = np.maximum(low, math.sqrt(0.75) * np.abs(x) - 0.5 * low) - 0.54
+    return np.maximum(sides, _disc(x, low, 0.94))
 
 
 def star(x: Field, y: Field) -> Field:
@@ -52,7 +52,7 @@ def star(x: Field, y: Field) -> Field:
 
 def heart(x: Field, y: Field) -> Field:
     """A square on its tip and two discs on its upper sides."""
-    x, y, side = np.abs(x), y + 0.05, 0.52
+    x, y, side = np.abs(x), y + 0.05, 0.48
     half = math.sqrt(0.5)
     tilted = _box(half * (x + y), half * (y - x), side, side)
     return np.minimum(tilted, _disc(x - half * side, y + half * side, side))

@@ -25,7 +25,7 @@ from vp_jax import sharding
 from vp_jax.errors import UserError
 from vp_jax.training import flops, hlo, load
 from vp_jax.training.optim import OptimConfig, make_optimizer
-from vp_jax.training.state import init_state
+from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
 
 GB = 1e9
@@ -160,7 +160,9 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float]:
     stage, encoders = described.stage, described.encoders
     mesh = sharding.make_mesh(config.mesh, goal.devices)
     optimizer = make_optimizer(OptimConfig(**config.optimizer), config.steps)
-    state = placed(jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable), mesh)
+    shapes = jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable)
+    places = state_shardings(shapes, mesh, offload=config.optimizer.offload)
+    state = jax.tree.map(_at, shapes, places)
     frozen = placed(stage.shapes().frozen, mesh)
     key = _at(jax.eval_shape(lambda: jax.random.key(0)), sharding.replicated(mesh))
     batch, raw = batch_shapes(config, described, mesh)
@@ -168,7 +170,7 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float]:
     online = config.data.kind != "latents"
 
     step = jax.jit(make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule), donate_argnums=0,
-                   out_shardings=(jax.tree.map(lambda leaf: leaf.sharding, state), sharding.replicated(mesh)))
+                   out_shardings=(places, sharding.replicated(mesh)))
     encode = jax.jit(lambda weights, batch, key, step: encoders.encode(weights, batch, step_keys(key, step).encode))
     reports = []
     if online:

@@ -10,6 +10,8 @@ Gradients are clipped by their global norm, then AdamW. ``cosine_stretch`` 8 rep
     adamw         float32                float32        8
     adamw_bf16    float32                bfloat16       6
     adafactor     rows and columns       bfloat16       2           (arXiv 1804.04235, without its parameter scaling)
+
+With ``offload`` the state of any of them waits in the host's memory between updates (`vp_jax.training.state`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ NAMES = ("adamw", "adamw_bf16", "adafactor")
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """Optimizer settings; see the module for ``name``, ``cosine_stretch`` and the schedule."""
+    """Optimizer settings; see the module for ``name``, ``cosine_stretch``, ``offload`` and the schedule."""
 
     name: str = "adamw"
     lr: float = 1e-5
@@ -38,6 +40,7 @@ class OptimConfig:
     eps: float = 1e-8
     weight_decay: float = 1e-4
     clip: float = 1.0
+    offload: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:

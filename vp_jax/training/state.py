@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
-from vp_jax import trees
+from vp_jax import sharding, trees
 
 
 @jax.tree_util.register_dataclass
@@ -46,3 +47,18 @@ def init_state(params: trees.Tree, optimizer: optax.GradientTransformation, *, e
     # a copy: params and average are donated to the step, one buffer cannot be given twice
     average = jax.tree.map(jnp.copy, params) if ema else None
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), average)
+
+
+def state_shardings(shapes: TrainState, mesh: Mesh, *, offload: bool = False) -> TrainState:
+    """Where every array of a state lives.
+
+    Args:
+      shapes: of `init_state`.
+      mesh: from `vp_jax.sharding.make_mesh`.
+      offload: the optimizer's state waits in the hosts' memory; the step fetches it, updates it and sends it back.
+    """
+    places = sharding.place(shapes, mesh).shardings
+    if not offload:
+        return places
+    return dataclasses.replace(places, opt_state=jax.tree.map(
+        lambda place: place.with_memory_kind("pinned_host"), places.opt_state))

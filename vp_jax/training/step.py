@@ -106,7 +106,9 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
         if draws is None:
             draws = draw(step_keys(base_key, state.step), batch["latents_BThwC"].shape, schedule.num_timesteps)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        # a state that waits in the host's memory comes over here; out_shardings send it back
+        resting = jax.device_put(state.opt_state, jax.memory.Space.Device)
+        updates, opt_state = optimizer.update(grads, resting, state.params)
         params = optax.apply_updates(state.params, updates)
         ema = state.ema
         if ema is not None:

@@ -1,7 +1,12 @@
-"""Being told to stop: SIGTERM (preemption, job limits) and Ctrl-C end the run after the step that is under way."""
+"""Being told to stop: SIGTERM (preemption, job limits) and Ctrl-C end the run after the step that is under way.
+
+In a job of several processes one of which is told, all have to stop at the same step. JAX's own handler of SIGTERM
+spreads the news (`TrainingCheckpoints.preempted` then agrees on a step), so it is left in place there.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -10,14 +15,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
-    """Context in which the first signal is remembered in ``received`` and a second one acts at once."""
+    """Context in which the first signal is remembered in ``received`` and a second one acts at once.
 
-    def __init__(self) -> None:
+    Args:
+      alone: this process is the whole job. Otherwise SIGTERM is JAX's, and Ctrl-C is passed on as one.
+    """
+
+    def __init__(self, *, alone: bool = True) -> None:
         self.received: signal.Signals | None = None
+        self._alone = alone
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopSignal:
-        self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+        numbers = SIGNALS if self._alone else (signal.SIGINT,)
+        self._before = {number: signal.signal(number, self._remember) for number in numbers}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -26,6 +37,8 @@ class StopSignal:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._restore()
+        if not self._alone:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
