@@ -1,4 +1,4 @@
-"""Train VideoPainter's context encoder or ID adapter.
+"""Train VideoPainter's context encoder or ID adapter, or from nothing the VAE and the backbone they need.
 
     python train.py --config configs/tpu_v4.py --workdir RUN \
         --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
@@ -80,20 +80,19 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
 
     # data
-    tokens = stage.backbone.max_text_len
-    tokenizer: Any = WordIds(tokens)
-    if encoders.t5 is not None:
-        tokenizer = feed.CaptionIds(Path(model_cfg.checkpoint) / "tokenizer" / "spiece.model", tokens)
+    tokenizer: Any = WordIds(described.text_len)
+    if encoders.t5 is not None or encoders.pretraining:
+        tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
     share = feed.host_share(mesh, loader_cfg.batch_size)
-    loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share)
+    loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
+                              masked=not encoders.pretraining)
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", config.checkpoints.keep))
-        keys = jax.random.split(jax.random.key(config.seed), 3)
-        init_key, base_key, picture_key = (jax.device_put(key, sharding.replicated(mesh)) for key in keys)
+        init_key, base_key, picture_key = hosts.keys(config.seed, 3, sharding.replicated(mesh))
 
         # Where trained weights come from, the first that applies:
         # 1. the newest checkpoint of this workdir, with optimizer, average, step and place in the data
@@ -123,7 +122,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                             flops.step_flops(stage, loader_cfg.batch_size, *latent_shape), peak and peak * mesh.size)
 
         # programs
-        encode = jax.jit(lambda weights, batch, key, step: encoders.encode(weights, batch, step_keys(key, step).encode))
+        encode = jax.jit(lambda weights, batch, key, step: stage.inputs(encoders, weights, batch,
+                                                                        step_keys(key, step).encode))
         train_step = jax.jit(make_train_step(stage, optimizer, step_cfg, schedule), donate_argnums=0,
                              out_shardings=(places, sharding.replicated(mesh)))
         validate = _validation(config, described, settings, data_cfg, loader_cfg, tokenizer, mesh, encode,
@@ -164,7 +164,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if resumed is None and done == 0:
             raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}" if export_only
                             else f"steps {config.steps}: expected 1 or more")
-        folder = load.export(workdir / "export", described, state.ema or state.params, frozen)
+        unseen = (feed.on_devices(next(loader), mesh) for _ in range(4))
+        folder = load.export(workdir / "export", model_cfg, described, state.ema or state.params, frozen, unseen)
         say(f"step {done}: model written to {folder}")
     return 0
 
@@ -180,19 +181,25 @@ def _validation(config: ConfigDict, described: load.Described, settings: Setting
     held = dataclasses.replace(loader_cfg, batch_size=config.validation.clips, frames=settings.window, workers=0,
                                seed=config.seed + 1, image_dropout=0.0)
     share = feed.host_share(mesh, held.batch_size)
-    loader = feed.open_loader(data_cfg, held, tokenizer, encoders.vae.scaling_factor, share)
+    loader = feed.open_loader(data_cfg, held, tokenizer, encoders.vae.scaling_factor, share,
+                              masked=not encoders.pretraining)
     raw = next(loader)
     loader.close()
     batch = encode(encoder_weights, feed.on_devices(raw, mesh), key, jnp.zeros((), jnp.int32))
-    if data_cfg.kind == "latents":
-        negative = jnp.asarray(load_empty_text(data_cfg.path))
+    empty = load_empty_text(data_cfg.path) if data_cfg.kind == "latents" else None
+    if encoders.pretraining:
+        negative = jnp.asarray(tokenizer(""))
+    elif empty is not None:
+        negative = jnp.asarray(empty)
     else:
         negative = jax.jit(encoders.text)(encoder_weights, jnp.asarray(tokenizer("")[None]))[0]
     program = validation.Validation(described, settings).jitted(mesh)
-    mask = jax.jit(lambda x: x, out_shardings=sharding.replicated(mesh))(batch["mask_BThw"])
+    mask = batch.get("mask_BThw")
+    if mask is not None:
+        mask = jax.jit(lambda x: x, out_shardings=sharding.replicated(mesh))(mask)
 
     def run(trainable: Any, frozen: Any) -> tuple[validation.Samples, list[str]]:
-        clean, result = program(trainable, frozen, encoder_weights["vae"], batch, negative, key)
+        clean, result = program(trainable, frozen, encoder_weights.get("vae"), batch, negative, key)
         return validation.to_samples(clean, result, mask), [str(text) for text in raw["caption"]]
 
     return run
@@ -205,7 +212,7 @@ def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, write
     sheets = validation.save_pictures(*samples, workdir / "pictures", step)
     for number, sheet in enumerate(sheets):
         writer.picture(step, f"sample_{number}", sheet)
-    writer.write(step, {"val_hole_psnr": validation.hole_psnr(samples[0])})
+    writer.write(step, {"val_hole_psnr": validation.hole_psnr(samples[0]), "val_psnr": validation.psnr(samples[0])})
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ def base() -> ConfigDict:
         stage="branch",
         checkpoint="",  # folder made by `python -m convert all`
         name="cogvideox-5b-i2v",  # random weights of this, without a checkpoint
-        init_from="",  # folder of a trained branch or adapter to continue from
+        init_from="",  # folder of a trained branch, adapter or VAE to continue from
+        tokenizer="",  # sentencepiece file, for the backbone stage
         branch_layers=2,
         rank=256,
         alpha=128.0,
@@ -25,6 +26,7 @@ def base() -> ConfigDict:
         remat="nothing_saveable",
         branch_remat="nothing_saveable",
         vae_slicing=False,
+        kl_weight=1e-4,  # VAE stage
     )
     config.data = dict(kind="vpdata", path="", csv="", split="train", clips="", min_caption=50, synthetic_clips=64,
                        synthetic_first=0, synthetic_absent=0.2)

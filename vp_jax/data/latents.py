@@ -2,7 +2,8 @@
 
 A record holds, for one window of one clip, mean and standard deviation of the VAE's posterior for the clean video, for
 the masked video under each of k pre-drawn masks, and for the first frame at some noise levels, and the T5 embedding of
-the caption. At each use a mask is picked and latents are sampled anew, ``scale * (mean + std * noise)``.
+the caption, if the shards were built with a text encoder. At each use a mask is picked and latents are sampled anew,
+``scale * (mean + std * noise)``.
 
 Clean-only shards (k = 0) leave the mask open: `make_latent_loader` then reads the clip itself, for fresh masks and
 float pixels of the masked video, which the training step encodes.
@@ -11,21 +12,22 @@ float pixels of the masked video, which the training step encodes.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vp_jax.data.clips import AugmentMasks, Example, Keep, Resize, ShowFirstFrame, to_model_range
+from vp_jax.data.clips import AugmentMasks, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
 from vp_jax.data.pipeline import Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.data.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
 
 EMPTY_TEXT = "empty_text.npy"
-LATENT_KEYS = ("latents", "masked_latents", "mask", "text", "image_latents", "pixels", "masks", "caption", "id")
+LATENT_KEYS = ("latents", "masked_latents", "mask", "text", "input_ids", "image_latents", "pixels", "masks",
+               "caption", "id")
 BATCH_NAMES = {
     "latents": "latents_BThwC",
     "masked_latents": "masked_latents_BThwC",
@@ -75,16 +77,18 @@ class SampleLatents:
     """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, D), and ``masked_latents``, ``mask``.
 
     ``scale`` is the VAE's scaling factor. ``image_latents`` is the first frame followed by zeros, or all zeros with
-    probability ``image_dropout``. ``empty_text_MD`` replaces the text with probability ``empty_caption``.
+    probability ``image_dropout``. ``empty_text_MD`` replaces the text with probability ``empty_caption``; without
+    ``text`` there are no embeddings, and the caption alone is replaced.
     """
 
     scale: float
     image_dropout: float = 0.05
     empty_caption: float = 0.0
     empty_text_MD: np.ndarray | None = None
+    text: bool = True
 
     def __post_init__(self):
-        if self.empty_caption and self.empty_text_MD is None:
+        if self.text and self.empty_caption and self.empty_text_MD is None:
             raise UserError("empty_caption > 0 needs the embedding of the empty caption, see load_empty_text")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
@@ -99,11 +103,12 @@ class SampleLatents:
         out = {
             "latents": latents_ThwC,
             "image_latents": image_latents,
-            "text": self.empty_text_MD if dropped else stored["text"].astype(np.float32),
             "caption": "" if dropped else clip.caption,
             "indices": stored["indices"],
             "id": clip.id,
         }
+        if self.text:
+            out["text"] = self.empty_text_MD if dropped else stored["text"].astype(np.float32)
         if len(stored["mask"]):
             pick = int(rng.integers(len(stored["mask"])))
             out["masked_latents"] = self._sample(stored, "masked", (pick,), rng)
@@ -139,18 +144,24 @@ def make_latent_loader(
     process_count: int = 1,
     source: Source | None = None,
     empty_text_MD: np.ndarray | None = None,
+    tokenizer: Callable[[str], np.ndarray] | None = None,
+    masked: bool = True,
 ) -> Loader:
     """Like `pipeline.make_loader`, over latent shards.
 
     Batches hold ``latents_BThwC``, ``masked_latents_BThwC``, ``mask_BThw``, ``text_BMD``, ``image_latents_BThwC``, all
     float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
-    ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``.
+    ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``; without ``masked`` clean latents
+    are all that is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text_BMD`` if the shards hold it.
     """
-    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD)]
-    masked = bool(len(shards) and len(shards[0].arrays()["mask"]))
-    if source is None and not masked:
+    first = shards[0].arrays() if len(shards) else {"mask": ()}
+    text, drawn = "text" in first, bool(len(first["mask"]))
+    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD, text)]
+    if tokenizer:
+        steps.append(Tokenize(tokenizer))
+    if source is None and masked and not drawn:
         raise UserError(f"{shards.folder} holds clean latents only: give the source they were built of as well")
-    if source is not None and masked:
+    if source is not None and drawn:
         raise UserError(f"{shards.folder} holds pre-drawn masks already: leave the source out")
     if source is not None:
         places = {source[i].id: i for i in range(len(source))}
@@ -168,6 +179,10 @@ def name_batch(batch: Example) -> Example:
     return {BATCH_NAMES.get(key, key): value for key, value in batch.items()}
 
 
-def load_empty_text(folder: Path | str) -> np.ndarray:
-    """Embedding (M, D) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards."""
-    return np.load(builder_folder(folder) / EMPTY_TEXT).astype(np.float32)
+def load_empty_text(folder: Path | str) -> np.ndarray | None:
+    """Embedding (M, D) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards.
+
+    ``None`` for shards without embeddings.
+    """
+    file = builder_folder(folder) / EMPTY_TEXT
+    return np.load(file).astype(np.float32) if file.is_file() else None

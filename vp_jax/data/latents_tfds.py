@@ -38,13 +38,13 @@ class Encoders(Protocol):
     def video(self, pixels_BFHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Float32 [-1, 1] -> mean and standard deviation BThwC of the VAE's posterior, not scaled."""
 
-    def text(self, captions: list[str]) -> np.ndarray:
-        """Embeddings BMD."""
+    def text(self, captions: list[str]) -> np.ndarray | None:
+        """Embeddings BMD; ``None``: the records get none, and training embeds captions."""
 
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """``masks`` 0 makes clean-only shards. Window, mask and noise choices are those of ``loader``, seed included."""
+    """``masks`` 0 makes clean-only shards, ``images`` is 1 or more. Window, mask and noise choices are those of ``loader``, seed included."""
 
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     masks: int = 4
@@ -59,38 +59,36 @@ def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoder
     example = Read()(ChooseWindow(loader.frames, loader.fps)({"clip": clip}, draw("window", 0)), draw("read", 0))
     frames_FHWC = resize.frames(example["pixels"])
 
-    def posterior(frames_FHWC: np.ndarray, masks_FHW: np.ndarray, noise: np.ndarray | float = 0.0):
-        batch = to_model_range({"pixels": frames_FHWC[None], "masks": masks_FHW[None]})
-        mean, std = encoders.video(batch["masked_BFHWC"] + noise)
-        return np.asarray(mean[0], np.float32), np.asarray(std[0], np.float32)
-
-    def stacked(pairs: list) -> tuple[np.ndarray, np.ndarray]:
-        empty = (0, *arrays["clean_mean"].shape)
-        means, stds = [mean for mean, _ in pairs], [std for _, std in pairs]
-        return (np.stack(means), np.stack(stds)) if pairs else (np.zeros(empty, np.float32),) * 2
+    def posterior(frames_FHWC: np.ndarray, masks_BFHW: np.ndarray, noise_BFHWC: np.ndarray | float = 0.0):
+        """All masks of one clip in one call: encoders work on batches."""
+        pixels_BFHWC = np.broadcast_to(frames_FHWC, (len(masks_BFHW), *frames_FHWC.shape))
+        batch = to_model_range({"pixels": pixels_BFHWC, "masks": masks_BFHW})
+        mean, std = encoders.video(batch["masked_BFHWC"] + noise_BFHWC)
+        return np.asarray(mean, np.float32), np.asarray(std, np.float32)
 
     whole_FHW = np.zeros(frames_FHWC.shape[:3], np.uint8)
     arrays: dict[str, Any] = {"indices": example["indices"], "fps": np.float64(example["fps"])}
-    arrays["clean_mean"], arrays["clean_std"] = posterior(frames_FHWC, whole_FHW)
-
-    masks = []
+    masks = [whole_FHW]
     for number in range(cfg.masks):
         masks_FHW = resize.masks(loader.augment(example["masks"], draw("mask", number)))
         if loader.show_first_frame:
             masks_FHW = ShowFirstFrame()({"masks": masks_FHW}, draw("mask", number))["masks"]
         masks.append(masks_FHW)
-    arrays["masked_mean"], arrays["masked_std"] = stacked([posterior(frames_FHWC, mask) for mask in masks])
-    grid = [masks_to_latent_grid(mask) for mask in masks]
-    arrays["mask"] = np.stack(grid) if grid else np.zeros((0, *arrays["clean_mean"].shape[:3]), np.uint8)
+    mean, std = posterior(frames_FHWC, np.stack(masks))
+    arrays["clean_mean"], arrays["masked_mean"] = mean[0], mean[1:]
+    arrays["clean_std"], arrays["masked_std"] = std[0], std[1:]
+    arrays["mask"] = masks_to_latent_grid(np.stack(masks))[1:]
 
-    images = []
+    noises = []
     for number in range(cfg.images):
         rng = draw("image", number)
         sigma = ImageNoise(*loader.image_log_sigma)({}, rng)["image_sigma"]
-        noise = sigma * rng.standard_normal((1, 1, *frames_FHWC.shape[1:]), dtype=np.float32)
-        images.append(posterior(frames_FHWC[:1], whole_FHW[:1], noise))
-    arrays["image_mean"], arrays["image_std"] = stacked(images)
-    arrays["text"] = np.asarray(encoders.text([clip.caption])[0], np.float32)
+        noises.append(sigma * rng.standard_normal((1, *frames_FHWC.shape[1:]), dtype=np.float32))
+    shown = np.broadcast_to(whole_FHW[:1], (cfg.images, 1, *whole_FHW.shape[1:]))
+    arrays["image_mean"], arrays["image_std"] = posterior(frames_FHWC[:1], shown, np.stack(noises))
+    text = encoders.text([clip.caption])
+    if text is not None:
+        arrays["text"] = np.asarray(text[0], np.float32)
     return arrays
 
 
@@ -163,5 +161,7 @@ def build_latents(
     """Builds the shards under ``out`` and the empty caption's embedding beside them; returns their folder."""
     encode = EncodeClip(cfg, open_source, make_encoders)
     folder = prepare(VpdataLatents(encode, split, data_dir=str(out), file_format="array_record"), beam_options)
-    np.save(folder / EMPTY_TEXT, np.asarray(make_encoders().text([""])[0], np.float32))
+    empty = make_encoders().text([""])
+    if empty is not None:
+        np.save(folder / EMPTY_TEXT, np.asarray(empty[0], np.float32))
     return folder

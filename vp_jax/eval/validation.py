@@ -1,7 +1,8 @@
 """Samples during training: what the model under training makes of a few held examples, as pictures and a number.
 
 It works on the step's batches of latents, so that latent shards do as well as pixels. "Original" is the decoded clean
-video: what the VAE loses is no fault of the model's.
+video: what the VAE loses is no fault of the model's. A backbone under training makes whole clips, all of them hole, with
+a context encoder that says nothing; a VAE makes what it decodes of what it encoded, and its original is the video.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowLatents, WindowProgram
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from vp_jax.models.branch import init_from_backbone
+from vp_jax.models.config import BranchConfig
+from vp_jax.training.denoising import Batch
 from vp_jax.training.load import Described
-from vp_jax.training.stages import AdapterStage, Batch
+from vp_jax.training.scratch import BackboneStage, VAEStage
+from vp_jax.training.stages import AdapterStage, BranchStage, graph
 
 
 class Samples(NamedTuple):
@@ -43,7 +48,7 @@ class Validation:
 
     Attributes:
       described: of the run.
-      settings: of sampling; ``window`` is the clips' length.
+      settings: of sampling; ``window`` is the clips' length. No matter to a VAE.
     """
 
     described: Described
@@ -55,19 +60,54 @@ class Validation:
         stage = self.described.stage
         loras = (stage.lora,) if isinstance(stage, AdapterStage) else ()
         backbone = dataclasses.replace(stage.backbone, remat="")
-        return WindowProgram(Models(backbone, stage.branch, self.described.encoders.vae, loras), self.settings,
+        return WindowProgram(Models(backbone, self.branch, self.described.encoders.vae, loras), self.settings,
                              self.described.schedule)
+
+    @property
+    def branch(self) -> BranchConfig:
+        """The stage's context encoder; of one layer where it has none."""
+        stage = self.described.stage
+        if not isinstance(stage, BackboneStage):
+            return stage.branch
+        return BranchConfig(dataclasses.replace(stage.backbone, num_layers=1, remat="",
+                                                in_channels=2 * stage.backbone.out_channels + 1))
+
+    def models(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """Weights of `program` but for the VAE."""
+        stage = self.described.stage
+        if isinstance(stage, AdapterStage):
+            return {"backbone": frozen["backbone"], "branch": frozen["branch"], "loras": [trainable]}
+        if isinstance(stage, BranchStage):
+            return {"backbone": frozen["backbone"], "branch": stage.whole(trainable, frozen), "loras": []}
+        backbone = stage.whole(trainable, frozen)
+        fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), graph(self.branch)[1])
+        return {"backbone": backbone, "branch": init_from_backbone(backbone, fresh), "loras": []}
 
     def sample(self, trainable: trees.Tree, frozen: trees.Tree, vae: trees.Tree, batch: Batch,
                negative_MD: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Decoded clean video and decoded result, float around [-1, 1]; pure."""
+        """Decoded clean video and decoded result, float around [-1, 1]; pure.
+
+        Args:
+          trainable, frozen: of the stage.
+          vae: its weights.
+          batch: of the stage.
+          negative_MD: embedding of the empty caption; its token ids (M,) for a backbone under training.
+          key: of the noise.
+        """
+        if isinstance(self.described.stage, VAEStage):
+            model = self.described.stage.model(trainable)
+            pixels = batch["pixels_BFHWC"]
+            return pixels, model.decode(model.encode(pixels).mean_BThwC)
         stage, program = self.described.stage, self.program
-        adapter = isinstance(stage, AdapterStage)
-        params = {"backbone": frozen["backbone"], "vae": vae, "loras": [trainable] if adapter else [],
-                  "branch": frozen["branch"] if adapter else stage.export(trainable, frozen)}
-        latents = WindowLatents(batch.get("image_latents_BThwC"), batch["latents_BThwC"],
-                                batch["masked_latents_BThwC"], batch["mask_BThw"])
-        text = batch["text_BMD"]
+        params = {**self.models(trainable, frozen), "vae": vae}
+        video = batch["latents_BThwC"]
+        if isinstance(stage, BackboneStage):
+            masked, mask, text = jnp.zeros_like(video), jnp.ones(video.shape[:-1]), stage.text(
+                trainable, batch["input_ids"])
+            negative_MD = stage.text(trainable, negative_MD[None])[0]
+        else:
+            masked, mask, text = batch["masked_latents_BThwC"], batch["mask_BThw"], batch["text_BMD"]
+        latents = WindowLatents(batch.get("image_latents_BThwC"), video, masked, mask)
         if program.guided:
             text = jnp.concatenate([jnp.broadcast_to(negative_MD.astype(text.dtype)[None], text.shape), text])
         noise = KeyNoise(key)
@@ -86,10 +126,12 @@ class Validation:
         return jax.jit(self.sample, out_shardings=sharding.replicated(mesh))
 
 
-def to_samples(clean: Any, result: Any, mask_BThw: Any) -> Samples:
-    """Pixels of what `Validation.sample` returns; the hole is that of the latent grid."""
+def to_samples(clean: Any, result: Any, mask_BThw: Any = None) -> Samples:
+    """Pixels of what `Validation.sample` returns; the hole is that of the latent grid, none without a mask."""
     original, made = (np.round((np.clip(np.asarray(x, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
                       for x in (clean, result))
+    if mask_BThw is None:
+        return Samples(original, np.zeros(original.shape[:-1], bool), made)
     frames = original.shape[1]
     frame_of = np.maximum(np.arange(frames) - 1, -1) // TEMPORAL_STRIDE + 1
     holes = np.asarray(mask_BThw)[:, frame_of].repeat(SPATIAL_STRIDE, axis=2).repeat(SPATIAL_STRIDE, axis=3) > 0
@@ -104,6 +146,12 @@ def hole_psnr(samples: Samples) -> float:
             error = np.square(original[holes].astype(np.float64) - result[holes]).mean()
             values.append(10 * np.log10(255**2 / max(error, 1e-10)))
     return float(np.mean(values)) if values else float("nan")
+
+
+def psnr(samples: Samples) -> float:
+    """Mean over the examples of the PSNR of whole clips, dB."""
+    error = np.square(samples.original.astype(np.float64) - samples.result).mean(axis=(1, 2, 3, 4))
+    return float(np.mean(10 * np.log10(255**2 / np.maximum(error, 1e-10))))
 
 
 def save_pictures(samples: Samples, captions: Sequence[str], folder: Path, step: int) -> list[np.ndarray]:

@@ -47,6 +47,8 @@ class Encoders:
       text_dim: width of those vectors.
       image: the backbone takes an image condition.
       slicing: one clip after another through the VAE: less memory, the same numbers.
+      pretraining: the step trains the text encoder too and fills no holes: it is given token ids, ``input_ids``, and
+        neither embeddings nor a masked video.
     """
 
     vae: VAEConfig
@@ -54,6 +56,7 @@ class Encoders:
     text_dim: int
     image: bool = True
     slicing: bool = False
+    pretraining: bool = False
 
     def shapes(self) -> trees.Tree:
         """Shapes of the weights: ``vae`` and, if there is one, ``t5``."""
@@ -73,11 +76,18 @@ class Encoders:
         out = {name: batch[name] for name in INPUTS if name.endswith(("ThwC", "BThw", "BMD")) and name in batch}
         if "latents_BThwC" not in out:
             out["latents_BThwC"] = self._sample(weights, batch["pixels_BFHWC"], keys["video"])
+        if self.pretraining:
+            out = {name: out[name] for name in out if name in ("latents_BThwC", "image_latents_BThwC")}
+            return self._with_image(weights, {**out, "input_ids": batch["input_ids"]}, batch, keys)
         if "masked_latents_BThwC" not in out:
             out["masked_latents_BThwC"] = self._sample(weights, batch["masked_BFHWC"], keys["masked"])
             out["mask_BThw"] = mask_to_latent(batch["masks_BFHW"])
         if "text_BMD" not in out:
             out["text_BMD"] = self.text(weights, batch["input_ids"])
+        return self._with_image(weights, out, batch, keys)
+
+    def _with_image(self, weights: trees.Tree, out: dict[str, jax.Array], batch: Mapping[str, Any],
+                    keys: dict[str, jax.Array]) -> dict[str, jax.Array]:
         if not self.image:
             out.pop("image_latents_BThwC", None)
         elif "image_latents_BThwC" not in out:

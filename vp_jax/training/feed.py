@@ -101,14 +101,19 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
 
 
 def open_loader(data: DataConfig, loader: LoaderConfig, tokenizer: Callable[[str], np.ndarray], latent_scale: float,
-                process: tuple[int, int]) -> Loader:
-    """The loader of a run; ``process`` is the share (index, count) of this host."""
+                process: tuple[int, int], *, masked: bool = True) -> Loader:
+    """The loader of a run.
+
+    Args:
+      process: the share (index, count) of this host.
+      masked: the step needs masked videos; otherwise shards of clean latents will do.
+    """
     if data.kind != "latents":
         return make_loader(open_source(data, loader), loader, *process, tokenizer=tokenizer)
     clips = VPDataRecords(data.clips, data.split) if data.clips else None
-    empty = load_empty_text(data.path) if loader.empty_caption else None
     return make_latent_loader(LatentRecords(data.path, data.split), loader, latent_scale, *process, source=clips,
-                              empty_text_MD=empty)
+                              empty_text_MD=load_empty_text(data.path) if loader.empty_caption else None,
+                              tokenizer=tokenizer, masked=masked)
 
 
 def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:

@@ -16,7 +16,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vp_jax.models.config import DiTConfig
-from vp_jax.training.stages import AdapterStage, BranchStage
+from vp_jax.training.load import Stage
+from vp_jax.training.scratch import BackboneStage, VAEStage
+from vp_jax.training.stages import BranchStage
 
 PEAK = {"TPU v4": 275e12, "TPU v5p": 459e12, "TPU v5": 459e12, "TPU v5 lite": 197e12, "TPU v6 lite": 918e12,
         "TPU v6e": 918e12, "NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
@@ -55,10 +57,17 @@ def transformer_flops(cfg: DiTConfig, tokens: int, *, key_sets: int = 1) -> Flop
     return Flops(cfg.num_layers * block + ends + text, cfg.num_layers * 4 * joint * key_sets * joint * cfg.dim)
 
 
-def step_flops(stage: BranchStage | AdapterStage, batch: int, frames: int, rows: int, columns: int) -> float:
-    """Operations of one training step on ``batch`` examples of latents (T, h, w)."""
+def step_flops(stage: Stage, batch: int, frames: int, rows: int, columns: int) -> float | None:
+    """Operations of one training step on ``batch`` examples of latents (T, h, w); ``None``: a VAE's are not counted.
+
+    A text encoder that learns with its backbone, small beside it, is left out.
+    """
+    if isinstance(stage, VAEStage):
+        return None
     cfg = stage.backbone
     tokens = video_tokens(cfg, frames, rows, columns)
+    if isinstance(stage, BackboneStage):
+        return 3 * batch * sum(transformer_flops(cfg, tokens))
     branch = transformer_flops(stage.branch.dit, tokens)
     hints = stage.branch.dit.num_layers * 2 * tokens * cfg.dim**2
     if isinstance(stage, BranchStage):

@@ -30,3 +30,9 @@ def join(spec: str) -> None:
     if ":" not in address or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
         raise UserError(f"distributed {spec!r}: expected an empty value, auto or HOST:PORT,COUNT,INDEX")
     jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+
+
+def keys(seed: int, count: int, where: jax.sharding.Sharding) -> list[jax.Array]:
+    """``count`` keys made of ``seed`` in their places, which may span processes: nothing is sent between them."""
+    made = jax.jit(lambda: tuple(jax.random.split(jax.random.key(seed), count)), out_shardings=(where,) * count)
+    return list(made())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,11 @@ from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.dit import REMAT
 from vp_jax.models.variants import Variant, variant
 from vp_jax.training.encode import Encoders
+from vp_jax.training.scratch import BackboneStage, VAEStage, latent_std
 from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config
 
-Stage = BranchStage | AdapterStage
+Stage = BranchStage | AdapterStage | VAEStage | BackboneStage
+STAGES = ("branch", "id_adapter", "vae", "backbone")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,23 +35,27 @@ class ModelConfig:
     """Which models a run uses and how they compute.
 
     Attributes:
-      stage: ``branch`` or ``id_adapter``.
-      checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``.
+      stage: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models that those two take as given.
+      checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
+        the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
-      init_from: folder of a trained model to continue from (``branch/`` or ``id_adapter/`` of an export); empty: the
-        first backbone blocks, or an adapter that does nothing.
+      init_from: folder of a trained model to continue from (``branch/``, ``id_adapter/`` or ``vae/`` of an export);
+        empty: the first backbone blocks, an adapter that does nothing, or a VAE and a backbone made at random.
+      tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
       remat, branch_remat: of `vp_jax.models.dit.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
+      kl_weight: of the VAE stage's loss, see `vp_jax.training.scratch`.
     """
 
     stage: str = "branch"
     checkpoint: str = ""
     name: str = "cogvideox-5b-i2v"
     init_from: str = ""
+    tokenizer: str = ""
     branch_layers: int = 2
     rank: int = 256
     alpha: float = 128.0
@@ -55,10 +64,13 @@ class ModelConfig:
     remat: str = "nothing_saveable"
     branch_remat: str = "nothing_saveable"
     vae_slicing: bool = False
+    kl_weight: float = 1e-4
 
     def __post_init__(self) -> None:
-        if self.stage not in ("branch", "id_adapter"):
-            raise UserError(f"stage {self.stage!r}: expected branch or id_adapter")
+        if self.stage not in STAGES:
+            raise UserError(f"stage {self.stage!r}: expected one of {', '.join(STAGES)}")
+        if self.stage == "backbone" and self.init_from:
+            raise UserError("the backbone stage starts from nothing: leave init_from out")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):
@@ -68,11 +80,18 @@ class ModelConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """Static side of a run's models."""
+    """Static side of a run's models.
+
+    Attributes:
+      stage, schedule: of training.
+      encoders: in front of the step; the VAE stage has none.
+      text_len: tokens of a caption.
+    """
 
     stage: Stage
     encoders: Encoders
     schedule: Schedule
+    text_len: int
 
 
 def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
@@ -81,23 +100,42 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     Raises:
       UserError: unknown name, or a folder that is no converted checkpoint.
     """
-    models, schedule = _from_checkpoint(Path(cfg.checkpoint)) if cfg.checkpoint else _by_name(cfg.name)
+    models, schedule = _described(cfg)
     types: dict[str, Any] = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
     backend = check_backend(cfg.attention or default_backend(platform), platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
     if cfg.stage == "branch" and not cfg.init_from:
         branch = dataclasses.replace(branch, num_layers=cfg.branch_layers)
-    stage: Stage = BranchStage(backbone, config.BranchConfig(branch))
-    if cfg.stage == "id_adapter":
+    t5 = models.t5 and dataclasses.replace(models.t5, **types)
+    image = backbone.in_channels == 2 * models.vae.latent_channels
+    vae = dataclasses.replace(models.vae, **types)
+    encoders = Encoders(vae, t5, backbone.text_dim, image, cfg.vae_slicing)
+    stage: Stage
+    if cfg.stage == "vae":
+        stage, encoders = VAEStage(vae, cfg.kl_weight, bool(cfg.init_from)), dataclasses.replace(encoders, t5=None)
+    elif cfg.stage == "backbone":
+        if t5 is None:
+            raise UserError(f"model {cfg.name!r} has no text encoder to train: expected another name, such as nano")
+        stage, encoders = BackboneStage(backbone, t5), dataclasses.replace(encoders, t5=None, pretraining=True)
+    elif cfg.stage == "branch":
+        stage = BranchStage(backbone, config.BranchConfig(branch))
+    else:
         lora = adapter_config(cfg.rank, cfg.alpha)
         if cfg.init_from:
             lora = config.from_json(checkpoint.load_config(cfg.init_from))
         stage = AdapterStage(backbone, config.BranchConfig(branch), lora)
-    t5 = models.t5 and dataclasses.replace(models.t5, **types)
-    image = backbone.in_channels == 2 * models.vae.latent_channels
-    vae = dataclasses.replace(models.vae, **types)
-    return Described(stage, Encoders(vae, t5, backbone.text_dim, image, cfg.vae_slicing), schedule)
+    return Described(stage, encoders, schedule, backbone.max_text_len)
+
+
+def tokenizer_file(cfg: ModelConfig) -> Path | None:
+    """The sentencepiece file of a run, ``None`` where it has none."""
+    if cfg.stage == "backbone":
+        if not cfg.tokenizer:
+            raise UserError("the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
+                            "python -m vp_jax.data.vocabulary FILE")
+        return Path(cfg.tokenizer)
+    return Path(cfg.checkpoint) / "tokenizer" / "spiece.model" if cfg.checkpoint else None
 
 
 def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> tuple[Weights, trees.Tree]:
@@ -107,34 +145,58 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     checkpoint. (A run that is resumed restores the trainable part over this.)
     """
     stage, encoders = described.stage, described.encoders
-    shapes = {**AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0)).shapes().frozen, **encoders.shapes()}
-    wanted = ["backbone", *encoders.shapes()] + (["branch"] if isinstance(stage, AdapterStage) else [])
-    like = _placed({name: shapes[name] for name in wanted}, mesh)
-    if cfg.checkpoint:
-        loaded = {name: checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name]) for name in wanted}
-    else:
-        loaded = random_models(like)
+    own = stage.shapes()
+    shapes = encoders.shapes()
+    if isinstance(stage, BackboneStage):
+        shapes["t5"] = own.trainable["t5"]
+    elif not isinstance(stage, VAEStage):
+        given = AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0)).shapes().frozen
+        shapes |= {name: given[name] for name in stage.models}
+        if cfg.init_from:
+            shapes.setdefault("branch", given["branch"])
+    stored = {name for name in shapes if cfg.checkpoint and name != stage.kind
+              and (name == "vae" or not isinstance(stage, VAEStage | BackboneStage))}
+    like = _placed(shapes, mesh)
+    loaded = random_models({name: like[name] for name in (*stage.models, *encoders.shapes()) if name not in stored})
+    for name in stored & {*stage.models, *encoders.shapes()}:
+        loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
     if cfg.init_from:
-        trained = stage.shapes().trainable if isinstance(stage, AdapterStage) else shapes["branch"]
+        trained = shapes["branch"] if stage.kind == "branch" else own.trainable
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, _placed(trained, mesh))
-    encoder_weights = {name: loaded.pop(name) for name in encoders.shapes()}
-    trainable = sharding.place(stage.shapes().trainable, mesh).shardings
+    encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
+    models = {name: loaded[name] for name in loaded if name in (*stage.models, stage.kind)}
+    trainable = sharding.place(own.trainable, mesh).shardings
     # without a sharding of their own, frozen weights pass through as the arrays they are
     placed: Any = Weights(trainable, None)  # type: ignore[arg-type]
-    return jax.jit(stage.start, out_shardings=placed)(loaded, key), encoder_weights
+    return jax.jit(stage.start, out_shardings=placed)(models, key), encoder_weights
 
 
-def export(folder: Path, described: Described, trainable: trees.Tree, frozen: trees.Tree) -> Path:
-    """Write the trained model as a part of a converted checkpoint: ``folder/branch`` or ``folder/id_adapter``."""
+def export(folder: Path, cfg: ModelConfig, described: Described, trainable: trees.Tree, frozen: trees.Tree,
+           batches: Iterable[Mapping[str, Any]]) -> Path:
+    """Write what was trained as a part of a converted checkpoint: ``folder/branch``, ``folder/id_adapter``,
+    ``folder/vae``, or ``folder/transformer`` with text encoder, tokenizer and schedule.
+
+    Args:
+      batches: of the loader, which no step has seen; the VAE's scaling factor is measured on them.
+    """
     stage = described.stage
-    values = config.to_json(stage.trained_config)
-    fields = values.get("dit", values)
-    for name, plain in (("dtype", "float32"), ("param_dtype", "float32"), ("attention", "xla"), ("remat", "")):
-        if name in fields:
-            fields[name] = plain  # how a run computed is no property of the model
-    tree = trees.cast(stage.export(trainable, frozen), jnp.float32)
-    checkpoint.save_params(folder / stage.kind, tree, values)
-    return folder / stage.kind
+    for name, (description, tree) in stage.exports(trainable, frozen).items():
+        if isinstance(stage, VAEStage):
+            factor = 1.0 / latent_std(stage, trainable, batches)
+            description = dataclasses.replace(stage.vae, scaling_factor=round(factor, 6))
+        values = config.to_json(description)
+        fields = values.get("dit", values)
+        for field, plain in (("dtype", "float32"), ("param_dtype", "float32"), ("attention", "xla"), ("remat", "")):
+            if field in fields:
+                fields[field] = plain  # how a run computed is no property of the model
+        checkpoint.save_params(folder / name, trees.cast(tree, jnp.float32), values)
+    if isinstance(stage, BackboneStage):
+        for name in ("tokenizer", "scheduler"):
+            (folder / name).mkdir(exist_ok=True)
+        shutil.copy(cfg.tokenizer, folder / "tokenizer" / "spiece.model")
+        values = {"kind": "scheduler", "sampler": "dpm", **dataclasses.asdict(described.schedule)}
+        (folder / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    return folder
 
 
 FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
@@ -161,6 +223,19 @@ def random_models(like: trees.Tree) -> trees.Tree:
 
     return trees.unflatten({path: make(number, path, leaf)
                             for number, (path, leaf) in enumerate(trees.flatten(like).items())})
+
+
+def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
+    if cfg.stage == "vae" and cfg.init_from:
+        models, schedule = _by_name(cfg.name)
+        return dataclasses.replace(models, vae=config.from_json(checkpoint.load_config(cfg.init_from))), schedule
+    if cfg.stage == "backbone" and cfg.checkpoint:
+        models, schedule = _by_name(cfg.name)
+        vae = config.from_json(checkpoint.load_config(Path(cfg.checkpoint) / FOLDERS["vae"]))
+        return dataclasses.replace(models, vae=vae), schedule
+    if cfg.checkpoint and cfg.stage != "vae":
+        return _from_checkpoint(Path(cfg.checkpoint))
+    return _by_name(cfg.name)
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:

@@ -27,11 +27,11 @@ class Recorder:
       rate: learning rate by step.
       steps: of the whole run.
       batch_size: examples per step.
-      flops, peak: operations of a step, and operations per second of all chips (``None``: not known).
+      flops, peak: operations of a step, and operations per second of all chips (either may be ``None``: not known).
     """
 
     def __init__(self, writer: MetricsWriter | None, rate: Callable[[Any], Any], steps: int, batch_size: int,
-                 flops: float, peak: float | None) -> None:
+                 flops: float | None, peak: float | None) -> None:
         self._writer, self._rate, self._steps, self._batch_size = writer, rate, steps, batch_size
         self._flops, self._peak = flops, peak
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
@@ -64,7 +64,7 @@ class Recorder:
         rate = len(values) / seconds
         line |= {"lr": float(self._rate(step - 1)), "examples_per_s": rate * self._batch_size,
                  "data_wait": self._waited / seconds, **_by_timestep(values)}
-        if self._peak:
+        if self._peak and self._flops:
             line["mfu"] = rate * self._flops / self._peak
         if self._writer:
             self._writer.write(step, line)
@@ -80,6 +80,8 @@ class Recorder:
 
 
 def _by_timestep(values: list[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    if "bin_loss" not in values[0]:
+        return {}
     total, count = (np.stack([v[name] for v in values]).sum(0, np.float64) for name in ("bin_loss", "bin_count"))
     width = Schedule.num_timesteps // TIMESTEP_BINS
     return {f"loss_t{i * width:03d}": float(total[i] / count[i]) for i in range(TIMESTEP_BINS) if count[i]}

@@ -1,7 +1,4 @@
-"""The training step, where model and diffusion meet: one pure function (model facts, section 6).
-
-    t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
-    loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
+"""The training step: one pure function, whose loss is the stage's (`vp_jax.training.denoising`, `.scratch`).
 
     train_step(state, frozen, batch, base_key) -> (state, metrics)
 
@@ -14,18 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from vp_jax import trees
-from vp_jax.diffusion import predict
-from vp_jax.diffusion.loss import InpaintingLoss, inpainting_loss
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
-from vp_jax.training.stages import Batch, Stage
+from vp_jax.training.denoising import Batch, Draws, StepKeys
+from vp_jax.training.stages import Loss, Stage
 from vp_jax.training.state import TrainState
 
 Metrics = dict[str, jax.Array]
@@ -39,7 +35,7 @@ class StepConfig:
     """Choices of the step.
 
     Attributes:
-      hole_weight: lambda above.
+      hole_weight: lambda of the loss.
       accumulate: parts that a batch is cut into, one in memory at a time.
       ema_decay: of the moving average, if the state has one.
     """
@@ -55,40 +51,9 @@ class StepConfig:
             raise UserError(f"ema_decay {self.ema_decay}: expected 0 or more, below 1")
 
 
-class StepKeys(NamedTuple):
-    """The named keys of one step; each is used once."""
-
-    timestep: jax.Array
-    noise: jax.Array
-    encode: jax.Array
-
-
-class Draws(NamedTuple):
-    """Random numbers of a step: timesteps int32 (B,), noise like the latents, float32."""
-
-    t_B: jax.Array
-    noise_BThwC: jax.Array
-
-
 def step_keys(base_key: jax.Array, step: jax.Array | int) -> StepKeys:
     """The keys of ``step``."""
     return StepKeys(*jax.random.split(jax.random.fold_in(base_key, step), len(StepKeys._fields)))
-
-
-def draw(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
-    """Timesteps, uniform for each example, and noise for latents of ``shape``."""
-    return Draws(jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps),
-                 jax.random.normal(keys.noise, shape, jnp.float32))
-
-
-def loss_fn(stage: Stage, schedule: Schedule, trainable: trees.Tree, frozen: trees.Tree, batch: Batch,
-            draws: Draws) -> InpaintingLoss:
-    """Loss of every example; differentiate it by ``trainable``."""
-    x0 = batch["latents_BThwC"].astype(jnp.float32)
-    abar_B = jnp.asarray(schedule.abar, jnp.float32)[draws.t_B]
-    x_t = predict.add_noise(x0, draws.noise_BThwC, abar_B)
-    v = stage.velocity(trainable, frozen, x_t, batch, draws.t_B)
-    return inpainting_loss(x_t, v, x0, batch["mask_BThw"], abar_B)
 
 
 def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: StepConfig,
@@ -102,9 +67,9 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
     """
 
     def train_step(state: TrainState, frozen: trees.Tree, batch: Batch, base_key: jax.Array,
-                   draws: Draws | None = None) -> tuple[TrainState, Metrics]:
+                   draws: Any = None) -> tuple[TrainState, Metrics]:
         if draws is None:
-            draws = draw(step_keys(base_key, state.step), batch["latents_BThwC"].shape, schedule.num_timesteps)
+            draws = stage.draw(step_keys(base_key, state.step), batch, schedule)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
         # a state that waits in the host's memory comes over here; out_shardings send it back
         resting = jax.device_put(state.opt_state, jax.memory.Space.Device)
@@ -113,28 +78,31 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
         ema = state.ema
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1.0 - cfg.ema_decay)
-        metrics = {"loss": loss.total(cfg.hole_weight).mean(), "loss_whole": loss.whole_B.mean(),
-                   "loss_hole": loss.hole_B.mean(), "grad_norm": optax.tree.norm(grads),
-                   "param_norm": optax.tree.norm(params), "update_norm": optax.tree.norm(updates),
-                   **by_timestep(loss.total(cfg.hole_weight), draws.t_B, schedule.num_timesteps)}
+        total_B = loss.total(cfg.hole_weight)
+        metrics = {"loss": total_B.mean(),
+                   **{f"loss_{name.removesuffix('_B')}": part_B.mean() for name, part_B in loss._asdict().items()},
+                   "grad_norm": optax.tree.norm(grads), "param_norm": optax.tree.norm(params),
+                   "update_norm": optax.tree.norm(updates)}
+        if isinstance(draws, Draws):
+            metrics |= by_timestep(total_B, draws.t_B, schedule.num_timesteps)
         return TrainState(state.step + 1, params, opt_state, ema), metrics
 
     return train_step
 
 
 def gradients(stage: Stage, cfg: StepConfig, schedule: Schedule, trainable: trees.Tree, frozen: trees.Tree,
-              batch: Batch, draws: Draws) -> tuple[trees.Tree, InpaintingLoss]:
+              batch: Batch, draws: Any) -> tuple[trees.Tree, Loss]:
     """Gradients of the batch's mean loss, float32, and the loss of every example."""
 
-    def mean_loss(trainable: trees.Tree, batch: Batch, draws: Draws) -> tuple[jax.Array, InpaintingLoss]:
-        loss = loss_fn(stage, schedule, trainable, frozen, batch, draws)
+    def mean_loss(trainable: trees.Tree, batch: Batch, draws: Any) -> tuple[jax.Array, Loss]:
+        loss = stage.loss(trainable, frozen, batch, draws, schedule)
         return loss.total(cfg.hole_weight).mean(), loss
 
     gradient = jax.grad(mean_loss, has_aux=True)
     if cfg.accumulate == 1:
         return gradient(trainable, dict(batch), draws)
 
-    def body(total: trees.Tree, part: tuple[Batch, Draws]) -> tuple[trees.Tree, InpaintingLoss]:
+    def body(total: trees.Tree, part: tuple[Batch, Any]) -> tuple[trees.Tree, Loss]:
         grads, loss = gradient(trainable, *part)
         return jax.tree.map(jnp.add, total, grads), loss
 

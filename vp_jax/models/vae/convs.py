@@ -10,6 +10,7 @@ frames of its padded input for the next chunk: `TimeCache`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import jax
@@ -54,12 +55,48 @@ class TimeCache:
         return tuple(self._future)
 
 
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def frame_conv(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    """Convolution of single frames, ``kernel`` (rows, columns, in, out).
+
+    It brings its own derivatives, in forms that XLA hands to a matrix product on CPU: its own, with exchanged batch and
+    channels, run as plain loops there and are an order of magnitude slower.
+    """
+    return lax.conv_general_dilated(x_NHWC, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
+
+
+def _frame_conv_forward(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+                        ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return frame_conv(x_NHWC, kernel, stride, padding), (x_NHWC, kernel)
+
+
+def _frame_conv_backward(stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy_NHWC: jax.Array
+                         ) -> tuple[jax.Array, jax.Array]:
+    x_NHWC, kernel = saved
+    spans = [stride * (n - 1) + 1 for n in dy_NHWC.shape[1:3]]
+    back = tuple((k - 1 - low, n + low - span)
+                 for k, n, (low, _), span in zip(kernel.shape, x_NHWC.shape[1:3], padding, spans))
+    turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
+    dx_NHWC = lax.conv_general_dilated(dy_NHWC, turned, (1, 1), back, lhs_dilation=(stride, stride),
+                                       dimension_numbers=_LAYOUT)
+    padded = jnp.pad(x_NHWC, ((0, 0), *padding, (0, 0)))
+    taps = [[jnp.einsum("nhwi,nhwo->io", padded[:, a:a + spans[0]:stride, b:b + spans[1]:stride], dy_NHWC,
+                        preferred_element_type=jnp.float32)
+             for b in range(kernel.shape[1])] for a in range(kernel.shape[0])]
+    return dx_NHWC, jnp.stack([jnp.stack(row) for row in taps]).astype(kernel.dtype)
+
+
+frame_conv.defvjp(_frame_conv_forward, _frame_conv_backward)
+
+
 def conv2d(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     """3x3 convolution of every frame, zeros around it; ``kernel`` (3, 3, in, out)."""
     B, F, H, W, C = x_BFHWC.shape
-    y = lax.conv_general_dilated(x_BFHWC.reshape(B * F, H, W, C), kernel, (1, 1), ((1, 1), (1, 1)),
-                                 dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return y.reshape(B, F, H, W, -1)
+    return frame_conv(x_BFHWC.reshape(B * F, H, W, C), kernel, 1, ((1, 1), (1, 1))).reshape(B, F, H, W, -1)
 
 
 def _float32(x: jax.Array) -> jax.Array:

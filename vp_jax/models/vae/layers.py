@@ -18,7 +18,7 @@ from flax import nnx
 from jax import lax
 
 from vp_jax.models.config import VAEConfig
-from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache
+from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache, frame_conv
 
 NORM_EPS = 1e-6
 """Epsilon of the norms whose value the checkpoint's configuration does not set."""
@@ -119,8 +119,7 @@ class Downsample(FrameConv):
             rest = rest.reshape(B, F // 2, 2, H, W, C).mean(2).astype(x_BFHWC.dtype)
             x_BFHWC = jnp.concatenate([head, rest], axis=1)
         kernel, bias = self.weights(self.cfg.dtype)
-        y = lax.conv_general_dilated(x_BFHWC.reshape(-1, H, W, C), kernel, (2, 2), ((0, 1), (0, 1)),
-                                     dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        y = frame_conv(x_BFHWC.reshape(-1, H, W, C), kernel, 2, ((0, 1), (0, 1)))
         return y.reshape(B, -1, *y.shape[1:]) + bias
 
 
@@ -143,9 +142,8 @@ class Upsample(FrameConv):
         B, F, H, W, C = x_BFHWC.shape
         kernel, bias = self.weights("float32")
         merged = jnp.einsum("pra,qsb,abio->rsipqo", MERGE, MERGE, kernel, precision=lax.Precision.HIGHEST)
-        y = lax.conv_general_dilated(
-            x_BFHWC.reshape(B * F, H, W, C), merged.reshape(2, 2, C, -1).astype(self.cfg.dtype), (1, 1),
-            ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")).reshape(B, F, H + 1, W + 1, 2, 2, -1)
+        y = frame_conv(x_BFHWC.reshape(B * F, H, W, C), merged.reshape(2, 2, C, -1).astype(self.cfg.dtype), 1,
+                       ((1, 1), (1, 1))).reshape(B, F, H + 1, W + 1, 2, 2, -1)
         rows = [jnp.stack([y[:, :, p:p + H, q:q + W, p, q] for q in (0, 1)], axis=4) for p in (0, 1)]
         y = jnp.stack(rows, axis=3).reshape(B, F, 2 * H, 2 * W, -1) + bias.astype(self.cfg.dtype)
         return repeat_time(y, 2 * F - F % 2) if self.time else y
