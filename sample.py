@@ -85,6 +85,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.checkpoint is None:
         parser.set_defaults(**packaged.DEFAULTS)
         args = parser.parse_args(argv)
+        args.report = args.report or args.out.with_name("report.html")
     return args
 
 
@@ -220,6 +221,7 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
         tables={"Settings": values["settings"], "Seconds": values["seconds"], "Versions": values["versions"]},
         commands=packaged.COMMANDS if nano else (),
     )  # fmt: skip
+    args.report.parent.mkdir(parents=True, exist_ok=True)
     place(args.report, lambda path: path.write_text(text))
 
 

@@ -120,8 +120,9 @@ def picture_file(out: Path, split: str, variant: str, case: str) -> Path:
 
 
 def strip(frames_FHWC: np.ndarray, count: int = 6) -> np.ndarray:
-    """Evenly spaced frames after the first, side by side."""
-    return np.concatenate(frames_FHWC[np.linspace(1, len(frames_FHWC) - 1, count).astype(int)], axis=1)
+    """Evenly spaced frames after the first, side by side, dark lines between them."""
+    chosen_FHWC = frames_FHWC[np.linspace(1, len(frames_FHWC) - 1, count).astype(int)]
+    return np.concatenate(np.pad(chosen_FHWC, ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=22), axis=1)
 
 
 def _keep_picture(out: Path, work: Job, case: Case, result_FHWC: np.ndarray) -> None:

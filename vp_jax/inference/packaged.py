@@ -28,8 +28,8 @@ IS_NOT = ("a model of real video: it has never seen a photograph",
           "good at words, shapes and motions outside its small world")
 
 DEFAULTS: dict[str, Any] = {
-    "checkpoint": FOLDER, "out": Path("nano_out/nano.mp4"), "report": Path("nano_out/report.html"),
-    "precision": "float32", "steps": 20, "guidance": 3.0, "static_guidance": True,
+    "checkpoint": FOLDER, "out": Path("nano_out/nano.mp4"), "precision": "float32",
+    "steps": 20, "guidance": 3.0, "static_guidance": True,
 }  # fmt: skip
 """Settings of sample.py that suit this model."""
 
