@@ -32,7 +32,7 @@ from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.latents import load_empty_text
 from vp_jax.data.pipeline import LoaderConfig
-from vp_jax.data.synthetic import WordIds
+from vp_jax.data.synthetic import HELD_OUT, WordIds
 from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import validation
 from vp_jax.inference.settings import Settings
@@ -178,6 +178,8 @@ def _validation(config: ConfigDict, described: load.Described, settings: Setting
     # a data set of its own, where one is named
     data_cfg = dataclasses.replace(data_cfg, **{name: config.validation[name] for name in ("path", "csv", "split")
                                                 if config.validation[name]})
+    if data_cfg.kind == "synthetic":
+        data_cfg = dataclasses.replace(data_cfg, synthetic_first=HELD_OUT)
     held = dataclasses.replace(loader_cfg, batch_size=config.validation.clips, frames=settings.window, workers=0,
                                seed=config.seed + 1, image_dropout=0.0)
     share = feed.host_share(mesh, held.batch_size)

@@ -48,7 +48,7 @@ class ModelConfig:
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
       remat, branch_remat: of `vp_jax.models.dit.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
-      kl_weight: of the VAE stage's loss, see `vp_jax.training.scratch`.
+      kl_weight, vae_crop: of the VAE stage, see `vp_jax.training.scratch.VAEStage`.
     """
 
     stage: str = "branch"
@@ -65,6 +65,7 @@ class ModelConfig:
     branch_remat: str = "nothing_saveable"
     vae_slicing: bool = False
     kl_weight: float = 1e-4
+    vae_crop: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
@@ -113,7 +114,8 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     encoders = Encoders(vae, t5, backbone.text_dim, image, cfg.vae_slicing)
     stage: Stage
     if cfg.stage == "vae":
-        stage, encoders = VAEStage(vae, cfg.kl_weight, bool(cfg.init_from)), dataclasses.replace(encoders, t5=None)
+        stage = VAEStage(vae, cfg.kl_weight, tuple(cfg.vae_crop), bool(cfg.init_from))
+        encoders = dataclasses.replace(encoders, t5=None)
     elif cfg.stage == "backbone":
         if t5 is None:
             raise UserError(f"model {cfg.name!r} has no text encoder to train: expected another name, such as nano")
@@ -161,7 +163,7 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     for name in stored & {*stage.models, *encoders.shapes()}:
         loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
     if cfg.init_from:
-        trained = shapes["branch"] if stage.kind == "branch" else own.trainable
+        trained = shapes[stage.kind] if stage.kind in shapes else own.trainable
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, _placed(trained, mesh))
     encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
     models = {name: loaded[name] for name in loaded if name in (*stage.models, stage.kind)}

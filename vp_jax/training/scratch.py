@@ -64,11 +64,13 @@ class VAEStage:
     Attributes:
       vae: description.
       kl_weight: k above, of the mean KL per latent value.
+      crop: rows and columns of the crops to train on, one at random of every example; 0 for whole pictures.
       continued: the weights are trained already and stay as they are.
     """
 
     vae: VAEConfig
     kl_weight: float = 1e-4
+    crop: tuple[int, int] = (0, 0)
     continued: bool = False
 
     @property
@@ -80,29 +82,39 @@ class VAEStage:
         return ("vae",)
 
     def shapes(self) -> Weights:
-        return Weights(float32_shapes(_vae(self.vae)[1]), {})
+        return Weights(float32_shapes({"vae": _vae(self.vae)[1]}), {})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         weights = trees.cast(models["vae"], jnp.float32)
-        return Weights(weights if self.continued else fresh_vae(weights), {})
+        return Weights({"vae": weights if self.continued else fresh_vae(weights)}, {})
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[VAEConfig, trees.Tree]]:
-        return {"vae": (self.vae, trainable)}
+        return {"vae": (self.vae, trainable["vae"])}
 
     def inputs(self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
                ) -> dict[str, jax.Array]:
-        return {"pixels_BFHWC": to_model_range(dict(batch))["pixels_BFHWC"]}
+        pixels = to_model_range(dict(batch))["pixels_BFHWC"]
+        if not any(self.crop):
+            return {"pixels_BFHWC": pixels}
+        B, _, H, W, _ = pixels.shape
+        rows, columns = self.crop
+        top, left = jax.random.randint(key, (2, B), 0, jnp.array([[H - rows + 1], [W - columns + 1]]))
+
+        def cut(clip_FHWC: jax.Array, top: jax.Array, left: jax.Array) -> jax.Array:
+            return jax.lax.dynamic_slice(clip_FHWC, (0, top, left, 0), (clip_FHWC.shape[0], rows, columns, 3))
+
+        return {"pixels_BFHWC": jax.vmap(cut)(pixels, top, left)}
 
     def draw(self, keys: StepKeys, batch: Batch, schedule: Schedule) -> jax.Array:
         """Noise (B, T, h, w, C) of the posterior's sample."""
         B, F, H, W, _ = batch["pixels_BFHWC"].shape
         stride, cfg = self.vae.spatial_stride, self.vae
-        shape = (B, latent_frames(F, cfg.temporal_stride), H // stride, W // stride, cfg.latent_channels)
+        shape = (B, latent_frames(F), H // stride, W // stride, cfg.latent_channels)
         return jax.random.normal(keys.noise, shape, jnp.float32)
 
     def model(self, trainable: trees.Tree) -> VAE:
         """The autoencoder with these weights."""
-        return nnx.merge(_vae(self.vae)[0], trainable)
+        return nnx.merge(_vae(self.vae)[0], trainable["vae"])
 
     def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: jax.Array, schedule: Schedule
              ) -> Reconstruction:
@@ -234,7 +246,8 @@ def _mean(x: jax.Array) -> jax.Array:
 
 @functools.lru_cache(maxsize=4)
 def _vae(cfg: VAEConfig) -> tuple[nnx.GraphDef, trees.Tree]:
-    return trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
+    graphdef, shapes = trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
+    return graphdef, trees.unflatten(trees.flatten(shapes))  # numbers in lists are text there, as in checkpoints
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,25 @@
+"""The small model, third of four: the context encoder on its frozen backbone, about 12 minutes on two cores.
+
+    python train.py --config configs/nano_branch.py --workdir RUN_BRANCH --config.model.checkpoint=CHECKPOINT \
+        --config.data.path=LATENTS --config.compilation_cache=CACHE
+
+CHECKPOINT holds vae/ and what configs/nano_backbone.py exported; LATENTS are shards with masks. RUN_BRANCH/export/branch
+belongs into CHECKPOINT, for configs/nano_id.py. Holes are what a tracker would give half of the time; the rest are
+widened, made boxes or ellipses that move along, or drawn over the first frame's box and left there, over background.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import nano_backbone
+
+
+def get_config() -> ConfigDict:
+    config = nano_backbone.get_config()
+    config.steps = 1000
+    config.model.update(stage="branch", branch_layers=2)
+    config.optimizer.update(lr=5e-4, warmup=50)
+    config.step.update(hole_weight=1.0, ema_decay=0.99)
+    config.log_every = 20
+    config.checkpoints.update(every=100)
+    config.validation.update(every=500)
+    return config
