@@ -75,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     long = planned(LONG, "long", list(cases.inpainting(args.long_clips, cases.LONG)))
     for job in (*short, *long):
         if job.absent:
-            print(f"absent   {job.variant.label}: " + (job.variant.command(args.runs) if job.variant.run
-                                                       else "the model has no such part"))
+            print(f"absent   {job.variant.label}: " + (job.variant.command(args.model, args.runs)
+                                                       if job.variant.run else "the model has no such part"))
     with Progress() as progress:
         runner.run(setup, [*short, *long], progress)
     folder = args.docs or args.out
@@ -101,7 +101,7 @@ def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) 
             continue
         found = runner.summaries(setup, jobs)
         variants = [job.variant for job in jobs]
-        parts.append(f"## {title}\n\n{tables.table(jobs, found, metrics, setup.runs)}\n")
+        parts.append(f"## {title}\n\n{tables.table(jobs, found, metrics, setup)}\n")
         lines = paper.agreement(variants, runner.values(setup, jobs, "hole_psnr"), base)
         parts += ["\n".join(f"- {line}" for line in lines) + "\n"] if lines else []
         if found:

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
              f"{setup.guidance:g}.\n\n`python -m bench.editing` on {machine()}\n"]
     for operation, group in jobs.items():
         parts.append(f"## {operation}\n\n"
-                     f"{tables.table(group, runner.summaries(setup, group), METRICS, setup.runs)}\n")
+                     f"{tables.table(group, runner.summaries(setup, group), METRICS, setup)}\n")
     rows = [(operation, operation, group[0].cases[0]) for operation, group in jobs.items()]
     if tables.sheet(folder / "editing.png", setup.out, rows, EDITING[1:], truth="edited scene"):
         parts.append("![edits](editing.png)\n")

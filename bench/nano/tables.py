@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bench.nano.cases import Case
 from bench.nano.paper import PSNR_SSIM
 from bench.nano.results import METRICS
-from bench.nano.runner import Job, picture_file, strip
+from bench.nano.runner import Job, Setup, picture_file, strip
 from bench.nano.variants import Variant
 from vp_jax.errors import UserError
 from vp_jax.eval.bootstrap import Interval
@@ -22,7 +22,8 @@ from vp_jax.inference.pictures import masked
 _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
 
 
-def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], runs: Path) -> str:
+def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
+          ) -> str:
     """One row per variant; absent ones with the command that trains them."""
     heads = ["variant", *(METRICS[name] for name in metrics), "clips", "paper: PSNR, SSIM"]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
@@ -32,8 +33,8 @@ def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metr
         paper = f"{psnr_ssim[0]:.2f}, {psnr_ssim[1]:.2f}" if psnr_ssim else ""
         values = found.get(variant.name)
         if values is None:
-            why = f"absent: `{variant.command(runs)}`" if variant.run else "absent: the model has no such part"
-            cells = [why if job.absent else "not finished", *[""] * len(metrics)]
+            command = f"`{variant.command(setup.model, setup.runs)}`" if variant.run else "the model has no such part"
+            cells = [f"absent: {command}" if job.absent else "not finished", *[""] * len(metrics)]
         else:
             cells = [*(_cell(values[name]) for name in metrics), str(max(v.count for v in values.values()))]
         label = f"**{variant.label}**" if variant.name == "default" else variant.label

@@ -41,9 +41,10 @@ class Variant:
     id_adapter: bool = False
     paper: str = ""
 
-    def command(self, runs: Path) -> str:
-        """What trains the variant's weights."""
-        return f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} {self.changes}"
+    def command(self, model: Path, runs: Path) -> str:
+        """What trains the variant's weights; LATENTS as for configs/nano_branch.py."""
+        return (f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} {self.changes} "
+                f"--config.model.checkpoint={model} --config.data.path=LATENTS")
 
 
 DEFAULT = Variant("default", "VideoPainter: 2-layer context encoder", paper="default")
@@ -53,7 +54,7 @@ SHORT = (
     Variant("telea", "Telea, frame by frame", kind="telea"),
     Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}, paper="Cog-Inp"),
     Variant("single_branch", "one branch: masked video into the backbone", run="single_branch",
-            changes="--config.model.stage=single_branch", paper="Single-branch"),
+            changes="--config.model.stage=single_branch", settings={"hint_scale": 0.0}, paper="Single-branch"),
     Variant("branch_1", "1-layer context encoder", run="branch_1", changes="--config.model.branch_layers=1",
             paper="1-layer branch"),
     Variant("branch_4", "4-layer context encoder", run="branch_4", changes="--config.model.branch_layers=4",
