@@ -40,6 +40,7 @@ from vp_jax.metrics import MetricsWriter
 from vp_jax.training import aot, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
+from vp_jax.training.scratch import VAEStage
 from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
 from vp_jax.training.stop import StopSignal
@@ -187,7 +188,12 @@ def _validation(config: ConfigDict, described: load.Described, settings: Setting
                               masked=not encoders.pretraining)
     raw = next(loader)
     loader.close()
-    batch = encode(encoder_weights, feed.on_devices(raw, mesh), key, jnp.zeros((), jnp.int32))
+    if isinstance(described.stage, VAEStage):
+        whole = dataclasses.replace(described.stage, crop=(0, 0))
+        described = dataclasses.replace(described, stage=whole)
+        batch = whole.inputs(encoders, {}, feed.on_devices(raw, mesh), key)
+    else:
+        batch = encode(encoder_weights, feed.on_devices(raw, mesh), key, jnp.zeros((), jnp.int32))
     empty = load_empty_text(data_cfg.path) if data_cfg.kind == "latents" else None
     if encoders.pretraining:
         negative = jnp.asarray(tokenizer(""))

@@ -15,7 +15,7 @@ from configs import common
 
 def get_config(part: str = "crops") -> ConfigDict:
     config = common.base()
-    config.steps = 1600
+    config.steps = 3600
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     config.model.update(stage="vae", name="nano", dtype="float32", remat="", branch_remat="", vae_crop=(32, 48),
                         kl_weight=1e-4)
@@ -26,8 +26,8 @@ def get_config(part: str = "crops") -> ConfigDict:
     config.step.update(ema_decay=0.99)
     config.ema = True
     config.log_every = 20
-    config.checkpoints.update(every=200)
-    config.validation.update(every=200, clips=4, frames=17)
+    config.checkpoints.update(every=300)
+    config.validation.update(every=600, clips=4, frames=17)
     if part == "whole":
         config.steps = 120
         config.model.vae_crop = (0, 0)

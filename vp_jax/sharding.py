@@ -77,6 +77,7 @@ ACTIVATIONS: dict[str, P] = {
     "tokens": P(BATCH, "context"),  # BSD
     "hidden": P(BATCH, "context", _TENSOR),  # BS(4D)
     "hints": P(None, BATCH, "context"),  # GBSD
+    "pixels": P(BATCH, None, "context"),  # BFHWC, rows: the compiler exchanges the edges between neighbours
 }
 """Layout of each named activation, see `constrain`."""
 

@@ -1,6 +1,7 @@
 """From a loader's batch to the step's: the reference VAE's posterior, what is drawn and what is kept."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,12 @@ from flax import nnx
 
 from tests.compare import relative_error
 from tests.parity import reference as ref
+from vp_jax import sharding
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.synthetic import WordIds, World
 from vp_jax.models.latent_mask import mask_to_latent
+from vp_jax.training.denoising import Batch
 from vp_jax.training.encode import INPUTS, Encoders
-from vp_jax.training.stages import Batch
 
 
 def key():
@@ -67,6 +69,23 @@ def test_image_is_the_first_frame_alone_and_dropped_per_example(encoded, raw):
     assert not image[:, 1:].any()
     for kept, latents in zip(raw["image_keep"], image[:, 0]):
         assert latents.any() == bool(kept)
+
+
+@pytest.mark.parametrize("context", [2, 4])
+def test_rows_divided_over_context_give_the_same_latents(encoders, encoded, raw, context):
+    """64 rows: at the deepest level 8, over 4 devices 2 each, which exchange the edges that a convolution sees."""
+    models, weights = encoders
+    mesh = sharding.make_mesh({"data": 2, "context": context}, jax.devices()[:2 * context])
+    rows = jax.device_put(raw, sharding.batch_shardings(raw, mesh))
+    with jax.set_mesh(mesh):
+        program = jax.jit(models.encode).lower(jax.device_put(weights, sharding.replicated(mesh)), rows,
+                                               jax.device_put(key(), sharding.replicated(mesh))).compile()
+    got = program(jax.device_put(weights, sharding.replicated(mesh)), rows,
+                  jax.device_put(key(), sharding.replicated(mesh)))
+    for name, want in encoded.items():
+        assert relative_error(np.asarray(got[name]), want) <= 1e-5, name
+    whole = re.findall(r"all-gather\S* = f32\[[^\]]*64,96,\d+\]", program.as_text())
+    assert not whole, "frames are put together again"
 
 
 def test_what_a_latent_shard_has_is_not_computed_again(encoders, encoded, raw):

@@ -17,9 +17,10 @@ from tests.compare import relative_error
 from tests.parity import reference as ref
 from vp_jax import trees
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.training.denoising import Draws, draw
 from vp_jax.training.stages import AdapterStage, BranchStage
 from vp_jax.training.state import init_state
-from vp_jax.training.step import Draws, StepConfig, draw, gradients, loss_fn, make_train_step, step_keys
+from vp_jax.training.step import StepConfig, gradients, make_train_step, step_keys
 
 KEEP_GRADIENTS = optax.trace(decay=0.0)
 """An "optimizer" whose state is the last gradient."""
@@ -107,7 +108,7 @@ def test_a_fresh_branch_and_a_fresh_adapter_change_nothing(branch_stage, adapter
     """Both losses are the frozen model's: zero hints, and extra keys without a low-rank change."""
 
     def loss(stage, weights):
-        return jax.jit(lambda w: loss_fn(stage, Schedule(), *w, batch, draws).whole_B)(weights)
+        return jax.jit(lambda w: stage.loss(*w, batch, draws, Schedule()).whole_B)(weights)
 
     stage, weights = branch_stage
     fresh = stage.start({"backbone": weights.frozen["backbone"]}, jax.random.key(1))
@@ -168,7 +169,7 @@ def test_bfloat16_compute_keeps_float32_masters(branch_stage, batch, draws):
     state, metrics = step(init_state(weights.trainable, optimizer, ema=True), trees.cast(weights.frozen, jnp.bfloat16),
                           batch, jax.random.key(0), draws)
     assert {leaf.dtype for leaf in jax.tree.leaves((state.params, state.ema))} == {jnp.dtype("float32")}
-    exact = float(loss_fn(stage, Schedule(), *weights, batch, draws).total().mean())
+    exact = float(stage.loss(*weights, batch, draws, Schedule()).total().mean())
     assert abs(float(metrics["loss"]) - exact) < 0.05 * exact
     for old, new, mean in zip(*map(jax.tree.leaves, (weights.trainable, state.params, state.ema))):
         np.testing.assert_allclose(mean, (old + new) / 2, atol=1e-6)

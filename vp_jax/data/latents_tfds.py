@@ -44,7 +44,10 @@ class Encoders(Protocol):
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """``masks`` 0 makes clean-only shards, ``images`` is 1 or more. Window, mask and noise choices are those of ``loader``, seed included."""
+    """``masks`` 0 makes clean-only shards, ``images`` is 1 or more.
+
+    Window, mask and noise choices are those of ``loader``, seed included.
+    """
 
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     masks: int = 4

@@ -1,8 +1,8 @@
 """Samples during training: what the model under training makes of a few held examples, as pictures and a number.
 
 It works on the step's batches of latents, so that latent shards do as well as pixels. "Original" is the decoded clean
-video: what the VAE loses is no fault of the model's. A backbone under training makes whole clips, all of them hole, with
-a context encoder that says nothing; a VAE makes what it decodes of what it encoded, and its original is the video.
+video: what the VAE loses is no fault of the model's. A backbone under training makes whole clips, all of them hole,
+with a context encoder that says nothing; a VAE decodes what it encoded, and its original is the video.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.pictures import contact_sheet
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowLatents, WindowProgram
-from vp_jax.models.vae import vae as vae_module
-from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig
+from vp_jax.models.vae import vae as vae_module
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from vp_jax.training.denoising import Batch
 from vp_jax.training.load import Described
 from vp_jax.training.scratch import BackboneStage, VAEStage

@@ -28,6 +28,7 @@ from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.vae import VAE
+from vp_jax.sharding import constrain
 
 INPUTS = ("pixels", "masks", "masked_BFHWC", "masks_BFHW", "image_sigma", "image_keep", "input_ids", "latents_BThwC",
           "masked_latents_BThwC", "image_latents_BThwC", "mask_BThw", "text_BMD")
@@ -105,7 +106,7 @@ class Encoders:
     def _sample(self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
                 ) -> jax.Array:
         vae = nnx.merge(_vae(self.vae)[0], weights["vae"])
-        posterior = vae.encode(pixels_BFHWC, slicing=self.slicing)
+        posterior = vae.encode(constrain(pixels_BFHWC, "pixels"), slicing=self.slicing)
         latents = posterior.sample(jax.random.normal(key, posterior.mean_BThwC.shape, jnp.float32))
         return vae_module.scale(self.vae, latents, image=image)
 

@@ -75,8 +75,9 @@ class Recorder:
                 f"  {duration((self._steps - step) / rate)} left")
 
     def pause(self) -> None:
-        """Time from `flush` until now (saving, validation) is not the steps'."""
-        self._since = time.perf_counter()
+        """Time from `flush` until now (saving, validation) is not the steps'. Steps since then keep theirs."""
+        if not self._pending:
+            self._since = time.perf_counter()
 
 
 def _by_timestep(values: list[Mapping[str, np.ndarray]]) -> dict[str, float]:

@@ -66,7 +66,7 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 def frame_conv(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Convolution of single frames, ``kernel`` (rows, columns, in, out).
 
-    It brings its own derivatives, in the one order of dimensions that XLA has a fast convolution for on CPU, and that of
+    It brings its own derivatives, in the one order of dimensions that XLA has a fast convolution for on CPU, that of
     the kernel for few frames at a time: the derivatives that XLA makes itself run as plain loops, ten times slower.
     """
     return lax.conv_general_dilated(x_NHWC, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
