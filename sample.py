@@ -264,7 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"         {len(frames_FHWC)} frames padded to {plan.padded_frames}, the padding is cut off again")
     if plan.output_frames < len(frames_FHWC):
         print(f"         reference mode drops the tail: {plan.output_frames} of {len(frames_FHWC)} frames come out")
-    print("writes   " + ", ".join(map(str, outputs(args.out))))
+    files = [*outputs(args.out), *([args.report] if args.report else [])]
+    print("writes   " + ", ".join(map(str, files)))
     lap("load")
 
     small_FHWC, small_FHW = resize_frames(frames_FHWC, *size), resize_holes(holes_FHW, *size)

@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) -> str:
     """The page; writes its pictures into ``folder``."""
     parts = [f"# Ablations\n\nHeld-out clips of the drawn world, {cases.HEIGHT} x {cases.WIDTH} pixels; frame 0 is "
-             f"given unless said otherwise and is never counted; holes are grown by {cases.GROW} pixels. "
+             f"given unless said otherwise and is never counted; holes are grown by {packaged.GROW} pixels. "
              f"{setup.steps} steps, guidance {setup.guidance:g}, seed {setup.seed}. In brackets: 95 % bootstrap "
              f"intervals over clips. The paper's columns are VPBench, real video at 480 x 720: compare orders, not "
              f"values.\n\n`python -m bench.ablation` on {machine()}\n"]

@@ -18,7 +18,7 @@ from bench.nano.variants import EDITING
 from bench.timing import machine
 from vp_jax.data.synthetic import OPERATIONS
 from vp_jax.errors import run_cli
-from vp_jax.inference import compile_cache
+from vp_jax.inference import compile_cache, packaged
 from vp_jax.inference.progress import Progress
 
 METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = args.docs or args.out
     folder.mkdir(parents=True, exist_ok=True)
     parts = [f"# Edits\n\n{args.clips} held-out scenes per operation, against the edited scene as drawn; frame 0 is "
-             f"given and not counted; holes are grown by {cases.GROW} pixels; {setup.steps} steps, guidance "
+             f"given and not counted; holes are grown by {packaged.GROW} pixels; {setup.steps} steps, guidance "
              f"{setup.guidance:g}.\n\n`python -m bench.editing` on {machine()}\n"]
     for operation, group in jobs.items():
         parts.append(f"## {operation}\n\n"

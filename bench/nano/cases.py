@@ -25,12 +25,11 @@ from vp_jax.data.synthetic import (
     possible,
     render,
 )
+from vp_jax.inference import packaged
 
 WINDOW, HEIGHT, WIDTH = 17, 64, 96
 LONG = 65
 """Five windows of 17 frames that share 5."""
-GROW = 4
-"""Pixels by which every hole is grown: it does not give the outline away, and reaches cells that it only touches."""
 EDITS_FROM = HELD_OUT + 100_000
 
 
@@ -59,7 +58,7 @@ def inpainting(count: int, frames: int = WINDOW) -> Iterator[Case]:
     for index in range(count):
         clip = source[index]
         frames_FHWC, masks_FHW = clip.read(np.arange(frames))
-        yield Case(clip.id, frames_FHWC, frames_FHWC, dilate(masks_FHW > 0, GROW), clip.caption)
+        yield Case(clip.id, frames_FHWC, frames_FHWC, dilate(masks_FHW > 0, packaged.GROW), clip.caption)
 
 
 def edits(operation: str, count: int) -> Iterator[Case]:
@@ -73,7 +72,7 @@ def edits(operation: str, count: int) -> Iterator[Case]:
             continue
         after = edit(scene, operation, masked_thing(scene, seed, WINDOW), seed)
         before_drawn, after_drawn = (render(s, np.arange(WINDOW), HEIGHT, WIDTH) for s in (scene, after.scene))
-        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, GROW)
+        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, packaged.GROW)
         found += 1
         yield Case(f"{operation}-{seed - 1}", before_drawn.frames_FHWC, after_drawn.frames_FHWC, holes_FHW,
                    after.prompt)

@@ -36,7 +36,7 @@ def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metr
             command = f"`{variant.command(setup.model, setup.runs)}`" if variant.run else "the model has no such part"
             cells = [f"absent: {command}" if job.absent else "not finished", *[""] * len(metrics)]
         else:
-            cells = [*(_cell(values[name]) for name in metrics), str(max(v.count for v in values.values()))]
+            cells = [*(_cell(values[name]) for name in metrics), str(max(v.clips for v in values.values()))]
         label = f"**{variant.label}**" if variant.name == "default" else variant.label
         lines.append("| " + " | ".join([label, *cells, paper]) + " |")
     return "\n".join(lines)

@@ -80,7 +80,7 @@ def test_drift_is_the_way_from_the_first_windows_colour():
 def test_interval_covers_and_leaves_nans_out():
     values = np.random.default_rng(0).normal(5, 2, 100)
     found = interval([*values, math.nan])
-    assert found.mean == pytest.approx(values.mean()) and found.count == 100
+    assert found.mean == pytest.approx(values.mean()) and found.clips == 100
     error = values.std() / 10
     assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.1)
     assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.1)

@@ -10,12 +10,12 @@ import numpy as np
 
 
 class Interval(NamedTuple):
-    """A mean over ``count`` clips and the bounds that hold it with the level asked for."""
+    """A mean over ``clips`` clips and the bounds that hold it with the level asked for."""
 
     mean: float
     low: float
     high: float
-    count: int
+    clips: int
 
 
 def interval(values: Sequence[float], *, level: float = 0.95, draws: int = 4000, seed: int = 0) -> Interval:

@@ -31,7 +31,7 @@ def keep(choice: str | None) -> Path | None:
     if choice == "off":
         jax.config.update("jax_enable_compilation_cache", False)
         return None
-    present = jax.config.jax_compilation_cache_dir
+    present = jax.config.values["jax_compilation_cache_dir"]
     if choice is None and present:
         return Path(present)
     folder = Path(choice) if choice else default_folder()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vp_jax.data.masks import dilate
 from vp_jax.data.synthetic import HELD_OUT, World
 from vp_jax.data.video_writer import write_video
 from vp_jax.errors import UserError
@@ -35,6 +36,9 @@ DEFAULTS: dict[str, Any] = {
 
 CLIP = 0
 """Which held-out clip is shown."""
+
+GROW = 4
+"""Pixels by which the mask is grown: it does not give the outline away, and reaches cells that it only touches."""
 
 CLIP_SIZE = (17, 64, 96)
 """Its frames, height and width: one window of the model."""
@@ -65,7 +69,8 @@ def write_clip(folder: Path, frames: int, height: int, width: int) -> dict[str, 
     """
     clip = World(CLIP + 1, frames, height, width, first=HELD_OUT)[CLIP]
     frames_FHWC, masks_FHW = clip.read(np.arange(frames))
+    holes_FHW = dilate(masks_FHW > 0, GROW)
     video, mask = folder / "source.mkv", folder / "mask.mkv"
     write_video(video, frames_FHWC, clip.open().fps)
-    write_video(mask, np.repeat(masks_FHW[..., None] * np.uint8(255), 3, axis=3), clip.open().fps)
+    write_video(mask, np.repeat(holes_FHW[..., None] * np.uint8(255), 3, axis=3), clip.open().fps)
     return {"video": video, "mask": mask, "prompt": clip.caption, "first_frame": "original"}
