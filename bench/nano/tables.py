@@ -25,7 +25,8 @@ _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), 
 def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
           ) -> str:
     """One row per variant; absent ones with the command that trains them."""
-    heads = ["variant", *(METRICS[name] for name in metrics), "clips", "paper: PSNR, SSIM"]
+    with_paper = any(job.variant.paper for job in jobs)
+    heads = ["variant", *(METRICS[name] for name in metrics), "clips", *["paper: PSNR, SSIM"] * with_paper]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for job in jobs:
         variant = job.variant
@@ -38,7 +39,7 @@ def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metr
         else:
             cells = [*(_cell(values[name]) for name in metrics), str(max(v.clips for v in values.values()))]
         label = f"**{variant.label}**" if variant.name == "default" else variant.label
-        lines.append("| " + " | ".join([label, *cells, paper]) + " |")
+        lines.append("| " + " | ".join([label, *cells, *[paper] * with_paper]) + " |")
     return "\n".join(lines)
 
 
@@ -98,6 +99,8 @@ def sheet(path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants
         if not files:
             continue
         lines.append((f"{title}: {case.prompt}", None))
+        if (case.source_FHWC != case.truth_FHWC).any():
+            lines.append(("source", strip(case.source_FHWC)))
         hatched = np.stack([masked(*pair) for pair in zip(case.source_FHWC, case.holes_FHW)])
         lines.append(("given", strip(hatched)))
         lines.append((truth, strip(case.truth_FHWC)))
@@ -114,8 +117,8 @@ def sheet(path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants
             draw.text((16, top + bar // 2), text, fill=_ACCENT, font=font, anchor="lm")
             top += bar
             continue
-        draw.text((16, top + height // 2), text, fill=_INK if text in ("given", truth) else _FAINT, font=small,
-                  anchor="lm")
+        colour = _INK if text in ("source", "given", truth) else _FAINT
+        draw.text((16, top + height // 2), text, fill=colour, font=small, anchor="lm")
         canvas.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS), (left, top))
         top += height + 4
     path.parent.mkdir(parents=True, exist_ok=True)

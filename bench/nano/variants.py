@@ -77,7 +77,11 @@ LONG = (
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 
-EDITING = (Variant("mean", "mean colour of the frame", kind="mean"), DEFAULT)
+EDITING = (
+    Variant("mean", "mean colour of the frame", kind="mean"),
+    Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}),
+    Variant("default", DEFAULT.label),
+)
 
 
 def parts_of(variant: Variant, model: Path, runs: Path) -> dict[str, Path]:
