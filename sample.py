@@ -1,5 +1,6 @@
 """Fill the masked region of a video with what a prompt describes.
 
+    python sample.py                          a clip of the packaged nano model's world, see nano_out/report.html
     python sample.py --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
 
 Writes ``out.mp4`` (the source's size, rate, frame count and sound; outside of the mask its very pixels; ``.mkv`` or no
@@ -25,7 +26,8 @@ import numpy as np
 from vp_jax.data import masks, video
 from vp_jax.data.video_writer import check_output, write_video
 from vp_jax.errors import UserError, run_cli
-from vp_jax.inference import pictures
+from vp_jax.eval import video_metrics
+from vp_jax.inference import packaged, pictures, report
 from vp_jax.inference.canvas import composite, resize_frames, resize_holes
 from vp_jax.inference.progress import Progress
 from vp_jax.inference.record import outputs, place, versions
@@ -40,13 +42,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """The command line; without ``--checkpoint`` the packaged model, with settings that suit it."""
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     flag = parser.add_argument
-    flag("--checkpoint", type=Path, required=True, help="folder of converted weights")
-    flag("--video", type=Path, required=True, help="video file or folder of frames")
-    flag("--mask", type=Path, required=True, help="video, folder, one image for all frames, or .npz of labels")
-    flag("--out", type=Path, required=True, help=".mp4 .mov .webm .mkv (lossless) .gif, or a folder for PNG frames")
+    flag("--checkpoint", type=Path, help="folder of converted weights; default: the packaged nano model")
+    flag("--video", type=Path, help="video file or folder of frames; with neither this nor --mask, a drawn clip")
+    flag("--mask", type=Path, help="video, folder, one image for all frames, or .npz of labels")
+    flag("--out", type=Path, help=".mp4 .mov .webm .mkv (lossless) .gif, or a folder for PNG frames")
+    flag("--report", type=Path, help="also write this page (.html) to look at in a browser; nano always does")
     flag("--prompt", help="what the finished video shows")
     flag("--negative_prompt", default="", help="what it should not show")
     flag("--prompt_embeds", type=Path, help=".npz with prompt_embeds and negative_prompt_embeds (1, M, D)")
@@ -77,7 +80,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     flag("--composite", action="store_true", default=True, help="paste into the source (default)")
     flag("--no_composite", action="store_false", dest="composite", help="keep the model's background too")
     flag("--feather", type=int, default=0, help="pixels inside the hole's rim over which source and result blend")
-    return parser.parse_args(argv)
+    flag("--compilation_cache", metavar="DIR|off", help="keep compiled programs here; default: the user's cache")
+    args = parser.parse_args(argv)
+    if args.checkpoint is None:
+        parser.set_defaults(**packaged.DEFAULTS)
+        args = parser.parse_args(argv)
+        args.report = args.report or args.out.with_name("report.html")
+    return args
 
 
 def settings_of(args: argparse.Namespace, native_frames: int | None = None) -> Settings:
@@ -93,6 +102,9 @@ def settings_of(args: argparse.Namespace, native_frames: int | None = None) -> S
 def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
     """Everything that needs neither pixels nor a model; returns the LoRA files with their scales."""
     settings_of(args)
+    missing = [f"--{name}" for name in ("video", "mask", "out") if getattr(args, name) is None]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} not given: expected --video, --mask and --out, or no argument at all")
     if not args.checkpoint.is_dir():
         raise UserError(f"--checkpoint {args.checkpoint}: no such folder, expected one written by convert")
     if (args.prompt is None) == (args.prompt_embeds is None):
@@ -109,6 +121,8 @@ def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
     if args.overlap is not None and args.overlap < 0:
         raise UserError(f"--overlap {args.overlap}: expected 0 or more frames")
     check_output(args.out)
+    if args.report is not None and args.report.suffix != ".html":
+        raise UserError(f"--report {args.report}: expected a name that ends in .html")
     for path in outputs(args.out):
         if any(path.absolute() == source.absolute() for source in (args.video, args.mask)):
             raise UserError(f"{path} would be overwritten: choose another --out")
@@ -172,9 +186,54 @@ def model_size(args: argparse.Namespace, pipeline: Any, source: tuple[int, int])
     return size
 
 
+def demonstrate(args: argparse.Namespace) -> None:
+    """Fill in the packaged clip, where nothing else was said."""
+    size = packaged.CLIP_SIZE
+    check_output(args.out)
+    for name, value in packaged.write_clip(args.out.parent, *size).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+
+
+def measure(truth_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarray) -> dict[str, float]:
+    """How near the hole is to what was there, for a prompt that describes it; beside it the hole in one colour."""
+    flat_FHWC = truth_FHWC.copy()
+    flat_FHWC[holes_FHW] = np.rint(truth_FHWC[~holes_FHW].mean(axis=0))
+    return {"psnr": video_metrics.psnr(truth_FHWC, result_FHWC, holes_FHW),
+            "ssim": video_metrics.ssim(truth_FHWC, result_FHWC, holes_FHW),
+            "mean_colour_psnr": video_metrics.psnr(truth_FHWC, flat_FHWC, holes_FHW)}
+
+
+def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
+    """The page of a run; ``values`` are those of its record."""
+    nano, hole = args.checkpoint == packaged.FOLDER, values["hole"]
+    numbers = [(f"{sum(values['seconds'].values()):.0f} s", "from start to files, compilation included")]
+    if hole:
+        numbers = [(f"{hole['psnr']:.1f} dB", "PSNR in the hole against what was there"),
+                   (f"{hole['ssim']:.2f}", "SSIM in the hole"),
+                   (f"{hole['mean_colour_psnr']:.1f} dB", "PSNR of the hole filled with the mean colour"), *numbers]
+    _, comparison, contact, _ = outputs(args.out)
+    text = report.page(
+        title=f"VideoPainter {'nano' if nano else 'run'}: {args.out.name}",
+        lead=packaged.NOTE if nano else f"Checkpoint {args.checkpoint}.", prompt=args.prompt or "",
+        comparison=comparison, contact=contact, numbers=numbers,
+        lists={"What nano is": packaged.IS, "What it is not": packaged.IS_NOT} if nano else {},
+        tables={"Settings": values["settings"], "Seconds": values["seconds"], "Versions": values["versions"]},
+        commands=packaged.COMMANDS if nano else (),
+    )  # fmt: skip
+    args.report.parent.mkdir(parents=True, exist_ok=True)
+    place(args.report, lambda path: path.write_text(text))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Check, read, load, generate, write."""
     args, times, clock = parse(argv), {}, time.perf_counter()
+    shown = args.checkpoint == packaged.FOLDER and args.video is None and args.mask is None
+    if args.checkpoint == packaged.FOLDER:
+        packaged.check()
+        print(packaged.NOTE)
+    if shown:
+        demonstrate(args)
 
     def lap(name: str) -> None:
         nonlocal clock
@@ -186,8 +245,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames_FHWC, holes_FHW, fps = read_media(args)
     lap("read")
 
-    from vp_jax.inference.pipeline import Pipeline  # importing jax takes seconds, mistakes are told before
+    from vp_jax.inference import compile_cache  # importing jax takes seconds, mistakes are told before
+    from vp_jax.inference.pipeline import Pipeline
 
+    cache = compile_cache.keep(args.compilation_cache)
     pipeline = Pipeline.load(
         args.checkpoint, precision=args.precision, attention=args.attention,
         id_adapter=args.id_adapter == "auto", id_scale=args.id_scale, loras=loras,
@@ -203,7 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"         {len(frames_FHWC)} frames padded to {plan.padded_frames}, the padding is cut off again")
     if plan.output_frames < len(frames_FHWC):
         print(f"         reference mode drops the tail: {plan.output_frames} of {len(frames_FHWC)} frames come out")
-    print("writes   " + ", ".join(map(str, outputs(args.out))))
+    files = [*outputs(args.out), *([args.report] if args.report else [])]
+    print("writes   " + ", ".join(map(str, files)))
     lap("load")
 
     small_FHWC, small_FHW = resize_frames(frames_FHWC, *size), resize_holes(holes_FHW, *size)
@@ -237,9 +299,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "settings": dataclasses.asdict(settings), "arguments": vars(args), "seconds": times, "versions": versions(),
         "frames": len(frames_FHWC), "fps": str(fps), "source_size": frames_FHWC.shape[1:3], "model_size": size,
         "windows": list(plan.windows), "padded_frames": plan.padded_frames, "audio_copied": audio,
+        "compilation_cache": cache, "hole": measure(frames_FHWC, holes_FHW, result_FHWC) if shown else None,
     }  # fmt: skip
     place(record, lambda path: path.write_text(json.dumps(values, indent=2, default=str) + "\n"))
-    print(f"done     {out} in {sum(times.values()):.0f} s")
+    if args.report is not None:
+        write_report(args, values)
+    print(f"done     {args.report or out} in {sum(times.values()):.0f} s")
     return 0
 
 

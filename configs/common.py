@@ -19,6 +19,7 @@ def base() -> ConfigDict:
         init_from="",  # folder of a trained branch, adapter or VAE to continue from
         tokenizer="",  # sentencepiece file, for the backbone stage
         branch_layers=2,
+        injection_tokens="background",  # all: an ablation
         rank=256,
         alpha=128.0,
         dtype="bfloat16",

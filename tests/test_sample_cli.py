@@ -152,7 +152,8 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
     settings = dataclasses.asdict(pipeline.calls["inpaint"][3])
     assert settings == {
         "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "sampler": "ddim", "window": 13, "overlap": 1,
-        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "hint_scale": 1.0, "seed": 5,
+        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "hint_scale": 1.0,
+        "hint_tokens": "background", "seed": 5,
     }  # fmt: skip
     assert pipeline.calls["inpaint"][0].shape == (F, 64, 80, 3)
     assert pipeline.calls["prompt"] == ("a pink wall", "blur")

@@ -23,7 +23,8 @@ def test_comparison_has_four_true_panels(size):
     assert len(frames) == 2 and frames[0].dtype == np.uint8
     height, width = frames[0].shape[:2]
     assert height % 2 == 0 and width % 2 == 0
-    panel_width = min(size[1], 640)
+    enlarged = 4 * size[1] if size[1] <= 128 else size[1]
+    panel_width = min(enlarged, 640)
     panel_height = round(size[0] * panel_width / size[1])
     assert width - (4 * panel_width + 3 * 8) in (0, 1)
     bar = height - panel_height - (height - panel_height) % 2
@@ -38,11 +39,19 @@ def test_comparison_has_four_true_panels(size):
 
 
 def test_unreduced_panels_are_the_very_pixels():
-    original, holes, result = scene(3, 48, 64)
+    original, holes, result = scene(3, 96, 160)
     for index, frame in enumerate(pictures.comparison_frames(original, holes, result)):
-        bar = frame.shape[0] - 48
-        np.testing.assert_array_equal(frame[bar:, :64], original[index])
-        np.testing.assert_array_equal(frame[bar:, 3 * 72 : 3 * 72 + 64], result[index])
+        bar = frame.shape[0] - 96
+        np.testing.assert_array_equal(frame[bar:, :160], original[index])
+        np.testing.assert_array_equal(frame[bar:, 3 * 168 : 3 * 168 + 160], result[index])
+
+
+def test_panels_of_small_videos_are_four_times_as_large():
+    original, holes, result = scene(2, 64, 96)
+    frame = next(pictures.comparison_frames(original, holes, result))
+    bar = frame.shape[0] - 256
+    np.testing.assert_array_equal(frame[bar:, :384][::4, ::4], original[0])
+    np.testing.assert_array_equal(frame[bar:, 3 * 392 : 3 * 392 + 384], result[0].repeat(4, 0).repeat(4, 1))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from vp_jax.training.denoising import Batch
 from vp_jax.training.load import Described
 from vp_jax.training.scratch import BackboneStage, VAEStage
+from vp_jax.training.single_branch import SingleBranchStage
 from vp_jax.training.stages import AdapterStage, BranchStage, graph
 
 
@@ -60,14 +61,17 @@ class Validation:
         stage = self.described.stage
         loras = (stage.lora,) if isinstance(stage, AdapterStage) else ()
         backbone = dataclasses.replace(stage.backbone, remat="")
-        return WindowProgram(Models(backbone, self.branch, self.described.encoders.vae, loras), self.settings,
+        settings = self.settings
+        if isinstance(stage, BranchStage):
+            settings = dataclasses.replace(settings, hint_tokens=stage.injection.tokens)
+        return WindowProgram(Models(backbone, self.branch, self.described.encoders.vae, loras), settings,
                              self.described.schedule)
 
     @property
     def branch(self) -> BranchConfig:
         """The stage's context encoder; of one layer where it has none."""
         stage = self.described.stage
-        if not isinstance(stage, BackboneStage):
+        if not isinstance(stage, BackboneStage | SingleBranchStage):
             return stage.branch
         return BranchConfig(dataclasses.replace(stage.backbone, num_layers=1, remat="",
                                                 in_channels=2 * stage.backbone.out_channels + 1))

@@ -45,7 +45,8 @@ class Models:
     @property
     def takes_image(self) -> bool:
         """The backbone is conditioned on an image (I2V)."""
-        return self.backbone_cfg.in_channels == 2 * self.vae_cfg.latent_channels
+        channels = self.vae_cfg.latent_channels
+        return self.backbone_cfg.in_channels in (2 * channels, 3 * channels + 1)  # the latter: single-branch ablation
 
     def backbone(self, params: dict[str, Any]) -> DiT:
         """The backbone with every adapter attached."""

@@ -25,6 +25,7 @@ _PAPER, _INK, _FAINT = (22, 24, 29), (236, 238, 242), (150, 156, 168)
 _ACCENT = (255, 122, 61)
 _HATCH = np.array([(112, 115, 122), (134, 137, 145)], np.uint8)
 _MAX_PANEL, _SHEET_CELL = 640, 300
+_SMALL = 128  # pixels; panels of narrower videos are enlarged, to be seen at all
 _GAP, _MARGIN = 8, 24
 
 
@@ -38,9 +39,13 @@ def comparison_frames(
       holes_FHW: bool, True = generated.
 
     Yields:
-      uint8 HWC; panels wider than 640 pixels are reduced, aspect kept.
+      uint8 HWC; panels wider than 640 pixels are reduced, those of videos up to 128 wide are four times as large.
     """
     height, width = original_FHWC.shape[1:3]
+    if width <= _SMALL:
+        enlarged = (np.repeat(np.repeat(x, 4, axis=1), 4, axis=2) for x in (original_FHWC, holes_FHW, result_FHWC))
+        original_FHWC, holes_FHW, result_FHWC = enlarged
+        height, width = 4 * height, 4 * width
     scale = min(1.0, _MAX_PANEL / width)
     panel = (max(1, round(width * scale)), max(1, round(height * scale)))
     font_size = max(10, min(18, panel[0] // 20))

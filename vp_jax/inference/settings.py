@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal, get_args
 
 from vp_jax.errors import UserError
 from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLERS = ("dpm", "ddim")
 MODES = ("default", "reference")
+HintTokens = Literal["background", "all"]
 
 
 def default_overlap(window: int) -> int:
@@ -36,6 +38,7 @@ class Settings:
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
       hint_scale: factor on the context encoder's hints.
+      hint_tokens: which tokens get them, ``background``, or ``all`` for encoders trained that way (an ablation).
       seed: of all noise.
 
     Raises:
@@ -52,6 +55,7 @@ class Settings:
     clip_weight: float = 0.0
     replace_background: bool = True
     hint_scale: float = 1.0
+    hint_tokens: HintTokens = "background"
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -62,6 +66,8 @@ class Settings:
         _expect("window", self.window, self.window >= 1 and self.window % TEMPORAL_STRIDE == 1, "1, 5, 9 ... 4 n + 1")
         _expect("clip_weight", self.clip_weight, 0 <= self.clip_weight <= 1, "0 to 1")
         _expect("hint_scale", self.hint_scale, math.isfinite(self.hint_scale) and self.hint_scale >= 0, "0 or more")
+        tokens = get_args(HintTokens)
+        _expect("hint_tokens", self.hint_tokens, self.hint_tokens in tokens, " or ".join(tokens))
         _expect("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
         overlap = self.overlap
         if overlap is None:

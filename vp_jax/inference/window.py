@@ -159,7 +159,7 @@ class WindowProgram:
             out = predict(backbone, branch, double(x),
                           None if latents.image_BThwC is None else double(latents.image_BThwC), condition, text_BME,
                           jnp.full((copies * x.shape[0],), timestep), record_states=record, resample=resample,
-                          injection=InjectionSettings(scale=settings.hint_scale))
+                          injection=InjectionSettings(settings.hint_scale, tokens=settings.hint_tokens))
             v = out.sample.astype(jnp.float32)
             return (guide(v, scales[index]) if self.guided else v), out.recorded
 

@@ -37,7 +37,8 @@ def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: 
     Args:
       noisy_BThwC: (B, T, h, w, 16) noisy latents.
       image_BThwC: (B, T, h, w, 16) image condition of I2V backbones, ``None`` for T2V.
-      condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole).
+      condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole); a backbone with room for them
+        (`vp_jax.training.single_branch`) takes them too.
       text_BME: (B, M, text_dim).
       t_B: (B,) timesteps.
       injection: scale and variants.
@@ -56,4 +57,6 @@ def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: 
         resample = resample or Resample(False, jnp.pad(masked_BN, ((0, 0), (text_len, 0))))
         extension = ResampleExtension(extension, resample, record_states=record_states)
     latents = noisy_BThwC if image_BThwC is None else jnp.concatenate([noisy_BThwC, image_BThwC], axis=-1)
+    if backbone.cfg.in_channels == latents.shape[-1] + condition_BThwC.shape[-1]:
+        latents = jnp.concatenate([latents, condition_BThwC], axis=-1)
     return backbone(latents, text_BME, t_B, extension=extension)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from vp_jax.models.config import DiTConfig
 from vp_jax.training.load import Stage
 from vp_jax.training.scratch import BackboneStage, VAEStage
+from vp_jax.training.single_branch import SingleBranchStage
 from vp_jax.training.stages import BranchStage
 
 PEAK = {"TPU v4": 275e12, "TPU v5p": 459e12, "TPU v5": 459e12, "TPU v5 lite": 197e12, "TPU v6 lite": 918e12,
@@ -66,7 +67,7 @@ def step_flops(stage: Stage, batch: int, frames: int, rows: int, columns: int) -
         return None
     cfg = stage.backbone
     tokens = video_tokens(cfg, frames, rows, columns)
-    if isinstance(stage, BackboneStage):
+    if isinstance(stage, BackboneStage | SingleBranchStage):
         return 3 * batch * sum(transformer_flops(cfg, tokens))
     branch = transformer_flops(stage.branch.dit, tokens)
     hints = stage.branch.dit.num_layers * 2 * tokens * cfg.dim**2

@@ -8,7 +8,7 @@ import math
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -21,13 +21,16 @@ from vp_jax.errors import UserError
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.dit import REMAT
+from vp_jax.models.injection import Tokens
+from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
 from vp_jax.training.encode import Encoders
 from vp_jax.training.scratch import BackboneStage, VAEStage, latent_std
-from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config
+from vp_jax.training.single_branch import SingleBranchStage, widened
+from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config, graph
 
-Stage = BranchStage | AdapterStage | VAEStage | BackboneStage
-STAGES = ("branch", "id_adapter", "vae", "backbone")
+Stage = BranchStage | AdapterStage | VAEStage | BackboneStage | SingleBranchStage
+STAGES = ("branch", "id_adapter", "vae", "backbone", "single_branch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,8 @@ class ModelConfig:
     """Which models a run uses and how they compute.
 
     Attributes:
-      stage: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models that those two take as given.
+      stage: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models that those two take as given;
+        ``single_branch`` is the ablation without a context encoder.
       checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
         the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
@@ -43,6 +47,7 @@ class ModelConfig:
         empty: the first backbone blocks, an adapter that does nothing, or a VAE and a backbone made at random.
       tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
+      injection_tokens: which tokens get its hints, ``background``, or ``all`` (an ablation).
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
@@ -57,6 +62,7 @@ class ModelConfig:
     init_from: str = ""
     tokenizer: str = ""
     branch_layers: int = 2
+    injection_tokens: Tokens = "background"
     rank: int = 256
     alpha: float = 128.0
     dtype: str = "bfloat16"
@@ -70,8 +76,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise UserError(f"stage {self.stage!r}: expected one of {', '.join(STAGES)}")
-        if self.stage == "backbone" and self.init_from:
-            raise UserError("the backbone stage starts from nothing: leave init_from out")
+        if self.stage in ("backbone", "single_branch") and self.init_from:
+            start = "nothing" if self.stage == "backbone" else "the checkpoint's backbone"
+            raise UserError(f"the {self.stage} stage starts from {start}: leave init_from out")
+        if self.injection_tokens not in get_args(Tokens):
+            raise UserError(f"injection_tokens {self.injection_tokens!r}: expected {' or '.join(get_args(Tokens))}")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):
@@ -121,7 +130,9 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
             raise UserError(f"model {cfg.name!r} has no text encoder to train: expected another name, such as nano")
         stage, encoders = BackboneStage(backbone, t5), dataclasses.replace(encoders, t5=None, pretraining=True)
     elif cfg.stage == "branch":
-        stage = BranchStage(backbone, config.BranchConfig(branch))
+        stage = BranchStage(backbone, config.BranchConfig(branch), InjectionSettings(tokens=cfg.injection_tokens))
+    elif cfg.stage == "single_branch":
+        stage = SingleBranchStage(widened(backbone))
     else:
         lora = adapter_config(cfg.rank, cfg.alpha)
         if cfg.init_from:
@@ -151,6 +162,8 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     shapes = encoders.shapes()
     if isinstance(stage, BackboneStage):
         shapes["t5"] = own.trainable["t5"]
+    elif isinstance(stage, SingleBranchStage):
+        shapes["backbone"] = graph(stage.narrow)[1]
     elif not isinstance(stage, VAEStage):
         given = AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0)).shapes().frozen
         shapes |= {name: given[name] for name in stage.models}

@@ -1,0 +1,113 @@
+"""Many clips of one size through the sampler at once: one program per window, clips on the batch axis.
+
+A clip's noise follows from its own seed: it comes out the same in every batch, up to rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vp_jax import checkpoint, trees
+from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.inference.pipeline import Pipeline, plan_windows
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
+from vp_jax.models import t5
+from vp_jax.models.tokenizer import Tokenizer
+from vp_jax.models.vae import vae as vae_module
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ClipNoise:
+    """Draws of each clip from a key of its own; keys_B."""
+
+    keys_B: jax.Array
+
+    def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
+        return jax.vmap(lambda key: KeyNoise(key).named(name, shape[1:]))(self.keys_B)
+
+    def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
+        return jax.vmap(lambda key: KeyNoise(key).step(index, shape[1:]))(self.keys_B)
+
+
+class BatchSampler:
+    """A loaded pipeline with settings; call it with clips."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self.pipeline, self.settings = pipeline, settings
+        self._program = WindowProgram(pipeline.models, settings, pipeline.schedule)
+        self._window = jax.jit(self._program.window, static_argnames=("record",))
+        self._decode = jax.jit(self._decoded)
+        self._encode_decode = jax.jit(self._round_trip)
+
+    def text(self, prompts: Sequence[str]) -> np.ndarray:
+        """Embeddings (B, M, E) of texts."""
+        assert self.pipeline.text_encoder is not None
+        cfg, folder = self.pipeline.text_encoder
+        length = self.pipeline.models.backbone_cfg.max_text_len
+        ids_BM = Tokenizer(folder / "tokenizer" / "spiece.model").encode(list(prompts), length=length)
+        graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
+        encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
+        return np.asarray(t5.encode_text(encoder, jnp.asarray(ids_BM)), np.float32)
+
+    def __call__(self, frames_BFHWC: np.ndarray, holes_BFHW: np.ndarray, text_BME: np.ndarray, empty_ME: np.ndarray,
+                 seeds_B: Sequence[int]) -> np.ndarray:
+        """Inpaint clips.
+
+        Args:
+          frames_BFHWC: uint8; what is in holes is not looked at.
+          holes_BFHW: bool, True = generated.
+          text_BME, empty_ME: embeddings of the prompts and of the negative prompt.
+          seeds_B: of each clip's noise.
+
+        Returns:
+          uint8, the model's whole picture, nothing pasted.
+        """
+        frames = holes_BFHW.shape[1]
+        plan = plan_windows(frames, self.settings)
+        extra = ((0, 0), (0, plan.padded_frames - frames))
+        pixels = np.where(holes_BFHW[..., None], np.uint8(0), frames_BFHWC).astype(np.float32) / 127.5 - 1
+        pixels = np.pad(pixels, (*extra, (0, 0), (0, 0), (0, 0)), mode="edge")
+        holes = np.pad(holes_BFHW.astype(np.float32), (*extra, (0, 0), (0, 0)), mode="edge")
+        text = text_BME
+        if self._program.guided:
+            text = np.concatenate([np.broadcast_to(empty_ME, text_BME.shape), text_BME])
+        keys_B = jax.vmap(jax.random.key)(np.asarray(seeds_B, np.uint32))
+        carry: Carry | None = None
+        windows: list[np.ndarray] = []
+        for k, begin in enumerate(plan.windows):
+            span = slice(begin, begin + self.settings.window)
+            noise = ClipNoise(jax.vmap(jax.random.fold_in, (0, None))(keys_B, k))
+            record = self.settings.clip_weight > 0 and k + 1 < len(plan.windows)
+            carry = self._window(self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise,
+                                 record=record)
+            windows.append(np.asarray(carry.latents_BThwC))
+        latents = stitch(windows, overlap_latents(self.settings), reference=False)
+        if latents.shape[1] % 2 == 0:  # of an even number the VAE would make 4 frames of the first latent
+            latents = np.concatenate([latents, latents[:, -1:]], axis=1)
+        return to_pixels(self._decode(self.pipeline.params, latents))[:, :frames]
+
+    def round_trip(self, frames_BFHWC: np.ndarray) -> np.ndarray:
+        """What the VAE alone makes of clips: no result of the sampler can be closer to the truth than about this."""
+        return to_pixels(self._encode_decode(self.pipeline.params, frames_BFHWC.astype(np.float32) / 127.5 - 1))
+
+    def _decoded(self, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:
+        models = self.pipeline.models
+        return models.vae(params).decode(vae_module.unscale(models.vae_cfg, latents_BThwC), slicing=True)
+
+    def _round_trip(self, params: dict[str, Any], pixels_BFHWC: jax.Array) -> jax.Array:
+        vae = self.pipeline.models.vae(params)
+        return vae.decode(vae.encode(pixels_BFHWC, slicing=True).mean_BThwC, slicing=True)
+
+
+def to_pixels(values: Any) -> np.ndarray:
+    """uint8 of values around [-1, 1]."""
+    return np.round((np.clip(np.asarray(values, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)

@@ -1,0 +1,78 @@
+"""Held-out clips of the drawn world to try a model on: what it is given, and the exact truth.
+
+    short     one window, one masked thing, the prompt describes the truth
+    long      five windows and more
+    edits     `OPERATIONS` on held-out scenes: the truth is the edited scene, drawn; the hole covers before and after
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vp_jax.data.masks import dilate
+from vp_jax.data.synthetic import (
+    HELD_OUT,
+    OPERATIONS,
+    World,
+    edit,
+    edit_masks,
+    make_scene,
+    masked_thing,
+    possible,
+    render,
+)
+from vp_jax.inference import packaged
+
+WINDOW, HEIGHT, WIDTH = 17, 64, 96
+LONG = 65
+"""Five windows of 17 frames that share 5."""
+EDITS_FROM = HELD_OUT + 100_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """One clip: ``source`` and ``truth`` uint8 FHWC, equal outside of ``holes`` (bool FHW); ``prompt`` of the truth."""
+
+    name: str
+    source_FHWC: np.ndarray
+    truth_FHWC: np.ndarray
+    holes_FHW: np.ndarray
+    prompt: str
+
+    @property
+    def digest(self) -> str:
+        """Eight letters that change with anything in the case."""
+        value = zlib.crc32(self.prompt.encode())
+        for array in (self.source_FHWC, self.truth_FHWC, self.holes_FHW):
+            value = zlib.crc32(np.ascontiguousarray(array), value)
+        return f"{value:08x}"
+
+
+def inpainting(count: int, frames: int = WINDOW) -> Iterator[Case]:
+    """Held-out clips in the order of their seeds."""
+    source = World(count, frames, HEIGHT, WIDTH, first=HELD_OUT)
+    for index in range(count):
+        clip = source[index]
+        frames_FHWC, masks_FHW = clip.read(np.arange(frames))
+        yield Case(clip.id, frames_FHWC, frames_FHWC, dilate(masks_FHW > 0, packaged.GROW), clip.caption)
+
+
+def edits(operation: str, count: int) -> Iterator[Case]:
+    """One ``operation`` of `OPERATIONS` on each of ``count`` held-out scenes that allow it."""
+    seed = EDITS_FROM + 10_000 * OPERATIONS.index(operation)
+    found = 0
+    while found < count:
+        scene = make_scene(seed)
+        seed += 1
+        if operation not in possible(scene):
+            continue
+        after = edit(scene, operation, masked_thing(scene, seed, WINDOW), seed)
+        before_drawn, after_drawn = (render(s, np.arange(WINDOW), HEIGHT, WIDTH) for s in (scene, after.scene))
+        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, packaged.GROW)
+        found += 1
+        yield Case(f"{operation}-{seed - 1}", before_drawn.frames_FHWC, after_drawn.frames_FHWC, holes_FHW,
+                   after.prompt)

@@ -1,0 +1,43 @@
+"""The paper's numbers beside ours (arXiv 2503.05639, tables 2 and 5 = 7, 8, 9): PSNR and SSIM on VPBench.
+
+The paper's clips are real and 480 x 720, its model has 5 billion weights, its metrics are of another region: the order
+of two rows is compared, never a value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from bench.nano.variants import Variant
+from vp_jax.eval.bootstrap import interval
+
+PSNR_SSIM = {
+    "default": (23.32, 0.89), "Cog-Inp": (22.15, 0.82), "Single-branch": (20.54, 0.79), "1-layer branch": (21.92, 0.81),
+    "4-layer branch": (22.86, 0.85), "w/o selective tokens": (20.94, 0.74), "w/o ID resample (L)": (21.79, 0.84),
+    "with ID resample (L)": (22.19, 0.85),
+}  # fmt: skip
+
+
+def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float]], base: str) -> list[str]:
+    """One sentence for each variant that the paper has too: do both put it on the same side of ``base``?
+
+    Args:
+      variants: rows of a table.
+      psnr: PSNR in the hole by variant and clip.
+      base: the variant to compare with.
+    """
+    named = {variant.name: variant for variant in variants if variant.paper and variant.name in psnr}
+    if base not in named:
+        return []
+    lines = []
+    for name, variant in named.items():
+        if name == base:
+            continue
+        pairs = [(psnr[name][clip] - psnr[base][clip]) for clip in psnr[base]]
+        ours = interval([pair for pair in pairs if not math.isnan(pair)])
+        theirs = PSNR_SSIM[variant.paper][0] - PSNR_SSIM[named[base].paper][0]
+        verdict = "cannot tell" if ours.low <= 0 <= ours.high else "agrees" if ours.mean * theirs > 0 else "disagrees"
+        lines.append(f"**{verdict}**: {variant.label}, minus {named[base].label}: {ours.mean:+.2f} dB "
+                     f"[{ours.low:+.2f}, {ours.high:+.2f}] clip by clip here, {theirs:+.2f} dB in the paper")
+    return lines

@@ -1,0 +1,86 @@
+"""Numbers of one clip, and the file that keeps them: one JSON line per finished (variant, split, clip)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.nano.cases import Case
+from vp_jax.eval import video_metrics as metrics
+from vp_jax.eval.bootstrap import Interval, interval
+from vp_jax.inference.canvas import composite
+
+METRICS = {"hole_psnr": "PSNR in the hole (dB)", "hole_ssim": "SSIM in the hole",
+           "background_psnr": "PSNR outside, nothing pasted (dB)", "temporal_error": "error of changes (grey levels)",
+           "identity_drift": "identity drift (grey levels)"}
+LOWER_IS_BETTER = ("temporal_error", "identity_drift")
+
+
+def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[str, float]:
+    """Metrics of `vp_jax.eval.video_metrics` for a result, by name.
+
+    Frame 0 is left out everywhere, since most variants are given it. All but the background's are of the result pasted
+    into the source, as sample.py writes it.
+
+    Args:
+      starts: first frame of each window; drift is measured where there are several.
+    """
+    holes_FHW = case.holes_FHW.copy()
+    holes_FHW[0] = False
+    pasted_FHWC = composite(case.source_FHWC, result_FHWC, case.holes_FHW)
+    outside_FHW = ~case.holes_FHW
+    outside_FHW[0] = False
+    truth = case.truth_FHWC
+    return {"hole_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW),
+            "hole_ssim": metrics.ssim(truth, pasted_FHWC, holes_FHW),
+            "background_psnr": metrics.psnr(truth, result_FHWC, outside_FHW),
+            "temporal_error": metrics.temporal_error(truth, pasted_FHWC, holes_FHW),
+            "identity_drift": metrics.identity_drift(truth, pasted_FHWC, holes_FHW, starts)}
+
+
+class Key(NamedTuple):
+    """Which result: ``fingerprint`` stands for weights, settings and the clip's content."""
+
+    variant: str
+    split: str
+    clip: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Store:
+    """The file of results."""
+
+    path: Path
+
+    def read(self) -> dict[Key, dict[str, float]]:
+        """Metrics by key; a line that an interruption cut short is left out."""
+        found = {}
+        for line in self.path.read_text().splitlines() if self.path.is_file() else []:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            values = {name: math.nan if value is None else value for name, value in row["metrics"].items()}
+            found[Key(*(row[name] for name in Key._fields))] = values
+        return found
+
+    def add(self, key: Key, values: dict[str, float]) -> None:
+        """Append one result."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {name: None if math.isnan(value) else round(value, 5) for name, value in values.items()}
+        row: dict[str, Any] = {**key._asdict(), "metrics": kept}
+        cut_short = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
+        with self.path.open("a") as file:
+            file.write("\n" * cut_short + json.dumps(row) + "\n")
+
+
+def summary(rows: Sequence[dict[str, float]]) -> dict[str, Interval]:
+    """Every metric over clips, with its bootstrap interval."""
+    return {name: interval([row[name] for row in rows]) for name in METRICS}

@@ -1,0 +1,126 @@
+"""Markdown tables, a bar chart and a sheet of pictures from finished results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from bench.nano.cases import Case
+from bench.nano.paper import PSNR_SSIM
+from bench.nano.results import METRICS
+from bench.nano.runner import Job, Setup, picture_file, strip
+from bench.nano.variants import Variant
+from vp_jax.errors import UserError
+from vp_jax.eval.bootstrap import Interval
+from vp_jax.eval.video_metrics import MOST_DB
+from vp_jax.inference.pictures import masked
+
+_PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
+
+
+def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
+          ) -> str:
+    """One row per variant; absent ones with the command that trains them."""
+    with_paper = any(job.variant.paper for job in jobs)
+    heads = ["variant", *(METRICS[name] for name in metrics), "clips", *["paper: PSNR, SSIM"] * with_paper]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for job in jobs:
+        variant = job.variant
+        psnr_ssim = PSNR_SSIM.get(variant.paper)
+        paper = f"{psnr_ssim[0]:.2f}, {psnr_ssim[1]:.2f}" if psnr_ssim else ""
+        values = found.get(variant.name)
+        if values is None:
+            command = f"`{variant.command(setup.model, setup.runs)}`" if variant.run else "the model has no such part"
+            cells = [f"absent: {command}" if job.absent else "not finished", *[""] * len(metrics)]
+        else:
+            cells = [*(_cell(values[name]) for name in metrics), str(max(v.clips for v in values.values()))]
+        label = f"**{variant.label}**" if variant.name == "default" else variant.label
+        lines.append("| " + " | ".join([label, *cells, *[paper] * with_paper]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Interval) -> str:
+    if math.isnan(value.mean):
+        return ""
+    if value.low >= MOST_DB:
+        return "exact"
+    digits = 3 if abs(value.mean) < 1.5 else 2
+    return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+
+
+def figure(path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mapping[str, Mapping[str, Interval]]]]
+           ) -> None:
+    """Bars with intervals, one panel for each (title, metric, variants, intervals by variant).
+
+    Raises:
+      UserError: Matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise UserError("the figure needs Matplotlib: pip install 'vp_jax[bench]'") from error
+    most = max(sum(v.name in found for v in variants) for _, _, variants, found in groups)
+    picture = matplotlib.figure.Figure((7.2 * len(groups), 1.3 + 0.42 * most), layout="constrained")
+    for axes, (title, metric, variants, found) in zip(picture.subplots(1, len(groups), squeeze=False)[0], groups):
+        rows = [variant for variant in variants if variant.name in found][::-1]
+        means = np.array([found[v.name][metric].mean for v in rows])
+        bounds = np.array([[found[v.name][metric].low, found[v.name][metric].high] for v in rows])
+        colours = ["#ff7a3d" if v.name in ("default", "id") else "#b9bec9" if v.kind != "model" else "#5f7fa8"
+                   for v in rows]
+        axes.barh(range(len(rows)), means, xerr=np.abs(bounds.T - means), color=colours, capsize=3, height=0.7,
+                  error_kw={"linewidth": 1.2})
+        for place, (mean, (_, high)) in enumerate(zip(means, bounds)):
+            axes.annotate(f"{mean:.1f}", (high, place), xytext=(5, 0), textcoords="offset points", va="center")
+        axes.set_yticks(range(len(rows)), [v.label for v in rows])
+        axes.set_title(title, fontsize=11)
+        axes.set_xlabel(METRICS[metric])
+        axes.margins(x=0.12)
+        axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(path, dpi=110)
+
+
+def sheet(path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants: Sequence[Variant],
+          truth: str = "truth") -> bool:
+    """Pictures of the kept results: for each (title, split, case) source, truth and every variant that has one.
+
+    Returns:
+      False, and no file, where nothing was kept.
+    """
+    font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=13)
+    lines: list[tuple[str, np.ndarray | None]] = []
+    for title, split, case in rows:
+        files = [(v.label, picture_file(out, split, v.name, case.name)) for v in variants]
+        files = [(label, file) for label, file in files if file.is_file()]
+        if not files:
+            continue
+        lines.append((f"{title}: {case.prompt}", None))
+        if (case.source_FHWC != case.truth_FHWC).any():
+            lines.append(("source", strip(case.source_FHWC)))
+        hatched = np.stack([masked(*pair) for pair in zip(case.source_FHWC, case.holes_FHW)])
+        lines.append(("given", strip(hatched)))
+        lines.append((truth, strip(case.truth_FHWC)))
+        lines += [(label, np.asarray(Image.open(file).convert("RGB"))) for label, file in files]
+    if not lines:
+        return False
+    pictures = [picture for _, picture in lines if picture is not None]
+    height, width = pictures[0].shape[0] * 3 // 2, pictures[0].shape[1] * 3 // 2
+    left, bar = 330, 34
+    canvas = Image.new("RGB", (left + width + 16, sum(bar if p is None else height + 4 for _, p in lines) + 16), _PAPER)
+    draw, top = ImageDraw.Draw(canvas), 8
+    for text, picture in lines:
+        if picture is None:
+            draw.text((16, top + bar // 2), text, fill=_ACCENT, font=font, anchor="lm")
+            top += bar
+            continue
+        colour = _INK if text in ("source", "given", truth) else _FAINT
+        draw.text((16, top + height // 2), text, fill=colour, font=small, anchor="lm")
+        canvas.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS), (left, top))
+        top += height + 4
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path)
+    return True

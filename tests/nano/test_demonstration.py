@@ -1,0 +1,114 @@
+"""sample.py without arguments, and with a video of one's own, on the packaged model."""
+
+import base64
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sample
+from tests import media
+from vp_jax.data.masks import dilate
+from vp_jax.data.synthetic import HELD_OUT, World
+from vp_jax.data.video import read_video
+from vp_jax.errors import UserError
+from vp_jax.inference import compile_cache, packaged, report
+
+
+@pytest.fixture
+def nano(model, monkeypatch, tmp_path):
+    """The packaged model is the untrained one, results go to a folder of the test."""
+    monkeypatch.setattr(packaged, "FOLDER", model)
+    monkeypatch.setitem(packaged.DEFAULTS, "checkpoint", model)
+    monkeypatch.setitem(packaged.DEFAULTS, "steps", 2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "nano_out"
+
+
+def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
+    assert sample.main([]) == 0
+    clip = World(packaged.CLIP + 1, 17, 64, 96, first=HELD_OUT)[packaged.CLIP]
+    truth, masks = clip.read(np.arange(17))
+    source, fps = read_video(nano / "source.mkv")
+    np.testing.assert_array_equal(source, truth)
+    np.testing.assert_array_equal(read_video(nano / "mask.mkv")[0][..., 0] > 127,
+                                  dilate(masks > 0, packaged.GROW))
+    assert fps == 8
+    result, _ = read_video(nano / "nano.mp4")
+    assert result.shape == truth.shape
+    record = json.loads((nano / "nano.json").read_text())
+    assert record["settings"]["steps"] == 2 and record["arguments"]["prompt"] == clip.caption
+    hole = record["hole"]
+    assert 0 < hole["psnr"] < 60 and 0 < hole["mean_colour_psnr"] < 60 and -1 <= hole["ssim"] <= 1
+    assert {path.name for path in nano.iterdir()} == {
+        "source.mkv", "mask.mkv", "nano.mp4", "nano_comparison.mp4", "nano_contact.png", "nano.json", "report.html"}
+
+    page = (nano / "report.html").read_text()
+    inside = dict(re.findall(r'src="data:([a-z0-9/]+);base64,([^"]+)"', page))
+    assert base64.b64decode(inside["video/mp4"]) == (nano / "nano_comparison.mp4").read_bytes()
+    assert base64.b64decode(inside["image/png"]) == (nano / "nano_contact.png").read_bytes()
+    assert "http:" not in page and "https:" not in page and "<script" not in page
+    for words in (clip.caption, f"{hole['psnr']:.1f} dB", packaged.NOTE, *packaged.IS, *packaged.IS_NOT):
+        assert html.escape(words) in page
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0] == packaged.NOTE and "report.html" in printed.splitlines()[-1]
+
+
+def test_a_video_of_ones_own(nano, tmp_path, capsys):
+    media.folder(tmp_path / "frames", media.moving(5, 50, 70))
+    Image.fromarray((np.indices((50, 70))[0] > 25).astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    arguments = ["--video", "frames", "--mask", "mask.png", "--prompt", "a red <ring>", "--out", "mine.mkv"]
+    assert sample.main([*arguments, "--steps", "1"]) == 0
+    frames, _ = read_video(tmp_path / "mine.mkv")
+    np.testing.assert_array_equal(frames[:, :20], media.moving(5, 50, 70)[:, :20])
+    page = (tmp_path / "report.html").read_text()
+    assert "a red &lt;ring&gt;" in page and "PSNR in the hole" not in page
+    assert json.loads((tmp_path / "mine.json").read_text())["hole"] is None
+    assert packaged.NOTE in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--video", "x.mp4"], "--mask not given"),
+    (["--checkpoint", "x"], "--video and --mask and --out not given"),
+    (["--report", "x.pdf"], "--report x.pdf: expected a name that ends in .html"),
+    (["--steps", "0"], "steps 0: expected 1 to 1000"),
+    (["--video", "x.mp4", "--mask", "m.png"], "expected one of --prompt and --prompt_embeds"),
+])
+def test_mistakes(nano, arguments, message):
+    with pytest.raises(UserError, match=message):
+        sample.main(arguments)
+
+
+def test_a_copy_without_weights(monkeypatch, tmp_path):
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path / "none")
+    monkeypatch.setitem(packaged.DEFAULTS, "checkpoint", tmp_path / "none")
+    with pytest.raises(UserError, match="has no nano model"):
+        sample.main([])
+
+
+def test_where_compiled_programs_are_kept(monkeypatch, tmp_path):
+    kept = {}
+    monkeypatch.setattr(compile_cache.jax.config, "update", kept.__setitem__)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert compile_cache.default_folder() == tmp_path / "vp_jax" / "xla"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert compile_cache.default_folder() == tmp_path / "home" / ".cache" / "vp_jax" / "xla"
+    assert compile_cache.keep(str(tmp_path / "mine")) == tmp_path / "mine" and (tmp_path / "mine").is_dir()
+    assert kept["jax_compilation_cache_dir"] == str(tmp_path / "mine")
+    assert compile_cache.keep("off") is None and kept["jax_enable_compilation_cache"] is False
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be made"):
+        compile_cache.keep(str(tmp_path / "file" / "below"))
+
+
+def test_page_escapes_what_people_wrote(tmp_path):
+    for name in ("a.mp4", "a.png"):
+        (tmp_path / name).write_bytes(b"x")
+    page = report.page(title="<t>", lead="&", prompt="", comparison=tmp_path / "a.mp4", contact=tmp_path / "a.png",
+                       numbers=[], lists={"<h>": ["<i>"]}, tables={"T": {"<n>": "<v>"}}, commands=["a < b"])
+    for bad in ("<t>", "<h>", "<i>", "<n>", "<v>", "a < b"):
+        assert bad not in page

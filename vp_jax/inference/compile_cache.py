@@ -1,0 +1,47 @@
+"""Compiled programs kept on disk: the second run of the same models and sizes compiles nothing again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+
+from vp_jax.errors import UserError
+
+
+def default_folder() -> Path:
+    """The user's cache directory (XDG Base Directory Specification), ``vp_jax/xla`` in it."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "vp_jax" / "xla"
+
+
+def keep(choice: str | None) -> Path | None:
+    """Let JAX keep what it compiles from now on.
+
+    Args:
+      choice: a folder, ``off``, or ``None`` for `default_folder`, unless JAX has been given one already.
+
+    Returns:
+      The folder in use, ``None`` when off.
+
+    Raises:
+      UserError: a folder that was asked for cannot be made.
+    """
+    if choice == "off":
+        jax.config.update("jax_enable_compilation_cache", False)
+        return None
+    present = jax.config.values["jax_compilation_cache_dir"]
+    if choice is None and present:
+        return Path(present)
+    folder = Path(choice) if choice else default_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if choice is None:  # a home that cannot be written to is no reason to fail
+            return None
+        reason = error.strerror or error
+        raise UserError(f"--compilation_cache {choice}: cannot be made ({reason}), try another or off") from error
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    return folder
