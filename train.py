@@ -8,7 +8,8 @@
 
 CONVERTED is made by `python -m convert all`. Running the same command again continues where RUN ends; SIGTERM and
 Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `python -m vp_jax.plots RUN`), pictures/, data.jsonl
-(clips that could not be used), config.json, and at the end export/, whose folder replaces the one in CONVERTED.
+(clips that could not be used), config.json, starts.jsonl (commit and versions of every start), and at the end
+export/, whose folders replace those in CONVERTED.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.synthetic import HELD_OUT, WordIds
 from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import validation
+from vp_jax.inference.record import commit, versions
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
 from vp_jax.training import aot, feed, flops, hosts, load
@@ -117,6 +119,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if chief:
             writer = stack.enter_context(MetricsWriter(workdir, resume_step=done))
             (workdir / "config.json").write_text(config.to_json(indent=1) + "\n")
+            with (workdir / "starts.jsonl").open("a") as file:
+                file.write(json.dumps({"step": done, "commit": commit(), "versions": versions()}) + "\n")
         latent_shape = (loader_cfg.frames - 1) // 4 + 1, loader_cfg.height // 8, loader_cfg.width // 8
         peak = flops.peak_flops(mesh.devices.flat[0].device_kind)
         recorder = Recorder(writer, learning_rate(optim_cfg, config.steps), config.steps, loader_cfg.batch_size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -50,3 +51,15 @@ def versions() -> dict[str, str]:
     packages = ("jax", "jaxlib", "flax", "numpy", "av", "pillow")
     found = {name: importlib.metadata.version(name) for name in packages}
     return {"python": platform.python_version(), **found, "device": jax.devices()[0].device_kind}
+
+
+def commit() -> str:
+    """Commit of the checkout that this code runs from, ``+`` behind it if files were changed; "" outside of one."""
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except OSError:  # no git on this machine
+        return ""

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Trains the small model of vp_jax/nano from nothing: about two hours on two cores. It may be stopped at any time and
+# started again; every stage continues where it was.
+#
+#   bash examples/train_nano.sh [FOLDER]
+#
+# PYTHON names the interpreter that has vp_jax with its extras train and build.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+R=${1:-runs/nano}
+PYTHON=${PYTHON:-python}
+mkdir -p "$R/model"
+
+stage() {  # NAME CONFIG [SETTINGS...]: one run of train.py, skipped once it has exported
+  local name=$1 config=$2
+  shift 2
+  [ -d "$R/$name/export" ] || "$PYTHON" train.py --config "configs/$config" --workdir "$R/$name" \
+    --config.compilation_cache="$R/cache" "$@"
+}
+take() {  # NAME: what a run has made becomes part of the model that later runs read
+  cp -r "$R/$1/export/." "$R/model/"
+}
+latents() {  # NAME FIRST_SEED CLIPS: encoded once, trained on many times
+  [ -f "$R/$1.done" ] || { "$PYTHON" -m vp_jax.training.latent_shards --config configs/nano_branch.py --out "$R/$1" \
+    --config.model.checkpoint="$R/model" --config.data.kind=synthetic --config.data.synthetic_first="$2" \
+    --config.data.synthetic_clips="$3" --masks 3 --images 2 && touch "$R/$1.done"; }
+}
+
+stage vae_images nano_vae.py:images
+stage vae_clips nano_vae.py:clips --config.model.init_from="$R/vae_images/export/vae"
+stage vae nano_vae.py:whole --config.model.init_from="$R/vae_clips/export/vae"
+take vae
+latents latents 0 4000
+[ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax.data.vocabulary "$R/spiece.model"
+stage backbone nano_backbone.py --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
+  --config.data.path="$R/latents"
+take backbone
+stage branch nano_branch.py --config.model.checkpoint="$R/model" --config.data.path="$R/latents"
+take branch
+stage id nano_id.py --config.model.checkpoint="$R/model" --config.data.path="$R/latents"
+"$PYTHON" -m vp_jax.training.package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,id}

@@ -1,0 +1,78 @@
+"""One checkpoint folder from several runs, small enough to be shipped: what ``vp_jax/nano`` is made with.
+
+    python -m vp_jax.training.package --out vp_jax/nano RUN_VAE RUN_BACKBONE RUN_BRANCH RUN_ID
+
+Every RUN is a finished workdir of train.py. What a later run exports takes the place of an earlier run's. Weights are
+stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from vp_jax import checkpoint, trees
+from vp_jax.errors import UserError, run_cli
+from vp_jax.metrics import read_metrics
+
+LIMIT = 25e6
+"""Bytes that a shipped folder may have."""
+
+
+def package(runs: Sequence[Path], out: Path) -> int:
+    """Write the folder ``out``; returns its bytes.
+
+    Raises:
+      UserError: a run that is not finished, or a result larger than `LIMIT`.
+    """
+    parts: dict[str, Path] = {}
+    for run in runs:
+        folders = sorted(path for path in (run / "export").glob("*") if path.is_dir())
+        if not folders:
+            raise UserError(f"{run}: no export/ in it, expected a finished run of train.py")
+        parts.update({folder.name: folder for folder in folders})
+    for name, folder in parts.items():
+        if (folder / checkpoint.PARAMS).is_dir():
+            weights = trees.cast(checkpoint.load_params(folder), jnp.bfloat16)
+            checkpoint.save_params(out / name, weights, checkpoint.load_config(folder))
+        else:
+            shutil.copytree(folder, out / name, dirs_exist_ok=True)
+    facts = {"weights": "bfloat16", "runs": [_facts(run) for run in runs]}
+    (out / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    if size > LIMIT:
+        raise UserError(f"{out} has {size / 1e6:.1f} MB, expected at most {LIMIT / 1e6:.0f}: a smaller model")
+    return size
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    config = json.loads((run / "config.json").read_text())
+    lines = read_metrics(run)
+    starts = [json.loads(line) for line in (run / "starts.jsonl").read_text().splitlines()]
+    # paths of the machine are no fact of the weights
+    for group in (config["model"], config["data"], config):
+        for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
+            if group.get(name):
+                group[name] = Path(group[name]).name
+    return {"run": run.name, "stage": config["model"]["stage"], "step": lines[-1]["step"], "data_seed": config["seed"],
+            "starts": starts, "metrics": next(line for line in reversed(lines) if "loss" in line),
+            "validation": next((line for line in reversed(lines) if "val_psnr" in line), None), "config": config}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    args = parser.parse_args()
+    size = package(args.runs, args.out)
+    print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
