@@ -23,14 +23,14 @@ take() {  # NAME: what a run has made becomes part of the model that later runs 
 latents() {  # NAME FIRST_SEED CLIPS: encoded once, trained on many times
   [ -f "$R/$1.done" ] || { "$PYTHON" -m vp_jax.training.latent_shards --config configs/nano_branch.py --out "$R/$1" \
     --config.model.checkpoint="$R/model" --config.data.kind=synthetic --config.data.synthetic_first="$2" \
-    --config.data.synthetic_clips="$3" --masks 3 --images 2 && touch "$R/$1.done"; }
+    --config.data.synthetic_clips="$3" --masks 2 --images 1 && touch "$R/$1.done"; }
 }
 
 stage vae_images nano_vae.py:images
 stage vae_clips nano_vae.py:clips --config.model.init_from="$R/vae_images/export/vae"
 stage vae nano_vae.py:whole --config.model.init_from="$R/vae_clips/export/vae"
 take vae
-latents latents 0 4000
+latents latents 0 3000
 [ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax.data.vocabulary "$R/spiece.model"
 stage backbone nano_backbone.py --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
   --config.data.path="$R/latents"
