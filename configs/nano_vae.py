@@ -4,9 +4,9 @@
     python train.py --config configs/nano_vae.py:clips --workdir RUN_2 --config.model.init_from=RUN_1/export/vae
     python train.py --config configs/nano_vae.py:whole --workdir RUN_3 --config.model.init_from=RUN_2/export/vae
 
-Single frames first: many scenes in a batch teach what a cell of a picture looks like. Then clips of 9 frames, then whole
-pictures for the statistics of the norms. Crops are enough for the first two: the VAE sees no more of a picture than a
-few cells anyway. RUN_3/export/vae is a part of the checkpoint folder that configs/nano_backbone.py starts from.
+Single frames first: many scenes in a batch teach what a cell of a picture looks like. Then clips of 9 frames, then
+whole pictures for the statistics of the norms. Crops are enough for the first two: the VAE sees no more of a picture
+than a few cells anyway. RUN_3/export/vae is a part of the checkpoint folder that configs/nano_backbone.py starts from.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""Stages that make the frozen models from nothing: the VAE learns, resumes exactly, and the four exports are a model."""
+"""Stages that make the frozen models from nothing: the VAE learns, resumes exactly, four exports are a model."""
 
 import shutil
 
@@ -67,7 +67,8 @@ def test_the_vae_learns_a_batch():
     assert all(np.isfinite(value) for line in lines for value in line.values())
     for name in ("loss", "loss_pixels"):
         assert np.mean([line[name] for line in lines[-5:]]) < 0.8 * lines[0][name], name
-    assert lines[0]["loss"] == pytest.approx(sum(lines[0][f"loss_{part}"] for part in ("pixels", "edges", "kl")), rel=1e-5)
+    parts = sum(lines[0][f"loss_{part}"] for part in ("pixels", "edges", "kl"))
+    assert lines[0]["loss"] == pytest.approx(parts, rel=1e-5)
 
 
 def test_noise_of_the_posterior_has_the_latents_shape():
