@@ -18,6 +18,8 @@ from vp_jax.training.step import StepConfig
 
 ROOT = Path(__file__).parent.parent
 FULL = ("tpu_v4", "tpu_v5p", "tpu_v6e", "gpu_h100", "gpu_single")
+NANO = ("nano_vae", "nano_backbone", "nano_branch", "nano_id")
+NANO_RUNS = [*NANO, *(f"nano_vae:{part}" for part in ("images", "clips", "whole"))]
 RUNS = [*FULL, "tiny", *(f"id_adapter:{name}" for name in (*FULL, "tiny"))]
 
 
@@ -31,22 +33,23 @@ def config_of(name):
 
 
 def test_every_file_is_tested():
-    assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, "tiny", "id_adapter", "common"}
+    assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, *NANO, "tiny", "id_adapter",
+                                                                       "common"}
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS])
 def test_builds_and_describes_its_models(name):
     config = config_of(name)
     cfg = load.ModelConfig(**config.model)
     stage = load.describe(cfg).stage
     assert stage.kind == config.model.stage
-    assert (stage.kind == "id_adapter") == name.startswith("id_adapter")
+    assert (stage.kind == "id_adapter") == name.startswith(("id_adapter", "nano_id"))
     OptimConfig(**config.optimizer), StepConfig(**config.step), MaskAugment(**config.augment)
     LoaderConfig(**config.loader, seed=config.seed)
     assert config.loader.batch_size % config.step.accumulate == 0
     rows = config.mesh.data * config.mesh.fsdp  # the mesh divides a batch by so many
     assert config.loader.batch_size % rows == 0 and config.validation.clips % rows == 0
-    if not name.endswith("tiny"):
+    if config.data.kind != "synthetic":
         with pytest.raises(UserError, match=r"--config.data.path"):
             feed.DataConfig(**config.data)
 

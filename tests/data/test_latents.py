@@ -164,3 +164,25 @@ def test_pixel_and_latent_loaders_agree_on_masks_of_the_untouched_object(layout)
         stored = encode_window(places[str(batch["id"][0])], (seed,), LatentConfig(plain, masks=1), MeanEncoders())
         candidates.discard(stored["mask"][0].tobytes())
     assert not candidates
+
+
+class NoText(MeanEncoders):
+    def text(self, captions):
+        return None
+
+
+def test_shards_without_embeddings_give_token_ids(layout, tmp_path):
+    cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    folder = build_latents(cfg, opened, NoText, tmp_path)
+    assert load_empty_text(folder) is None and "text" not in LatentRecords(folder)[0].arrays()
+    dropping = replace(LOADER, empty_caption=0.5)
+    loader = make_latent_loader(LatentRecords(folder), dropping, SCALE, masked=False,
+                                tokenizer=lambda caption: np.full(4, len(caption)))
+    lengths = set()
+    for _ in range(8):
+        batch = next(loader)
+        assert "text_BMD" not in batch and "masked_latents_BThwC" not in batch
+        assert batch["latents_BThwC"].shape == (2, 3, 4, 6, 3)
+        np.testing.assert_array_equal(batch["input_ids"][:, 0], [len(caption) for caption in batch["caption"]])
+        lengths |= set(batch["input_ids"][:, 0].tolist())
+    assert 0 in lengths and len(lengths) > 1

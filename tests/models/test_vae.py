@@ -63,6 +63,24 @@ def test_convolutions_agree(name, shape):
     assert relative_error(convs.CONV3D[name](x, kernel), want) <= 1e-6
 
 
+@pytest.mark.parametrize("size, window, stride, padding", [
+    ((6, 8, 10, 5), 3, 1, ((1, 1), (1, 1))), ((4, 8, 10, 5), 3, 2, ((0, 1), (0, 1))),
+    ((3, 7, 9, 5), 3, 2, ((0, 1), (0, 1))), ((5, 6, 4, 3), 2, 1, ((1, 1), (1, 1))),
+    ((3, 70, 100, 4), 3, 1, ((1, 1), (1, 1)))])
+def test_derivatives_of_convolutions_are_xlas(size, window, stride, padding):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(size).astype(np.float32)
+    kernel = rng.standard_normal((window, window, size[-1], 6)).astype(np.float32)
+
+    def of(conv):
+        return jax.jit(jax.grad(lambda *a: jnp.sin(0.1 * conv(*a)).sum(), argnums=(0, 1)))(x, kernel)
+
+    want = of(lambda x, k: jax.lax.conv_general_dilated(x, k, (stride, stride), padding,
+                                                        dimension_numbers=("NHWC", "HWIO", "NHWC")))
+    for got, expected in zip(of(lambda x, k: convs.frame_conv(x, k, stride, padding)), want):
+        assert relative_error(got, expected) <= 1e-5
+
+
 def test_upsample_is_copy_then_convolve():
     cfg = dataclasses.replace(TINY, dtype="float32")
     module = layers.Upsample(cfg, 8, time=True, rngs=nnx.Rngs(3))

@@ -55,10 +55,17 @@ class Validation:
     described: Described
     settings: Settings
 
+    @property
+    def denoiser(self) -> BranchStage | AdapterStage | BackboneStage:
+        """The stage, which is not the VAE's."""
+        stage = self.described.stage
+        assert not isinstance(stage, VAEStage)
+        return stage
+
     @functools.cached_property
     def program(self) -> WindowProgram:
         """One window of the sampler, its reference faults left out."""
-        stage = self.described.stage
+        stage = self.denoiser
         loras = (stage.lora,) if isinstance(stage, AdapterStage) else ()
         backbone = dataclasses.replace(stage.backbone, remat="")
         settings = self.settings
@@ -70,7 +77,7 @@ class Validation:
     @property
     def branch(self) -> BranchConfig:
         """The stage's context encoder; of one layer where it has none."""
-        stage = self.described.stage
+        stage = self.denoiser
         if not isinstance(stage, BackboneStage | SingleBranchStage):
             return stage.branch
         return BranchConfig(dataclasses.replace(stage.backbone, num_layers=1, remat="",
@@ -78,7 +85,7 @@ class Validation:
 
     def models(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """Weights of `program` but for the VAE."""
-        stage = self.described.stage
+        stage = self.denoiser
         if isinstance(stage, AdapterStage):
             return {"backbone": frozen["backbone"], "branch": frozen["branch"], "loras": [trainable]}
         if isinstance(stage, BranchStage):
@@ -102,7 +109,7 @@ class Validation:
             model = self.described.stage.model(trainable)
             pixels = batch["pixels_BFHWC"]
             return pixels, model.decode(model.encode(pixels).mean_BThwC)
-        stage, program = self.described.stage, self.program
+        stage, program = self.denoiser, self.program
         params = {**self.models(trainable, frozen), "vae": vae}
         video = batch["latents_BThwC"]
         if isinstance(stage, BackboneStage):

@@ -154,7 +154,7 @@ def compile_only(config: Any, where: str, say: Callable[[str], None] = print) ->
     return 1
 
 
-def programs(config: Any, goal: Target) -> tuple[list[Report], float]:
+def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
     """The compiled programs of a step, in the order they run, and the operations the model needs per chip."""
     described = load.describe(load.ModelConfig(**config.model), goal.platform)
     stage, encoders = described.stage, described.encoders
@@ -171,33 +171,29 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float]:
 
     step = jax.jit(make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule), donate_argnums=0,
                    out_shardings=(places, sharding.replicated(mesh)))
-    encode = jax.jit(lambda weights, batch, key, step: encoders.encode(weights, batch, step_keys(key, step).encode))
+    encode = jax.jit(lambda weights, batch, key, step: stage.inputs(encoders, weights, batch,
+                                                                    step_keys(key, step).encode))
     reports = []
     if online:
         reports.append(report("encode", mesh, _bytes((state, frozen)), encode, encoder_weights, raw, key, state.step))
     reports.append(report("train_step", mesh, _bytes(encoder_weights) if online else 0, step, state, frozen, batch,
                           key))
-    return reports, flops.step_flops(stage, config.loader.batch_size, *_grid(config)) / mesh.size
+    model_flops = flops.step_flops(stage, config.loader.batch_size, *_grid(config))
+    return reports, model_flops and model_flops / mesh.size
 
 
 def batch_shapes(config: Any, described: load.Described, mesh: Mesh) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the step trains on, and what the loader gives: shapes on the mesh."""
-    B, cfg = config.loader.batch_size, described.stage.backbone
-    T, h, w = _grid(config)
-    C, f32 = cfg.out_channels, jnp.float32
-    latents = {"latents_BThwC": ((B, T, h, w, C), f32), "masked_latents_BThwC": ((B, T, h, w, C), f32),
-               "mask_BThw": ((B, T, h, w), f32), "text_BMD": ((B, cfg.max_text_len, cfg.text_dim), cfg.dtype)}
-    if described.encoders.image:
-        latents["image_latents_BThwC"] = ((B, T, h, w, C), f32)
+    B, f32 = config.loader.batch_size, jnp.float32
     size = (B, config.loader.frames, config.loader.height, config.loader.width)
     raw = {"pixels": ((*size, 3), jnp.uint8), "masks": (size, jnp.uint8), "image_sigma": ((B,), f32),
-           "image_keep": ((B,), f32), "input_ids": ((B, cfg.max_text_len), jnp.int32)}
-
-    def on_rows(shapes: dict[str, Any]) -> dict[str, Any]:
-        like = {name: jax.ShapeDtypeStruct(*value) for name, value in shapes.items()}
-        return jax.tree.map(_at, like, sharding.batch_shardings(like, mesh))
-
-    return on_rows(latents), on_rows(raw)
+           "image_keep": ((B,), f32), "input_ids": ((B, described.text_len), jnp.int32)}
+    stage, encoders = described.stage, described.encoders
+    like = {name: jax.ShapeDtypeStruct(*value) for name, value in raw.items()}
+    batch = jax.eval_shape(lambda *args: stage.inputs(encoders, *args), encoders.shapes(), like,
+                           jax.eval_shape(lambda: jax.random.key(0)))
+    batch, like = (jax.tree.map(_at, shapes, sharding.batch_shardings(shapes, mesh)) for shapes in (batch, like))
+    return batch, like
 
 
 def report(name: str, mesh: Mesh, resident: int, function: Any, *args: Any) -> Report:

@@ -123,7 +123,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     encoders = Encoders(vae, t5, backbone.text_dim, image, cfg.vae_slicing)
     stage: Stage
     if cfg.stage == "vae":
-        stage = VAEStage(vae, cfg.kl_weight, tuple(cfg.vae_crop), bool(cfg.init_from))
+        stage = VAEStage(vae, cfg.kl_weight, (cfg.vae_crop[0], cfg.vae_crop[1]), bool(cfg.init_from))
         encoders = dataclasses.replace(encoders, t5=None)
     elif cfg.stage == "backbone":
         if t5 is None:
@@ -141,14 +141,14 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     return Described(stage, encoders, schedule, backbone.max_text_len)
 
 
-def tokenizer_file(cfg: ModelConfig) -> Path | None:
-    """The sentencepiece file of a run, ``None`` where it has none."""
+def tokenizer_file(cfg: ModelConfig) -> Path:
+    """The sentencepiece file of a run that has a text encoder."""
     if cfg.stage == "backbone":
         if not cfg.tokenizer:
             raise UserError("the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
                             "python -m vp_jax.data.vocabulary FILE")
         return Path(cfg.tokenizer)
-    return Path(cfg.checkpoint) / "tokenizer" / "spiece.model" if cfg.checkpoint else None
+    return Path(cfg.checkpoint) / "tokenizer" / "spiece.model"
 
 
 def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> tuple[Weights, trees.Tree]:
@@ -176,8 +176,8 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     for name in stored & {*stage.models, *encoders.shapes()}:
         loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
     if cfg.init_from:
-        trained = shapes[stage.kind] if stage.kind in shapes else own.trainable
-        loaded[stage.kind] = checkpoint.load_params(cfg.init_from, _placed(trained, mesh))
+        trained = like if stage.kind in shapes else _placed({stage.kind: own.trainable}, mesh)
+        loaded[stage.kind] = checkpoint.load_params(cfg.init_from, trained[stage.kind])
     encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
     models = {name: loaded[name] for name in loaded if name in (*stage.models, stage.kind)}
     trainable = sharding.place(own.trainable, mesh).shardings

@@ -162,8 +162,8 @@ def latent_std(stage: VAEStage, trainable: trees.Tree, batches: Iterable[Mapping
         z = stage.model(weights).encode(to_model_range(dict(batch))["pixels_BFHWC"]).mean_BThwC
         return z.mean(), jnp.square(z).mean()
 
-    first, second = np.mean([jax.device_get(moments(trainable, batch)) for batch in batches], axis=0, dtype=np.float64)
-    return float(np.sqrt(second - first**2))
+    first, second = np.array([jax.device_get(moments(trainable, batch)) for batch in batches], np.float64).T
+    return float(np.sqrt(second.mean() - first.mean() ** 2))
 
 
 @dataclasses.dataclass(frozen=True)

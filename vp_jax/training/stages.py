@@ -77,7 +77,7 @@ class Stage(Protocol):
         ...
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree
-                ) -> dict[str, tuple[DiTConfig | BranchConfig | LoRAConfig | VAEConfig | T5Config, trees.Tree]]:
+                ) -> Mapping[str, tuple[DiTConfig | BranchConfig | LoRAConfig | VAEConfig | T5Config, trees.Tree]]:
         """The trained models whole, with their descriptions, by the folder of a converted checkpoint."""
         ...
 

@@ -88,16 +88,16 @@ def _frame_conv_backward(stride: int, padding: Padding, saved: tuple[jax.Array, 
     N, H, W, _ = dy_NHWC.shape
     group = max(n for n in range(1, N + 1) if N % n == 0 and (n == 1 or n * H * W <= CACHED))
     padded = jnp.pad(x_NHWC, ((0, 0), *padding, (0, 0)))
-    parts = [a.reshape(N // group, group, *a.shape[1:]) for a in (padded, dy_NHWC)]
+    parts = tuple(a.reshape(N // group, group, *a.shape[1:]) for a in (padded, dy_NHWC))
 
-    def body(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+    def body(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
         x, dy = part  # channels take the place of the batch, frames that of the channels
         dw = lax.conv_general_dilated(x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3), (1, 1), ((0, 0), (0, 0)),
                                       rhs_dilation=(stride, stride), dimension_numbers=_LAYOUT)
         return total + dw[:, :kernel.shape[0], :kernel.shape[1]].astype(jnp.float32), None
 
     start = jnp.zeros((kernel.shape[2], *kernel.shape[:2], kernel.shape[3]), jnp.float32)
-    dw_IabO, _ = lax.scan(body, start, tuple(parts))
+    dw_IabO = lax.scan(body, start, parts)[0]
     return dx_NHWC, dw_IabO.transpose(1, 2, 0, 3).astype(kernel.dtype)
 
 
