@@ -56,7 +56,7 @@ class Validation:
     settings: Settings
 
     @property
-    def denoiser(self) -> BranchStage | AdapterStage | BackboneStage:
+    def denoiser(self) -> BranchStage | AdapterStage | BackboneStage | SingleBranchStage:
         """The stage, which is not the VAE's."""
         stage = self.described.stage
         assert not isinstance(stage, VAEStage)
