@@ -1,4 +1,4 @@
-"""The small model, second of four: transformer and text encoder from random weights, about 35 minutes on two cores.
+"""The small model, second of four: transformer and text encoder from random weights, about 20 minutes on two cores.
 
     python -m vp_jax.data.vocabulary VOCABULARY.model
     python train.py --config configs/nano_backbone.py --workdir RUN_BACKBONE --config.model.checkpoint=CHECKPOINT \
@@ -15,10 +15,10 @@ from configs import common
 
 def get_config() -> ConfigDict:
     config = common.base()
-    config.steps = 4000
+    config.steps = 2400
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     config.model.update(stage="backbone", name="nano", dtype="float32", remat="", branch_remat="")
-    config.data.update(kind="latents", synthetic_clips=4000)
+    config.data.update(kind="latents", synthetic_clips=3000)
     config.loader.update(batch_size=16, frames=17, height=64, width=96, workers=0, empty_caption=0.1)
     config.augment.update(kernel=4, probability=0.5, p_brush=0.3, p_rect=0.1, p_ellipse=0.1, p_circle=0.1,
                           p_random_brush=0.0, p_moving_shape=0.4)
@@ -27,5 +27,5 @@ def get_config() -> ConfigDict:
     config.ema = True
     config.log_every = 50
     config.checkpoints.update(every=250)
-    config.validation.update(every=1000, steps=20, guidance=3.0, clips=4, frames=17)
+    config.validation.update(every=1200, steps=20, guidance=3.0, clips=4, frames=17)
     return config
