@@ -166,13 +166,13 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
 
 @pytest.mark.slow
 def test_a_vae_run_resumes_exactly(one_device, tmp_path):
-    """Two and two steps give the curve and the weights of four; the export carries its own scaling factor."""
-    def run(name, steps):
+    """Two and two steps give the curve and the weights of four, the export has its own factor and can be continued."""
+    def run(name, steps, init_from="", lr=3e-3):
         config = config_of("nano_vae")
         config.steps, config.log_every, config.compilation_cache = steps, 1, str(tmp_path / "programs")
         config.loader.update(batch_size=2)
-        config.optimizer.update(warmup=0, cosine_stretch=100.0 / steps)
-        config.model.update(name="tiny", vae_crop=(16, 24))
+        config.optimizer.update(warmup=0, cosine_stretch=100.0 / steps, lr=lr)
+        config.model.update(name="tiny", vae_crop=(16, 24), init_from=str(init_from))
         config.checkpoints.every, config.validation.every = 2, 0
         assert train.train(config, tmp_path / name) == 0
         return checkpoint.load_params(tmp_path / name / "export" / "vae")
@@ -184,6 +184,8 @@ def test_a_vae_run_resumes_exactly(one_device, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, parts, whole)
     factor = checkpoint.load_config(tmp_path / "whole" / "export" / "vae")["scaling_factor"]
     assert np.isfinite(factor) and factor not in (0.7, 1.0)
+    again = run("again", 1, tmp_path / "whole" / "export" / "vae", lr=1e-30)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), again, whole)
 
 
 @pytest.mark.slow
