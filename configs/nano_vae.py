@@ -34,7 +34,7 @@ def get_config(part: str = "images") -> ConfigDict:
     config.checkpoints.update(every=250)
     config.validation.update(every=500, clips=4, frames=17)
     if part == "clips":
-        config.steps = 900
+        config.steps = 1700
         config.loader.update(batch_size=4, frames=9)
         config.optimizer.update(lr=1e-3)
     if part == "whole":
