@@ -34,11 +34,11 @@ def get_config(part: str = "images") -> ConfigDict:
     config.checkpoints.update(every=250)
     config.validation.update(every=500, clips=4, frames=17)
     if part == "clips":
-        config.steps = 1700
+        config.steps = 2000
         config.loader.update(batch_size=4, frames=9)
         config.optimizer.update(lr=1e-3)
     if part == "whole":
-        config.steps = 80
+        config.steps = 60
         config.loader.update(batch_size=4, frames=9)
         config.model.vae_crop = (0, 0)
         config.optimizer.update(lr=3e-4, warmup=10)

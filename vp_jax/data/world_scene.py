@@ -127,10 +127,10 @@ def make_scene(seed: int) -> Scene:
     """The scene of a seed >= 0: one to three things, all of different shapes and colours."""
     rng = np.random.default_rng([7001, seed])
     kind, colour = GROUNDS[rng.integers(len(GROUNDS))], GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
-    pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.004, 0.014)
+    pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.002, 0.008)
     ground = Ground(kind, colour, int(rng.integers(2**31)), speed * math.cos(pan), 0.5 * speed * math.sin(pan),
                     rng.uniform(-0.1, 0.1), rng.uniform(30, 60))
-    light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(16, 40))
+    light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(30, 60))
     things: tuple[Thing, ...] = ()
     for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])):
         things += (draw_thing(rng, things),)
@@ -163,7 +163,7 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
 
 
 def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
-    radius = rng.uniform(0.17, 0.225)
+    radius = rng.uniform(0.19, 0.24)
     reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.2, 0.16), "sways": (0.22, 0.02), "hops": (0.1, 0.2),
                         "spins": (0.03, 0.02), "pulses": (0.03, 0.02)}[motion]
     reach_x, reach_y = reach_x * rng.uniform(0.75, 1.1), reach_y * rng.uniform(0.75, 1.1)
@@ -173,11 +173,11 @@ def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, moti
     if motion == "hops":
         y = rng.uniform(HALF_HEIGHT - radius - 0.1, HALF_HEIGHT - 0.95 * radius)
     if motion == "bounces":
-        way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.035, 0.06)
+        way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.015, 0.028)
         reach_x, reach_y = speed * math.cos(way), speed * math.sin(way)
-    period = rng.uniform(12, 18) if motion in ("hops", "pulses", "sways") else rng.uniform(16, 24)
+    period = rng.uniform(26, 38) if motion in ("hops", "pulses", "sways") else rng.uniform(34, 48)
     return Thing(shape, colour, pattern, motion, radius, x, y, reach_x, reach_y, period, rng.uniform(0, 2 * math.pi),
-                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.2, 0.35),
+                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.08, 0.16),
                  0.2 if motion == "pulses" else 0.03, 0.05)
 
 
