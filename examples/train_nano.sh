@@ -31,11 +31,13 @@ stage vae_clips nano_vae.py:clips --config.model.init_from="$R/vae_images/export
 stage vae nano_vae.py:whole --config.model.init_from="$R/vae_clips/export/vae"
 take vae
 latents latents 0 3000
+latents held_out 10000000 64
+data=(--config.data.path="$R/latents" --config.validation.path="$R/held_out")
 [ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax.data.vocabulary "$R/spiece.model"
 stage backbone nano_backbone.py --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
-  --config.data.path="$R/latents"
+  "${data[@]}"
 take backbone
-stage branch nano_branch.py --config.model.checkpoint="$R/model" --config.data.path="$R/latents"
+stage branch nano_branch.py --config.model.checkpoint="$R/model" "${data[@]}"
 take branch
-stage id nano_id.py --config.model.checkpoint="$R/model" --config.data.path="$R/latents"
+stage id nano_id.py --config.model.checkpoint="$R/model" "${data[@]}"
 "$PYTHON" -m vp_jax.training.package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,id}
