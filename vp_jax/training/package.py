@@ -2,6 +2,8 @@
 
     python -m vp_jax.training.package --out vp_jax/nano RUN_VAE RUN_BACKBONE RUN_BRANCH RUN_ID
 
+    python -m vp_jax.training.package --out vp_jax/nano                 what it was made of, as a table
+
 Every RUN is a finished workdir of train.py. What a later run exports takes the place of an earlier run's. Weights are
 stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics.
 """
@@ -56,7 +58,7 @@ def _facts(run: Path) -> dict[str, Any]:
     lines = read_metrics(run)
     starts = [json.loads(line) for line in (run / "starts.jsonl").read_text().splitlines()]
     # paths of the machine are no fact of the weights
-    for group in (config["model"], config["data"], config):
+    for group in (config["model"], config["data"], config.get("validation", {}), config):
         for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
             if group.get(name):
                 group[name] = Path(group[name]).name
@@ -65,13 +67,27 @@ def _facts(run: Path) -> dict[str, Any]:
             "validation": next((line for line in reversed(lines) if "val_psnr" in line), None), "config": config}
 
 
+def table(folder: Path) -> str:
+    """The runs behind ``folder`` as Markdown."""
+    lines = ["| run | stage | steps | loss at the end | validation PSNR, dB | commit |", "|---|---|---|---|---|---|"]
+    for run in json.loads((folder / "provenance.json").read_text())["runs"]:
+        value = run["validation"] and run["validation"]["val_psnr"]
+        lines.append(f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
+                     f"{f'{value:.2f}' if value else '-'} | {', '.join(start['commit'][:7] for start in run['starts'])} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
     args = parser.parse_args()
-    size = package(args.runs, args.out)
-    print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+    if args.runs:
+        size = package(args.runs, args.out)
+        print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+    elif not (args.out / "provenance.json").is_file():
+        raise UserError(f"{args.out}: no provenance.json in it; give the runs to make one")
+    print(table(args.out))
 
 
 if __name__ == "__main__":
