@@ -15,7 +15,8 @@ from vp_jax.training import package
 def run_folder(folder, stage, part, value, *, finished=True):
     folder.mkdir()
     config = {"seed": 7, "model": {"stage": stage, "checkpoint": "/home/someone/model", "init_from": ""},
-              "data": {"path": "/data/latents"}, "validation": {"path": "/data/held_out"}, "compilation_cache": "/tmp/cache"}
+              "data": {"path": "/data/latents"}, "validation": {"path": "/data/held_out"},
+              "compilation_cache": "/tmp/cache"}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "starts.jsonl").write_text(json.dumps({"step": 0, "commit": "abc", "versions": {}}) + "\n")
     (folder / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n'

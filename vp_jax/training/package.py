@@ -72,8 +72,9 @@ def table(folder: Path) -> str:
     lines = ["| run | stage | steps | loss at the end | validation PSNR, dB | commit |", "|---|---|---|---|---|---|"]
     for run in json.loads((folder / "provenance.json").read_text())["runs"]:
         value = run["validation"] and run["validation"]["val_psnr"]
+        commits = ", ".join(start["commit"][:7] for start in run["starts"])
         lines.append(f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
-                     f"{f'{value:.2f}' if value else '-'} | {', '.join(start['commit'][:7] for start in run['starts'])} |")
+                     f"{f'{value:.2f}' if value else '-'} | {commits} |")
     return "\n".join(lines)
 
 
