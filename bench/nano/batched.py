@@ -16,6 +16,7 @@ from flax import nnx
 
 from vp_jax import checkpoint, trees
 from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.inference.canvas import cover_cells
 from vp_jax.inference.pipeline import Pipeline, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
@@ -73,6 +74,7 @@ class BatchSampler:
         """
         frames = holes_BFHW.shape[1]
         plan = plan_windows(frames, self.settings)
+        holes_BFHW = np.stack([cover_cells(holes_FHW) for holes_FHW in holes_BFHW])
         extra = ((0, 0), (0, plan.padded_frames - frames))
         pixels = np.where(holes_BFHW[..., None], np.uint8(0), frames_BFHWC).astype(np.float32) / 127.5 - 1
         pixels = np.pad(pixels, (*extra, (0, 0), (0, 0), (0, 0)), mode="edge")

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 """Settings of sample.py that suit this model."""
 
-CLIP = 0
+CLIP = 2
 """Which held-out clip is shown."""
 
 GROW = 4

@@ -22,6 +22,7 @@ from vp_jax import checkpoint, trees
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.inference.canvas import cover_cells
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
@@ -238,9 +239,13 @@ class Pipeline:
         """
         plan = plan_windows(len(frames_FHWC), settings)
         holes = np.array(holes_FHW, bool)
+        if first_frame is not None:
+            holes[0] = False
+        if settings.mode != "reference":
+            holes = cover_cells(holes)
         frames = np.where(holes[..., None], np.uint8(0), frames_FHWC)
         if first_frame is not None:
-            frames[0], holes[0] = first_frame, False
+            frames[0] = first_frame
         extra = plan.padded_frames - len(frames)
         frames = np.concatenate([frames, np.repeat(frames[-1:], extra, axis=0)])
         holes = np.concatenate([holes, np.repeat(holes[-1:], extra, axis=0)])

@@ -60,7 +60,7 @@ def _facts(run: Path) -> dict[str, Any]:
     # paths of the machine are no fact of the weights
     for group in (config["model"], config["data"], config.get("validation", {}), config):
         for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
-            if group.get(name):
+            if isinstance(group.get(name), str):
                 group[name] = Path(group[name]).name
     return {"run": run.name, "stage": config["model"]["stage"], "step": lines[-1]["step"], "data_seed": config["seed"],
             "starts": starts, "metrics": next(line for line in reversed(lines) if "loss" in line),
