@@ -276,7 +276,7 @@ def test_validation_reads_its_own_data(monkeypatch, tmp_path):
     class Asked(Exception):
         pass
 
-    def open_loader(data_cfg, *rest):
+    def open_loader(data_cfg, *rest, **named):
         asked.append(data_cfg)
         raise Asked
 
