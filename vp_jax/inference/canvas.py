@@ -90,7 +90,7 @@ def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
     """
     F, H, W = holes_FHW.shape
     stride = SPATIAL_STRIDE
-    cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).any((2, 4))
+    cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
     group_F = (np.arange(F) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
-    latent_Thw = np.stack([cells_Fhw[group_F == group].any(0) for group in range(group_F[-1] + 1)])
+    latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
     return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)
