@@ -1,6 +1,6 @@
 """Which part of the method does what: the paper's ablations on held-out clips of the drawn world.
 
-    python -m bench.ablation                              everything that has weights, about an hour on two cores
+    python -m bench.ablation                              everything that has weights
     python -m bench.ablation --clips 8 --long_clips 0     a quick look
     python -m bench.ablation --docs docs/nano             also write docs/nano/ablation.md and its pictures
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the small model of vp_jax/nano from nothing: about two hours on two cores. It may be stopped at any time and
+# Trains the small model of vp_jax/nano from nothing. It may be stopped at any time and
 # started again; every stage continues where it was.
 #
 #   bash examples/train_nano.sh [FOLDER]

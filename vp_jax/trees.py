@@ -44,9 +44,12 @@ def unflatten(flat: Mapping[str, Any]) -> Tree:
 
 
 def abstract(build: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef, Tree]:
-    """Graph definition and shapes of a model, allocating nothing: leaves are `jax.ShapeDtypeStruct`."""
+    """Graph definition and shapes of a model, allocating nothing: leaves are `jax.ShapeDtypeStruct`.
+
+    Numbers of modules in lists are text, as in paths and in stored checkpoints.
+    """
     graphdef, state = nnx.split(nnx.eval_shape(build))
-    return graphdef, nnx.to_pure_dict(state)
+    return graphdef, unflatten(flatten(nnx.to_pure_dict(state)))
 
 
 def split(module: nnx.Module) -> tuple[nnx.GraphDef, Tree]:

@@ -10,18 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from vp_jax import checkpoint, trees
 from vp_jax.diffusion.noise import KeyNoise
-from vp_jax.inference.canvas import cover_cells
+from vp_jax.inference.canvas import cover_cells, to_uint8
 from vp_jax.inference.pipeline import Pipeline, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
-from vp_jax.models import t5
-from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.models.vae import vae as vae_module
 
 
@@ -48,16 +43,6 @@ class BatchSampler:
         self._window = jax.jit(self._program.window, static_argnames=("record",))
         self._decode = jax.jit(self._decoded)
         self._encode_decode = jax.jit(self._round_trip)
-
-    def text(self, prompts: Sequence[str]) -> np.ndarray:
-        """Embeddings (B, M, E) of texts."""
-        assert self.pipeline.text_encoder is not None
-        cfg, folder = self.pipeline.text_encoder
-        length = self.pipeline.models.backbone_cfg.max_text_len
-        ids_BM = Tokenizer(folder / "tokenizer" / "spiece.model").encode(list(prompts), length=length)
-        graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
-        encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
-        return np.asarray(t5.encode_text(encoder, jnp.asarray(ids_BM)), np.float32)
 
     def __call__(self, frames_BFHWC: np.ndarray, holes_BFHW: np.ndarray, text_BME: np.ndarray, empty_ME: np.ndarray,
                  seeds_B: Sequence[int]) -> np.ndarray:
@@ -95,11 +80,11 @@ class BatchSampler:
         latents = stitch(windows, overlap_latents(self.settings), reference=False)
         if latents.shape[1] % 2 == 0:  # of an even number the VAE would make 4 frames of the first latent
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
-        return to_pixels(self._decode(self.pipeline.params, latents))[:, :frames]
+        return to_uint8(self._decode(self.pipeline.params, latents))[:, :frames]
 
     def round_trip(self, frames_BFHWC: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of clips: no result of the sampler can be closer to the truth than about this."""
-        return to_pixels(self._encode_decode(self.pipeline.params, frames_BFHWC.astype(np.float32) / 127.5 - 1))
+        return to_uint8(self._encode_decode(self.pipeline.params, frames_BFHWC.astype(np.float32) / 127.5 - 1))
 
     def _decoded(self, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:
         models = self.pipeline.models
@@ -108,8 +93,3 @@ class BatchSampler:
     def _round_trip(self, params: dict[str, Any], pixels_BFHWC: jax.Array) -> jax.Array:
         vae = self.pipeline.models.vae(params)
         return vae.decode(vae.encode(pixels_BFHWC, slicing=True).mean_BThwC, slicing=True)
-
-
-def to_pixels(values: Any) -> np.ndarray:
-    """uint8 of values around [-1, 1]."""
-    return np.round((np.clip(np.asarray(values, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)

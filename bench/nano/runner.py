@@ -140,7 +140,7 @@ def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[C
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = composed(work.parts, Path(folder) / "model")
         sampler = BatchSampler(Pipeline.load(checkpoint, precision="float32"), setup.settings(work.variant))
-        text_BME = sampler.text([*(case.prompt for case in cases), ""])
+        text_BME = sampler.pipeline.encode_prompts([*(case.prompt for case in cases), ""])
     for begin in range(0, len(cases), setup.batch):
         part = cases[begin:begin + setup.batch]
         # the last batch is filled up: one size, one program

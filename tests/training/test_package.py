@@ -44,6 +44,9 @@ def test_parts_types_and_facts(tmp_path):
         ("first", "vae", 2, 7), ("second", "vae", 2, 7), ("third", "branch", 2, 7)]
     assert facts[0]["metrics"]["loss"] == 1.0 and facts[0]["validation"]["val_psnr"] == 30.0
     assert facts[0]["starts"][0]["commit"] == "abc"
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    told = [path for path in files if str(tmp_path).encode() in path.read_bytes()]
+    assert not told, "a shipped folder names no folder of the machine it was made on"
     rows = package.table(tmp_path / "out").splitlines()
     assert rows[2] == "| first | vae | 2 | 1.0000 | 30.00 | abc |" and len(rows) == 5
     assert "/" not in json.dumps(facts), "paths of a machine are no fact of the weights"

@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 
 from vp_jax import sharding, trees
 from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.pictures import contact_sheet
 from vp_jax.inference.settings import Settings
@@ -139,8 +140,7 @@ class Validation:
 
 def to_samples(clean: Any, result: Any, mask_BThw: Any = None) -> Samples:
     """Pixels of what `Validation.sample` returns; the hole is that of the latent grid, none without a mask."""
-    original, made = (np.round((np.clip(np.asarray(x, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
-                      for x in (clean, result))
+    original, made = to_uint8(clean), to_uint8(result)
     if mask_BThw is None:
         return Samples(original, np.zeros(original.shape[:-1], bool), made)
     frames = original.shape[1]
@@ -161,8 +161,7 @@ def hole_psnr(samples: Samples) -> float:
 
 def psnr(samples: Samples) -> float:
     """Mean over the examples of the PSNR of whole clips, dB."""
-    error = np.square(samples.original.astype(np.float64) - samples.result).mean(axis=(1, 2, 3, 4))
-    return float(np.mean(10 * np.log10(255**2 / np.maximum(error, 1e-10))))
+    return hole_psnr(samples._replace(holes=np.ones_like(samples.holes)))
 
 
 def save_pictures(samples: Samples, captions: Sequence[str], folder: Path, step: int) -> list[np.ndarray]:

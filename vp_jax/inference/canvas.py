@@ -19,6 +19,11 @@ from vp_jax.data.masks import dilate
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Pixels uint8 of values around [-1, 1], clipped and rounded."""
+    return np.round((np.clip(np.asarray(values, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
 def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray:
     """Stretch uint8 frames to another size, antialiased (bicubic); equal sizes come back as they are."""
     if frames_FHWC.shape[1:3] == (height, width):

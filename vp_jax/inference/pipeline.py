@@ -22,7 +22,7 @@ from vp_jax import checkpoint, trees
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
-from vp_jax.inference.canvas import cover_cells
+from vp_jax.inference.canvas import cover_cells, to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
@@ -149,7 +149,12 @@ class Pipeline:
         return self.text_encoder is not None
 
     def encode_prompt(self, prompt: str, negative: str = "") -> tuple[np.ndarray, np.ndarray]:
-        """Text embeddings of the prompt and of the negative prompt, float32 (M, E) each.
+        """Text embeddings of the prompt and of the negative prompt, float32 (M, E) each; see `encode_prompts`."""
+        positive, empty = self.encode_prompts([prompt, negative])
+        return positive, empty
+
+    def encode_prompts(self, prompts: Sequence[str]) -> np.ndarray:
+        """Text embeddings (B, M, E) float32 of texts.
 
         The text encoder is loaded for this call and let go: its 9.5 GB are not needed while sampling.
 
@@ -160,11 +165,10 @@ class Pipeline:
             raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
         cfg, folder = self.text_encoder
         ids = tokenizer.Tokenizer(folder / "tokenizer" / "spiece.model").encode(
-            [prompt, negative], length=self.models.backbone_cfg.max_text_len)
+            list(prompts), length=self.models.backbone_cfg.max_text_len)
         graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
         encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
-        embeds = t5.encode_text(encoder, jnp.asarray(ids))
-        return np.asarray(embeds[0], np.float32), np.asarray(embeds[1], np.float32)
+        return np.asarray(t5.encode_text(encoder, jnp.asarray(ids)), np.float32)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:
         """See `plan_windows`."""
@@ -254,7 +258,7 @@ class Pipeline:
             # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
         pixels = self.decode(latents)[0, : plan.output_frames]
-        return np.round((np.clip(pixels, -1, 1) + 1) * 127.5).astype(np.uint8)
+        return to_uint8(pixels)
 
 
 def _placement(params: dict[str, Any]) -> jax.sharding.Sharding:

@@ -41,7 +41,7 @@ VARIANTS: dict[str, Variant] = {
         DiTConfig(num_heads=2, head_dim=16, num_layers=4, in_channels=32, text_dim=24, time_dim=8, max_text_len=6,
                   sample_height=8, sample_width=12, sample_frames=9, learned_positions=True),
         VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96), None),
-    # trains on a CPU in an hour: 17 frames of 64 x 96
+    # trains on a CPU, examples/train_nano.sh: 17 frames of 64 x 96
     "nano": _variant(
         DiTConfig(num_heads=6, head_dim=32, num_layers=6, in_channels=32, text_dim=64, time_dim=128, max_text_len=24,
                   sample_height=8, sample_width=12, sample_frames=17, learned_positions=True),

@@ -61,7 +61,7 @@ class Encoders:
 
     def shapes(self) -> trees.Tree:
         """Shapes of the weights: ``vae`` and, if there is one, ``t5``."""
-        return {"vae": _vae(self.vae)[1]} | ({"t5": _t5(self.t5)[1]} if self.t5 else {})
+        return {"vae": vae_graph(self.vae)[1]} | ({"t5": t5_graph(self.t5)[1]} if self.t5 else {})
 
     def encode(self, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array) -> dict[str, jax.Array]:
         """The step's batch; pure.
@@ -98,14 +98,14 @@ class Encoders:
     def text(self, weights: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BMD of token ids."""
         if self.t5 is not None:
-            return nnx.merge(_t5(self.t5)[0], weights["t5"])(ids_BM)
+            return nnx.merge(t5_graph(self.t5)[0], weights["t5"])(ids_BM)
         vectors = jax.vmap(jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i),
                                                                 (self.text_dim,))))
         return vectors(ids_BM)
 
     def _sample(self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
                 ) -> jax.Array:
-        vae = nnx.merge(_vae(self.vae)[0], weights["vae"])
+        vae = nnx.merge(vae_graph(self.vae)[0], weights["vae"])
         posterior = vae.encode(constrain(pixels_BFHWC, "pixels"), slicing=self.slicing)
         latents = posterior.sample(jax.random.normal(key, posterior.mean_BThwC.shape, jnp.float32))
         return vae_module.scale(self.vae, latents, image=image)
@@ -121,10 +121,12 @@ class Encoders:
 
 
 @functools.lru_cache(maxsize=4)
-def _vae(cfg: VAEConfig) -> tuple[nnx.GraphDef, trees.Tree]:
+def vae_graph(cfg: VAEConfig) -> tuple[nnx.GraphDef, trees.Tree]:
+    """Graph definition and shapes of a VAE."""
     return trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
 
 
 @functools.lru_cache(maxsize=4)
-def _t5(cfg: T5Config) -> tuple[nnx.GraphDef, trees.Tree]:
+def t5_graph(cfg: T5Config) -> tuple[nnx.GraphDef, trees.Tree]:
+    """Graph definition and shapes of a text encoder."""
     return trees.abstract(lambda: T5Encoder(cfg, rngs=nnx.Rngs(0)))

@@ -33,8 +33,8 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.models import config as model_config
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
-from vp_jax.models.vae.vae import VAE
 from vp_jax.training import feed
+from vp_jax.training.encode import t5_graph, vae_graph
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CheckpointEncoders:
 @functools.lru_cache(maxsize=1)
 def _vae(folder: str, dtype: str) -> tuple[trees.Tree, Any]:
     cfg = model_config.from_json(checkpoint.load_config(Path(folder) / "vae"), dtype=dtype, param_dtype=dtype)
-    graph, shapes = trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
+    graph, shapes = vae_graph(cfg)
     weights = checkpoint.load_params(Path(folder) / "vae", shapes)
     return weights, jax.jit(lambda weights, pixels: tuple(nnx.merge(graph, weights).encode(pixels)))
 
@@ -74,7 +74,7 @@ def _vae(folder: str, dtype: str) -> tuple[trees.Tree, Any]:
 @functools.lru_cache(maxsize=1)
 def _t5(folder: str, dtype: str) -> tuple[T5Encoder, Tokenizer]:
     cfg = model_config.from_json(checkpoint.load_config(Path(folder) / "text_encoder"), dtype=dtype, param_dtype=dtype)
-    graph, shapes = trees.abstract(lambda: T5Encoder(cfg, rngs=nnx.Rngs(0)))
+    graph, shapes = t5_graph(cfg)
     weights = checkpoint.load_params(Path(folder) / "text_encoder", shapes)
     return nnx.merge(graph, weights), Tokenizer(Path(folder) / "tokenizer" / "spiece.model")
 

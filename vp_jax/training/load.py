@@ -176,10 +176,7 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     for name in stored & {*stage.models, *encoders.shapes()}:
         loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
     if cfg.init_from:
-        if isinstance(stage, VAEStage):
-            trained = _placed(own.trainable, mesh)
-        else:
-            trained = like if stage.kind in shapes else _placed({stage.kind: own.trainable}, mesh)
+        trained = like if stage.kind in shapes else _placed({stage.kind: own.trainable}, mesh)
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, trained[stage.kind])
     encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
     models = {name: loaded[name] for name in loaded if name in (*stage.models, stage.kind)}

@@ -43,6 +43,8 @@ def package(runs: Sequence[Path], out: Path) -> int:
         if (folder / checkpoint.PARAMS).is_dir():
             weights = trees.cast(checkpoint.load_params(folder), jnp.bfloat16)
             checkpoint.save_params(out / name, weights, checkpoint.load_config(folder))
+            # Orbax's mark for object stores; it names the folder of this machine, and reading needs it on no disk
+            (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
     facts = {"weights": "bfloat16", "runs": [_facts(run) for run in runs]}

@@ -12,7 +12,6 @@ stay soft. The backbone learns the joint embedding of captions with it: gradient
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,17 +25,17 @@ from vp_jax.data.clips import to_model_range
 from vp_jax.diffusion.loss import InpaintingLoss
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import DiTConfig, T5Config, VAEConfig
-from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
 from vp_jax.training.denoising import Batch, Denoiser, Draws, StepKeys
-from vp_jax.training.encode import Encoders
+from vp_jax.training.encode import Encoders, t5_graph, vae_graph
 from vp_jax.training.stages import (
     Weights,
     buffer_paths,
     compute_copy,
     float32_shapes,
     graph,
+    join_buffers,
     random_weights,
     split_buffers,
 )
@@ -82,7 +81,7 @@ class VAEStage:
         return ("vae",)
 
     def shapes(self) -> Weights:
-        return Weights(float32_shapes({"vae": _vae(self.vae)[1]}), {})
+        return Weights(float32_shapes({"vae": vae_graph(self.vae)[1]}), {})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         weights = trees.cast(models["vae"], jnp.float32)
@@ -114,7 +113,7 @@ class VAEStage:
 
     def model(self, trainable: trees.Tree) -> VAE:
         """The autoencoder with these weights."""
-        return nnx.merge(_vae(self.vae)[0], trainable["vae"])
+        return nnx.merge(vae_graph(self.vae)[0], trainable["vae"])
 
     def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: jax.Array, schedule: Schedule
              ) -> Reconstruction:
@@ -187,7 +186,7 @@ class BackboneStage(Denoiser):
 
     def shapes(self) -> Weights:
         weights, buffers = split_buffers(graph(self.backbone)[1], buffer_paths(self.backbone))
-        return Weights(float32_shapes({"backbone": weights, "t5": _t5(self.t5)[1]}), {"backbone": buffers})
+        return Weights(float32_shapes({"backbone": weights, "t5": t5_graph(self.t5)[1]}), {"backbone": buffers})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         backbone = models.get("backbone")
@@ -199,7 +198,7 @@ class BackboneStage(Denoiser):
 
     def whole(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """The transformer with its position table."""
-        return trees.unflatten({**trees.flatten(trainable["backbone"]), **trees.flatten(frozen["backbone"])})
+        return join_buffers(trainable["backbone"], frozen["backbone"])
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree
                 ) -> dict[str, tuple[DiTConfig | T5Config, trees.Tree]]:
@@ -208,7 +207,7 @@ class BackboneStage(Denoiser):
 
     def text(self, trainable: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BMD of token ids."""
-        return nnx.merge(_t5(self.t5)[0], trainable["t5"])(ids_BM)
+        return nnx.merge(t5_graph(self.t5)[0], trainable["t5"])(ids_BM)
 
     def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
                  t_B: jax.Array) -> jax.Array:
@@ -242,14 +241,3 @@ def fresh_t5(cfg: T5Config, weights: trees.Tree) -> trees.Tree:
 
 def _mean(x: jax.Array) -> jax.Array:
     return x.mean(axis=tuple(range(1, x.ndim)))
-
-
-@functools.lru_cache(maxsize=4)
-def _vae(cfg: VAEConfig) -> tuple[nnx.GraphDef, trees.Tree]:
-    graphdef, shapes = trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
-    return graphdef, trees.unflatten(trees.flatten(shapes))  # numbers in lists are text there, as in checkpoints
-
-
-@functools.lru_cache(maxsize=4)
-def _t5(cfg: T5Config) -> tuple[nnx.GraphDef, trees.Tree]:
-    return trees.abstract(lambda: T5Encoder(cfg, rngs=nnx.Rngs(0)))

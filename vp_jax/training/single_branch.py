@@ -15,7 +15,15 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.models.config import DiTConfig
 from vp_jax.training.denoising import Batch, Denoiser
-from vp_jax.training.stages import Weights, buffer_paths, compute_copy, float32_shapes, graph, split_buffers
+from vp_jax.training.stages import (
+    Weights,
+    buffer_paths,
+    compute_copy,
+    float32_shapes,
+    graph,
+    join_buffers,
+    split_buffers,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +59,7 @@ class SingleBranchStage(Denoiser):
 
     def whole(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """The backbone with its position table."""
-        return trees.unflatten({**trees.flatten(trainable), **trees.flatten(frozen)})
+        return join_buffers(trainable, frozen)
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[DiTConfig, trees.Tree]]:
         return {"transformer": (self.backbone, self.whole(trainable, frozen))}

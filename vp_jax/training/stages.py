@@ -132,7 +132,7 @@ class BranchStage(Denoiser):
 
     def whole(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """The context encoder with its position table."""
-        return trees.unflatten({**trees.flatten(trainable), **trees.flatten(frozen["branch"])})
+        return join_buffers(trainable, frozen["branch"])
 
     def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
                  t_B: jax.Array) -> jax.Array:
@@ -228,6 +228,11 @@ def split_buffers(tree: trees.Tree, buffers: frozenset[str]) -> tuple[trees.Tree
     flat = trees.flatten(tree)
     return (trees.unflatten({k: v for k, v in flat.items() if k not in buffers}),
             trees.unflatten({k: v for k, v in flat.items() if k in buffers}))
+
+
+def join_buffers(weights: trees.Tree, buffers: trees.Tree) -> trees.Tree:
+    """Inverse of `split_buffers`."""
+    return trees.unflatten({**trees.flatten(weights), **trees.flatten(buffers)})
 
 
 def float32_shapes(tree: trees.Tree) -> trees.Tree:
