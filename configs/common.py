@@ -16,7 +16,7 @@ def base() -> ConfigDict:
         stage="branch",
         checkpoint="",  # folder made by `python -m convert all`
         name="cogvideox-5b-i2v",  # random weights of this, without a checkpoint
-        init_from="",  # folder of a trained branch, adapter or VAE to continue from
+        init_from="",  # folder of a trained branch, adapter, VAE or backbone export to continue from
         tokenizer="",  # sentencepiece file, for the backbone stage
         branch_layers=2,
         injection_tokens="background",  # all: an ablation
@@ -40,6 +40,7 @@ def base() -> ConfigDict:
         width=720,
         resize="stretch",
         show_first_frame=True,
+        cover_cells=False,  # holes grown to whole latent cells, as the sampler's default mode has them
         empty_caption=0.0,
         image_log_sigma=(-3.0, 0.5),
         image_dropout=0.05,

@@ -18,7 +18,8 @@ def get_config() -> ConfigDict:
     config.steps = 450
     config.model.update(stage="branch", branch_layers=2)
     config.optimizer.update(lr=1e-3, warmup=50)
-    config.step.update(hole_weight=1.0, ema_decay=0.99)
+    # the sampler takes everything but the hole from the video: let the hole count for most of the loss
+    config.step.update(hole_weight=10.0, ema_decay=0.99)
     config.log_every = 20
     config.checkpoints.update(every=100)
     config.validation.update(every=450)

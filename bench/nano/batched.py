@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from vp_jax.data.masks import cover_cells
 from vp_jax.diffusion.noise import KeyNoise
-from vp_jax.inference.canvas import cover_cells, to_uint8
+from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.pipeline import Pipeline, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests import media
+from vp_jax.data.masks import cover_cells
 from vp_jax.inference import canvas
-from vp_jax.inference.canvas import cover_cells
 from vp_jax.models.latent_mask import mask_to_latent
 
 SOURCE = media.moving(3, 45, 61)

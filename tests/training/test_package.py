@@ -51,6 +51,12 @@ def test_parts_types_and_facts(tmp_path):
     assert rows[2] == "| first | vae | 2 | 1.0000 | 30.00 | abc |" and len(rows) == 5
     assert "/" not in json.dumps(facts), "paths of a machine are no fact of the weights"
 
+    package.package([run_folder(tmp_path / "fourth", "branch", "branch", 6.0)], tmp_path / "out", ["first", "second"])
+    facts = json.loads((tmp_path / "out" / "provenance.json").read_text())["runs"]
+    assert [run["run"] for run in facts] == ["first", "second", "fourth"]
+    with pytest.raises(UserError, match="third"):
+        package.package(runs, tmp_path / "out", ["third"])
+
 
 def test_mistakes_are_one_line(tmp_path, monkeypatch):
     unfinished = run_folder(tmp_path / "run", "vae", "vae", 1.0, finished=False)

@@ -156,8 +156,11 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
     config.data.update(kind="synthetic")
     with pytest.raises(UserError, match="needs a vocabulary"):
         train.train(config, tmp_path)
-    config.model.init_from = "somewhere"
+    config.model.update(stage="single_branch", init_from="somewhere")
     with pytest.raises(UserError, match="leave init_from out"):
+        train.train(config, tmp_path)
+    config.model.update(stage="backbone", init_from=str(tmp_path))
+    with pytest.raises(UserError, match="transformer"):
         train.train(config, tmp_path)
     config.model.update(init_from="", name="tiny")
     with pytest.raises(UserError, match="no text encoder to train"):
@@ -190,7 +193,8 @@ def test_a_vae_run_resumes_exactly(one_device, tmp_path):
 
 @pytest.mark.slow
 def test_four_stages_make_a_model(one_device, tmp_path):
-    """VAE, backbone, context encoder, adapter, each from what those before it exported; the whole can be loaded."""
+    """VAE, backbone, context encoder, adapter, each from what those before it exported; the whole can be loaded. A
+    backbone can be continued from its export."""
     folder, vocabulary = tmp_path / "checkpoint", tmp_path / "vocabulary.model"
     train_vocabulary(world_captions(300), vocabulary)
     for name in ("nano_vae", "nano_backbone", "nano_branch", "nano_id"):
@@ -206,6 +210,17 @@ def test_four_stages_make_a_model(one_device, tmp_path):
         assert train.train(config, tmp_path / name) == 0
         assert all(np.isfinite(line["loss"]) for line in read_metrics(tmp_path / name))
         shutil.copytree(tmp_path / name / "export", folder, dirs_exist_ok=True)
+    config = config_of("nano_backbone")
+    config.steps, config.log_every, config.validation.every = 1, 1, 0
+    config.data.update(kind="synthetic", synthetic_clips=8)
+    config.loader.update(batch_size=2)
+    config.optimizer.update(lr=1e-30, warmup=0)
+    config.model.update(checkpoint=str(folder), init_from=str(tmp_path / "nano_backbone" / "export"))
+    assert train.train(config, tmp_path / "again") == 0
+    for name in ("transformer", "text_encoder"):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-30),
+                     *(checkpoint.load_params(tmp_path / run / "export" / name) for run in ("again", "nano_backbone")))
+    assert (tmp_path / "again" / "export" / "tokenizer" / "spiece.model").read_bytes() == vocabulary.read_bytes()
     pipeline = Pipeline.load(folder, precision="float32", attention="xla")
     assert pipeline.models.has_id_adapter and pipeline.native_frames == 17 and pipeline.native_size == (64, 96)
     text, empty = pipeline.encode_prompt("a red circle spins over grey stripes")

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.data.augment import MaskAugment
+from vp_jax.data.masks import cover_cells
 from vp_jax.data.records import BadRecord, Clip
 from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
 
@@ -138,6 +139,16 @@ class ShowFirstFrame:
         masks_FHW = example[self.masks_key].copy()
         masks_FHW[0] = 0
         return {**example, self.masks_key: masks_FHW}
+
+
+@dataclass(frozen=True)
+class CoverCells:
+    """Holes grown to whole latent cells, as the sampler takes them (`masks.cover_cells`)."""
+
+    masks_key: str = "masks"
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        return {**example, self.masks_key: cover_cells(example[self.masks_key])}
 
 
 @dataclass(frozen=True)

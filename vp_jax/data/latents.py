@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vp_jax.data.clips import AugmentMasks, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
+from vp_jax.data.clips import AugmentMasks, CoverCells, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
 from vp_jax.data.pipeline import Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.data.tfds_source import ShardRecords, StoredRecord, builder_folder
@@ -167,6 +167,7 @@ def make_latent_loader(
         places = {source[i].id: i for i in range(len(source))}
         steps += [ReadStoredWindow(source, places), AugmentMasks(cfg.augment)]
         steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
+        steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(Keep(LATENT_KEYS))
     return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, name_batch)
 

@@ -27,6 +27,7 @@ from vp_jax.data.clips import (
     to_model_range,
 )
 from vp_jax.data.latents import EMPTY_TEXT, pack_arrays
+from vp_jax.data.masks import cover_cells
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
 from vp_jax.data.vpdata_tfds import encoded, prepare
@@ -76,7 +77,7 @@ def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoder
         masks_FHW = resize.masks(loader.augment(example["masks"], draw("mask", number)))
         if loader.show_first_frame:
             masks_FHW = ShowFirstFrame()({"masks": masks_FHW}, draw("mask", number))["masks"]
-        masks.append(masks_FHW)
+        masks.append(cover_cells(masks_FHW) if loader.cover_cells else masks_FHW)
     mean, std = posterior(frames_FHWC, np.stack(masks))
     arrays["clean_mean"], arrays["masked_mean"] = mean[0], mean[1:]
     arrays["clean_std"], arrays["masked_std"] = std[0], std[1:]

@@ -33,6 +33,7 @@ from PIL import Image
 
 from vp_jax.data import video
 from vp_jax.errors import UserError
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
 def read_masks(
@@ -229,3 +230,20 @@ def _chosen(labels_FHW: np.ndarray, mask_id: int | None, source: Path) -> np.nda
 
 def _listed(labels: list[int]) -> str:
     return ", ".join(str(label) for label in labels[:12]) + (" ..." if len(labels) > 12 else "")
+
+
+def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
+    """Holes grown to whole latent cells: 8 x 8 pixels of one latent frame (frame 0, then four frames each).
+
+    The latent mask takes one pixel of a cell for the whole (model facts, section 4). A cell whose other pixels are in
+    the hole would be kept as background, black part included: a dark rim.
+
+    Args:
+      holes_FHW: bool or {0, 1}, 1 = hole; H and W multiples of 8.
+    """
+    F, H, W = holes_FHW.shape
+    stride = SPATIAL_STRIDE
+    cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
+    group_F = (np.arange(F) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
+    latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
+    return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)

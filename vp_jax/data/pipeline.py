@@ -26,6 +26,7 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.clips import (
     AugmentMasks,
     ChooseWindow,
+    CoverCells,
     DropCaption,
     Example,
     ImageNoise,
@@ -51,7 +52,8 @@ class LoaderConfig:
     """What the loader does. Defaults are the published recipe's.
 
     ``batch_size`` is global, over all processes. ``workers`` are processes on this host, 0 for none. ``on_device``
-    leaves the batch in uint8, for `clips.to_model_range` on the accelerator. More than ``max_bad_rate`` bad records,
+    leaves the batch in uint8, for `clips.to_model_range` on the accelerator. ``cover_cells`` grows holes to whole
+    latent cells, as the sampler's default mode does and the recipe did not. More than ``max_bad_rate`` bad records,
     once ``min_seen`` have been drawn, end the run.
     """
 
@@ -64,6 +66,7 @@ class LoaderConfig:
     resize: str = "stretch"
     augment: MaskAugment = field(default_factory=MaskAugment)
     show_first_frame: bool = True
+    cover_cells: bool = False
     empty_caption: float = 0.0
     image_log_sigma: tuple[float, float] = (-3.0, 0.5)
     image_dropout: float = 0.05
@@ -104,6 +107,7 @@ def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
         AugmentMasks(cfg.augment),
         Resize(cfg.height, cfg.width, cfg.resize),
         *([ShowFirstFrame()] if cfg.show_first_frame else []),
+        *([CoverCells()] if cfg.cover_cells else []),
         DropCaption(cfg.empty_caption),
         ImageNoise(*cfg.image_log_sigma, cfg.image_dropout),
     ]

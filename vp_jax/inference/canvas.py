@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.data.masks import dilate
-from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -82,20 +81,3 @@ def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
         kept_FHW = dilate(kept_FHW, 1)
         depth_HW += ~kept_FHW[0]
     return depth_HW
-
-
-def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
-    """Holes grown to whole latent cells: 8 x 8 pixels of one latent frame (frame 0, then four frames each).
-
-    The latent mask takes one pixel of a cell for the whole (model facts, section 4). A cell whose other pixels are in
-    the hole would be kept as background, black part included: a dark rim.
-
-    Args:
-      holes_FHW: bool, True = hole; H and W multiples of 8.
-    """
-    F, H, W = holes_FHW.shape
-    stride = SPATIAL_STRIDE
-    cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
-    group_F = (np.arange(F) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
-    latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
-    return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)

@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
 CLIP = 2
 """Which held-out clip is shown."""
 
-GROW = 4
+GROW = 2
 """Pixels by which the mask is grown: it does not give the outline away, and reaches cells that it only touches."""
 
 CLIP_SIZE = (17, 64, 96)

@@ -19,10 +19,11 @@ import numpy as np
 from flax import nnx
 
 from vp_jax import checkpoint, trees
+from vp_jax.data.masks import cover_cells
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
-from vp_jax.inference.canvas import cover_cells, to_uint8
+from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch

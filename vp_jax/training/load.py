@@ -43,8 +43,9 @@ class ModelConfig:
       checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
         the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
-      init_from: folder of a trained model to continue from (``branch/``, ``id_adapter/`` or ``vae/`` of an export);
-        empty: the first backbone blocks, an adapter that does nothing, or a VAE and a backbone made at random.
+      init_from: folder of a trained model to continue from (``branch/``, ``id_adapter/`` or ``vae/`` of an export; of
+        the backbone stage the export itself, for ``transformer/`` and ``text_encoder/``); empty: the first backbone
+        blocks, an adapter that does nothing, or a VAE and a backbone made at random.
       tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
       injection_tokens: which tokens get its hints, ``background``, or ``all`` (an ablation).
@@ -76,9 +77,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.stage not in STAGES:
             raise UserError(f"stage {self.stage!r}: expected one of {', '.join(STAGES)}")
-        if self.stage in ("backbone", "single_branch") and self.init_from:
-            start = "nothing" if self.stage == "backbone" else "the checkpoint's backbone"
-            raise UserError(f"the {self.stage} stage starts from {start}: leave init_from out")
+        if self.stage == "single_branch" and self.init_from:
+            raise UserError("the single_branch stage starts from the checkpoint's backbone: leave init_from out")
         if self.injection_tokens not in get_args(Tokens):
             raise UserError(f"injection_tokens {self.injection_tokens!r}: expected {' or '.join(get_args(Tokens))}")
         if self.dtype not in ("bfloat16", "float32"):
@@ -143,12 +143,13 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
 
 def tokenizer_file(cfg: ModelConfig) -> Path:
     """The sentencepiece file of a run that has a text encoder."""
-    if cfg.stage == "backbone":
-        if not cfg.tokenizer:
-            raise UserError("the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
-                            "python -m vp_jax.data.vocabulary FILE")
+    if cfg.stage == "backbone" and cfg.tokenizer:
         return Path(cfg.tokenizer)
-    return Path(cfg.checkpoint) / "tokenizer" / "spiece.model"
+    folder = cfg.init_from if cfg.stage == "backbone" else cfg.checkpoint
+    if not folder:
+        raise UserError("the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
+                        "python -m vp_jax.data.vocabulary FILE")
+    return Path(folder) / "tokenizer" / "spiece.model"
 
 
 def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> tuple[Weights, trees.Tree]:
@@ -175,7 +176,10 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     loaded = random_models({name: like[name] for name in (*stage.models, *encoders.shapes()) if name not in stored})
     for name in stored & {*stage.models, *encoders.shapes()}:
         loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
-    if cfg.init_from:
+    if cfg.init_from and isinstance(stage, BackboneStage):
+        whole = _placed({"backbone": stage.whole(own.trainable, own.frozen), "t5": own.trainable["t5"]}, mesh)
+        loaded |= {name: checkpoint.load_params(Path(cfg.init_from) / FOLDERS[name], whole[name]) for name in whole}
+    elif cfg.init_from:
         trained = like if stage.kind in shapes else _placed({stage.kind: own.trainable}, mesh)
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, trained[stage.kind])
     encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
@@ -208,7 +212,7 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
     if isinstance(stage, BackboneStage):
         for name in ("tokenizer", "scheduler"):
             (folder / name).mkdir(exist_ok=True)
-        shutil.copy(cfg.tokenizer, folder / "tokenizer" / "spiece.model")
+        shutil.copy(tokenizer_file(cfg), folder / "tokenizer" / "spiece.model")
         values = {"kind": "scheduler", "sampler": "dpm", **dataclasses.asdict(described.schedule)}
         (folder / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
     return folder
@@ -244,10 +248,13 @@ def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
     if cfg.stage == "vae" and cfg.init_from:
         models, schedule = _by_name(cfg.name)
         return dataclasses.replace(models, vae=config.from_json(checkpoint.load_config(cfg.init_from))), schedule
-    if cfg.stage == "backbone" and cfg.checkpoint:
+    if cfg.stage == "backbone" and (cfg.checkpoint or cfg.init_from):
         models, schedule = _by_name(cfg.name)
-        vae = config.from_json(checkpoint.load_config(Path(cfg.checkpoint) / FOLDERS["vae"]))
-        return dataclasses.replace(models, vae=vae), schedule
+        folders = ({"vae": cfg.checkpoint} if cfg.checkpoint else {}) | (
+            {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {})
+        known = {name: config.from_json(checkpoint.load_config(Path(folder) / FOLDERS[name]))
+                 for name, folder in folders.items()}
+        return dataclasses.replace(models, **known), schedule
     if cfg.checkpoint and cfg.stage != "vae":
         return _from_checkpoint(Path(cfg.checkpoint))
     return _by_name(cfg.name)

@@ -2,10 +2,12 @@
 
     python -m vp_jax.training.package --out vp_jax/nano RUN_VAE RUN_BACKBONE RUN_BRANCH RUN_ID
 
+    python -m vp_jax.training.package --out vp_jax/nano --keep vae,backbone RUN_BRANCH     on top of what is there
     python -m vp_jax.training.package --out vp_jax/nano                 what it was made of, as a table
 
 Every RUN is a finished workdir of train.py. What a later run exports takes the place of an earlier run's. Weights are
-stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics.
+stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics. ``--keep``
+names the runs written down there before that these ones continue.
 """
 
 from __future__ import annotations
@@ -27,12 +29,20 @@ LIMIT = 25e6
 """Bytes that a shipped folder may have."""
 
 
-def package(runs: Sequence[Path], out: Path) -> int:
+def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
     """Write the folder ``out``; returns its bytes.
 
+    Args:
+      runs: finished workdirs, each after those that it starts from.
+      keep: runs of ``out/provenance.json`` that ``runs`` continue; their entries stay, before the new ones.
+
     Raises:
-      UserError: a run that is not finished, or a result larger than `LIMIT`.
+      UserError: a run that is not finished or not known, or a result larger than `LIMIT`.
     """
+    known = {entry["run"]: entry for entry in _written(out)} if keep else {}
+    unknown = sorted({*keep} - {*known})
+    if unknown:
+        raise UserError(f"--keep {', '.join(unknown)}: {out} knows {', '.join(known) or 'no run'}")
     parts: dict[str, Path] = {}
     for run in runs:
         folders = sorted(path for path in (run / "export").glob("*") if path.is_dir())
@@ -47,12 +57,17 @@ def package(runs: Sequence[Path], out: Path) -> int:
             (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
-    facts = {"weights": "bfloat16", "runs": [_facts(run) for run in runs]}
+    facts = {"weights": "bfloat16", "runs": [*(known[name] for name in keep), *(_facts(run) for run in runs)]}
     (out / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT:
         raise UserError(f"{out} has {size / 1e6:.1f} MB, expected at most {LIMIT / 1e6:.0f}: a smaller model")
     return size
+
+
+def _written(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "provenance.json"
+    return json.loads(file.read_text())["runs"] if file.is_file() else []
 
 
 def _facts(run: Path) -> dict[str, Any]:
@@ -72,7 +87,7 @@ def _facts(run: Path) -> dict[str, Any]:
 def table(folder: Path) -> str:
     """The runs behind ``folder`` as Markdown."""
     lines = ["| run | stage | steps | loss at the end | validation PSNR, dB | commit |", "|---|---|---|---|---|---|"]
-    for run in json.loads((folder / "provenance.json").read_text())["runs"]:
+    for run in _written(folder):
         value = run["validation"] and run["validation"]["val_psnr"]
         commits = ", ".join(start["commit"][:7] for start in run["starts"])
         lines.append(f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
@@ -83,10 +98,11 @@ def table(folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--keep", default="", metavar="NAMES", help="earlier runs that these continue, with commas")
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
     args = parser.parse_args()
     if args.runs:
-        size = package(args.runs, args.out)
+        size = package(args.runs, args.out, [*filter(None, args.keep.split(","))])
         print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
     elif not (args.out / "provenance.json").is_file():
         raise UserError(f"{args.out}: no provenance.json in it; give the runs to make one")
