@@ -1,4 +1,4 @@
-"""The small model, second of four: transformer and text encoder from random weights, about 20 minutes on two cores.
+"""The small model, second of four: transformer and text encoder from random weights.
 
     python -m vp_jax.data.vocabulary VOCABULARY.model
     python train.py --config configs/nano_backbone.py --workdir RUN_BACKBONE --config.model.checkpoint=CHECKPOINT \
@@ -15,7 +15,7 @@ from configs import common
 
 def get_config() -> ConfigDict:
     config = common.base()
-    config.steps = 2400
+    config.steps = 4000
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     # keeping matrix products alone is faster on a CPU than writing everything to memory and reading it again
     config.model.update(stage="backbone", name="nano", dtype="float32", remat="dots_saveable",
@@ -30,5 +30,5 @@ def get_config() -> ConfigDict:
     config.ema = True
     config.log_every = 50
     config.checkpoints.update(every=250)
-    config.validation.update(every=1200, steps=20, guidance=3.0, clips=4, frames=17)
+    config.validation.update(every=2000, steps=20, guidance=3.0, clips=4, frames=17)
     return config

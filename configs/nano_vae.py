@@ -33,11 +33,12 @@ def get_config(part: str = "images") -> ConfigDict:
     config.steps = 1200
     config.log_every = 20
     config.checkpoints.update(every=250)
-    config.validation.update(every=500, clips=4, frames=17)
+    config.validation.update(every=600, clips=4, frames=17)
     if part == "clips":
-        config.steps = 2000
+        config.steps = 4800
         config.loader.update(batch_size=4, frames=9)
         config.optimizer.update(lr=1e-3)
+        config.step.ema_decay = 0.998
     if part == "whole":
         config.steps = 60
         config.loader.update(batch_size=4, frames=9)

@@ -4,11 +4,13 @@
 #
 #   bash examples/train_nano.sh [FOLDER]
 #
-# PYTHON names the interpreter that has vp_jax with its extras train and build.
+# PYTHON names the interpreter that has vp_jax with its extras train and build, CORES how many cores
+# share the VAE's batches and the encoding of clips (1, 2 or 4).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 R=${1:-runs/nano}
 PYTHON=${PYTHON:-python}
+CORES=${CORES:-2}
 mkdir -p "$R/model"
 
 stage() {  # NAME CONFIG [SETTINGS...]: one run of train.py, skipped once it has exported
@@ -17,20 +19,25 @@ stage() {  # NAME CONFIG [SETTINGS...]: one run of train.py, skipped once it has
   [ -d "$R/$name/export" ] || "$PYTHON" train.py --config "configs/$config" --workdir "$R/$name" \
     --config.compilation_cache="$R/cache" "$@"
 }
+vae() {  # NAME PART [SETTINGS...]: every core a device of its own, faster than one device of many cores
+  XLA_FLAGS="--xla_force_host_platform_device_count=$CORES" stage "$1" "nano_vae.py:$2" \
+    --config.mesh.data="$CORES" "${@:3}"
+}
 take() {  # NAME: what a run has made becomes part of the model that later runs read
   cp -r "$R/$1/export/." "$R/model/"
 }
 latents() {  # NAME FIRST_SEED CLIPS: encoded once, trained on many times
   [ -f "$R/$1.done" ] || { "$PYTHON" -m vp_jax.training.latent_shards --config configs/nano_branch.py --out "$R/$1" \
     --config.model.checkpoint="$R/model" --config.data.kind=synthetic --config.data.synthetic_first="$2" \
-    --config.data.synthetic_clips="$3" --masks 2 --images 1 && touch "$R/$1.done"; }
+    --config.data.synthetic_clips="$3" --masks 1 --images 1 \
+    --direct_num_workers="$CORES" --direct_running_mode=multi_processing && touch "$R/$1.done"; }
 }
 
-stage vae_images nano_vae.py:images
-stage vae_clips nano_vae.py:clips --config.model.init_from="$R/vae_images/export/vae"
-stage vae nano_vae.py:whole --config.model.init_from="$R/vae_clips/export/vae"
+vae vae_images images
+vae vae_clips clips --config.model.init_from="$R/vae_images/export/vae"
+vae vae whole --config.model.init_from="$R/vae_clips/export/vae"
 take vae
-latents latents 0 3000
+latents latents 0 4000
 latents held_out 10000000 64
 data=(--config.data.path="$R/latents" --config.validation.path="$R/held_out")
 [ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax.data.vocabulary "$R/spiece.model"

@@ -20,6 +20,7 @@ import train
 from tests.parity import reference as ref
 from tests.test_configs import config_of
 from vp_jax import checkpoint, trees
+from vp_jax.data.latents import LatentRecords
 from vp_jax.data.latents_tfds import LatentConfig, build_latents
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.synthetic import World
@@ -210,6 +211,33 @@ def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_devi
     (folder / "id_adapter").symlink_to(first)
     pipeline = Pipeline.load(folder, precision="float32", attention="xla", id_scale=0.5)
     assert pipeline.models.has_id_adapter and pipeline.models.loras[0].rank == 4
+
+
+@pytest.mark.slow
+def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
+    """The command line with Beam's own flags; ``cover_cells`` leaves no pixel of a hole outside of the latent mask."""
+    def built(name, *beam):
+        command = [sys.executable, "-m", "vp_jax.training.latent_shards", "--config", "configs/tiny.py",
+                   "--out", str(tmp_path / name), f"--config.model.checkpoint={converted}", "--masks", "1",
+                   "--config.data.synthetic_clips=3", "--config.augment.probability=0.0",
+                   "--config.loader.cover_cells=True", *beam]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+        records = LatentRecords(tmp_path / name / "vpdata_latents" / "1.0.0", "train")
+        return {clip.clip_id: clip.arrays() for clip in (records[index] for index in range(len(records)))}
+
+    one = built("one")
+    two = built("two", "--direct_num_workers=2", "--direct_running_mode=multi_processing")
+    assert set(one) == set(two) and len(one) == 3
+    for clip, arrays in one.items():
+        assert set(arrays) == set(two[clip])
+        for name, array in arrays.items():
+            np.testing.assert_allclose(two[clip][name], array, rtol=1e-3, atol=1e-3, err_msg=name)
+        seed = int(clip.removeprefix("world-"))
+        masks_FHW = World(seed + 1, 18, 64, 96)[seed].read(arrays["indices"])[1]
+        inside_Thw = masks_FHW.reshape(9, 8, 8, 12, 8).max((2, 4)) > 0
+        inside_Thw = np.stack([inside_Thw[0], inside_Thw[1:5].any(0), inside_Thw[5:9].any(0)])
+        inside_Thw[0] = False
+        assert arrays["mask"].shape == (1, 3, 8, 12) and not (inside_Thw & (arrays["mask"][0] == 0)).any()
 
 
 @pytest.mark.slow

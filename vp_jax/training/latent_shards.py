@@ -107,4 +107,7 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv))
+    # Beam's other processes know this module by its name alone, not as __main__
+    from vp_jax.training import latent_shards
+
+    run_cli(lambda: latent_shards.main(sys.argv))
