@@ -247,8 +247,10 @@ def parse(argv: list[str]) -> list[str]:
         text = " ".join(str(error).split())
         if isinstance(error, AttributeError | KeyError):
             raise UserError(f"no setting {text}: configs/common.py lists all") from error
-        if "parsing config file" in text:
-            text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
+        if "parsing config file" in text:  # the flag holds a whole traceback; its last line is the file's own words
+            text = str(error).strip().splitlines()[-1].partition(": ")[2]
+            if "positional argument" in text:
+                text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
         raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
 
 

@@ -12,14 +12,13 @@ than a few cells anyway. RUN_3/export/vae is a part of the checkpoint folder tha
 from ml_collections import ConfigDict
 
 from configs import common
-from vp_jax.errors import UserError
 
 PARTS = ("images", "clips", "whole")
 
 
 def get_config(part: str = "images") -> ConfigDict:
     if part not in PARTS:
-        raise UserError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PARTS)}")
+        raise ValueError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PARTS)}")
     config = common.base()
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     config.model.update(stage="vae", name="nano", dtype="float32", remat="", branch_remat="", vae_crop=(32, 48),

@@ -53,7 +53,7 @@ def test_a_batch_is_the_pipeline_clip_by_clip(model):
     sampler = BatchSampler(pipeline, settings)
     pair = list(cases.inpainting(2))
     frames, holes = (np.stack([getattr(c, name) for c in pair]) for name in ("source_FHWC", "holes_FHW"))
-    text = sampler.text([*(c.prompt for c in pair), ""])
+    text = pipeline.encode_prompts([*(c.prompt for c in pair), ""])
     both = sampler(frames, holes, text[:2], text[2], [7, 8])
     swapped = sampler(frames[::-1], holes[::-1], text[1::-1], text[2], [8, 7])
     assert np.abs(both - swapped[::-1].astype(int)).max() <= 1
