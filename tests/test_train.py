@@ -375,6 +375,7 @@ def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path
     (["--config", "configs/tiny.py", "--config.foo=1"], "no setting .*foo"),
     (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"), (["--stpes=3"], "stpes"),
     (["--config", "configs/id_adapter.py"], "name after a colon"), ([], "give --config"),
+    (["--config", "configs/nano_vae.py:wrong"], "one of images, clips, whole"),
     (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
     (["--config", "configs/tiny.py", "--workdir", "x", "extra"], "unexpected arguments")])
 def test_mistakes_on_the_command_line_are_one_line(arguments, message):

@@ -168,7 +168,7 @@ def _draw(canvas_CFHW: np.ndarray, labels_FHW: np.ndarray, touched_FHW: np.ndarr
     cover_Frc = np.clip(0.5 - distance_Frc * pixels_F[:, None, None], 0, 1)
 
     colour = np.array(RGB[thing.colour], np.float32)
-    second = 0.42 * colour + 0.58 * np.array([255, 250, 240], np.float32)
+    second = 0.7 * colour + 0.3 * np.array([255, 250, 240], np.float32)
     pattern_Frc = _pattern(thing, x_Frc, y_Frc)
     toward_Frc = (dx_Fc * np.float32(math.cos(light.angle) / thing.radius))[:, None, :] + (
         dy_Fr * np.float32(math.sin(light.angle) / thing.radius))[:, :, None]

@@ -132,7 +132,7 @@ def make_scene(seed: int) -> Scene:
                     rng.uniform(-0.1, 0.1), rng.uniform(30, 60))
     light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(30, 60))
     things: tuple[Thing, ...] = ()
-    for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])):
+    for _ in range(rng.choice([1, 2, 3], p=[0.4, 0.5, 0.1])):
         things += (draw_thing(rng, things),)
     return Scene(ground, light, things)
 
@@ -163,9 +163,9 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
 
 
 def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
-    radius = rng.uniform(0.19, 0.24)
-    reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.2, 0.16), "sways": (0.22, 0.02), "hops": (0.1, 0.2),
-                        "spins": (0.03, 0.02), "pulses": (0.03, 0.02)}[motion]
+    radius = rng.uniform(0.21, 0.26)
+    reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.34, 0.16), "sways": (0.4, 0.02), "hops": (0.3, 0.2),
+                        "spins": (0.2, 0.05), "pulses": (0.2, 0.05)}[motion]
     reach_x, reach_y = reach_x * rng.uniform(0.75, 1.1), reach_y * rng.uniform(0.75, 1.1)
     room_x = max(0.0, HALF_WIDTH - 0.95 * radius - reach_x)
     room_y = max(0.0, HALF_HEIGHT - 0.95 * radius - reach_y)
@@ -173,11 +173,11 @@ def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, moti
     if motion == "hops":
         y = rng.uniform(HALF_HEIGHT - radius - 0.1, HALF_HEIGHT - 0.95 * radius)
     if motion == "bounces":
-        way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.015, 0.028)
+        way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.028, 0.042)
         reach_x, reach_y = speed * math.cos(way), speed * math.sin(way)
-    period = rng.uniform(26, 38) if motion in ("hops", "pulses", "sways") else rng.uniform(34, 48)
+    period = rng.uniform(26, 38) if motion in ("hops", "pulses") else rng.uniform(34, 46)
     return Thing(shape, colour, pattern, motion, radius, x, y, reach_x, reach_y, period, rng.uniform(0, 2 * math.pi),
-                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.08, 0.16),
+                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.05, 0.09),
                  0.2 if motion == "pulses" else 0.03, 0.05)
 
 

@@ -44,7 +44,7 @@ def star(x: Field, y: Field) -> Field:
     tenth = math.pi / 5
     turn = np.abs((np.arctan2(x, -y) + tenth) % (2 * tenth) - tenth)
     far = np.sqrt(x * x + y * y)
-    notch_x, notch_y = 0.52 * math.cos(tenth), 0.52 * math.sin(tenth)
+    notch_x, notch_y = 0.62 * math.cos(tenth), 0.62 * math.sin(tenth)
     length = math.hypot(1 - notch_x, notch_y)
     normal_x, normal_y = notch_y / length, (1 - notch_x) / length
     return far * np.cos(turn) * normal_x + far * np.sin(turn) * normal_y - normal_x
@@ -59,16 +59,16 @@ def heart(x: Field, y: Field) -> Field:
 
 
 def ring(x: Field, y: Field) -> Field:
-    return np.abs(_disc(x, y, 0.66)) - 0.29
+    return np.abs(_disc(x, y, 0.63)) - 0.32
 
 
 def cross(x: Field, y: Field) -> Field:
-    return np.minimum(_box(x, y, 0.86, 0.27), _box(x, y, 0.27, 0.86)) - 0.06
+    return np.minimum(_box(x, y, 0.84, 0.32), _box(x, y, 0.32, 0.84)) - 0.08
 
 
 def moon(x: Field, y: Field) -> Field:
     """A disc with a bite on the right."""
-    return np.maximum(_disc(x, y, 0.95), -_disc(x - 0.58, y + 0.12, 0.72))
+    return np.maximum(_disc(x, y, 0.95), -_disc(x - 0.66, y + 0.12, 0.64))
 
 
 DISTANCES: dict[str, Callable[[Field, Field], Field]] = {
