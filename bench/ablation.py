@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.nano import cases, paper, runner, tables
+from bench.nano.results import METRICS
 from bench.nano.runner import Job, Setup
 from bench.nano.variants import LONG, SHORT, Variant
 from bench.timing import machine
@@ -24,7 +25,7 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.inference import compile_cache, packaged
 from vp_jax.inference.progress import Progress
 
-SHORT_METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
+SHORT_METRICS = ("hole_psnr", "inner_psnr", "edge_psnr", "hole_ssim", "background_psnr", "temporal_error")
 LONG_METRICS = ("hole_psnr", "hole_ssim", "temporal_error", "identity_drift")
 
 
@@ -56,7 +57,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--clips", type=int, default=64, help="clips of one window")
+    parser.add_argument("--clips", type=int, default=256, help="clips of one window")
     parser.add_argument("--long_clips", type=int, default=16, help="clips of five windows")
     parser.add_argument("--only", default="", help="names of variants, comma-separated; default: all")
     args = parser.parse_args(argv)
@@ -95,15 +96,19 @@ def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) 
              f"intervals over clips. The paper's columns are VPBench, real video at 480 x 720: compare orders, not "
              f"values.\n\n`python -m bench.ablation` on {machine()}\n"]
     groups = []
-    for title, jobs, metrics, base in (("One window", short, SHORT_METRICS, "default"),
-                                       ("Five windows", long, LONG_METRICS, "no_id")):
+    for title, jobs, metrics, bases, (metric, base, unit) in (
+            ("One window", short, SHORT_METRICS, ("branch_2", "default"), ("hole_psnr", "default", "dB")),
+            ("Five windows", long, LONG_METRICS, ("no_id",), ("identity_drift", "no_id", "grey levels"))):
         if not jobs:
             continue
         found = runner.summaries(setup, jobs)
         variants = [job.variant for job in jobs]
         parts.append(f"## {title}\n\n{tables.table(jobs, found, metrics, setup)}\n")
-        lines = paper.agreement(variants, runner.values(setup, jobs, "hole_psnr"), base)
+        lines = paper.agreement(variants, runner.values(setup, jobs, "hole_psnr"), bases)
         parts += ["\n".join(f"- {line}" for line in lines) + "\n"] if lines else []
+        lines = paper.differences(variants, runner.values(setup, jobs, metric), base, unit)
+        if lines:
+            parts.append(f"Clip by clip, {METRICS[metric]}:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n")
         if found:
             groups += [(f"{title}, {len(jobs[0].cases)} clips", metric, variants, found)
                        for metric in (metrics[0], *metrics[3:][:title == "Five windows"])]

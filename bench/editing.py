@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from bench.ablation import arguments, setup_of
-from bench.nano import cases, runner, tables
+from bench.nano import cases, paper, runner, tables
 from bench.nano.variants import EDITING
 from bench.timing import machine
 from vp_jax.data.synthetic import OPERATIONS
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for operation, group in jobs.items():
         parts.append(f"## {operation}\n\n"
                      f"{tables.table(group, runner.summaries(setup, group), METRICS, setup)}\n")
+        lines = paper.differences(EDITING, runner.values(setup, group, "hole_psnr"), "default", "dB")
+        parts += [f"{line}, in the hole, clip by clip\n" for line in lines]
     rows = [(operation, operation, group[0].cases[0]) for operation, group in jobs.items()]
     if tables.sheet(folder / "editing.png", setup.out, rows, EDITING[1:], truth="edited scene"):
         parts.append("![edits](editing.png)\n")

@@ -19,7 +19,7 @@ def base() -> ConfigDict:
         init_from="",  # folder of a trained branch, adapter, VAE or backbone export to continue from
         tokenizer="",  # sentencepiece file, for the backbone stage
         branch_layers=2,
-        injection_tokens="background",  # all: an ablation
+        injection_tokens="background",  # partial, all: ablations
         rank=256,
         alpha=128.0,
         dtype="bfloat16",

@@ -15,12 +15,12 @@ from configs import nano_backbone
 
 def get_config() -> ConfigDict:
     config = nano_backbone.get_config()
-    config.steps = 600
+    config.steps = 2000
     config.model.update(stage="branch", branch_layers=2)
     config.optimizer.update(lr=1e-3, warmup=50)
     # the sampler takes everything but the hole from the video: let the hole count for most of the loss
     config.step.update(hole_weight=10.0, ema_decay=0.99)
     config.log_every = 20
     config.checkpoints.update(every=100)
-    config.validation.update(every=600)
+    config.validation.update(every=2000)
     return config

@@ -15,8 +15,8 @@ from configs import nano_branch
 
 def get_config() -> ConfigDict:
     config = nano_branch.get_config()
-    config.steps = 200
+    config.steps = 600
     config.model.update(stage="id_adapter", rank=16, alpha=16.0)
-    config.optimizer.update(lr=3e-4, warmup=20)
-    config.validation.update(every=200)
+    config.optimizer.update(lr=1e-3, warmup=50)
+    config.validation.update(every=600)
     return config

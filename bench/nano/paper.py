@@ -6,11 +6,10 @@ of two rows is compared, never a value.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
+from bench.nano.results import paired
 from bench.nano.variants import Variant
-from vp_jax.eval.bootstrap import interval
 
 PSNR_SSIM = {
     "default": (23.32, 0.89), "Cog-Inp": (22.15, 0.82), "Single-branch": (20.54, 0.79), "1-layer branch": (21.92, 0.81),
@@ -19,25 +18,40 @@ PSNR_SSIM = {
 }  # fmt: skip
 
 
-def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float]], base: str) -> list[str]:
-    """One sentence for each variant that the paper has too: do both put it on the same side of ``base``?
+def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float]], bases: Sequence[str]) -> list[str]:
+    """One sentence for each variant that the paper has too: do both put it on the same side of the base?
 
     Args:
       variants: rows of a table.
       psnr: PSNR in the hole by variant and clip.
-      base: the variant to compare with.
+      bases: the variant to compare with, the first of these that there is.
     """
     named = {variant.name: variant for variant in variants if variant.paper and variant.name in psnr}
-    if base not in named:
+    base = next((name for name in bases if name in named), None)
+    if base is None:
         return []
     lines = []
     for name, variant in named.items():
-        if name == base:
+        if variant.paper == named[base].paper:
             continue
-        pairs = [(psnr[name][clip] - psnr[base][clip]) for clip in psnr[base]]
-        ours = interval([pair for pair in pairs if not math.isnan(pair)])
+        ours = paired(psnr, name, base)
         theirs = PSNR_SSIM[variant.paper][0] - PSNR_SSIM[named[base].paper][0]
         verdict = "cannot tell" if ours.low <= 0 <= ours.high else "agrees" if ours.mean * theirs > 0 else "disagrees"
         lines.append(f"**{verdict}**: {variant.label}, minus {named[base].label}: {ours.mean:+.2f} dB "
                      f"[{ours.low:+.2f}, {ours.high:+.2f}] clip by clip here, {theirs:+.2f} dB in the paper")
     return lines
+
+
+def differences(variants: Sequence[Variant], values: Mapping[str, Mapping[str, float]], base: str, unit: str
+                ) -> list[str]:
+    """One sentence for every sampled variant: how far it is from ``base``, clip by clip.
+
+    Args:
+      variants: rows of a table.
+      values: a metric by variant and clip.
+      unit: of the metric.
+    """
+    rows = [variant for variant in variants if variant.kind == "model" and variant.name in values]
+    label = next((variant.label for variant in rows if variant.name == base), None)
+    found = [(variant.label, paired(values, variant.name, base)) for variant in rows if label and variant.name != base]
+    return [f"{name}, minus {label}: {gap.mean:+.2f} {unit} [{gap.low:+.2f}, {gap.high:+.2f}]" for name, gap in found]

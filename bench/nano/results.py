@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.nano.cases import Case
+from vp_jax.data.masks import cover_cells
 from vp_jax.eval import video_metrics as metrics
 from vp_jax.eval.bootstrap import Interval, interval
 from vp_jax.inference.canvas import composite
+from vp_jax.shapes import SPATIAL_STRIDE
 
-METRICS = {"hole_psnr": "PSNR in the hole (dB)", "hole_ssim": "SSIM in the hole",
+METRICS = {"hole_psnr": "PSNR in the hole (dB)", "inner_psnr": "in tokens wholly in it",
+           "edge_psnr": "in tokens partly in it", "hole_ssim": "SSIM in the hole",
            "background_psnr": "PSNR outside, nothing pasted (dB)", "temporal_error": "error of changes (grey levels)",
            "identity_drift": "identity drift (grey levels)"}
 LOWER_IS_BETTER = ("temporal_error", "identity_drift")
@@ -36,12 +39,25 @@ def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[
     pasted_FHWC = composite(case.source_FHWC, result_FHWC, case.holes_FHW)
     outside_FHW = ~case.holes_FHW
     outside_FHW[0] = False
-    truth = case.truth_FHWC
+    truth, inner_FHW = case.truth_FHWC, inner_tokens(case.holes_FHW)
     return {"hole_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW),
+            "inner_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & inner_FHW),
+            "edge_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & ~inner_FHW),
             "hole_ssim": metrics.ssim(truth, pasted_FHWC, holes_FHW),
             "background_psnr": metrics.psnr(truth, result_FHWC, outside_FHW),
             "temporal_error": metrics.temporal_error(truth, pasted_FHWC, holes_FHW),
             "identity_drift": metrics.identity_drift(truth, pasted_FHWC, holes_FHW, starts)}
+
+
+def inner_tokens(holes_FHW: np.ndarray) -> np.ndarray:
+    """Pixels of tokens that have no background, bool FHW: hints that are selected by token never tell of them.
+
+    A token is 2 x 2 latent cells, 16 x 16 pixels; H and W are multiples of that.
+    """
+    F, H, W = holes_FHW.shape
+    side = 2 * SPATIAL_STRIDE
+    tokens_Fhw = cover_cells(holes_FHW).reshape(F, H // side, side, W // side, side).all(axis=(2, 4))
+    return tokens_Fhw.repeat(side, axis=1).repeat(side, axis=2)
 
 
 class Key(NamedTuple):
@@ -79,6 +95,12 @@ class Store:
         cut_short = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
         with self.path.open("a") as file:
             file.write("\n" * cut_short + json.dumps(row) + "\n")
+
+
+def paired(values: Mapping[str, Mapping[str, float]], name: str, base: str) -> Interval:
+    """The mean of ``name`` minus ``base``, clip by clip; ``values`` is one metric by variant and clip."""
+    pairs = [values[name][clip] - values[base][clip] for clip in values[base]]
+    return interval([pair for pair in pairs if not math.isnan(pair)])
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, Interval]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.nano.results import METRICS
+
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "id_adapter", "scheduler")
 
 
@@ -43,11 +45,15 @@ class Variant:
 
     def command(self, model: Path, runs: Path) -> str:
         """What trains the variant's weights; LATENTS as for configs/nano_branch.py."""
-        return (f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} {self.changes} "
-                f"--config.model.checkpoint={model} --config.data.path=LATENTS")
+        return " ".join(filter(None, (
+            f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} --config.steps={STEPS}",
+            self.changes, f"--config.model.checkpoint={model} --config.data.path=LATENTS")))
 
 
-DEFAULT = Variant("default", "VideoPainter: 2-layer context encoder", paper="default")
+STEPS = 800
+"""Of every variant with weights of its own, so that they are compared after the same training."""
+
+DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
 
 SHORT = (
     Variant("mean", "mean colour of the frame", kind="mean"),
@@ -62,6 +68,9 @@ SHORT = (
     Variant("all_tokens", "hints into every token", run="all_tokens",
             changes="--config.model.injection_tokens=all", settings={"hint_tokens": "all"},
             paper="w/o selective tokens"),
+    Variant("partial", "hints into every token with some background", run="partial",
+            changes="--config.model.injection_tokens=partial", settings={"hint_tokens": "partial"}),
+    Variant("branch_2", f"2-layer context encoder, {STEPS} steps like those above", run="branch_2", paper="default"),
     DEFAULT,
     Variant("no_first_frame", "default, first frame not given", first_frame=False),
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
@@ -109,8 +118,9 @@ def composed(parts: Mapping[str, Path], folder: Path) -> Path:
 
 
 def fingerprint(variant: Variant, parts: Mapping[str, Path], settings: Mapping[str, Any]) -> str:
-    """Short digest of everything a result depends on but the clip: weights, settings, what is given."""
-    digest = hashlib.sha256(json.dumps([variant.kind, variant.first_frame, dict(settings)], sort_keys=True).encode())
+    """Short digest of everything a result depends on but the clip: weights, settings, what is given and measured."""
+    facts = [variant.kind, variant.first_frame, dict(settings), [*METRICS]]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, folder in sorted(parts.items()):
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{name}/{file.relative_to(folder)}".encode())

@@ -108,7 +108,7 @@ def test_workers_end_when_their_parent_is_killed(layout, tmp_path):
         subprocess.run([sys.executable, str(script)], stdout=out, env=environment, check=False)
     workers = [int(pid) for pid in log.read_text().split()]
     assert len(workers) == 2
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not any(alive(pid) for pid in workers)

@@ -37,7 +37,7 @@ def test_default_strides_keep_time(window):
         ("overlap", 48, "try overlap 45"),
         ("clip_weight", 1.5, "clip_weight 1.5: expected 0 to 1"),
         ("hint_scale", float("inf"), "hint_scale inf"),
-        ("hint_tokens", "some", "hint_tokens some: expected background or all"),
+        ("hint_tokens", "some", "hint_tokens some: expected background or partial or all"),
         ("seed", -1, "seed -1"),
         ("seed", 2**32, "seed 4294967296"),
     ],

@@ -33,6 +33,9 @@ def test_a_token_is_masked_if_any_of_its_cells_is():
     mask[0, 1, 3, 2] = 1  # frame 1, token row 1, token column 1
     got = np.asarray(masked_tokens(jnp.asarray(mask))).reshape(2, 2, 3)
     assert got[1, 1, 1] and got.sum() == 1
+    mask[0, 0, :2, 2:5] = 1  # frame 0, row 0: token 1 wholly, the left half of token 2
+    got = np.asarray(masked_tokens(jnp.asarray(mask), wholly=True)).reshape(2, 2, 3)
+    assert got[0, 0, 1] and got.sum() == 1
 
 
 def test_hints_reach_background_video_tokens_only():

@@ -9,7 +9,7 @@ import pytest
 from bench import ablation, editing
 from bench.nano import cases, fillers, paper, runner
 from bench.nano.batched import BatchSampler
-from bench.nano.results import Key, Store, measure
+from bench.nano.results import Key, Store, inner_tokens, measure
 from bench.nano.variants import LONG, SHORT
 from vp_jax.data.synthetic import HELD_OUT, OPERATIONS
 from vp_jax.errors import UserError
@@ -44,6 +44,13 @@ def test_the_truth_measures_best_and_frame_0_does_not_count():
     found = measure(case, result, [0])
     assert found["hole_psnr"] == found["background_psnr"] == 100 and found["hole_ssim"] == pytest.approx(1)
     assert math.isnan(found["identity_drift"])
+
+
+def test_inner_tokens_hold_no_background():
+    holes_FHW = np.zeros((5, 32, 48), bool)
+    holes_FHW[2, 0:16, 0:17] = True  # frames 1 to 4 are one latent: one whole token, one column of the next
+    got = inner_tokens(holes_FHW)
+    assert got[1:, :16, :16].all() and got.sum() == 4 * 16 * 16
 
 
 def test_a_batch_is_the_pipeline_clip_by_clip(model):
@@ -89,7 +96,7 @@ def test_editing_runs(model, tmp_path, monkeypatch):
     monkeypatch.setattr(editing, "EDITING", (editing.EDITING[0], editing.EDITING[2]))
     editing.main(["--model", str(model), "--out", str(tmp_path), *SMALL, "--clips", "2"])
     text = (tmp_path / "editing.md").read_text()
-    assert "## change" in text and "## remove" in text and text.count("VideoPainter: 2-layer") == 2
+    assert "## change" in text and "## remove" in text and text.count("VideoPainter as shipped") == 2
     assert "paper" not in text
     assert (tmp_path / "editing.png").is_file()
 
@@ -113,10 +120,17 @@ def test_agreement_with_the_paper():
     base = dict.fromkeys(clips, 20.0)
     psnr = {"default": base, "backbone": {c: 18.0 for c in clips}, "branch_1": {c: 21.0 for c in clips},
             "branch_4": {c: 20.0 + (-1) ** i for i, c in enumerate(clips)}, "mean": base}
-    lines = paper.agreement(SHORT, psnr, "default")
+    lines = paper.agreement(SHORT, psnr, ["branch_2", "default"])
     assert [line.split(":")[0] for line in lines] == ["**agrees**", "**disagrees**", "**cannot tell**"]
     assert "-2.00 dB" in lines[0] and "-1.17 dB in the paper" in lines[0]
-    assert paper.agreement(SHORT, {"backbone": base}, "default") == []
+    assert paper.agreement(SHORT, {"backbone": base}, ["default"]) == []
+
+
+def test_differences_are_taken_clip_by_clip():
+    values = {"default": {"a": 10.0, "b": 20.0}, "backbone": {"a": 9.0, "b": 18.0}, "mean": {"a": 1.0, "b": 1.0}}
+    (line,) = paper.differences(SHORT, values, "default", "dB")
+    assert line.startswith("backbone alone") and "minus VideoPainter as shipped: -1.50 dB [" in line
+    assert paper.differences(SHORT, {"backbone": values["backbone"]}, "default", "dB") == []
 
 
 def test_every_variant_has_a_name_of_its_own_and_known_rows_of_the_paper():

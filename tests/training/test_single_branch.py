@@ -80,5 +80,5 @@ def test_hints_into_every_token_are_a_setting():
     cfg = load.ModelConfig(name="tiny", dtype="float32", injection_tokens="all")
     stage = load.describe(cfg).stage
     assert stage.injection.tokens == "all" and isinstance(stage.branch, BranchConfig)
-    with pytest.raises(UserError, match="injection_tokens 'some': expected background or all"):
+    with pytest.raises(UserError, match="injection_tokens 'some': expected one of background, partial, all"):
         load.ModelConfig(injection_tokens="some")

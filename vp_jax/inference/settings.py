@@ -11,7 +11,7 @@ from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLERS = ("dpm", "ddim")
 MODES = ("default", "reference")
-HintTokens = Literal["background", "all"]
+HintTokens = Literal["background", "partial", "all"]
 
 
 def default_overlap(window: int) -> int:
@@ -38,7 +38,7 @@ class Settings:
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
       hint_scale: factor on the context encoder's hints.
-      hint_tokens: which tokens get them, ``background``, or ``all`` for encoders trained that way (an ablation).
+      hint_tokens: which tokens get them, ``background``, or as the encoder was trained, ``partial`` or ``all``.
       seed: of all noise.
 
     Raises:

@@ -4,12 +4,13 @@ After backbone block i, hint ``floor(i / ceil(L / G))`` is added to the BACKGROU
 
     x_i[n] += scale * hint[floor(i / ceil(L / G))][n]   where no latent mask cell of token n is > 0
 
-Ablation variants: inject into every token; inject hint i after block i for i < G only ("first").
+Ablation variants: inject into every token with any background ("partial") or into every token ("all"); inject hint i
+after block i for i < G only ("first").
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from vp_jax.models.dit import Extension
 from vp_jax.sharding import constrain
 
 Schedule = Literal["grouped", "first"]
-Tokens = Literal["background", "all"]
+Tokens = Literal["background", "partial", "all"]
 
 
 def hint_schedule(layers: int, groups: int, schedule: Schedule = "grouped") -> np.ndarray:
@@ -39,11 +40,11 @@ def hint_schedule(layers: int, groups: int, schedule: Schedule = "grouped") -> n
     raise UserError(f"injection schedule {schedule!r}: expected 'grouped' or 'first'")
 
 
-def masked_tokens(mask_BThw: jax.Array, patch: int = 2) -> jax.Array:
-    """Video tokens with any masked latent cell: (B, T, h, w) in {0, 1} -> bool (B, N)."""
+def masked_tokens(mask_BThw: jax.Array, patch: int = 2, *, wholly: bool = False) -> jax.Array:
+    """Video tokens with any masked latent cell, or ``wholly`` masked ones: (B, T, h, w) in {0, 1} -> bool (B, N)."""
     B, T, h, w = mask_BThw.shape
     cells = mask_BThw.reshape(B, T, h // patch, patch, w // patch, patch) > 0
-    return cells.any(axis=(3, 5)).reshape(B, -1)
+    return (cells.all(axis=(3, 5)) if wholly else cells.any(axis=(3, 5))).reshape(B, -1)
 
 
 class Injection(Extension):
@@ -51,7 +52,7 @@ class Injection(Extension):
 
     Args:
       hints_GBSD: `Branch.joint_hints`; the rows of text tokens are ignored.
-      masked_BN: True on masked video tokens, from `masked_tokens`.
+      masked_BN: True on masked video tokens, from `masked_tokens`; on wholly masked ones for ``partial``.
       layers: L of the backbone.
       text_len: M.
       scale: the reference's ``conditioning_scale``.
@@ -60,9 +61,9 @@ class Injection(Extension):
 
     def __init__(self, hints_GBSD: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
                  scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: Tokens = "background"):
-        if tokens not in ("background", "all"):
-            raise UserError(f"injection tokens {tokens!r}: expected 'background' or 'all'")
-        stopped_BN = masked_BN if tokens == "background" else jnp.zeros_like(masked_BN)
+        if tokens not in get_args(Tokens):
+            raise UserError(f"injection tokens {tokens!r}: expected one of {', '.join(get_args(Tokens))}")
+        stopped_BN = jnp.zeros_like(masked_BN) if tokens == "all" else masked_BN
         stopped_BS = jnp.pad(stopped_BN, ((0, 0), (text_len, 0)), constant_values=True)
         gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * scale)
         # one zero hint at the end for blocks that receive none

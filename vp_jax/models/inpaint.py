@@ -49,9 +49,11 @@ def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: 
       Velocity (B, T, h, w, 16) and the recorded states or ``None``.
     """
     text_len = text_BME.shape[1]
-    masked_BN = masked_tokens(condition_BThwC[..., -1], backbone.cfg.patch)
+    mask_BThw, patch = condition_BThwC[..., -1], backbone.cfg.patch
+    masked_BN = masked_tokens(mask_BThw, patch)
+    stopped_BN = masked_tokens(mask_BThw, patch, wholly=True) if injection.tokens == "partial" else masked_BN
     hints_GBSD = branch.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)
-    extension: Extension = Injection(hints_GBSD, masked_BN, layers=backbone.cfg.num_layers, text_len=text_len,
+    extension: Extension = Injection(hints_GBSD, stopped_BN, layers=backbone.cfg.num_layers, text_len=text_len,
                                      scale=injection.scale, schedule=injection.schedule, tokens=injection.tokens)
     if resample is not None or record_states:
         resample = resample or Resample(False, jnp.pad(masked_BN, ((0, 0), (text_len, 0))))

@@ -48,7 +48,7 @@ class ModelConfig:
         blocks, an adapter that does nothing, or a VAE and a backbone made at random.
       tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
-      injection_tokens: which tokens get its hints, ``background``, or ``all`` (an ablation).
+      injection_tokens: which tokens get its hints, ``background``, or for ablations ``partial`` or ``all``.
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
@@ -79,8 +79,8 @@ class ModelConfig:
             raise UserError(f"stage {self.stage!r}: expected one of {', '.join(STAGES)}")
         if self.stage == "single_branch" and self.init_from:
             raise UserError("the single_branch stage starts from the checkpoint's backbone: leave init_from out")
-        if self.injection_tokens not in get_args(Tokens):
-            raise UserError(f"injection_tokens {self.injection_tokens!r}: expected {' or '.join(get_args(Tokens))}")
+        if self.injection_tokens not in (known := get_args(Tokens)):
+            raise UserError(f"injection_tokens {self.injection_tokens!r}: expected one of {', '.join(known)}")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):
