@@ -5,7 +5,8 @@
 
 Writes ``out.mp4`` (the source's size, rate, frame count and sound; outside of the mask its very pixels; ``.mkv`` or no
 suffix for lossless), ``out_comparison.mp4``, ``out_contact.png`` and ``out.json`` (settings, seed, versions, times).
-Everything cheap is checked before a model is loaded, and an existing result is replaced only by a finished one.
+Everything cheap is checked before a model is loaded, and an existing result is replaced only by a finished one. After
+Ctrl-C, SIGTERM or a crash the same command continues behind the last finished window, or step.
 Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.data.masks`.
 """
 
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Sequence
@@ -25,12 +28,12 @@ import numpy as np
 
 from vp_jax.data import masks, video
 from vp_jax.data.video_writer import check_output, write_video
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError, run_cli, unwind_on_sigterm
 from vp_jax.eval import video_metrics
 from vp_jax.inference import packaged, pictures, report
 from vp_jax.inference.canvas import composite, resize_frames, resize_holes
 from vp_jax.inference.progress import Progress
-from vp_jax.inference.record import outputs, place, versions
+from vp_jax.inference.record import outputs, place, unfinished, versions
 from vp_jax.inference.settings import MODES, SAMPLERS, Settings
 
 PIXEL_MULTIPLE = 16  # 8 pixels per latent cell, 2 cells per token
@@ -221,7 +224,6 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
         tables={"Settings": values["settings"], "Seconds": values["seconds"], "Versions": values["versions"]},
         commands=packaged.COMMANDS if nano else (),
     )  # fmt: skip
-    args.report.parent.mkdir(parents=True, exist_ok=True)
     place(args.report, lambda path: path.write_text(text))
 
 
@@ -274,10 +276,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         first_HWC = resize_frames(picture[None], *size)[0]
     text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
     lap("encode_prompt")
+    keep = unfinished(args.out)
     try:
         with Progress() as progress:
             progress(0, len(plan.windows) * settings.steps, "compiling")
-            result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress)
+            result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress, keep)
+    except KeyboardInterrupt:
+        if keep.is_dir():
+            print(f"stopped: {keep} holds what is finished, the same command continues there", file=sys.stderr)
+        raise
     except RuntimeError as error:  # jax's own error type, told apart by its status
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -304,9 +311,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     place(record, lambda path: path.write_text(json.dumps(values, indent=2, default=str) + "\n"))
     if args.report is not None:
         write_report(args, values)
+    shutil.rmtree(keep, ignore_errors=True)
     print(f"done     {args.report or out} in {sum(times.values()):.0f} s")
     return 0
 
 
 if __name__ == "__main__":
+    unwind_on_sigterm()
     run_cli(main)

@@ -54,7 +54,7 @@ class FakePipeline:
         kept = num_frames - 3 if settings.mode == "reference" else num_frames
         return Plan(starts, starts[-1] + settings.window, kept)
 
-    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress):
+    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress, keep):
         assert frames_FHWC.dtype == np.uint8 and holes_FHW.dtype == bool
         assert frames_FHWC.shape[:3] == holes_FHW.shape
         self.calls["inpaint"] = (frames_FHWC, holes_FHW, text, settings, first_frame)

@@ -4,6 +4,11 @@ import base64
 import html
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +73,26 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
     assert "a red &lt;ring&gt;" in page and "PSNR in the hole" not in page
     assert json.loads((tmp_path / "mine.json").read_text())["hole"] is None
     assert packaged.NOTE in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_stopped_run_continues(tmp_path):
+    media.folder(tmp_path / "frames", media.moving(40, 64, 96))
+    Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    command = [sys.executable, Path(sample.__file__), "--video", "frames", "--mask", "mask.png", "--prompt", "a ring",
+               "--out", "mine.mkv", "--steps", "200", "--compilation_cache", tmp_path / "cache"]
+    kept = tmp_path / ".mine.windows"
+    first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while first.poll() is None and not (kept / "window_0000.safetensors").exists():
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    told = first.communicate()[1]
+    assert first.returncode == 143 and "stopped: .mine.windows" in told and "Traceback" not in told
+    assert not (tmp_path / "mine.mkv").exists()
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "continued" in done.stderr and not kept.exists()
+    assert len(read_video(tmp_path / "mine.mkv")[0]) == 40
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,15 +21,18 @@ from flax import nnx
 from vp_jax import checkpoint, trees
 from vp_jax.data.masks import cover_cells
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
+from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
+from vp_jax.inference.window_store import WindowStore, digest
 from vp_jax.models import config, t5, tokenizer
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.vae import vae as vae_module
+from vp_jax.models.vae.convs import Cache
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames
 
 Progress = Callable[[int, int, str], None]
@@ -75,6 +78,8 @@ class Pipeline:
     params: dict[str, Any]
     schedule: Schedule
     text_encoder: tuple[config.T5Config, Path] | None = None
+    folders: tuple[Path, ...] = ()
+    """Where the weights were read from."""
 
     @classmethod
     def load(cls, folder: Path, *, precision: str = "bfloat16", attention: str | None = None,
@@ -123,7 +128,8 @@ class Pipeline:
         params: dict[str, Any] = {key: checkpoint.load_params(folder / names[key], shapes)
                                   for key, (_, shapes) in models.abstract().items()}
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
-        pipeline = cls(models, params, _load_schedule(folder))
+        read = [*(folder / name for name in names.values()), *(path for path, _ in (*adapters, *loras))]
+        pipeline = cls(models, params, _load_schedule(folder), folders=tuple(read))
         if (folder / "text_encoder").is_dir():
             pipeline.text_encoder = described("text_encoder"), folder
         return pipeline
@@ -177,7 +183,7 @@ class Pipeline:
 
     def sample_latents(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
                        settings: Settings, *, noise_of: Callable[[int], NoiseSource] | None = None,
-                       progress: Progress | None = None) -> np.ndarray:
+                       progress: Progress | None = None, keep: Path | None = None) -> np.ndarray:
         """Final latents of the whole video, float32 (1, T, h, w, C).
 
         Args:
@@ -186,6 +192,8 @@ class Pipeline:
           text: embeddings (M, E) of prompt and negative prompt.
           noise_of: the random draws of each window; from ``settings.seed`` and the window's number by default.
           progress: called with (steps done, steps in all, label).
+          keep: folder of finished windows and steps; a call with the same arguments continues behind what it finds
+            there, with the same result. The caller removes it.
         """
         plan = plan_windows(len(frames_FHWC), settings)
         # the seed is no part of a program: another seed compiles nothing new
@@ -198,10 +206,15 @@ class Pipeline:
         text_BME = put(np.stack([negative, positive] if program.guided else [positive]))
         total = len(plan.windows) * settings.steps
 
-        carry: Carry | None = None
-        finals = []
-        for k, begin in enumerate(plan.windows):
-            label = f"window {k + 1}/{len(plan.windows)}"
+        store = None
+        if keep is not None:
+            facts = (settings, self.models, self.schedule, jax.__version__, jax.default_backend())
+            store = WindowStore(keep, digest((frames_FHWC, holes_FHW, *text), facts, self.folders))
+        finished = store.finished if store else 0
+        finals = [store.latents(k) for k in range(finished)] if store else []
+        carry: Carry | None = put(store.carry(finished - 1)) if store and finished else None
+        for k in range(finished, len(plan.windows)):
+            label, begin = f"window {k + 1}/{len(plan.windows)}", plan.windows[k]
             pixels = put(frames_FHWC[None, begin:begin + settings.window].astype(np.float32) / 127.5 - 1.0)
             holes = put(holes_FHW[None, begin:begin + settings.window].astype(np.float32))
             noise = put(noise_of(k))
@@ -212,24 +225,52 @@ class Pipeline:
             latents = jitted.encode(self.params, pixels, holes, image, noise)
             previous = None if carry is None else carry.previous
             needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
-            state, states = put(program.begin(latents, noise)), None
-            for i in range(settings.steps):
-                record = needs_states and i + 1 == settings.steps
-                state, states = jitted.step(self.params, state, i, latents, text_BME, previous, noise, record=record)
-                if progress is not None:
-                    state.x.block_until_ready()
-                    progress(k * settings.steps + i + 1, total, label)
-            carry = program.finish(state, states, latents, text_BME)
+            at = _At(0, put(program.begin(latents, noise)))
+            if store and (found := store.unfinished()) and found.window == k:
+                at = _At(found.done, put(found.state))
+            if progress is not None and k == finished and k + at.done:
+                progress(k * settings.steps + at.done, total, f"{label} continued")
+            try:
+                while at.done < settings.steps:
+                    record = needs_states and at.done + 1 == settings.steps
+                    # one assignment: an interrupt finds a state and its number that belong together
+                    at = _At(at.done + 1, *jitted.step(self.params, at.state, at.done, latents, text_BME, previous,
+                                                       noise, record=record))
+                    if progress is not None:
+                        at.state.x.block_until_ready()
+                        progress(k * settings.steps + at.done, total, label)
+                    if store and at.done < settings.steps:
+                        store.save_step(k, at.done, at.state)
+            except KeyboardInterrupt:
+                if store and at.done == settings.steps:
+                    store.save(k, program.finish(at.state, at.recorded, latents, text_BME))
+                elif store and at.done:
+                    store.save_step(k, at.done, at.state, now=True)
+                raise
+            carry = program.finish(at.state, at.recorded, latents, text_BME)
             finals.append(np.asarray(carry.latents_BThwC))
+            if store:
+                store.save(k, carry)
         return stitch(finals, overlap_latents(settings), reference=program.reference)
 
     def decode(self, latents_BThwC: np.ndarray) -> np.ndarray:
         """Pixels of scaled latents, float32 (B, F, H, W, 3), not clamped."""
-        return np.asarray(_decode(self.models, self.params, latents_BThwC), np.float32)
+        return np.concatenate(list(self.decode_chunks(latents_BThwC)), axis=1)
+
+    def decode_chunks(self, latents_BThwC: np.ndarray) -> Iterator[np.ndarray]:
+        """`decode` a few frames at a time: the device holds one chunk, and videos of any length share two programs."""
+        cache, begin = None, 0
+        while begin < latents_BThwC.shape[1]:
+            count = vae_module.DECODE_CHUNK if begin else vae_module.split_first(latents_BThwC.shape[1],
+                                                                                 vae_module.DECODE_CHUNK)
+            chunk = jax.device_put(latents_BThwC[:, begin:begin + count], _placement(self.params))
+            pixels, cache = _decode_chunk(self.models, self.params, chunk, cache)
+            yield np.asarray(pixels)
+            begin += count
 
     def inpaint(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
                 settings: Settings, first_frame: np.ndarray | None = None,
-                progress: Progress | None = None) -> np.ndarray:
+                progress: Progress | None = None, keep: Path | None = None) -> np.ndarray:
         """Inpaint a video of any length.
 
         Args:
@@ -238,6 +279,7 @@ class Pipeline:
           text: embeddings from `encode_prompt`.
           first_frame: uint8 (H, W, 3) that replaces frame 0, whose hole is then closed.
           progress: called with (steps done, steps in all, label).
+          keep: see `sample_latents`.
 
         Returns:
           uint8 frames; as many as given, but in reference mode as many as the original makes.
@@ -254,12 +296,28 @@ class Pipeline:
         extra = plan.padded_frames - len(frames)
         frames = np.concatenate([frames, np.repeat(frames[-1:], extra, axis=0)])
         holes = np.concatenate([holes, np.repeat(holes[-1:], extra, axis=0)])
-        latents = self.sample_latents(frames, holes, text, settings, progress=progress)
+        latents = self.sample_latents(frames, holes, text, settings, progress=progress, keep=keep)
         if settings.mode != "reference" and latents.shape[1] % 2 == 0:
             # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
-        pixels = self.decode(latents)[0, : plan.output_frames]
-        return to_uint8(pixels)
+        total = len(plan.windows) * settings.steps
+        out_FHWC = np.empty((plan.output_frames, *frames.shape[1:]), np.uint8)
+        made = 0
+        for pixels_BFHWC in self.decode_chunks(latents):
+            part_FHWC = to_uint8(pixels_BFHWC[0, :plan.output_frames - made])
+            out_FHWC[made:made + len(part_FHWC)] = part_FHWC
+            made += len(part_FHWC)
+            if progress is not None:
+                progress(total, total, f"decoding {made}/{plan.output_frames} frames")
+        return out_FHWC
+
+
+class _At(NamedTuple):
+    """Where a window is: steps done, the state after them, and what the last step recorded."""
+
+    done: int
+    state: LoopState
+    recorded: jax.Array | None = None
 
 
 def _placement(params: dict[str, Any]) -> jax.sharding.Sharding:
@@ -286,8 +344,10 @@ def _jit(program: WindowProgram) -> _Jitted:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decode(models: Models, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:
-    return models.vae(params).decode(vae_module.unscale(models.vae_cfg, latents_BThwC))
+def _decode_chunk(models: Models, params: dict[str, Any], latents_BThwC: jax.Array, cache: Cache | None
+                  ) -> tuple[jax.Array, Cache]:
+    pixels, cache = models.vae(params).decode_chunk(vae_module.unscale(models.vae_cfg, latents_BThwC), cache)
+    return pixels.astype(jnp.float32), cache
 
 
 def _load_schedule(folder: Path) -> Schedule:

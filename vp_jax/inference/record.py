@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -28,20 +29,29 @@ def outputs(out: Path) -> Outputs:
     return Outputs(out, *(stem.with_name(stem.name + end) for end in ("_comparison.mp4", "_contact.png", ".json")))
 
 
+def unfinished(out: Path) -> Path:
+    """Hidden folder beside ``out`` for what an interrupted run has finished."""
+    return out.with_name(f".{out.stem}.windows")
+
+
 def place(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a temporary file beside ``path``, then move it there; the old file stays until then.
+
+    Missing folders are made.
 
     Raises:
       UserError: the file cannot be written.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,106 @@
+"""A run that was stopped continues where it was, bit for bit."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vp_jax.errors import Terminated, UserError
+from vp_jax.inference import window_store
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.window import Carry
+from vp_jax.inference.window_store import WindowStore, digest
+
+STEPS = 3
+WINDOWS = 3  # of eleven frames, five at a time, one shared
+
+
+def settings(**changes):
+    return Settings(**{"steps": STEPS, "window": 5, "overlap": 1, **changes})
+
+
+@pytest.fixture
+def run(pipeline, clip, tmp_path):
+    """Inpaint with a folder; stop after a step if asked; returns the pixels and the steps that were reported."""
+    frames, holes, text = clip
+
+    def run(chosen, *, stop_at=None, error=KeyboardInterrupt):
+        seen = []
+
+        def progress(done, total, label):
+            seen.append((done, label))
+            if done == stop_at and "decoding" not in label:
+                raise error
+
+        out = pipeline.inpaint(frames, holes, text, chosen, progress=progress, keep=tmp_path / "kept")
+        return out, [done for done, label in seen if "decoding" not in label]
+
+    return run
+
+
+@pytest.mark.parametrize("clip_weight", [0.0, 0.5])
+@pytest.mark.parametrize("stop_at", [1, STEPS, STEPS + 1, 2 * STEPS + 2, WINDOWS * STEPS])
+def test_it_continues_where_it_was_stopped(pipeline, clip, run, clip_weight, stop_at):
+    chosen = settings(clip_weight=clip_weight)
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, stop_at=stop_at)
+    got, steps = run(chosen)
+    assert steps == (list(range(stop_at, WINDOWS * STEPS + 1)) if stop_at < WINDOWS * STEPS else [])
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, chosen))
+
+
+@pytest.mark.parametrize("every, first", [(0.0, 2 * STEPS + 2), (1e6, 2 * STEPS + 1)])
+def test_a_crash_loses_little(pipeline, clip, run, monkeypatch, every, first):
+    """Nothing is saved when it happens; windows are kept, steps only as often as `EVERY` says."""
+    monkeypatch.setattr(window_store, "EVERY", every)
+    with pytest.raises(MemoryError):
+        run(settings(), stop_at=2 * STEPS + 3, error=MemoryError)
+    got, steps = run(settings())
+    assert next(step for step in steps if step > 2 * STEPS) == first
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings()))
+
+
+def test_sigterm_counts_as_an_interrupt(run):
+    with pytest.raises(Terminated):
+        run(settings(), stop_at=2, error=Terminated)
+    assert run(settings())[1][0] == 2
+
+
+def test_other_arguments_start_anew(pipeline, clip, run, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(settings(), stop_at=STEPS + 1)
+    with pytest.raises(MemoryError):
+        run(settings(seed=1), stop_at=1, error=MemoryError)  # nothing saved yet: what the first run left is still there
+    assert WindowStore(tmp_path / "kept", (tmp_path / "kept" / "job.txt").read_text()).finished == 1
+    got, steps = run(settings(seed=1))
+    assert steps[0] == 1
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings(seed=1)))
+
+
+def test_a_cut_file_is_made_again(pipeline, clip, run, tmp_path):
+    run(settings())
+    file = tmp_path / "kept" / "window_0001.safetensors"
+    file.write_bytes(file.read_bytes()[:-4])
+    got, steps = run(settings())
+    assert steps[0] == STEPS and len(steps) == 2 * STEPS + 1
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings()))
+
+
+def test_the_digest_changes_with_everything(tmp_path):
+    file = tmp_path / "weights" / "a"
+    file.parent.mkdir()
+    file.write_text("1")
+    arrays, facts, folders = [np.zeros((2, 3), np.uint8)], [settings()], [file.parent]
+    values = {digest(arrays, facts, folders), digest([np.zeros((3, 2), np.uint8)], facts, folders),
+              digest([np.ones((2, 3), np.uint8)], facts, folders), digest([np.zeros((2, 3), bool)], facts, folders),
+              digest(arrays, [dataclasses.replace(settings(), seed=1)], folders), digest(arrays, facts, [])}
+    file.write_text("12")
+    assert len({*values, digest(arrays, facts, folders)}) == 7
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = WindowStore(tmp_path / "file" / "kept", "job")
+    with pytest.raises(UserError, match="kept"):
+        store.save(0, Carry(jnp.zeros((1, 2, 2, 2, 4)), None))
