@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from bench.ablation import arguments, setup_of
 from bench.nano import cases, paper, runner, tables
-from bench.nano.variants import EDITING
+from bench.nano.variants import ALL_TOKENS, BACKBONE, BRANCH_2, DEFAULT, EDITING
 from bench.timing import machine
 from vp_jax.data.synthetic import OPERATIONS
 from vp_jax.errors import run_cli
@@ -44,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     for operation, group in jobs.items():
         parts.append(f"## {operation}\n\n"
                      f"{tables.table(group, runner.summaries(setup, group), METRICS, setup)}\n")
-        lines = paper.differences(EDITING, runner.values(setup, group, "hole_psnr"), "default", "dB")
-        parts += [f"{line}, in the hole, clip by clip\n" for line in lines]
+        values = runner.values(setup, group, "hole_psnr")
+        lines = [*paper.differences((BACKBONE, DEFAULT), values, "default", "dB"),
+                 *paper.differences((ALL_TOKENS, BRANCH_2), values, "branch_2", "dB")]
+        if lines:
+            parts.append("PSNR in the hole, clip by clip:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n")
     rows = [(operation, operation, group[0].cases[0]) for operation, group in jobs.items()]
     if tables.sheet(folder / "editing.png", setup.out, rows, EDITING[1:], truth="edited scene"):
         parts.append("![edits](editing.png)\n")

@@ -7,6 +7,7 @@ reported as absent, with the command that makes it.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -54,31 +55,37 @@ STEPS = 800
 """Of every variant with weights of its own, so that they are compared after the same training."""
 
 DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
+MEAN = Variant("mean", "mean colour of the frame", kind="mean")
+BACKBONE = Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0},
+                   paper="Cog-Inp")
+ALL_TOKENS = Variant("all_tokens", "hints into every token", run="all_tokens",
+                     changes="--config.model.injection_tokens=all", settings={"hint_tokens": "all"},
+                     paper="w/o selective tokens")
+BRANCH_2 = Variant("branch_2", f"2-layer context encoder, {STEPS} steps like those above", run="branch_2",
+                   paper="default")
 
 SHORT = (
-    Variant("mean", "mean colour of the frame", kind="mean"),
+    MEAN,
     Variant("telea", "Telea, frame by frame", kind="telea"),
-    Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}, paper="Cog-Inp"),
+    BACKBONE,
     Variant("single_branch", "one branch: masked video into the backbone", run="single_branch",
             changes="--config.model.stage=single_branch", settings={"hint_scale": 0.0}, paper="Single-branch"),
     Variant("branch_1", "1-layer context encoder", run="branch_1", changes="--config.model.branch_layers=1",
             paper="1-layer branch"),
     Variant("branch_4", "4-layer context encoder", run="branch_4", changes="--config.model.branch_layers=4",
             paper="4-layer branch"),
-    Variant("all_tokens", "hints into every token", run="all_tokens",
-            changes="--config.model.injection_tokens=all", settings={"hint_tokens": "all"},
-            paper="w/o selective tokens"),
+    ALL_TOKENS,
     Variant("partial", "hints into every token with some background", run="partial",
             changes="--config.model.injection_tokens=partial", settings={"hint_tokens": "partial"}),
-    Variant("branch_2", f"2-layer context encoder, {STEPS} steps like those above", run="branch_2", paper="default"),
+    BRANCH_2,
     DEFAULT,
     Variant("no_first_frame", "default, first frame not given", first_frame=False),
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 
 LONG = (
-    Variant("mean", "mean colour of the frame", kind="mean"),
-    Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}),
+    MEAN,
+    dataclasses.replace(BACKBONE, paper=""),
     Variant("no_id", "without ID adapter", paper="w/o ID resample (L)"),
     Variant("id", "ID adapter, clip weight 0", id_adapter=True, paper="with ID resample (L)"),
     Variant("no_id_clip", "without ID adapter, clip weight 0.5", settings={"clip_weight": 0.5}),
@@ -86,11 +93,8 @@ LONG = (
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 
-EDITING = (
-    Variant("mean", "mean colour of the frame", kind="mean"),
-    Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}),
-    Variant("default", DEFAULT.label),
-)
+EDITING = tuple(dataclasses.replace(variant, paper="")
+                for variant in (MEAN, BACKBONE, ALL_TOKENS, BRANCH_2, DEFAULT))
 
 
 def parts_of(variant: Variant, model: Path, runs: Path) -> dict[str, Path]:

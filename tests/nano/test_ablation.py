@@ -93,7 +93,7 @@ def test_ablation_runs_reports_and_continues(model, tmp_path, capsys, monkeypatc
 
 def test_editing_runs(model, tmp_path, monkeypatch):
     monkeypatch.setattr(editing, "OPERATIONS", ("change", "remove"))
-    monkeypatch.setattr(editing, "EDITING", (editing.EDITING[0], editing.EDITING[2]))
+    monkeypatch.setattr(editing, "EDITING", (editing.EDITING[0], editing.EDITING[-1]))
     editing.main(["--model", str(model), "--out", str(tmp_path), *SMALL, "--clips", "2"])
     text = (tmp_path / "editing.md").read_text()
     assert "## change" in text and "## remove" in text and text.count("VideoPainter as shipped") == 2
