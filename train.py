@@ -39,6 +39,7 @@ from vp_jax.eval import validation
 from vp_jax.inference.record import commit, versions
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
+from vp_jax.shapes import latent_grid
 from vp_jax.training import aot, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
@@ -107,9 +108,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if resumed is None:
             state, done = jax.jit(start, out_shardings=places)(weights.trainable), 0
         else:
-            like = jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-                                state_shapes, places)
-            state, done = checkpoints.restore(resumed, like), resumed
+            state, done = checkpoints.restore(resumed, sharding.shapes_at(state_shapes, places)), resumed
             notes = checkpoints.notes(resumed)
             loader.set_state(notes["loader"])
             say(f"resumed from step {resumed}" + _changes(notes["config"], json.loads(config.to_json())))
@@ -121,7 +120,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             (workdir / "config.json").write_text(config.to_json(indent=1) + "\n")
             with (workdir / "starts.jsonl").open("a") as file:
                 file.write(json.dumps({"step": done, "commit": commit(), "versions": versions()}) + "\n")
-        latent_shape = (loader_cfg.frames - 1) // 4 + 1, loader_cfg.height // 8, loader_cfg.width // 8
+        latent_shape = latent_grid(loader_cfg.frames, loader_cfg.height, loader_cfg.width)
         peak = flops.peak_flops(mesh.devices.flat[0].device_kind)
         recorder = Recorder(writer, learning_rate(optim_cfg, config.steps), config.steps, loader_cfg.batch_size,
                             flops.step_flops(stage, loader_cfg.batch_size, *latent_shape), peak and peak * mesh.size)

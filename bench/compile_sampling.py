@@ -53,12 +53,12 @@ def main() -> int:
         return jax.ShapeDtypeStruct(dims, dtype, sharding=sharding.replicated(mesh))
 
     params = {name: tree for name, (_, tree) in models.abstract().items()}
-    params = aot.placed({**params, "loras": []}, mesh)
+    params = sharding.placed({**params, "loras": []}, mesh)
     clip = shape(1, 13, 60, 90, 16)
     latents = WindowLatents(clip if models.takes_image else None, clip, clip, shape(1, 13, 60, 90))
     cfg = models.backbone_cfg
     key = jax.eval_shape(lambda: jax.random.key(0))
-    noise = KeyNoise(jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=sharding.replicated(mesh)))
+    noise = KeyNoise(sharding.shapes_at(key, sharding.replicated(mesh)))
 
     step = jax.jit(lambda params, state, index, latents, text, noise:
                    program.step(params, state, index, latents, text, None, noise)[0], donate_argnums=1)

@@ -16,7 +16,7 @@ S    joint sequence, text first: ``S = M + N``
 D    width of the transformer, ``D = K * A``
 K    attention heads
 A    head size
-E    width of the time embedding (512)
+E    width of an embedding before the transformer: of the time (512), of the text (4096)
 L    layers of the backbone
 G    layers of the context encoder = groups of backbone layers that share a hint
 R    LoRA rank
@@ -46,6 +46,16 @@ def latent_frames(frames: int) -> int:
 def pixel_frames(latents: int) -> int:
     """Pixel frames F that ``latents`` latent frames decode to: ``4 (T - 1) + 1``."""
     return TEMPORAL_STRIDE * (latents - 1) + 1
+
+
+def latent_grid(frames: int, height: int, width: int) -> tuple[int, int, int]:
+    """Latent T, h, w of a clip of pixels."""
+    return latent_frames(frames), height // SPATIAL_STRIDE, width // SPATIAL_STRIDE
+
+
+def latent_index(frames: int) -> np.ndarray:
+    """Latent frame that each of ``frames`` pixel frames belongs to: 0, then four frames each."""
+    return (np.arange(frames) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
 
 
 def nearest_index(size: int, out: int) -> np.ndarray:

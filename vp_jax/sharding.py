@@ -164,6 +164,17 @@ def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
     return Placement(jax.tree_util.tree_unflatten(treedef, shardings), unused, undivided)
 
 
+def shapes_at(tree: Any, shardings: Any) -> Any:
+    """Shapes of ``tree`` that carry ``shardings``: what to restore, or to compile for."""
+    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree,
+                        shardings)
+
+
+def placed(tree: Any, mesh: Mesh) -> Any:
+    """Shapes of ``tree`` in the places of the rule table; raises like `place`."""
+    return shapes_at(tree, place(tree, mesh).shardings)
+
+
 def _size(mesh: Mesh | AbstractMesh, axes: Sequence[str]) -> int:
     return math.prod(mesh.shape[axis] for axis in axes)
 

@@ -46,6 +46,17 @@ def test_every_kind_of_mask_gives_the_same_record(tmp_path, drawn, kind):
     assert (record.caption, record.fps, record.id) == ("a caption", 8, "clip")
 
 
+def test_images_are_frames_in_the_order_of_their_numbers(tmp_path, drawn):
+    frames_FHWC, masks_FHW = (np.concatenate([part, part[:2]]) for part in drawn)
+    for name, images in (("clip", frames_FHWC), ("clip_mask", masks_FHW * np.uint8(255))):
+        save_images(tmp_path / name, images)
+        for number in range(len(images)):
+            (tmp_path / name / f"{number:05d}.png").rename(tmp_path / name / f"{number}.png")
+    record = load(video_folder(tmp_path)[0])
+    np.testing.assert_array_equal(record.frames_FHWC, frames_FHWC)
+    np.testing.assert_array_equal(record.masks_FHW, masks_FHW)
+
+
 def test_davis_layout(tmp_path, drawn):
     frames_FHWC, masks_FHW = drawn
     for name in ("bear", "ant"):

@@ -89,16 +89,24 @@ def test_batches_of_one(source, small):
     assert [str(batch["id"][0]) for batch in ones] == [str(name) for batch in twos for name in batch["id"]]
 
 
-def test_workers_end_when_their_parent_is_killed(layout, tmp_path):
+@pytest.mark.parametrize(
+    "waiting",
+    ["first.is_alive()", "len(multiprocessing.active_children()) < 2"],
+    ids=["for a batch", "for processes that still import"],
+)
+def test_workers_end_when_their_parent_is_killed(layout, tmp_path, waiting):
     script = tmp_path / "endless.py"
     script.write_text(
-        "import multiprocessing, os, signal\n"
+        "import multiprocessing, os, signal, threading, time\n"
         "from vp_jax.data.pipeline import LoaderConfig, make_loader\n"
         "from vp_jax.data.vpdata import Layout, VPData\n"
         "if __name__ == '__main__':\n"
         f"    source = VPData.from_csv({str(layout / 'train.csv')!r}, Layout.under({str(layout)!r}), frames=9)\n"
         "    loader = make_loader(source, LoaderConfig(2, frames=9, height=32, width=48, workers=2))\n"
-        "    next(loader)\n"
+        "    first = threading.Thread(target=next, args=(loader,), daemon=True)\n"
+        "    first.start()\n"
+        f"    while {waiting}:\n"
+        "        time.sleep(0.01)\n"
         "    print(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -150,6 +150,20 @@ def test_variable_rate_keeps_every_frame(tmp_path):
     assert video.probe(path).frames == 8
 
 
+def test_titles_need_not_be_utf_8(tmp_path):
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        container.metadata["title"] = "TITLE"
+        stream = container.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "bgr0"
+        for image in CLIP:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    data = (tmp_path / "in.mkv").read_bytes()
+    assert b"TITLE" in data
+    (tmp_path / "in.mkv").write_bytes(data.replace(b"TITLE", "Caf\xe9s".encode("latin-1")))
+    np.testing.assert_array_equal(video.read_video(tmp_path / "in.mkv")[0], CLIP)
+
+
 def test_phone_video_comes_upright(tmp_path):
     clip = CLIP.copy()
     clip[:, :24, :32] = (255, 0, 0)  # top left, goes to the top right

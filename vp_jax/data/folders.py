@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from vp_jax.data.decode import VideoInfo, probe, read_frames
 from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.data.video import natural_order
 from vp_jax.data.vpdata import LabelMap
 from vp_jax.errors import UserError
 
@@ -27,7 +28,7 @@ IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def _images(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES)
+    files = sorted((file for file in folder.iterdir() if file.suffix.lower() in IMAGES), key=natural_order)
     if not files:
         raise BadRecord(f"folder {folder.name} has no images ({', '.join(IMAGES)})")
     return files

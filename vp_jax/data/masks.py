@@ -33,7 +33,7 @@ from PIL import Image
 
 from vp_jax.data import video
 from vp_jax.errors import UserError
-from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from vp_jax.shapes import SPATIAL_STRIDE, latent_index
 
 
 def read_masks(
@@ -244,6 +244,6 @@ def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
     F, H, W = holes_FHW.shape
     stride = SPATIAL_STRIDE
     cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
-    group_F = (np.arange(F) + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
+    group_F = latent_index(F)
     latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
     return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)

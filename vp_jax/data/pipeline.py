@@ -10,9 +10,9 @@ worker processes, of hosts, and after every restart, and the loader's state is o
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,11 +208,12 @@ class Loader:
 
 def end_with_parent(worker_index: int, worker_count: int) -> None:
     """A worker whose parent was killed ends too; Grain's own workers would wait for it for ever, holding memory."""
-    parent = os.getppid()
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # Grain calls this in its workers alone
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+        # waits for a pipe that closes with the parent; its process id tells nothing if it died before this began
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

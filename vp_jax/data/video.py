@@ -142,7 +142,12 @@ def image_files(folder: Path) -> list[Path]:
     files = [f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
     if not files:
         raise UserError(f"{folder}: no images in this folder, expected frames such as 00000.png or 00000.jpg")
-    return sorted(files, key=lambda f: [(0, int(s), "") if s.isdigit() else (1, 0, s) for s in _split(f.name)])
+    return sorted(files, key=natural_order)
+
+
+def natural_order(file: Path) -> list[tuple[int, int, str]]:
+    """Key to sort files by, numbers in their names by value: ``frame2.png`` before ``frame10.png``."""
+    return [(0, int(s), "") if s.isdigit() else (1, 0, s) for s in re.split(r"(\d+)", file.name) if s]
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -178,10 +183,6 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(over_black(image).convert("RGB"))
 
 
-def _split(name: str) -> list[str]:
-    return [s for s in re.split(r"(\d+)", name) if s]
-
-
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.exists():
@@ -192,7 +193,8 @@ def _existing(path: str | Path) -> Path:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[av.container.InputContainer]:
     try:
-        container = av.open(str(path))
+        # titles in other encodings than UTF-8 are no reason to refuse a video
+        container = av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: cannot be opened as a video ({_short(error)}); is the file complete?") from error
     with container:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +40,12 @@ class Schedule:
             raise UserError(f"betas {self.beta_start}..{self.beta_end}: expected 0 < beta_start < beta_end < 1")
         if self.snr_shift <= 0:
             raise UserError(f"snr_shift {self.snr_shift}: expected a positive number (1 for 5B, 3 for 2B)")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Schedule:
+        """The schedule of a converted ``scheduler/config.json``; its other keys are passed over."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     @functools.cached_property
     def abar(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 
 from vp_jax import sharding, trees
 from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.eval import video_metrics
 from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.pictures import contact_sheet
@@ -28,7 +29,7 @@ from vp_jax.inference.window import WindowLatents, WindowProgram
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.vae import vae as vae_module
-from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from vp_jax.shapes import SPATIAL_STRIDE, latent_index
 from vp_jax.training.denoising import Batch
 from vp_jax.training.load import Described
 from vp_jax.training.scratch import BackboneStage, VAEStage
@@ -122,12 +123,7 @@ class Validation:
         latents = WindowLatents(batch.get("image_latents_BThwC"), video, masked, mask)
         if program.guided:
             text = jnp.concatenate([jnp.broadcast_to(negative_MD.astype(text.dtype)[None], text.shape), text])
-        noise = KeyNoise(key)
-
-        def body(state: Any, index: jax.Array) -> tuple[Any, None]:
-            return program.step(params, state, index, latents, text, None, noise)[0], None
-
-        state, _ = jax.lax.scan(body, program.begin(latents, noise), jnp.arange(self.settings.steps))
+        state = program.scan_steps(params, latents, text, None, KeyNoise(key), self.settings.steps)
         model = program.models.vae(params)
         clean, result = (model.decode(vae_module.unscale(program.models.vae_cfg, x), slicing=True)
                          for x in (latents.video_BThwC, state.x))
@@ -143,19 +139,14 @@ def to_samples(clean: Any, result: Any, mask_BThw: Any = None) -> Samples:
     original, made = to_uint8(clean), to_uint8(result)
     if mask_BThw is None:
         return Samples(original, np.zeros(original.shape[:-1], bool), made)
-    frames = original.shape[1]
-    frame_of = np.maximum(np.arange(frames) - 1, -1) // TEMPORAL_STRIDE + 1
-    holes = np.asarray(mask_BThw)[:, frame_of].repeat(SPATIAL_STRIDE, axis=2).repeat(SPATIAL_STRIDE, axis=3) > 0
+    latent_F = latent_index(original.shape[1])
+    holes = np.asarray(mask_BThw)[:, latent_F].repeat(SPATIAL_STRIDE, axis=2).repeat(SPATIAL_STRIDE, axis=3) > 0
     return Samples(original, holes, made)
 
 
 def hole_psnr(samples: Samples) -> float:
     """Mean over the examples of the PSNR in the hole, dB; NaN without holes. High is faithful, not beautiful."""
-    values = []
-    for original, holes, result in zip(*samples):
-        if holes.any():
-            error = np.square(original[holes].astype(np.float64) - result[holes]).mean()
-            values.append(10 * np.log10(255**2 / max(error, 1e-10)))
+    values = [video_metrics.psnr(original, result, holes) for original, holes, result in zip(*samples) if holes.any()]
     return float(np.mean(values)) if values else float("nan")
 
 

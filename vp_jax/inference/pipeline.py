@@ -354,6 +354,4 @@ def _load_schedule(folder: Path) -> Schedule:
     """The converted scheduler, or CogVideoX-5B's where none was converted."""
     if not (folder / "scheduler").is_dir():
         return Schedule()
-    values = checkpoint.load_config(folder / "scheduler")
-    known = {f.name for f in dataclasses.fields(Schedule)}
-    return Schedule(**{k: v for k, v in values.items() if k in known})
+    return Schedule.from_json(checkpoint.load_config(folder / "scheduler"))

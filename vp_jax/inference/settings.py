@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 from vp_jax.errors import UserError
+from vp_jax.models.config import HintTokens
 from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLERS = ("dpm", "ddim")
 MODES = ("default", "reference")
-HintTokens = Literal["background", "partial", "all"]
 
 
 def default_overlap(window: int) -> int:

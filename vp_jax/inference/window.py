@@ -173,6 +173,14 @@ class WindowProgram:
         draws = noise if SAMPLERS[settings.sampler].stochastic else None
         return sampler.step(state, index, self.table, predict_fn, draws, after_step)
 
+    def scan_steps(self, params: Params, latents: WindowLatents, text_BME: jax.Array, previous: PreviousWindow | None,
+                   noise: NoiseSource, count: int) -> sampler.LoopState:
+        """The first ``count`` steps in one scan, from pure noise; see `step` for the arguments."""
+        def body(state: sampler.LoopState, index: jax.Array) -> tuple[sampler.LoopState, None]:
+            return self.step(params, state, index, latents, text_BME, previous, noise)[0], None
+
+        return jax.lax.scan(body, self.begin(latents, noise), jnp.arange(count))[0]
+
     def finish(self, state: sampler.LoopState, states: jax.Array | None, latents: WindowLatents,
                text_BME: jax.Array) -> Carry:
         """The carry after the last step."""
@@ -200,13 +208,8 @@ class WindowProgram:
             image = self.encode_image(params, frames_BFHWC[:, :1], noise) if carry is None else self.image_of(carry)
         latents = self.encode(params, frames_BFHWC, holes_BFHW, image, noise)
         previous = None if carry is None else carry.previous
-
-        def body(state: sampler.LoopState, index: jax.Array) -> tuple[sampler.LoopState, None]:
-            return self.step(params, state, index, latents, text_BME, previous, noise)[0], None
-
         steps = self.settings.steps
-        state, _ = jax.lax.scan(body, self.begin(latents, noise), jnp.arange(steps - record))
-        states = None
+        state, states = self.scan_steps(params, latents, text_BME, previous, noise, steps - record), None
         if record:
             state, states = self.step(params, state, steps - 1, latents, text_BME, previous, noise, record=True)
         return self.finish(state, states, latents, text_BME)

@@ -7,7 +7,7 @@ rotary embedding stay float32), ``param_dtype`` the type of the stored weights.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from vp_jax.errors import UserError
 
@@ -165,6 +165,9 @@ class LoRAConfig:
     scale: float = 1.0
     extra_keys: bool = False
 
+
+HintTokens = Literal["background", "partial", "all"]
+"""Tokens that get the context encoder's hints, see `vp_jax.models.injection`; here, since naming them needs no JAX."""
 
 KINDS: dict[str, type] = {
     "dit": DiTConfig, "branch": BranchConfig, "vae": VAEConfig, "t5": T5Config, "lora": LoRAConfig,

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.models.config import HintTokens
 from vp_jax.models.dit import Extension
 from vp_jax.sharding import constrain
 
 Schedule = Literal["grouped", "first"]
-Tokens = Literal["background", "partial", "all"]
 
 
 def hint_schedule(layers: int, groups: int, schedule: Schedule = "grouped") -> np.ndarray:
@@ -60,9 +60,9 @@ class Injection(Extension):
     """
 
     def __init__(self, hints_GBSD: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
-                 scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: Tokens = "background"):
-        if tokens not in get_args(Tokens):
-            raise UserError(f"injection tokens {tokens!r}: expected one of {', '.join(get_args(Tokens))}")
+                 scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: HintTokens = "background"):
+        if tokens not in get_args(HintTokens):
+            raise UserError(f"injection tokens {tokens!r}: expected one of {', '.join(get_args(HintTokens))}")
         stopped_BN = jnp.zeros_like(masked_BN) if tokens == "all" else masked_BN
         stopped_BS = jnp.pad(stopped_BN, ((0, 0), (text_len, 0)), constant_values=True)
         gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * scale)

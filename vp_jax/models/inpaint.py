@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax.models.branch import Branch
+from vp_jax.models.config import HintTokens
 from vp_jax.models.dit import DiT, DiTOutput, Extension
 from vp_jax.models.id_resample import Resample, ResampleExtension
-from vp_jax.models.injection import Injection, Schedule, Tokens, masked_tokens
+from vp_jax.models.injection import Injection, Schedule, masked_tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class InjectionSettings:
 
     scale: float = 1.0
     schedule: Schedule = "grouped"
-    tokens: Tokens = "background"
+    tokens: HintTokens = "background"
 
 
 def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: jax.Array | None,

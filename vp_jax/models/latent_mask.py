@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import jax
 
-from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
+from vp_jax.shapes import latent_grid, nearest_index
 
 
 def mask_to_latent(mask_BFHW: jax.Array) -> jax.Array:
     """(B, F, H, W) -> (B, T, h, w), values picked, not averaged."""
     _, F, H, W = mask_BFHW.shape
-    T, h, w = latent_frames(F), H // SPATIAL_STRIDE, W // SPATIAL_STRIDE
+    T, h, w = latent_grid(F, H, W)
     return mask_BFHW[:, nearest_index(F, T)][:, :, nearest_index(H, h)][:, :, :, nearest_index(W, w)]

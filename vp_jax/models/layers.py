@@ -17,6 +17,7 @@ from flax import nnx
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
 from vp_jax.sharding import constrain
 from vp_jax.trees import Buffer
 
@@ -116,7 +117,7 @@ class PatchEmbed(nnx.Module):
 
     def _native_grid(self) -> tuple[int, int, int]:
         cfg = self.cfg
-        return (cfg.sample_frames - 1) // 4 + 1, cfg.sample_height // cfg.patch, cfg.sample_width // cfg.patch
+        return latent_frames(cfg.sample_frames), cfg.sample_height // cfg.patch, cfg.sample_width // cfg.patch
 
     def _sincos(self, frames: int, rows: int, columns: int) -> jax.Array:
         cfg = self.cfg
@@ -129,9 +130,10 @@ class PatchEmbed(nnx.Module):
         if cfg.rope and not cfg.learned_positions:
             return None
         if cfg.learned_positions and grid[1:] != native[1:]:
+            side = cfg.patch * SPATIAL_STRIDE
             raise UserError(
-                f"size {rows * cfg.patch * 8}x{columns * cfg.patch * 8} with a checkpoint whose learned positions are "
-                f"for {native[1] * cfg.patch * 8}x{native[2] * cfg.patch * 8} only: use that height and width")
+                f"size {rows * side}x{columns * side} with a checkpoint whose learned positions are for "
+                f"{native[1] * side}x{native[2] * side} only: use that height and width")
         if cfg.learned_positions and grid == native:
             return self.pos_embedding[...]
         return self._sincos(*grid)

@@ -23,6 +23,7 @@ from jax.sharding import Mesh
 
 from vp_jax import sharding
 from vp_jax.errors import UserError
+from vp_jax.shapes import latent_grid
 from vp_jax.training import flops, hlo, load
 from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.state import init_state, state_shardings
@@ -162,11 +163,11 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
     optimizer = make_optimizer(OptimConfig(**config.optimizer), config.steps)
     shapes = jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable)
     places = state_shardings(shapes, mesh, offload=config.optimizer.offload)
-    state = jax.tree.map(_at, shapes, places)
-    frozen = placed(stage.shapes().frozen, mesh)
-    key = _at(jax.eval_shape(lambda: jax.random.key(0)), sharding.replicated(mesh))
+    state = sharding.shapes_at(shapes, places)
+    frozen = sharding.placed(stage.shapes().frozen, mesh)
+    key = sharding.shapes_at(jax.eval_shape(lambda: jax.random.key(0)), sharding.replicated(mesh))
     batch, raw = batch_shapes(config, described, mesh)
-    encoder_weights = placed(encoders.shapes(), mesh)
+    encoder_weights = sharding.placed(encoders.shapes(), mesh)
     online = config.data.kind != "latents"
 
     step = jax.jit(make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule), donate_argnums=0,
@@ -178,7 +179,8 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
         reports.append(report("encode", mesh, _bytes((state, frozen)), encode, encoder_weights, raw, key, state.step))
     reports.append(report("train_step", mesh, _bytes(encoder_weights) if online else 0, step, state, frozen, batch,
                           key))
-    model_flops = flops.step_flops(stage, config.loader.batch_size, *_grid(config))
+    grid = latent_grid(config.loader.frames, config.loader.height, config.loader.width)
+    model_flops = flops.step_flops(stage, config.loader.batch_size, *grid)
     return reports, model_flops and model_flops / mesh.size
 
 
@@ -192,7 +194,7 @@ def batch_shapes(config: Any, described: load.Described, mesh: Mesh) -> tuple[di
     like = {name: jax.ShapeDtypeStruct(*value) for name, value in raw.items()}
     batch = jax.eval_shape(lambda *args: stage.inputs(encoders, *args), encoders.shapes(), like,
                            jax.eval_shape(lambda: jax.random.key(0)))
-    batch, like = (jax.tree.map(_at, shapes, sharding.batch_shardings(shapes, mesh)) for shapes in (batch, like))
+    batch, like = (sharding.shapes_at(shapes, sharding.batch_shardings(shapes, mesh)) for shapes in (batch, like))
     return batch, like
 
 
@@ -256,19 +258,6 @@ def roofline(program: hlo.Program, chip: Chip) -> tuple[float, float]:
     """Least seconds for the operations, and for the bytes between chips."""
     return (program.matmul_flops / chip.peak + program.attention_flops / (chip.peak * chip.fill),
             sum(traffic.sent_bytes for traffic in program.collectives.values()) / chip.links)
-
-
-def _grid(config: Any) -> tuple[int, int, int]:
-    return (config.loader.frames - 1) // 4 + 1, config.loader.height // 8, config.loader.width // 8
-
-
-def _at(leaf: Any, where: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
-
-
-def placed(tree: Any, mesh: Mesh) -> Any:
-    """Shapes of ``tree`` in the places of the rule table."""
-    return jax.tree.map(_at, tree, sharding.place(tree, mesh).shardings)
 
 
 def _bytes(tree: Any) -> int:

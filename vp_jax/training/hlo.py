@@ -195,12 +195,11 @@ def _convolution_flops(i: Instruction, shapes: Mapping[str, tuple[Shape, ...]]) 
     spatial = sorted(label for label in labels[3] if label.isdigit())
     for d, label in enumerate(spatial):
         flops *= _taps(base[labels[1].index(label)], kernel[labels[2].index(label)], out[labels[3].index(label)],
-                       {key: _window(i.rest, key, d, len(spatial)) for key in ("stride", "pad", "lhs_dilate",
-                                                                               "rhs_dilate")})
+                       {key: _window(i.rest, key, d) for key in ("stride", "pad", "lhs_dilate", "rhs_dilate")})
     return flops / int(groups[1]) if groups else flops
 
 
-def _window(rest: str, key: str, dimension: int, rank: int) -> int:
+def _window(rest: str, key: str, dimension: int) -> int:
     window = re.search(r"window=\{([^}]*)\}", rest)
     value = window and re.search(rf"\b{key}=([\d_x\-]+)", window[1])
     if not value:

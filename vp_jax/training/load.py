@@ -21,7 +21,6 @@ from vp_jax.errors import UserError
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.dit import REMAT
-from vp_jax.models.injection import Tokens
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
 from vp_jax.training.encode import Encoders
@@ -63,7 +62,7 @@ class ModelConfig:
     init_from: str = ""
     tokenizer: str = ""
     branch_layers: int = 2
-    injection_tokens: Tokens = "background"
+    injection_tokens: config.HintTokens = "background"
     rank: int = 256
     alpha: float = 128.0
     dtype: str = "bfloat16"
@@ -79,7 +78,7 @@ class ModelConfig:
             raise UserError(f"stage {self.stage!r}: expected one of {', '.join(STAGES)}")
         if self.stage == "single_branch" and self.init_from:
             raise UserError("the single_branch stage starts from the checkpoint's backbone: leave init_from out")
-        if self.injection_tokens not in (known := get_args(Tokens)):
+        if self.injection_tokens not in (known := get_args(config.HintTokens)):
             raise UserError(f"injection_tokens {self.injection_tokens!r}: expected one of {', '.join(known)}")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
@@ -172,15 +171,15 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
             shapes.setdefault("branch", given["branch"])
     stored = {name for name in shapes if cfg.checkpoint and name != stage.kind
               and (name == "vae" or not isinstance(stage, VAEStage | BackboneStage))}
-    like = _placed(shapes, mesh)
+    like = sharding.placed(shapes, mesh)
     loaded = random_models({name: like[name] for name in (*stage.models, *encoders.shapes()) if name not in stored})
     for name in stored & {*stage.models, *encoders.shapes()}:
         loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
     if cfg.init_from and isinstance(stage, BackboneStage):
-        whole = _placed({"backbone": stage.whole(own.trainable, own.frozen), "t5": own.trainable["t5"]}, mesh)
+        whole = sharding.placed({"backbone": stage.whole(own.trainable, own.frozen), "t5": own.trainable["t5"]}, mesh)
         loaded |= {name: checkpoint.load_params(Path(cfg.init_from) / FOLDERS[name], whole[name]) for name in whole}
     elif cfg.init_from:
-        trained = like if stage.kind in shapes else _placed({stage.kind: own.trainable}, mesh)
+        trained = like if stage.kind in shapes else sharding.placed({stage.kind: own.trainable}, mesh)
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, trained[stage.kind])
     encoder_weights = {name: loaded[name] for name in encoders.shapes() if name != stage.kind}
     models = {name: loaded[name] for name in loaded if name in (*stage.models, stage.kind)}
@@ -219,12 +218,6 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
 
 
 FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
-
-
-def _placed(shapes: trees.Tree, mesh: Mesh) -> trees.Tree:
-    """Shapes with the shardings of the rule table."""
-    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes,
-                        sharding.place(shapes, mesh).shardings)
 
 
 def random_models(like: trees.Tree) -> trees.Tree:
@@ -276,7 +269,5 @@ def _from_checkpoint(folder: Path) -> tuple[Variant, Schedule]:
     t5 = described("t5") if (folder / FOLDERS["t5"]).is_dir() else None
     schedule = Schedule()
     if (folder / "scheduler").is_dir():
-        known = {field.name for field in dataclasses.fields(Schedule)}
-        values = checkpoint.load_config(folder / "scheduler")
-        schedule = Schedule(**{name: value for name, value in values.items() if name in known})
+        schedule = Schedule.from_json(checkpoint.load_config(folder / "scheduler"))
     return Variant(backbone, branch, described("vae"), t5), schedule
