@@ -100,13 +100,13 @@ class Pipeline:
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
         backend = check_backend(attention or default_backend())
 
-        def described(name: str, **changes: str) -> Any:
-            return config.from_json(checkpoint.load_config(folder / name), dtype=precision, param_dtype=precision,
-                                    **changes)
+        def described(name: str, kind: str, **changes: str) -> Any:
+            return config.from_json(checkpoint.load_config(folder / name, kind), dtype=precision,
+                                    param_dtype=precision, **changes)
 
-        backbone_cfg = described("transformer", attention=backend)
-        branch_cfg = described("branch", attention=backend)
-        vae_cfg = described("vae")
+        backbone_cfg = described("transformer", "dit", attention=backend)
+        branch_cfg = described("branch", "branch", attention=backend)
+        vae_cfg = described("vae", "vae")
         if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:
             raise UserError(f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
                             f"(width {backbone_cfg.dim}): convert the pair that belongs together")
@@ -114,7 +114,7 @@ class Pipeline:
         adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
         lora_cfgs, lora_params = [], []
         for path, factor in [*adapters, *loras]:
-            cfg = config.from_json(checkpoint.load_config(path))
+            cfg = config.from_json(checkpoint.load_config(path, "lora"))
             lora_cfgs.append(dataclasses.replace(cfg, scale=factor if cfg.extra_keys else cfg.scale * factor))
             lora_params.append(checkpoint.load_params(path))
 
@@ -125,7 +125,7 @@ class Pipeline:
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
         pipeline = cls(models, params, _load_schedule(folder))
         if (folder / "text_encoder").is_dir():
-            pipeline.text_encoder = described("text_encoder"), folder
+            pipeline.text_encoder = described("text_encoder", "t5"), folder
         return pipeline
 
     @property
