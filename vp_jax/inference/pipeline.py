@@ -51,7 +51,7 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
     end is padded. Reference mode drops the tail.
 
     Raises:
-      UserError: a video too short for reference mode.
+      UserError: a video too short for reference mode, or windows of one frame for more than one.
     """
     size, stride = settings.window, settings.stride
     if settings.mode == "reference":
@@ -63,6 +63,8 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
         # an even number of latents makes 4 frames of the first one too
         made = pixel_frames(latents) if latents % 2 else TEMPORAL_STRIDE * latents
         return WindowPlan(tuple(k * stride for k in range(count)), frames, made)
+    if size == 1 < frames:
+        raise UserError(f"window 1 makes a single frame, the video has {frames}: expected 5, 9, 13 ... 4 n + 1")
     count = max(0, -(-(frames - size) // stride)) + 1
     return WindowPlan(tuple(k * stride for k in range(count)), size + (count - 1) * stride, frames)
 
