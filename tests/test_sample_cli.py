@@ -54,7 +54,7 @@ class FakePipeline:
         kept = num_frames - 3 if settings.mode == "reference" else num_frames
         return Plan(starts, starts[-1] + settings.window, kept)
 
-    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress):
+    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress, finished):
         assert frames_FHWC.dtype == np.uint8 and holes_FHW.dtype == bool
         assert frames_FHWC.shape[:3] == holes_FHW.shape
         self.calls["inpaint"] = (frames_FHWC, holes_FHW, text, settings, first_frame)
@@ -135,6 +135,15 @@ def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
     assert info.has_audio and info.fps == Fraction(10000, 1001) and record["fps"] == "10000/1001"
     assert record["audio_copied"] is True
     assert np.abs(frames[:, 10:22, 10:22].astype(int) - PAINT).mean() < 25
+
+
+def test_sound_that_is_lost_is_said(pipeline, given, tmp_path, capsys):
+    given["--video"] = media.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
+    media.folder(tmp_path / "holes", HOLES[:, :44, :60].astype(np.uint8) * 255)
+    result({**given, "--mask": tmp_path / "holes", "--out": tmp_path / "a.webm"})
+    assert "sound    is missing: .webm does not hold this kind of it, .mkv would" in capsys.readouterr().out
+    result({**given, "--mask": tmp_path / "holes"})
+    assert "is missing" not in capsys.readouterr().out
 
 
 def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
@@ -257,6 +266,12 @@ BEFORE_LOADING = [
     ({"--out": "empty.mp4"}, "is a folder, expected a file name"),
     ({"--out": "short"}, "not a frame of ours"),
     ({"--video": "text.mp4", "--out": "text.mp4"}, "text.mp4 would be overwritten"),
+    ({"--video": "text.mp4", "--out": "empty/../text.mp4"}, "text.mp4 would be overwritten"),
+    ({"--first_frame": "text_contact.png", "--out": "text.mp4"}, "text_contact.png would be overwritten"),
+    ({"--first_frame": "frames/00000.png", "--out": "frames"}, "frames would be overwritten"),
+    ({"--report": "text.mp4/page.html"}, "text.mp4 is not a folder that can be written to"),
+    ({"--report": "page.html"}, "page.html: is a folder, expected a file name"),
+    ({"--fps": "inf"}, "fps inf: expected a number above 0"),
     ({"--height": "100"}, "--height 100: expected a multiple of 16"),
     ({"--width": "0"}, "--width 0: expected a multiple of 16"),
     ({"--steps": "0"}, "steps 0"),
@@ -283,6 +298,8 @@ def test_mistakes_are_one_line_before_any_model_is_loaded(
     Path("text.mp4").write_text("hello")
     Path("empty").mkdir()
     Path("empty.mp4").mkdir()
+    Path("page.html").mkdir()
+    media.folder(Path("frames"), FRAMES[:1])
     media.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
     Image.new("L", (8, 8), 255).save("small.png")
     Image.new("L", (W, H), 0).save("black.png")

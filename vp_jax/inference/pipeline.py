@@ -24,6 +24,7 @@ from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.canvas import to_uint8
+from vp_jax.inference.finished import FinishedWindows
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
@@ -179,7 +180,7 @@ class Pipeline:
 
     def sample_latents(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
                        settings: Settings, *, noise_of: Callable[[int], NoiseSource] | None = None,
-                       progress: Progress | None = None) -> np.ndarray:
+                       progress: Progress | None = None, finished: FinishedWindows | None = None) -> np.ndarray:
         """Final latents of the whole video, float32 (1, T, h, w, C).
 
         Args:
@@ -188,6 +189,7 @@ class Pipeline:
           text: embeddings (M, E) of prompt and negative prompt.
           noise_of: the random draws of each window; from ``settings.seed`` and the window's number by default.
           progress: called with (steps done, steps in all, label).
+          finished: windows made by an interrupted run of the same inputs; those made now are added.
         """
         plan = plan_windows(len(frames_FHWC), settings)
         # the seed is no part of a program: another seed compiles nothing new
@@ -204,6 +206,12 @@ class Pipeline:
         finals = []
         for k, begin in enumerate(plan.windows):
             label = f"window {k + 1}/{len(plan.windows)}"
+            needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
+            stored = None if finished is None else finished.load(k, states=needs_states)
+            if stored is not None:
+                carry = put(stored)
+                finals.append(np.asarray(stored.latents_BThwC))
+                continue
             pixels = put(frames_FHWC[None, begin:begin + settings.window].astype(np.float32) / 127.5 - 1.0)
             holes = put(holes_FHW[None, begin:begin + settings.window].astype(np.float32))
             noise = put(noise_of(k))
@@ -213,7 +221,6 @@ class Pipeline:
                          else program.image_of(carry))
             latents = jitted.encode(self.params, pixels, holes, image, noise)
             previous = None if carry is None else carry.previous
-            needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
             state, states = put(program.begin(latents, noise)), None
             for i in range(settings.steps):
                 record = needs_states and i + 1 == settings.steps
@@ -223,6 +230,8 @@ class Pipeline:
                     progress(k * settings.steps + i + 1, total, label)
             carry = program.finish(state, states, latents, text_BME)
             finals.append(np.asarray(carry.latents_BThwC))
+            if finished is not None:
+                finished.save(k, carry)
         return stitch(finals, overlap_latents(settings), reference=program.reference)
 
     def decode(self, latents_BThwC: np.ndarray) -> np.ndarray:
@@ -231,7 +240,7 @@ class Pipeline:
 
     def inpaint(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
                 settings: Settings, first_frame: np.ndarray | None = None,
-                progress: Progress | None = None) -> np.ndarray:
+                progress: Progress | None = None, finished: FinishedWindows | None = None) -> np.ndarray:
         """Inpaint a video of any length.
 
         Args:
@@ -240,6 +249,7 @@ class Pipeline:
           text: embeddings from `encode_prompt`.
           first_frame: uint8 (H, W, 3) that replaces frame 0, whose hole is then closed.
           progress: called with (steps done, steps in all, label).
+          finished: see `sample_latents`.
 
         Returns:
           uint8 frames; as many as given, but in reference mode as many as the original makes.
@@ -256,7 +266,10 @@ class Pipeline:
         extra = plan.padded_frames - len(frames)
         frames = np.concatenate([frames, np.repeat(frames[-1:], extra, axis=0)])
         holes = np.concatenate([holes, np.repeat(holes[-1:], extra, axis=0)])
-        latents = self.sample_latents(frames, holes, text, settings, progress=progress)
+        latents = self.sample_latents(frames, holes, text, settings, progress=progress, finished=finished)
+        if progress is not None:
+            steps = len(plan.windows) * settings.steps
+            progress(steps, steps, "decoding")
         if settings.mode != "reference" and latents.shape[1] % 2 == 0:
             # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)

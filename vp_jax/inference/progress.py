@@ -32,6 +32,8 @@ class Progress:
         self._bar.close()
 
     def __call__(self, done: int, total: int, label: str) -> None:
+        if not self._bar.total:  # what an earlier run did says nothing of the time left
+            self._bar.initial = self._bar.n = done
         self._bar.total = total
         self._bar.set_description_str(label, refresh=False)
         if done > self._bar.n:

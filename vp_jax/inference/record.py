@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from vp_jax.data.video_writer import check_folder
 from vp_jax.errors import UserError
 
 
@@ -22,26 +24,49 @@ class Outputs(NamedTuple):
     record: Path
 
 
+def beside(out: Path, end: str) -> Path:
+    """``out.mp4`` and ``_mask.mkv`` -> ``out_mask.mkv``; for a folder ``out`` the same."""
+    return out.with_name((out.stem if out.suffix else out.name) + end)
+
+
 def outputs(out: Path) -> Outputs:
     """Names of a run's files beside ``out``."""
-    stem = out.with_suffix("") if out.suffix else out
-    return Outputs(out, *(stem.with_name(stem.name + end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+    return Outputs(out, *(beside(out, end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+
+
+def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Check, before any work, that ``paths`` can be written without harm to the files that are read.
+
+    Raises:
+      UserError: a folder in the way or one that cannot be written to, or a source that would be overwritten.
+    """
+    whole = [source.resolve() for source in sources]
+    for path in paths:
+        check_folder(path)
+        if path.suffix and path.is_dir():
+            raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another --out")
+        if any(path.resolve() in (source, *source.parents) for source in whole):
+            raise UserError(f"{path} would be overwritten: choose another --out")
 
 
 def place(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a temporary file beside ``path``, then move it there; the old file stays until then.
+
+    Missing folders are made.
 
     Raises:
       UserError: the file cannot be written.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         os.replace(partial, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def versions() -> dict[str, str]:
