@@ -86,7 +86,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.checkpoint is None:
         parser.set_defaults(**packaged.DEFAULTS)
         args = parser.parse_args(argv)
-        args.report = args.report or beside(args.out, "_report.html")
+        args.report = args.report or beside(check_output(args.out), "_report.html")
     return args
 
 

@@ -84,6 +84,7 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
     (["--checkpoint", "x"], "--video and --mask and --out not given"),
     (["--report", "x.pdf"], "--report x.pdf: expected a name that ends in .html"),
     (["--steps", "0"], "steps 0: expected 1 to 1000"),
+    (["--out", "."], "names no file"),
     (["--video", "x.mp4", "--mask", "m.png"], "expected one of --prompt and --prompt_embeds"),
 ])
 def test_mistakes(nano, arguments, message):

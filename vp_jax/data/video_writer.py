@@ -57,6 +57,7 @@ def check_output(path: str | Path) -> Path:
       UserError: with the suffixes that are known, or with what stands in the way.
     """
     path = Path(path)
+    check_folder(path)
     if path.suffix and path.suffix.lower() not in _ENCODERS:
         known = ", ".join(_ENCODERS)
         raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNGs")
@@ -67,15 +68,26 @@ def check_output(path: str | Path) -> Path:
         strange = next((f for f in files if not _OWN_FRAME.fullmatch(f.name)), None)
         if strange is not None:
             raise UserError(f"{path}: holds {strange.name}, which is not a frame of ours; give a new or empty folder")
-    check_folder(path)
     return path
+
+
+def partial_path(path: Path) -> Path:
+    """Where ``path`` is written until it is complete."""
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
 def check_folder(path: Path) -> None:
     """Raises:
-      UserError: the folder of ``path`` cannot be written to, or not be made.
+      UserError: no name, one that is too long, or a folder that cannot be written to or not be made.
     """
-    parent = next(p for p in path.absolute().parents if p.exists())
+    if not path.name:
+        raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            partial_path(path).lstat()
+        parent = next(p for p in path.absolute().parents if p.exists())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"{path}: {parent} is not a folder that can be written to")
 
@@ -109,7 +121,7 @@ def write_video(
     first_HWC = next(stream, None)
     if first_HWC is None:
         raise UserError(f"{path}: no frames to write")
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.suffix:

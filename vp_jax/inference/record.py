@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from vp_jax.data.video_writer import check_folder
+from vp_jax.data.video_writer import check_folder, partial_path
 from vp_jax.errors import UserError
 
 
@@ -57,7 +57,7 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
