@@ -13,11 +13,12 @@ Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.data.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -230,6 +231,17 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
     place(args.report, lambda path: path.write_text(text, encoding="utf-8"))
 
 
+@contextlib.contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Too little device memory as a `UserError` with what needs less of it."""
+    try:
+        yield
+    except RuntimeError as error:  # jax's own error type, told apart by its status
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(f"out of device memory: try {advice}") from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Check, read, load, generate, write."""
     args, times, clock = parse(argv), {}, time.perf_counter()
@@ -259,7 +271,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "precision": args.precision, "attention": args.attention, "id_adapter": args.id_adapter == "auto",
         "id_scale": args.id_scale, "loras": loras,
     }  # fmt: skip
-    pipeline = Pipeline.load(args.checkpoint, **models)
+    with enough_memory("--precision bfloat16, or a device with more"):
+        pipeline = Pipeline.load(args.checkpoint, **models)
     if text is None and not pipeline.has_text_encoder:
         raise UserError(f"--checkpoint {args.checkpoint} has no text encoder: give --prompt_embeds instead of --prompt")
     settings = settings_of(args, pipeline.native_frames)
@@ -278,22 +291,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     first_HWC = small_FHWC[0] if args.first_frame == "original" else None
     if picture is not None:
         first_HWC = resize_frames(picture[None], *size)[0]
-    text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
+    with enough_memory("--precision bfloat16, or --prompt_embeds in place of --prompt"):
+        text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
     lap("encode_prompt")
     weights = [args.checkpoint, *(path for path, _ in loras)]
     run = fingerprint([settings, models, *weights, small_FHWC, small_FHW, first_HWC, *text])
     finished = FinishedWindows(args.out, run)
     if done := min(len(finished), len(plan.windows)):
         print(f"resumes  {done} of {len(plan.windows)} windows are there, made by a run that was interrupted")
-    try:
-        with Progress() as progress:
-            progress(done * settings.steps, len(plan.windows) * settings.steps, "compiling")
-            result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress, finished)
-    except RuntimeError as error:  # jax's own error type, told apart by its status
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        size_flags = "" if pipeline.fixed_size else ", --height and --width"
-        raise UserError(f"out of device memory: try a smaller --window{size_flags}, or bfloat16") from error
+    size_flags = "" if pipeline.fixed_size else ", --height and --width"
+    with enough_memory(f"a smaller --window{size_flags}, or bfloat16"), Progress() as progress:
+        progress(done * settings.steps, len(plan.windows) * settings.steps, "compiling")
+        result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress, finished)
     lap("inpaint")
 
     frames_FHWC, holes_FHW = frames_FHWC[: len(result_FHWC)], holes_FHW[: len(result_FHWC)]

@@ -229,6 +229,17 @@ def test_an_old_result_is_replaced_only_by_a_finished_one(pipeline, given, monke
     assert given["--out"].read_text() == "old"
 
 
+@pytest.mark.parametrize("name, advice", [("load", "a device with more"), ("encode_prompt", "--prompt_embeds")])
+def test_models_that_do_not_fit_in_memory(pipeline, given, monkeypatch, capsys, name, advice):
+    def fail(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(pipeline, name, fail)
+    assert status(given) == 2
+    error = capsys.readouterr().err
+    assert "out of device memory: try --precision bfloat16, or" in error and advice in error
+
+
 def status(flags: dict) -> int:
     with pytest.raises(SystemExit) as caught:
         run_cli(lambda: sample.main(argv(flags)))
