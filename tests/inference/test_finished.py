@@ -46,6 +46,15 @@ def test_a_continued_run_equals_one_in_one_piece(pipeline, clip, tmp_path, clip_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_window_is_not_made_from_less(pipeline, clip, tmp_path):
+    frames, holes, text = clip
+    chosen, finished = Settings(steps=2, window=5, overlap=1, clip_weight=0.5), FinishedWindows(tmp_path / "o", "run")
+    pipeline.inpaint(frames, holes, text, chosen, finished=finished)
+    (finished.folder / "00001.npz").write_bytes(b"")
+    with pytest.raises(UserError, match="window 1 in it is damaged, remove the folder"):
+        pipeline.inpaint(frames, holes, text, chosen, finished=finished)
+
+
 def carry(value, states=None):
     latents = jnp.full((1, 2, 1, 1, 1), value, jnp.float32)
     return Carry(latents, None if states is None else PreviousWindow(jnp.full((1, 1, 2, 1), states, jnp.bfloat16),

@@ -190,6 +190,9 @@ class Pipeline:
           noise_of: the random draws of each window; from ``settings.seed`` and the window's number by default.
           progress: called with (steps done, steps in all, label).
           finished: windows made by an interrupted run of the same inputs; those made now are added.
+
+        Raises:
+          UserError: of ``finished``, what the next window reads is not there.
         """
         plan = plan_windows(len(frames_FHWC), settings)
         # the seed is no part of a program: another seed compiles nothing new
@@ -212,6 +215,8 @@ class Pipeline:
                 carry = put(stored)
                 finals.append(np.asarray(stored.latents_BThwC))
                 continue
+            if finished is not None and carry is not None and settings.clip_weight > 0 and carry.previous is None:
+                raise UserError(f"{finished.folder}: window {k} in it is damaged, remove the folder and start again")
             pixels = put(frames_FHWC[None, begin:begin + settings.window].astype(np.float32) / 127.5 - 1.0)
             holes = put(holes_FHW[None, begin:begin + settings.window].astype(np.float32))
             noise = put(noise_of(k))
