@@ -1,6 +1,6 @@
 """Fill the masked region of a video with what a prompt describes.
 
-    python sample.py                          a clip of the packaged nano model's world, see nano_out/report.html
+    python sample.py                          a clip of the packaged nano model's world, see nano_out/nano_report.html
     python sample.py --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
 
 Writes ``out.mp4`` (the source's size, rate, frame count and sound; outside of the mask its very pixels; ``.mkv`` or no
@@ -13,13 +13,14 @@ Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.data.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,12 +29,12 @@ import numpy as np
 
 from vp_jax.data import masks, video
 from vp_jax.data.video_writer import check_output, write_video
-from vp_jax.errors import UserError, run_cli, unwind_on_sigterm
+from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import video_metrics
 from vp_jax.inference import packaged, pictures, report
 from vp_jax.inference.canvas import composite, resize_frames, resize_holes
 from vp_jax.inference.progress import Progress
-from vp_jax.inference.record import outputs, place, unfinished, versions
+from vp_jax.inference.record import beside, check_outputs, outputs, place, unfinished, versions
 from vp_jax.inference.settings import MODES, SAMPLERS, Settings
 
 PIXEL_MULTIPLE = 16  # 8 pixels per latent cell, 2 cells per token
@@ -88,7 +89,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.checkpoint is None:
         parser.set_defaults(**packaged.DEFAULTS)
         args = parser.parse_args(argv)
-        args.report = args.report or args.out.with_name("report.html")
+        args.report = args.report or beside(check_output(args.out), "_report.html")
     return args
 
 
@@ -126,9 +127,9 @@ def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
     check_output(args.out)
     if args.report is not None and args.report.suffix != ".html":
         raise UserError(f"--report {args.report}: expected a name that ends in .html")
-    for path in outputs(args.out):
-        if any(path.absolute() == source.absolute() for source in (args.video, args.mask)):
-            raise UserError(f"{path} would be overwritten: choose another --out")
+    first_frame = None if args.first_frame in (None, "original") else Path(args.first_frame)
+    sources = (args.video, args.mask, first_frame, args.prompt_embeds)
+    check_outputs(files_of(args), [source for source in sources if source is not None])
     loras = []
     for text in args.lora:
         path, _, scale = text.rpartition(":")
@@ -140,6 +141,11 @@ def check(args: argparse.Namespace) -> list[tuple[Path, float]]:
             raise UserError(f"--lora {text}: no such file, expected PATH or PATH:SCALE")
         loras.append(lora)
     return loras
+
+
+def files_of(args: argparse.Namespace) -> list[Path]:
+    """What the run will write."""
+    return [*outputs(args.out), *([args.report] if args.report else [])]
 
 
 def read_embeds(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -155,8 +161,8 @@ def read_embeds(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return pair[0][0], pair[1][0]
 
 
-def read_media(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, Fraction]:
-    """Frames, holes and rate of the chosen range."""
+def read_media(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, Fraction, video.VideoInfo]:
+    """Frames, holes and rate of the chosen range, and what is known of the whole source."""
     info = video.probe(args.video)
     step = video.subsample_step(info.fps, args.fps)
     frames_FHWC, fps = video.read_video(args.video, start=args.start, stop=args.stop, fps=args.fps)
@@ -174,7 +180,7 @@ def read_media(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, Fracti
     if args.fps is None and fps >= 2 * video.FOLDER_FPS:
         print("         the models learned motion at 8 frames per second; --fps 8 thins the source to about that")
     print(f"mask     {args.mask}: hole {share:.2g} % of all pixels, in {holes_FHW.any((1, 2)).sum()} frames")
-    return frames_FHWC, holes_FHW, fps
+    return frames_FHWC, holes_FHW, fps, info
 
 
 def model_size(args: argparse.Namespace, pipeline: Any, source: tuple[int, int]) -> tuple[int, int]:
@@ -193,7 +199,7 @@ def demonstrate(args: argparse.Namespace) -> None:
     """Fill in the packaged clip, where nothing else was said."""
     size = packaged.CLIP_SIZE
     check_output(args.out)
-    for name, value in packaged.write_clip(args.out.parent, *size).items():
+    for name, value in packaged.write_clip(args.out, *size).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
 
@@ -224,7 +230,18 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
         tables={"Settings": values["settings"], "Seconds": values["seconds"], "Versions": values["versions"]},
         commands=packaged.COMMANDS if nano else (),
     )  # fmt: skip
-    place(args.report, lambda path: path.write_text(text))
+    place(args.report, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Too little device memory as a `UserError` with what needs less of it."""
+    try:
+        yield
+    except RuntimeError as error:  # jax's own error type, told apart by its status
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(f"out of device memory: try {advice}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -244,17 +261,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     loras = check(args)
     text = None if args.prompt_embeds is None else read_embeds(args.prompt_embeds)
     picture = None if args.first_frame in (None, "original") else video.read_image(args.first_frame)
-    frames_FHWC, holes_FHW, fps = read_media(args)
+    frames_FHWC, holes_FHW, fps, source = read_media(args)
     lap("read")
 
     from vp_jax.inference import compile_cache  # importing jax takes seconds, mistakes are told before
     from vp_jax.inference.pipeline import Pipeline
 
     cache = compile_cache.keep(args.compilation_cache)
-    pipeline = Pipeline.load(
-        args.checkpoint, precision=args.precision, attention=args.attention,
-        id_adapter=args.id_adapter == "auto", id_scale=args.id_scale, loras=loras,
-    )  # fmt: skip
+    with enough_memory("--precision bfloat16, or a device with more"):
+        pipeline = Pipeline.load(
+            args.checkpoint, precision=args.precision, attention=args.attention,
+            id_adapter=args.id_adapter == "auto", id_scale=args.id_scale, loras=loras,
+        )  # fmt: skip
     if text is None and not pipeline.has_text_encoder:
         raise UserError(f"--checkpoint {args.checkpoint} has no text encoder: give --prompt_embeds instead of --prompt")
     settings = settings_of(args, pipeline.native_frames)
@@ -266,30 +284,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"         {len(frames_FHWC)} frames padded to {plan.padded_frames}, the padding is cut off again")
     if plan.output_frames < len(frames_FHWC):
         print(f"         reference mode drops the tail: {plan.output_frames} of {len(frames_FHWC)} frames come out")
-    files = [*outputs(args.out), *([args.report] if args.report else [])]
-    print("writes   " + ", ".join(map(str, files)))
+    print("writes   " + ", ".join(map(str, files_of(args))))
     lap("load")
 
     small_FHWC, small_FHW = resize_frames(frames_FHWC, *size), resize_holes(holes_FHW, *size)
     first_HWC = small_FHWC[0] if args.first_frame == "original" else None
     if picture is not None:
         first_HWC = resize_frames(picture[None], *size)[0]
-    text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
+    with enough_memory("--precision bfloat16, or --prompt_embeds in place of --prompt"):
+        text = text or pipeline.encode_prompt(args.prompt, args.negative_prompt)
     lap("encode_prompt")
     keep = unfinished(args.out)
+    size_flags = "" if pipeline.fixed_size else ", --height and --width"
     try:
-        with Progress() as progress:
+        with enough_memory(f"a smaller --window{size_flags}, or bfloat16"), Progress() as progress:
             progress(0, len(plan.windows) * settings.steps, "compiling")
             result_FHWC = pipeline.inpaint(small_FHWC, small_FHW, text, settings, first_HWC, progress, keep)
     except KeyboardInterrupt:
         if keep.is_dir():
             print(f"stopped: {keep} holds what is finished, the same command continues there", file=sys.stderr)
         raise
-    except RuntimeError as error:  # jax's own error type, told apart by its status
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        size_flags = "" if pipeline.fixed_size else ", --height and --width"
-        raise UserError(f"out of device memory: try a smaller --window{size_flags}, or bfloat16") from error
     lap("inpaint")
 
     frames_FHWC, holes_FHW = frames_FHWC[: len(result_FHWC)], holes_FHW[: len(result_FHWC)]
@@ -297,8 +311,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.composite:
         result_FHWC = composite(frames_FHWC, result_FHWC, holes_FHW, args.feather)
     out, comparison, contact, record = outputs(args.out)
-    source_fps = video.probe(args.video).fps
-    audio = write_video(out, result_FHWC, fps, audio_from=args.video, audio_start=float(args.start / source_fps))
+    audio = write_video(out, result_FHWC, fps, audio_from=args.video, audio_start=float(args.start / source.fps))
+    if source.has_audio and not audio:
+        print(f"sound    is missing: {out.suffix or 'a folder'} does not hold this kind of it, .mkv would")
     write_video(comparison, pictures.comparison_frames(frames_FHWC, holes_FHW, result_FHWC), fps)
     place(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, result_FHWC, title=args.prompt or "").save)
     lap("write")
@@ -317,5 +332,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    unwind_on_sigterm()
-    run_cli(main)
+    run_cli(main, sigterm=True)

@@ -53,6 +53,22 @@ def encode(
     return path
 
 
+def opus(path: Path, seconds: int = 1) -> Path:
+    """A still picture with Opus sound, which not every format takes."""
+    with av.open(str(path), "w") as output:
+        video = output.add_stream("ffv1", rate=8)
+        video.height, video.width, video.pix_fmt = 48, 64, "bgr0"
+        audio = output.add_stream("libopus", rate=48000, layout="mono")
+        for _ in range(8 * seconds):
+            output.mux(video.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        output.mux(video.encode())
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 48000 * seconds), np.float32), "flt", "mono")
+        block.rate, block.pts = 48000, 0
+        output.mux(audio.encode(block))
+        output.mux(audio.encode())
+    return path
+
+
 def sound_only(path: Path) -> Path:
     """A file with a sound stream and no picture."""
     with av.open(str(path), "w") as output:

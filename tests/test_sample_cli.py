@@ -137,6 +137,15 @@ def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
     assert np.abs(frames[:, 10:22, 10:22].astype(int) - PAINT).mean() < 25
 
 
+def test_sound_that_is_lost_is_said(pipeline, given, tmp_path, capsys):
+    given["--video"] = media.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
+    media.folder(tmp_path / "holes", HOLES[:, :44, :60].astype(np.uint8) * 255)
+    result({**given, "--mask": tmp_path / "holes", "--out": tmp_path / "a.webm"})
+    assert "sound    is missing: .webm does not hold this kind of it, .mkv would" in capsys.readouterr().out
+    result({**given, "--mask": tmp_path / "holes"})
+    assert "is missing" not in capsys.readouterr().out
+
+
 def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
     for name in ("a.safetensors", "b:2"):
         (tmp_path / name).write_text("")
@@ -220,6 +229,17 @@ def test_an_old_result_is_replaced_only_by_a_finished_one(pipeline, given, monke
     assert given["--out"].read_text() == "old"
 
 
+@pytest.mark.parametrize("name, advice", [("load", "a device with more"), ("encode_prompt", "--prompt_embeds")])
+def test_models_that_do_not_fit_in_memory(pipeline, given, monkeypatch, capsys, name, advice):
+    def fail(*_, **__):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(pipeline, name, fail)
+    assert status(given) == 2
+    error = capsys.readouterr().err
+    assert "out of device memory: try --precision bfloat16, or" in error and advice in error
+
+
 def status(flags: dict) -> int:
     with pytest.raises(SystemExit) as caught:
         run_cli(lambda: sample.main(argv(flags)))
@@ -256,7 +276,18 @@ BEFORE_LOADING = [
     ({"--out": "text.mp4/out.mp4"}, "text.mp4 is not a folder"),
     ({"--out": "empty.mp4"}, "is a folder, expected a file name"),
     ({"--out": "short"}, "not a frame of ours"),
+    ({"--out": "."}, ".: names no file, expected one such as out.mp4"),
+    ({"--out": ""}, ".: names no file, expected one such as out.mp4"),
+    ({"--out": "/"}, "/: names no file, expected one such as out.mp4"),
+    ({"--out": "n" * 240 + ".mp4"}, "cannot be written (File name too long)"),
+    ({"--out": "n" * 400}, "cannot be written (File name too long)"),
     ({"--video": "text.mp4", "--out": "text.mp4"}, "text.mp4 would be overwritten"),
+    ({"--video": "text.mp4", "--out": "empty/../text.mp4"}, "text.mp4 would be overwritten"),
+    ({"--first_frame": "text_contact.png", "--out": "text.mp4"}, "text_contact.png would be overwritten"),
+    ({"--first_frame": "frames/00000.png", "--out": "frames"}, "frames would be overwritten"),
+    ({"--report": "text.mp4/page.html"}, "text.mp4 is not a folder that can be written to"),
+    ({"--report": "page.html"}, "page.html: is a folder, expected a file name"),
+    ({"--fps": "inf"}, "fps inf: expected a number above 0"),
     ({"--height": "100"}, "--height 100: expected a multiple of 16"),
     ({"--width": "0"}, "--width 0: expected a multiple of 16"),
     ({"--steps": "0"}, "steps 0"),
@@ -283,6 +314,8 @@ def test_mistakes_are_one_line_before_any_model_is_loaded(
     Path("text.mp4").write_text("hello")
     Path("empty").mkdir()
     Path("empty.mp4").mkdir()
+    Path("page.html").mkdir()
+    media.folder(Path("frames"), FRAMES[:1])
     media.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
     Image.new("L", (8, 8), 255).save("small.png")
     Image.new("L", (W, H), 0).save("black.png")

@@ -7,10 +7,11 @@ into files.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,22 +100,30 @@ def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
-def load_config(folder: str | Path) -> dict[str, Any]:
+def load_config(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
     """The ``config.json`` of a model folder.
 
+    Args:
+      folder: a model folder.
+      kind: what has to be in it, a key of `vp_jax.models.config.KINDS`; ``None`` for any.
+
     Raises:
-      UserError: no such folder, no config, or not a converted checkpoint.
+      UserError: no such folder, no config, not a converted checkpoint, or another kind of model.
     """
     path = Path(folder) / CONFIG
+    made_by = "one lora FILE FOLDER" if kind == "lora" else "all CKPT_DIR OUT_DIR"
     if not path.is_file():
-        raise UserError(f"no {CONFIG} in {folder}: expected a folder made by `python -m convert all CKPT_DIR OUT_DIR`")
+        raise UserError(f"no {CONFIG} in {folder}: expected a folder made by `python -m convert {made_by}`")
     try:
         config = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): convert the checkpoint again") from error
-    if "kind" not in config:
+    if not isinstance(config, dict) or "kind" not in config:
         raise UserError(f"{path} has no 'kind': this looks like an original checkpoint, convert it first with "
                         f"`python -m convert all CKPT_DIR OUT_DIR`")
+    if kind not in (None, config["kind"]):
+        raise UserError(f"{folder} holds a model of kind {config['kind']}, not {kind}: expected a folder made by "
+                        f"`python -m convert {made_by}`")
     return config
 
 
@@ -126,13 +135,17 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
       like: nested dict of `jax.ShapeDtypeStruct`; without shardings the first device holds everything.
 
     Raises:
-      UserError: the stored tree has other names or shapes than ``like`` (all differences in one message).
+      UserError: the stored tree has other names or shapes than ``like`` (all differences in one message), or its files
+        are damaged.
     """
     folder = Path(folder).resolve()
     if not (folder / PARAMS).is_dir():
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
-    with ocp.StandardCheckpointer() as checkpointer:
-        tree = checkpointer.metadata(folder / PARAMS).item_metadata.tree
+    with ocp.StandardCheckpointer() as checkpointer, _damage(folder / PARAMS):
+        metadata = checkpointer.metadata(folder / PARAMS).item_metadata
+        if metadata is None:  # what Orbax cannot read it only logs
+            raise ValueError("its index cannot be read")
+        tree = metadata.tree
         if like is None:  # without the shardings that were stored: those devices may not be here
             like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
         faults = _differences(tree, like)
@@ -142,6 +155,18 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
             x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like)
         return checkpointer.restore(folder / PARAMS, target)
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Errors of Orbax and TensorStore about the files of ``path`` as a `UserError`."""
+    try:
+        yield
+    except (UserError, RuntimeError, MemoryError):  # no fault of the files: too little memory, above all
+        raise
+    except Exception as error:  # Orbax raises bare ones
+        reason = str(error).partition(":")[0].partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path} is damaged or incomplete ({reason}): convert or copy it again") from error
 
 
 class TrainingCheckpoints:

@@ -100,6 +100,11 @@ def test_sound_is_left_out_where_it_cannot_be(tmp_path):
     still = media.folder(tmp_path / "frames", CLIP)
     assert write_video(tmp_path / "a.webm", CLIP, 24, audio_from=source) is False  # WebM holds no AAC
     assert write_video(tmp_path / "b.mp4", CLIP, 24, audio_from=silent) is False
+    opus = media.opus(tmp_path / "in.mkv")
+    assert write_video(tmp_path / "d.mkv", CLIP, 24, audio_from=opus) is True
+    assert write_video(tmp_path / "e.mov", CLIP, 24, audio_from=opus) is False  # though on MOV's list of codecs
+    assert len(video.read_video(tmp_path / "e.mov")[0]) == len(CLIP)
+    assert write_video(tmp_path / "f.mp4", CLIP, 24, audio_from=tmp_path / "gone meanwhile.mp4") is False
     assert write_video(tmp_path / "c.mp4", CLIP, 24, audio_from=still) is False
 
 
@@ -257,6 +262,13 @@ def mixed_sizes(tmp_path):
     return path
 
 
+def changing_size(tmp_path):
+    parts = [media.encode(tmp_path / f"{n}.ts", media.moving(6, *size)).read_bytes()
+             for n, size in enumerate([(48, 64), (64, 96)])]
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    return tmp_path / "a.ts"
+
+
 def broken_image(tmp_path):
     path = media.folder(tmp_path / "frames", CLIP)
     file = path / "00003.png"
@@ -275,6 +287,7 @@ BAD = [
     (cut_short("a.mp4"), r"decoding stopped at frame [1-5]\d"),
     (cut_short("a.mkv"), r"cut short, decoding stopped at frame [1-5]\d"),
     (mixed_sizes, r"00003\.png: 10x10 pixels, but the frames before it are 64x48"),
+    (changing_size, r"a\.ts, frame \d+: 96x64 pixels, but the frames before it are 64x48"),
     (broken_image, r"00003\.png: cannot be read as an image"),
 ]
 
@@ -293,6 +306,7 @@ def test_ranges_outside_the_video(tmp_path, start, stop):
         video.read_video(path, start=start, stop=stop)
 
 
-def test_a_wished_rate_below_zero(tmp_path):
-    with pytest.raises(UserError, match="fps 0: expected a number above 0"):
-        video.read_video(media.folder(tmp_path / "frames", CLIP), fps=0)
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_wished_rate_that_is_none(tmp_path, fps):
+    with pytest.raises(UserError, match=f"fps {fps:g}: expected a number above 0"):
+        video.read_video(media.folder(tmp_path / "frames", CLIP), fps=fps)

@@ -109,3 +109,9 @@ def test_stitching_weights():
     assert stitch([first, second], 0, reference=False).ravel().tolist() == [0, 0, 0, 1, 1]
     assert stitch([first, second], 1, reference=True).ravel().tolist() == [0, 0.5, 0.5, 1]
     assert stitch([first, second], 1, reference=False).ravel().tolist() == [0, 0, 0.5, 1]
+
+
+def test_windows_of_one_frame_are_for_one_frame():
+    assert plan_windows(1, settings(window=1, overlap=0)).output_frames == 1
+    with pytest.raises(UserError, match="window 1 makes a single frame, the video has 11"):
+        plan_windows(11, settings(window=1, overlap=0))

@@ -72,7 +72,7 @@ def test_other_arguments_start_anew(pipeline, clip, run, tmp_path):
         run(settings(), stop_at=STEPS + 1)
     with pytest.raises(MemoryError):
         run(settings(seed=1), stop_at=1, error=MemoryError)  # nothing saved yet: what the first run left is still there
-    assert WindowStore(tmp_path / "kept", (tmp_path / "kept" / "job.txt").read_text()).finished == 1
+    assert WindowStore(tmp_path / "kept", (tmp_path / "kept" / "job.txt").read_text()).finished(WINDOWS) == 1
     got, steps = run(settings(seed=1))
     assert steps[0] == 1
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings(seed=1)))
@@ -85,6 +85,16 @@ def test_a_cut_file_is_made_again(pipeline, clip, run, tmp_path):
     got, steps = run(settings())
     assert steps[0] == STEPS and len(steps) == 2 * STEPS + 1
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings()))
+
+
+def test_lost_states_are_made_again(pipeline, clip, run, tmp_path):
+    chosen = settings(clip_weight=0.5)
+    run(chosen)
+    assert not (tmp_path / "kept" / "states_0000.safetensors").exists()
+    (tmp_path / "kept" / "window_0001.safetensors").write_bytes(b"")
+    got, steps = run(chosen)
+    assert steps[0] == 1
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, chosen))
 
 
 def test_the_digest_changes_with_everything(tmp_path):

@@ -37,9 +37,9 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     assert sample.main([]) == 0
     clip = World(packaged.CLIP + 1, 17, 64, 96, first=HELD_OUT)[packaged.CLIP]
     truth, masks = clip.read(np.arange(17))
-    source, fps = read_video(nano / "source.mkv")
+    source, fps = read_video(nano / "nano_source.mkv")
     np.testing.assert_array_equal(source, truth)
-    np.testing.assert_array_equal(read_video(nano / "mask.mkv")[0][..., 0] > 127,
+    np.testing.assert_array_equal(read_video(nano / "nano_mask.mkv")[0][..., 0] > 127,
                                   dilate(masks > 0, packaged.GROW))
     assert fps == 8
     result, _ = read_video(nano / "nano.mp4")
@@ -49,9 +49,10 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     hole = record["hole"]
     assert 0 < hole["psnr"] < 60 and 0 < hole["mean_colour_psnr"] < 60 and -1 <= hole["ssim"] <= 1
     assert {path.name for path in nano.iterdir()} == {
-        "source.mkv", "mask.mkv", "nano.mp4", "nano_comparison.mp4", "nano_contact.png", "nano.json", "report.html"}
+        "nano_source.mkv", "nano_mask.mkv", "nano.mp4", "nano_comparison.mp4", "nano_contact.png", "nano.json",
+        "nano_report.html"}
 
-    page = (nano / "report.html").read_text()
+    page = (nano / "nano_report.html").read_text()
     inside = dict(re.findall(r'src="data:([a-z0-9/]+);base64,([^"]+)"', page))
     assert base64.b64decode(inside["video/mp4"]) == (nano / "nano_comparison.mp4").read_bytes()
     assert base64.b64decode(inside["image/png"]) == (nano / "nano_contact.png").read_bytes()
@@ -62,6 +63,14 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     assert printed.splitlines()[0] == packaged.NOTE and "report.html" in printed.splitlines()[-1]
 
 
+def test_files_of_the_folder_stay_as_they_are(nano, tmp_path):
+    names = ("source.mkv", "mask.mkv", "report.html")
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    assert sample.main(["--out", "clip.gif", "--steps", "1"]) == 0
+    assert all((tmp_path / name).read_text() == "mine" for name in names)
+
+
 def test_a_video_of_ones_own(nano, tmp_path, capsys):
     media.folder(tmp_path / "frames", media.moving(5, 50, 70))
     Image.fromarray((np.indices((50, 70))[0] > 25).astype(np.uint8) * 255).save(tmp_path / "mask.png")
@@ -69,7 +78,7 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
     assert sample.main([*arguments, "--steps", "1"]) == 0
     frames, _ = read_video(tmp_path / "mine.mkv")
     np.testing.assert_array_equal(frames[:, :20], media.moving(5, 50, 70)[:, :20])
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "mine_report.html").read_text()
     assert "a red &lt;ring&gt;" in page and "PSNR in the hole" not in page
     assert json.loads((tmp_path / "mine.json").read_text())["hole"] is None
     assert packaged.NOTE in capsys.readouterr().out
@@ -100,6 +109,7 @@ def test_a_stopped_run_continues(tmp_path):
     (["--checkpoint", "x"], "--video and --mask and --out not given"),
     (["--report", "x.pdf"], "--report x.pdf: expected a name that ends in .html"),
     (["--steps", "0"], "steps 0: expected 1 to 1000"),
+    (["--out", "."], "names no file"),
     (["--video", "x.mp4", "--mask", "m.png"], "expected one of --prompt and --prompt_embeds"),
 ])
 def test_mistakes(nano, arguments, message):

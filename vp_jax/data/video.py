@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -55,7 +56,7 @@ def subsample_step(fps: Fraction | float, target: float | None) -> int:
     """
     if target is None:
         return 1
-    if not target > 0:
+    if not 0 < target < math.inf:
         raise UserError(f"fps {target:g}: expected a number above 0, or nothing to keep every frame")
     return max(1, int(fps // Fraction(target)))
 
@@ -100,7 +101,7 @@ def read_video(
     """
     path = _existing(path)
     if start < 0 or (stop is not None and stop <= start):
-        raise UserError(f"frames {start} to {stop}: expected 0 <= start < stop")
+        raise UserError(f"frames {start} to {'the end' if stop is None else stop}: expected 0 <= start < stop")
     source_fps = FOLDER_FPS
     if not path.is_dir():
         with _opened(path) as container:
@@ -121,20 +122,23 @@ def read_video(
 
 
 def frame_images(path: Path) -> Iterator[np.ndarray]:
-    """Yield the frames of a video file or folder one by one, uint8 HWC RGB, all of one size."""
-    if not path.is_dir():
-        yield from _decode(path)
-        return
+    """Yield the frames of a video file or folder one by one, uint8 HWC RGB. `UserError` unless all have one size."""
     size = None
-    for file in image_files(path):
-        frame_HWC = read_image(file)
+    for name, frame_HWC in _named_frames(path):
         if size is not None and frame_HWC.shape != size:
             raise UserError(
-                f"{file}: {frame_HWC.shape[1]}x{frame_HWC.shape[0]} pixels, but the frames before it are "
-                f"{size[1]}x{size[0]}: all frames of a folder need one size"
+                f"{name}: {frame_HWC.shape[1]}x{frame_HWC.shape[0]} pixels, but the frames before it are "
+                f"{size[1]}x{size[0]}: all frames of a video need one size"
             )
         size = frame_HWC.shape
         yield frame_HWC
+
+
+def _named_frames(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    if path.is_dir():
+        yield from ((str(file), read_image(file)) for file in image_files(path))
+    else:
+        yield from ((f"{path}, frame {index}", frame_HWC) for index, frame_HWC in enumerate(_decode(path)))
 
 
 def image_files(folder: Path) -> list[Path]:

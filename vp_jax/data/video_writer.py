@@ -15,6 +15,7 @@ Colours are written as BT.709, limited range, and tagged so, which is what playe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -56,6 +57,7 @@ def check_output(path: str | Path) -> Path:
       UserError: with the suffixes that are known, or with what stands in the way.
     """
     path = Path(path)
+    check_folder(path)
     if path.suffix and path.suffix.lower() not in _ENCODERS:
         known = ", ".join(_ENCODERS)
         raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNGs")
@@ -66,10 +68,28 @@ def check_output(path: str | Path) -> Path:
         strange = next((f for f in files if not _OWN_FRAME.fullmatch(f.name)), None)
         if strange is not None:
             raise UserError(f"{path}: holds {strange.name}, which is not a frame of ours; give a new or empty folder")
-    parent = next(p for p in path.absolute().parents if p.exists())
+    return path
+
+
+def partial_path(path: Path) -> Path:
+    """Where ``path`` is written until it is complete."""
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def check_folder(path: Path) -> None:
+    """Raises:
+      UserError: no name, one that is too long, or a folder that cannot be written to or not be made.
+    """
+    if not path.name:
+        raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            partial_path(path).lstat()
+        parent = next(p for p in path.absolute().parents if p.exists())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"{path}: {parent} is not a folder that can be written to")
-    return path
 
 
 def write_video(
@@ -101,7 +121,7 @@ def write_video(
     first_HWC = next(stream, None)
     if first_HWC is None:
         raise UserError(f"{path}: no frames to write")
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.suffix:
@@ -142,6 +162,9 @@ def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iter
         raise UserError(f"{path.name}: this PyAV cannot encode {suffix}, write .mp4 or a folder (no suffix) instead")
     codec, even_format, odd_format, options = choice
     fast_start = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
+    sound = next(audio, None)
+    if sound is not None and not _holds(path, sound.stream):
+        sound = None
     with av.open(str(path), "w", options=fast_start) as container:
         video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
         video.height, video.width = height, width
@@ -149,10 +172,7 @@ def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iter
         if pixel_format.startswith("yuv"):
             context = video.codec_context
             context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
-        sound = next(audio, None)
-        sound_stream = None
-        if sound is not None and sound.stream.codec_context.name in container.supported_codecs:
-            sound_stream = container.add_stream_from_template(sound.stream)
+        sound_stream = None if sound is None else container.add_stream_from_template(sound.stream)
         for index, frame_HWC in enumerate(_chain(first_HWC, frames)):
             container.mux(video.encode(_to_frame(frame_HWC, pixel_format)))
             while sound_stream is not None and sound is not None and _seconds(sound) < (index + 1) / fps:
@@ -161,6 +181,19 @@ def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iter
                 sound = next(audio, None)
         container.mux(video.encode())
     return sound_stream is not None
+
+
+def _holds(path: Path, sound: av.AudioStream) -> bool:
+    """Whether the format of ``path`` takes this sound: tried out, its list of codecs is longer than what it writes."""
+    try:
+        with av.open(str(path), "w") as trial:
+            if sound.codec_context is None or sound.codec_context.name not in trial.supported_codecs:
+                return False
+            trial.add_stream_from_template(sound)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
@@ -186,10 +219,13 @@ def _seconds(packet: av.Packet) -> Fraction:
 
 
 def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet]:
-    """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file."""
+    """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file.
+
+    A file that has gone or is damaged meanwhile ends the sound, not the video.
+    """
     if path is None or Path(path).is_dir():
         return
-    with av.open(str(path)) as container:
+    with contextlib.suppress(av.error.FFmpegError, OSError), av.open(str(path)) as container:
         if not container.streams.audio:
             return
         stream = container.streams.audio[0]

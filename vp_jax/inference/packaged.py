@@ -14,6 +14,7 @@ from vp_jax.data.masks import dilate
 from vp_jax.data.synthetic import HELD_OUT, World
 from vp_jax.data.video_writer import write_video
 from vp_jax.errors import UserError
+from vp_jax.inference.record import beside
 
 FOLDER = Path(__file__).parent.parent / "nano"
 
@@ -57,11 +58,11 @@ def check() -> None:
         raise UserError("this copy of vp_jax has no nano model (vp_jax/nano): give --checkpoint DIR")
 
 
-def write_clip(folder: Path, frames: int, height: int, width: int) -> dict[str, Any]:
+def write_clip(out: Path, frames: int, height: int, width: int) -> dict[str, Any]:
     """Write the demonstration's clip and mask, lossless, and say how sample.py is to use them.
 
     Args:
-      folder: made if need be; holds ``source.mkv`` and ``mask.mkv`` afterwards.
+      out: where the result goes; beside ``nano.mp4`` are ``nano_source.mkv`` and ``nano_mask.mkv`` afterwards.
 
     Returns:
       Arguments of sample.py: ``video``, ``mask``, ``prompt`` and ``first_frame`` (the paper takes a finished first
@@ -70,7 +71,7 @@ def write_clip(folder: Path, frames: int, height: int, width: int) -> dict[str, 
     clip = World(CLIP + 1, frames, height, width, first=HELD_OUT)[CLIP]
     frames_FHWC, masks_FHW = clip.read(np.arange(frames))
     holes_FHW = dilate(masks_FHW > 0, GROW)
-    video, mask = folder / "source.mkv", folder / "mask.mkv"
+    video, mask = beside(out, "_source.mkv"), beside(out, "_mask.mkv")
     write_video(video, frames_FHWC, clip.open().fps)
     write_video(mask, np.repeat(holes_FHW[..., None] * np.uint8(255), 3, axis=3), clip.open().fps)
     return {"video": video, "mask": mask, "prompt": clip.caption, "first_frame": "original"}

@@ -23,7 +23,7 @@ from vp_jax.data.masks import cover_cells
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, interrupt_arrived
 from vp_jax.inference.canvas import to_uint8
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
@@ -54,7 +54,7 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
     end is padded. Reference mode drops the tail.
 
     Raises:
-      UserError: a video too short for reference mode.
+      UserError: a video too short for reference mode, or windows of one frame for more than one.
     """
     size, stride = settings.window, settings.stride
     if settings.mode == "reference":
@@ -66,6 +66,8 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
         # an even number of latents makes 4 frames of the first one too
         made = pixel_frames(latents) if latents % 2 else TEMPORAL_STRIDE * latents
         return WindowPlan(tuple(k * stride for k in range(count)), frames, made)
+    if size == 1 < frames:
+        raise UserError(f"window 1 makes a single frame, the video has {frames}: expected 5, 9, 13 ... 4 n + 1")
     count = max(0, -(-(frames - size) // stride)) + 1
     return WindowPlan(tuple(k * stride for k in range(count)), size + (count - 1) * stride, frames)
 
@@ -105,13 +107,13 @@ class Pipeline:
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
         backend = check_backend(attention or default_backend())
 
-        def described(name: str, **changes: str) -> Any:
-            return config.from_json(checkpoint.load_config(folder / name), dtype=precision, param_dtype=precision,
-                                    **changes)
+        def described(name: str, kind: str, **changes: str) -> Any:
+            return config.from_json(checkpoint.load_config(folder / name, kind), dtype=precision,
+                                    param_dtype=precision, **changes)
 
-        backbone_cfg = described("transformer", attention=backend)
-        branch_cfg = described("branch", attention=backend)
-        vae_cfg = described("vae")
+        backbone_cfg = described("transformer", "dit", attention=backend)
+        branch_cfg = described("branch", "branch", attention=backend)
+        vae_cfg = described("vae", "vae")
         if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:
             raise UserError(f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
                             f"(width {backbone_cfg.dim}): convert the pair that belongs together")
@@ -119,7 +121,7 @@ class Pipeline:
         adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
         lora_cfgs, lora_params = [], []
         for path, factor in [*adapters, *loras]:
-            cfg = config.from_json(checkpoint.load_config(path))
+            cfg = config.from_json(checkpoint.load_config(path, "lora"))
             lora_cfgs.append(dataclasses.replace(cfg, scale=factor if cfg.extra_keys else cfg.scale * factor))
             lora_params.append(checkpoint.load_params(path))
 
@@ -131,7 +133,7 @@ class Pipeline:
         read = [*(folder / name for name in names.values()), *(path for path, _ in (*adapters, *loras))]
         pipeline = cls(models, params, _load_schedule(folder), folders=tuple(read))
         if (folder / "text_encoder").is_dir():
-            pipeline.text_encoder = described("text_encoder"), folder
+            pipeline.text_encoder = described("text_encoder", "t5"), folder
         return pipeline
 
     @property
@@ -210,7 +212,7 @@ class Pipeline:
         if keep is not None:
             facts = (settings, self.models, self.schedule, jax.__version__, jax.default_backend())
             store = WindowStore(keep, digest((frames_FHWC, holes_FHW, *text), facts, self.folders))
-        finished = store.finished if store else 0
+        finished = store.finished(len(plan.windows), states=settings.clip_weight > 0) if store else 0
         finals = [store.latents(k) for k in range(finished)] if store else []
         carry: Carry | None = put(store.carry(finished - 1)) if store and finished else None
         for k in range(finished, len(plan.windows)):
@@ -242,6 +244,7 @@ class Pipeline:
                     if store and at.done < settings.steps:
                         store.save_step(k, at.done, at.state)
             except KeyboardInterrupt:
+                interrupt_arrived()
                 if store and at.done == settings.steps:
                     store.save(k, program.finish(at.state, at.recorded, latents, text_BME))
                 elif store and at.done:

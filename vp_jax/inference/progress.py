@@ -32,6 +32,8 @@ class Progress:
         self._bar.close()
 
     def __call__(self, done: int, total: int, label: str) -> None:
+        if done > self._bar.n + 1:  # steps come one by one: the others were done by an earlier run, in no time of ours
+            self._bar.initial = self._bar.n = done
         self._bar.total = total
         self._bar.set_description_str(label, refresh=False)
         if done > self._bar.n:

@@ -7,10 +7,11 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from vp_jax.data.video_writer import check_folder, partial_path
 from vp_jax.errors import UserError
 
 
@@ -23,15 +24,34 @@ class Outputs(NamedTuple):
     record: Path
 
 
+def beside(out: Path, end: str) -> Path:
+    """``out.mp4`` and ``_mask.mkv`` -> ``out_mask.mkv``; for a folder ``out`` the same."""
+    return out.with_name((out.stem if out.suffix else out.name) + end)
+
+
 def outputs(out: Path) -> Outputs:
     """Names of a run's files beside ``out``."""
-    stem = out.with_suffix("") if out.suffix else out
-    return Outputs(out, *(stem.with_name(stem.name + end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+    return Outputs(out, *(beside(out, end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+
+
+def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Check, before any work, that ``paths`` can be written without harm to the files that are read.
+
+    Raises:
+      UserError: a folder in the way or one that cannot be written to, or a source that would be overwritten.
+    """
+    whole = [source.resolve() for source in sources]
+    for path in paths:
+        check_folder(path)
+        if path.suffix and path.is_dir():
+            raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another --out")
+        if any(path.resolve() in (source, *source.parents) for source in whole):
+            raise UserError(f"{path} would be overwritten: choose another --out")
 
 
 def unfinished(out: Path) -> Path:
     """Hidden folder beside ``out`` for what an interrupted run has finished."""
-    return out.with_name(f".{out.stem}.windows")
+    return out.with_name(f".{beside(out, '.windows').name}")
 
 
 def place(path: Path, write: Callable[[Path], object]) -> None:
@@ -42,7 +62,7 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = partial_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
@@ -51,7 +71,7 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+            partial.unlink()
 
 
 def versions() -> dict[str, str]:

@@ -52,13 +52,13 @@ class WindowStore:
         self.folder, self._job, self._saved = folder, job, time.monotonic()
         self._ours = _read_text(folder / "job.txt") == job
 
-    @property
-    def finished(self) -> int:
-        """How many windows from the first on are kept."""
+    def finished(self, windows: int, *, states: bool = False) -> int:
+        """How many of ``windows`` are kept, from the first on; none if the next one reads ``states`` that are lost."""
         count = 0
-        while self._ours and _whole(self._path("window", count)):
+        while self._ours and count < windows and _whole(self._path("window", count)):
             count += 1
-        return count
+        lost = states and 0 < count < windows and not _whole(self._path("states", count - 1))
+        return 0 if lost else count
 
     def latents(self, window: int) -> np.ndarray:
         """Final latents of a finished window."""
@@ -67,7 +67,7 @@ class WindowStore:
     def carry(self, window: int) -> Carry:
         """What a finished window leaves to the next."""
         file = self._path("states", window)
-        previous = PreviousWindow(**_load(file)) if file.is_file() else None
+        previous = PreviousWindow(**_load(file)) if _whole(file) else None
         return Carry(jnp.asarray(self.latents(window)), previous)
 
     def save(self, window: int, carry: Carry) -> None:

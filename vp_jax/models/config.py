@@ -184,17 +184,20 @@ def from_json(values: dict[str, Any], **overrides: Any) -> Any:
     """Description from `to_json` values; ``overrides`` replace fields (``dtype``, ``attention`` ...).
 
     Raises:
-      UserError: unknown kind or field.
+      UserError: unknown kind or field, or one missing.
     """
     values = dict(values)
     cls = KINDS.get(values.pop("kind", None))
     if cls is None:
         raise UserError(f"unknown model kind in {sorted(values)}: expected one of {sorted(KINDS)}")
     if cls is BranchConfig:
-        return BranchConfig(dit=from_json({"kind": "dit", **values["dit"]}, **overrides))
+        return BranchConfig(dit=from_json({"kind": "dit", **values.get("dit", {})}, **overrides))
     values.update(overrides)
     fields = {f.name for f in dataclasses.fields(cls)}
     unknown = sorted(set(values) - fields)
     if unknown:
         raise UserError(f"unknown fields {unknown} for {cls.__name__}: expected among {sorted(fields)}")
+    missing = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING and f.name not in values]
+    if missing:
+        raise UserError(f"fields {missing} of {cls.__name__} are missing: convert the checkpoint again")
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
