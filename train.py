@@ -34,7 +34,7 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.latents import load_empty_text
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.synthetic import HELD_OUT, WordIds
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError, check_numbers, run_cli
 from vp_jax.eval import validation
 from vp_jax.inference.record import commit, versions
 from vp_jax.inference.settings import Settings
@@ -61,6 +61,12 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     optim_cfg, step_cfg = OptimConfig(**config.optimizer), StepConfig(**config.step)
     loader_cfg = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment), on_device=True,
                               journal=workdir / "data.jsonl")
+    check_numbers(config, "steps", 1)
+    check_numbers(config, "log_every")
+    check_numbers(config.checkpoints, "every", group="checkpoints.")
+    check_numbers(config.checkpoints, "keep", 1, group="checkpoints.")
+    check_numbers(config.validation, "every", group="validation.")
+    check_numbers(config.validation, "clips", 1, group="validation.")
     settings = Settings(steps=config.validation.steps, guidance=config.validation.guidance,
                         window=config.validation.frames, seed=config.seed)
     if config.compilation_cache:
@@ -72,6 +78,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     # models as shapes, devices, and where everything goes
     described = load.describe(model_cfg)
     stage, encoders, schedule = described.stage, described.encoders, described.schedule
+    load.check_size(described, loader_cfg.frames, loader_cfg.height, loader_cfg.width)
     mesh = sharding.make_mesh(config.mesh)
     optimizer = make_optimizer(optim_cfg, config.steps)
     start = functools.partial(init_state, optimizer=optimizer, ema=config.ema)
@@ -166,9 +173,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 say(f"{reason}: saved step {done}, the same command continues from there", flush=True)
                 return 128 + (stop.received or 15)
 
-        if resumed is None and done == 0:
-            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}" if export_only
-                            else f"steps {config.steps}: expected 1 or more")
+        if done == 0:
+            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
         unseen = (feed.on_devices(next(loader), mesh) for _ in range(4))
         folder = load.export(workdir / "export", model_cfg, described, state.ema or state.params, frozen, unseen)
         say(f"step {done}: model written to {folder}")
@@ -246,6 +252,8 @@ def parse(argv: list[str]) -> list[str]:
     except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError) as error:
         text = " ".join(str(error).split())
         if isinstance(error, AttributeError | KeyError):
+            if text[0] in "'\"":  # quoted, as the text of a KeyError is
+                text = text[1:-1].replace("\\n", " ").replace("\\'", "'")
             raise UserError(f"no setting {text}: configs/common.py lists all") from error
         if "parsing config file" in text:  # the flag holds a whole traceback; its last line is the file's own words
             text = str(error).strip().splitlines()[-1].partition(": ")[2]

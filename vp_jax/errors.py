@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 
 
 class UserError(Exception):
     """Bad input. The message says what was given, what was expected and what to do, in one line."""
+
+
+def check_numbers(settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False,
+                  group: str = "") -> None:
+    """Numbers of ``settings`` are finite and in their range.
+
+    Args:
+      names: attributes of ``settings``, with spaces between.
+      least, most: ends of the range, both in it; ``above``: ``least`` is not.
+      group: stands before the names in the message.
+
+    Raises:
+      UserError: the first that is not.
+    """
+    expected = f"above {least:g}" if above else f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+    for name in names.split():
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and least <= value <= most and not (above and value == least)):
+            raise UserError(f"{group}{name} {value}: expected {expected}")
 
 
 def run_cli(main: Callable[[], int | None]) -> None:

@@ -17,13 +17,14 @@ from jax.sharding import Mesh
 
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.dit import REMAT
 from vp_jax.models.injection import Tokens
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
+from vp_jax.shapes import TEMPORAL_STRIDE
 from vp_jax.training.encode import Encoders
 from vp_jax.training.scratch import BackboneStage, VAEStage, latent_std
 from vp_jax.training.single_branch import SingleBranchStage, widened
@@ -86,6 +87,11 @@ class ModelConfig:
         for name in (self.remat, self.branch_remat):
             if name and name not in REMAT:
                 raise UserError(f"remat {name!r}: expected one of {', '.join(REMAT)}, or nothing")
+        check_numbers(self, "branch_layers rank", 1)
+        check_numbers(self, "alpha", above=True)
+        check_numbers(self, "kl_weight")
+        if len(self.vae_crop) != 2 or min(self.vae_crop) < 0:
+            raise UserError(f"vae_crop {self.vae_crop}: expected rows and columns, (0, 0) for whole pictures")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +122,9 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
     if cfg.stage == "branch" and not cfg.init_from:
+        if cfg.branch_layers > backbone.num_layers:
+            raise UserError(f"branch_layers {cfg.branch_layers}: expected at most {backbone.num_layers}, the layers of "
+                            f"the backbone that they are copied from")
         branch = dataclasses.replace(branch, num_layers=cfg.branch_layers)
     t5 = models.t5 and dataclasses.replace(models.t5, **types)
     image = backbone.in_channels == 2 * models.vae.latent_channels
@@ -139,6 +148,28 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
             lora = config.from_json(checkpoint.load_config(cfg.init_from))
         stage = AdapterStage(backbone, config.BranchConfig(branch), lora)
     return Described(stage, encoders, schedule, backbone.max_text_len)
+
+
+def check_size(described: Described, frames: int, height: int, width: int) -> None:
+    """Clips of this many frames, rows and columns fit the models.
+
+    Raises:
+      UserError: the first number that does not, with those that do.
+    """
+    stage = described.stage
+    stride, patch = described.encoders.vae.spatial_stride, 1
+    if isinstance(stage, VAEStage):
+        for size, most in zip(stage.crop, (height, width)):
+            if size % stride or size > most or (not all(stage.crop) and any(stage.crop)):
+                raise UserError(f"vae_crop {stage.crop} of {height} x {width} pixels: expected smaller multiples of "
+                                f"{stride}, or (0, 0) for whole pictures")
+    else:
+        patch = stage.backbone.patch
+    if frames % TEMPORAL_STRIDE != 1:
+        raise UserError(f"frames {frames}: expected 1, 5, 9 ... 4 n + 1")
+    for name, size in (("height", height), ("width", width)):
+        if size % (stride * patch):
+            raise UserError(f"{name} {size}: expected a multiple of {stride * patch}")
 
 
 def tokenizer_file(cfg: ModelConfig) -> Path:
