@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from collections.abc import Callable
 
 class UserError(Exception):
     """Bad input. The message says what was given, what was expected and what to do, in one line."""
+
+
+NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 
 def check_numbers(settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False,
@@ -31,12 +35,22 @@ def check_numbers(settings: object, names: str, least: float = 0, most: float = 
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run ``main`` and exit with its status: 2 and one line on stderr for a `UserError`, 130 on Ctrl-C."""
+    """Run ``main`` and exit with its status: 2 and one line on stderr for a `UserError`, 130 on Ctrl-C.
+
+    A full disk and a missing permission, which any write may meet, are told like a `UserError`.
+    """
     try:
-        sys.exit(main() or 0)
+        status = main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        status = 2
+    except OSError as error:
+        if error.errno not in NO_WRITING:
+            raise
+        print(f"error: {error.filename or 'a file'} cannot be written ({error.strerror}): make room or choose another "
+              f"folder, and run the same command again", file=sys.stderr)
+        status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        status = 130
+    sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
