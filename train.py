@@ -46,6 +46,7 @@ from vp_jax.training.scratch import VAEStage
 from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
 from vp_jax.training.stop import StopSignal
+from vp_jax.training.workdir import claimed, write_config
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
@@ -89,19 +90,28 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         f"{trees.size_bytes(stage.shapes().frozen) / 1e9:.2f} GB frozen; mesh {dict(mesh.shape)} of "
         f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
 
-    # data
-    tokenizer: Any = WordIds(described.text_len)
-    if encoders.t5 is not None or encoders.pretraining:
-        tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
-    share = feed.host_share(mesh, loader_cfg.batch_size)
-    loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
-                              masked=not encoders.pretraining)
-
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
+        if chief:
+            stack.enter_context(claimed(workdir))
+
+        # data
+        tokenizer: Any = WordIds(described.text_len)
+        if encoders.t5 is not None or encoders.pretraining:
+            tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
+        share = feed.host_share(mesh, loader_cfg.batch_size)
+        loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
+                                  masked=not encoders.pretraining)
         stack.callback(loader.close)
+
+        # state
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", config.checkpoints.keep))
+        if checkpoints.latest is None and export_only:
+            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
+        if checkpoints.latest is None and (workdir / "export").exists():
+            raise UserError(f"{workdir} holds an export but no checkpoint to continue from: choose another --workdir, "
+                            f"or move export/ away")
         init_key, base_key, picture_key = hosts.keys(config.seed, 3, sharding.replicated(mesh))
 
         # Where trained weights come from, the first that applies:
@@ -123,9 +133,9 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         del weights
 
         writer = None
-        if chief:
+        if chief and not export_only:
             writer = stack.enter_context(MetricsWriter(workdir, resume_step=done))
-            (workdir / "config.json").write_text(config.to_json(indent=1) + "\n")
+            write_config(workdir, config.to_json(indent=1) + "\n")
             with (workdir / "starts.jsonl").open("a") as file:
                 file.write(json.dumps({"step": done, "commit": commit(), "versions": versions()}) + "\n")
         latent_shape = (loader_cfg.frames - 1) // 4 + 1, loader_cfg.height // 8, loader_cfg.width // 8
@@ -163,6 +173,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
             if due["log"] or due["save"] or last:
                 say(recorder.flush(), flush=True)
+                checkpoints.check()
             if validate and not stopping and (due["picture"] or last):
                 _picture(validate(state.ema or state.params, frozen), workdir, writer, done)
             if due["save"] or last:
@@ -173,8 +184,6 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 say(f"{reason}: saved step {done}, the same command continues from there", flush=True)
                 return 128 + (stop.received or 15)
 
-        if done == 0:
-            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
         unseen = (feed.on_devices(next(loader), mesh) for _ in range(4))
         folder = load.export(workdir / "export", model_cfg, described, state.ema or state.params, frozen, unseen)
         say(f"step {done}: model written to {folder}")

@@ -193,7 +193,9 @@ def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_devi
     assert train.train(config, tmp_path / "first") == 0
     assert [line["step"] for line in read_metrics(tmp_path / "first")] == [2, 3, 3]
     capsys.readouterr()
+    files = {path: path.read_bytes() for path in (tmp_path / "first").glob("*.json*")}
     assert train.train(config, tmp_path / "first", export_only=True) == 0
+    assert files == {path: path.read_bytes() for path in files}, "writing a model is no start of the run"
     assert "step 3: model written to" in capsys.readouterr().out
 
     first = tmp_path / "first" / "export" / "id_adapter"
@@ -383,6 +385,17 @@ def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path
     config.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=message):
         train.train(config, tmp_path)
+
+
+def test_a_folder_that_no_run_can_continue_is_left_alone(one_device, tmp_path):
+    with pytest.raises(UserError, match="nothing to export: no checkpoint in"):
+        train.train(config_of("tiny"), tmp_path, export_only=True)
+    (tmp_path / "export" / "branch").mkdir(parents=True)
+    with pytest.raises(UserError, match="an export but no checkpoint"):
+        train.train(config_of("tiny"), tmp_path)
+    (tmp_path / "export" / "branch" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="that no run"):
+        train.train(config_of("tiny"), tmp_path / "export" / "branch")
 
 
 @pytest.mark.parametrize("arguments, message", [

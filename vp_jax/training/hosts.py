@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+from jax.experimental import multihost_utils
 
 from vp_jax.errors import UserError
 
@@ -30,6 +31,12 @@ def join(spec: str) -> None:
     if ":" not in address or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
         raise UserError(f"distributed {spec!r}: expected an empty value, auto or HOST:PORT,COUNT,INDEX")
     jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+
+
+def meet(name: str) -> None:
+    """Wait until every process of the job is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def keys(seed: int, count: int, where: jax.sharding.Sharding) -> list[jax.Array]:

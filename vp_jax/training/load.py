@@ -25,10 +25,12 @@ from vp_jax.models.injection import Tokens
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
 from vp_jax.shapes import TEMPORAL_STRIDE
+from vp_jax.training import hosts
 from vp_jax.training.encode import Encoders
 from vp_jax.training.scratch import BackboneStage, VAEStage, latent_std
 from vp_jax.training.single_branch import SingleBranchStage, widened
 from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config, graph
+from vp_jax.training.workdir import replace_parts
 
 Stage = BranchStage | AdapterStage | VAEStage | BackboneStage | SingleBranchStage
 STAGES = ("branch", "id_adapter", "vae", "backbone", "single_branch")
@@ -226,10 +228,16 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
     """Write what was trained as a part of a converted checkpoint: ``folder/branch``, ``folder/id_adapter``,
     ``folder/vae``, or ``folder/transformer`` with text encoder, tokenizer and schedule.
 
+    All of it is written elsewhere first: a ``folder`` that is there is complete.
+
     Args:
       batches: of the loader, which no step has seen; the VAE's scaling factor is measured on them.
     """
-    stage = described.stage
+    stage, new = described.stage, folder.with_name(folder.name + ".new")
+    chief = jax.process_index() == 0
+    if chief:
+        shutil.rmtree(new, ignore_errors=True)
+    hosts.meet("export begins")
     for name, (description, tree) in stage.exports(trainable, frozen).items():
         if isinstance(stage, VAEStage):
             factor = 1.0 / latent_std(stage, trainable, batches)
@@ -239,13 +247,16 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
         for field, plain in (("dtype", "float32"), ("param_dtype", "float32"), ("attention", "xla"), ("remat", "")):
             if field in fields:
                 fields[field] = plain  # how a run computed is no property of the model
-        checkpoint.save_params(folder / name, trees.cast(tree, jnp.float32), values)
+        checkpoint.save_params(new / name, trees.cast(tree, jnp.float32), values)
     if isinstance(stage, BackboneStage):
         for name in ("tokenizer", "scheduler"):
-            (folder / name).mkdir(exist_ok=True)
-        shutil.copy(tokenizer_file(cfg), folder / "tokenizer" / "spiece.model")
+            (new / name).mkdir(exist_ok=True)
+        shutil.copy(tokenizer_file(cfg), new / "tokenizer" / "spiece.model")
         values = {"kind": "scheduler", "sampler": "dpm", **dataclasses.asdict(described.schedule)}
-        (folder / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+        (new / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    hosts.meet("export written")
+    if chief:
+        replace_parts(new, folder)
     return folder
 
 
