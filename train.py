@@ -258,15 +258,20 @@ def parse(argv: list[str]) -> list[str]:
         if CONFIG.value is not None:
             CONFIG.value.steps  # noqa: B018  a file that could not be read shows at the first use
         return rest
-    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError) as error:
+    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError, SyntaxError, ValueError) as error:
         text = " ".join(str(error).split())
+        if isinstance(error, SyntaxError) or "has no attribute 'get_config'" in text:
+            raise UserError(f"--config {getattr(error, 'filename', None) or ''}: expected a Python file with "
+                            f"get_config(), such as configs/tiny.py") from error
         if isinstance(error, AttributeError | KeyError):
             if text[0] in "'\"":  # quoted, as the text of a KeyError is
                 text = text[1:-1].replace("\\n", " ").replace("\\'", "'")
             raise UserError(f"no setting {text}: configs/common.py lists all") from error
         if "parsing config file" in text:  # the flag holds a whole traceback; its last line is the file's own words
             text = str(error).strip().splitlines()[-1].partition(": ")[2]
-            if "positional argument" in text:
+            if "but 1 was given" in text:
+                text = "this config file takes no name after a colon"
+            elif "positional argument" in text:
                 text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
         raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
 
@@ -274,9 +279,9 @@ def parse(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise UserError(f"unexpected arguments {argv[1:]}: settings are given as --config.NAME=VALUE")
-    if CONFIG.value is not None and COMPILE_ONLY.value:
+    if CONFIG.value is not None and COMPILE_ONLY.value is not None:
         return aot.compile_only(CONFIG.value, COMPILE_ONLY.value)
-    if CONFIG.value is None or WORKDIR.value is None:
+    if CONFIG.value is None or not WORKDIR.value:
         raise UserError("give --config configs/FILE.py and --workdir RUN, see python train.py --help")
     return train(CONFIG.value, Path(WORKDIR.value), export_only=EXPORT.value)
 

@@ -357,63 +357,6 @@ def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
     assert [duration(s) for s in (9, 600, 15_000, 273_600)] == ["9 s", "10 min", "4 h 10 min", "3 d 4 h"]
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"model.stage": "both"}, "stage 'both'"), ({"model.name": "huge"}, "model 'huge'"),
-    ({"model.remat": "everything"}, "remat 'everything'"), ({"data.kind": "tape"}, "data.kind 'tape'"),
-    ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"), ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
-    ({"optimizer.name": "sgd"}, "optimizer 'sgd'"), ({"step.accumulate": 0}, "accumulate 0"),
-    ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
-    ({"validation.frames": 10}, "window 10"), ({"distributed": "yes"}, "distributed 'yes'"),
-    ({"distributed": "auto"}, "no TPU pod or cluster"), ({"steps": 0}, "steps 0"), ({"log_every": -1}, "log_every -1"),
-    ({"checkpoints.keep": 0}, "checkpoints.keep 0"), ({"validation.every": -1}, "validation.every -1"),
-    ({"model.branch_layers": -1}, "branch_layers -1"), ({"model.branch_layers": 99}, "branch_layers 99: .* at most 4"),
-    ({"model.rank": 0}, "rank 0"), ({"model.alpha": 0.0}, "alpha 0.0"), ({"model.kl_weight": -1.0}, "kl_weight -1"),
-    ({"model.stage": "vae", "model.vae_crop": (320, 480)}, r"vae_crop \(320, 480\) of 64 x 96"),
-    ({"model.stage": "vae", "model.vae_crop": (32, 47)}, "multiples of 8"), ({"model.vae_crop": (3,)}, "vae_crop"),
-    ({"data.synthetic_clips": -4}, "synthetic_clips -4"), ({"data.synthetic_absent": 2.0}, "synthetic_absent 2.0"),
-    ({"loader.batch_size": 0}, "batch_size 0"), ({"loader.frames": 10}, "frames 10: expected 1, 5"),
-    ({"loader.fps": 0.0}, "fps 0.0: expected above 0"), ({"loader.height": 60}, "height 60: .* multiple of 16"),
-    ({"loader.width": -64}, "width -64"), ({"loader.resize": "fit"}, "resize 'fit': expected stretch or center"),
-    ({"loader.empty_caption": 2.0}, "empty_caption 2.0: expected 0 to 1"), ({"loader.workers": -1}, "workers -1"),
-    ({"loader.image_log_sigma": (1.0,)}, "image_log_sigma"), ({"loader.image_log_sigma": (1.0, -2.0)}, "deviation"),
-    ({"augment.probability": 3.0}, "probability 3.0"), ({"augment.p_brush": 0.9}, "a sum of 1"),
-    ({"augment.kernel": 0}, "kernel 0"), ({"augment.scale_min": 2.0}, "scale_max 1.5: expected 2 or more"),
-    ({"optimizer.lr": float("inf")}, "lr inf"), ({"optimizer.b1": 1.0}, "b1 1.0"), ({"optimizer.eps": -1.0}, "eps -1"),
-    ({"step.hole_weight": -5.0}, "hole_weight -5")])
-def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path):
-    config = config_of("tiny")
-    config.update_from_flattened_dict(changes)
-    with pytest.raises(UserError, match=message):
-        train.train(config, tmp_path)
-
-
-def test_a_folder_that_no_run_can_continue_is_left_alone(one_device, tmp_path):
-    with pytest.raises(UserError, match="nothing to export: no checkpoint in"):
-        train.train(config_of("tiny"), tmp_path, export_only=True)
-    (tmp_path / "export" / "branch").mkdir(parents=True)
-    with pytest.raises(UserError, match="an export but no checkpoint"):
-        train.train(config_of("tiny"), tmp_path)
-    (tmp_path / "export" / "branch" / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="that no run"):
-        train.train(config_of("tiny"), tmp_path / "export" / "branch")
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (["--config", "configs/none.py"], "none.py"),
-    (["--config", "configs/tiny.py", "--config.foo=1"], "no setting 'foo'"),
-    (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"), (["--stpes=3"], "stpes"),
-    (["--config", "configs/id_adapter.py"], "name after a colon"), ([], "give --config"),
-    (["--config", "configs/nano_vae.py:wrong"], "one of images, clips, whole"),
-    (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
-    (["--config", "configs/tiny.py", "--workdir", "x", "extra"], "unexpected arguments")])
-def test_mistakes_on_the_command_line_are_one_line(arguments, message):
-    done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "JAX_PLATFORMS": "cpu"})
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: ")
-    assert re.search(message, done.stderr), done.stderr
-
-
 def test_settings_that_changed_are_told():
     before, now = {"optimizer": {"lr": 1e-5}, "steps": 10}, {"optimizer": {"lr": 2e-5}, "steps": 10, "ema": True}
     assert train._changes(before, now) == "; settings changed: ema None -> True, optimizer.lr 1e-05 -> 2e-05"

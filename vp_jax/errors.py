@@ -27,7 +27,7 @@ def check_numbers(settings: object, names: str, least: float = 0, most: float = 
     Raises:
       UserError: the first that is not.
     """
-    expected = f"above {least:g}" if above else f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+    expected = f"above {least}" if above else f"{least} or more" if most == math.inf else f"{least} to {most}"
     for name in names.split():
         value = getattr(settings, name)
         if not (math.isfinite(value) and least <= value <= most and not (above and value == least)):

@@ -123,7 +123,9 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     backend = check_backend(cfg.attention or default_backend(platform), platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
-    if cfg.stage == "branch" and not cfg.init_from:
+    if cfg.stage == "branch" and cfg.init_from:
+        branch = dataclasses.replace(branch, num_layers=_read(cfg.init_from, "branch").dit.num_layers)
+    elif cfg.stage == "branch":
         if cfg.branch_layers > backbone.num_layers:
             raise UserError(f"branch_layers {cfg.branch_layers}: expected at most {backbone.num_layers}, the layers of "
                             f"the backbone that they are copied from")
@@ -147,7 +149,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     else:
         lora = adapter_config(cfg.rank, cfg.alpha)
         if cfg.init_from:
-            lora = config.from_json(checkpoint.load_config(cfg.init_from))
+            lora = _read(cfg.init_from, "lora")
         stage = AdapterStage(backbone, config.BranchConfig(branch), lora)
     return Described(stage, encoders, schedule, backbone.max_text_len)
 
@@ -261,6 +263,8 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
 
 
 FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
+KINDS = {"backbone": "dit", "branch": "branch", "vae": "vae", "t5": "t5"}
+"""Of models by name: their folder in a checkpoint, and what its description calls them."""
 
 
 def _placed(shapes: trees.Tree, mesh: Mesh) -> trees.Tree:
@@ -289,17 +293,24 @@ def random_models(like: trees.Tree) -> trees.Tree:
 def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
     if cfg.stage == "vae" and cfg.init_from:
         models, schedule = _by_name(cfg.name)
-        return dataclasses.replace(models, vae=config.from_json(checkpoint.load_config(cfg.init_from))), schedule
+        return dataclasses.replace(models, vae=_read(cfg.init_from, "vae")), schedule
     if cfg.stage == "backbone" and (cfg.checkpoint or cfg.init_from):
         models, schedule = _by_name(cfg.name)
         folders = ({"vae": cfg.checkpoint} if cfg.checkpoint else {}) | (
             {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {})
-        known = {name: config.from_json(checkpoint.load_config(Path(folder) / FOLDERS[name]))
-                 for name, folder in folders.items()}
+        known = {name: _read(Path(folder) / FOLDERS[name], KINDS[name]) for name, folder in folders.items()}
         return dataclasses.replace(models, **known), schedule
     if cfg.checkpoint and cfg.stage != "vae":
         return _from_checkpoint(Path(cfg.checkpoint))
     return _by_name(cfg.name)
+
+
+def _read(folder: Path | str, kind: str) -> Any:
+    """The description of a model folder, which is to be of this ``kind``."""
+    values = checkpoint.load_config(folder)
+    if values["kind"] != kind:
+        raise UserError(f"{folder} holds a {values['kind']}: expected the folder of a {kind}")
+    return config.from_json(values)
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:
@@ -309,7 +320,7 @@ def _by_name(name: str) -> tuple[Variant, Schedule]:
 
 def _from_checkpoint(folder: Path) -> tuple[Variant, Schedule]:
     def described(name: str) -> Any:
-        return config.from_json(checkpoint.load_config(folder / FOLDERS[name]))
+        return _read(folder / FOLDERS[name], KINDS[name])
 
     backbone = described("backbone")
     branch = config.BranchConfig(dataclasses.replace(backbone, num_layers=2, in_channels=33))
