@@ -94,6 +94,8 @@ def main(argv: list[str]) -> None:
         raise UserError("give --config configs/FILE.py, --out FOLDER and --config.model.checkpoint=FOLDER")
     loader = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment))
     source = functools.partial(feed.open_source, feed.DataConfig(**config.data), loader)
+    clips = len(source())  # what is wrong with data or checkpoint is told here, not by Beam's workers
+    model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "vae"))
     length = 0
     if text.value:
         described = model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "transformer"))
@@ -103,7 +105,7 @@ def main(argv: list[str]) -> None:
     folder = build_latents(LatentConfig(loader, masks.value, images.value, windows.value), source, encoders, out.value,
                            config.data.split, beam_options or None)
     seconds = time.perf_counter() - begin
-    print(f"{len(source())} clips in {seconds:.0f} s ({len(source()) / seconds:.2f} per second): {folder}")
+    print(f"{clips} clips in {seconds:.0f} s ({clips / seconds:.2f} per second): {folder}")
 
 
 if __name__ == "__main__":
