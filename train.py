@@ -25,7 +25,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import app, flags
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from vp_jax import sharding, trees
@@ -39,7 +39,7 @@ from vp_jax.eval import validation
 from vp_jax.inference.record import commit, versions
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
-from vp_jax.training import aot, feed, flops, hosts, load
+from vp_jax.training import aot, command, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
 from vp_jax.training.scratch import VAEStage
@@ -252,28 +252,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def parse(argv: list[str]) -> list[str]:
     """Flags into their places; what is left over. Mistakes are one line."""
-    app.define_help_flags()
-    try:
-        rest = flags.FLAGS(argv)
-        if CONFIG.value is not None:
-            CONFIG.value.steps  # noqa: B018  a file that could not be read shows at the first use
-        return rest
-    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError, SyntaxError, ValueError) as error:
-        text = " ".join(str(error).split())
-        if isinstance(error, SyntaxError) or "has no attribute 'get_config'" in text:
-            raise UserError(f"--config {getattr(error, 'filename', None) or ''}: expected a Python file with "
-                            f"get_config(), such as configs/tiny.py") from error
-        if isinstance(error, AttributeError | KeyError):
-            if text[0] in "'\"":  # quoted, as the text of a KeyError is
-                text = text[1:-1].replace("\\n", " ").replace("\\'", "'")
-            raise UserError(f"no setting {text}: configs/common.py lists all") from error
-        if "parsing config file" in text:  # the flag holds a whole traceback; its last line is the file's own words
-            text = str(error).strip().splitlines()[-1].partition(": ")[2]
-            if "but 1 was given" in text:
-                text = "this config file takes no name after a colon"
-            elif "positional argument" in text:
-                text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
-        raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
+    return command.parse(argv, CONFIG)
 
 
 def main(argv: list[str]) -> int:

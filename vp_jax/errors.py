@@ -12,7 +12,7 @@ class UserError(Exception):
     """Bad input. The message says what was given, what was expected and what to do, in one line."""
 
 
-NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 
 
 def check_numbers(settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False,
