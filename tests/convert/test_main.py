@@ -256,7 +256,7 @@ def test_a_part_of_another_kind_is_not_overwritten(tmp_path, golden):
     with pytest.raises(UserError, match="holds a converted dit, not a vae"):
         parts.convert("vae", golden / "vae", tmp_path / "out")
     assert (tmp_path / "out" / "config.json").read_bytes() == before
-    with pytest.raises(UserError, match="no .*nowhere: expected the folder"):
+    with pytest.raises(UserError, match=r"no .*nowhere: expected the folder"):
         parts.convert("vae", tmp_path / "nowhere", tmp_path / "out")
 
 
