@@ -25,7 +25,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from absl import app, flags
+from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from vp_jax import sharding, trees
@@ -34,19 +34,20 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.latents import load_empty_text
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.synthetic import HELD_OUT, WordIds
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError, check_numbers, run_cli
 from vp_jax.eval import validation
 from vp_jax.inference.record import commit, versions
 from vp_jax.inference.settings import Settings
 from vp_jax.metrics import MetricsWriter
 from vp_jax.shapes import latent_grid
-from vp_jax.training import aot, feed, flops, hosts, load
+from vp_jax.training import aot, command, feed, flops, hosts, load
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
 from vp_jax.training.recorder import Recorder
 from vp_jax.training.scratch import VAEStage
 from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
 from vp_jax.training.stop import StopSignal
+from vp_jax.training.workdir import claimed, write_config
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
@@ -62,6 +63,12 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     optim_cfg, step_cfg = OptimConfig(**config.optimizer), StepConfig(**config.step)
     loader_cfg = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment), on_device=True,
                               journal=workdir / "data.jsonl")
+    check_numbers(config, "steps", 1)
+    check_numbers(config, "log_every")
+    check_numbers(config.checkpoints, "every", group="checkpoints.")
+    check_numbers(config.checkpoints, "keep", 1, group="checkpoints.")
+    check_numbers(config.validation, "every", group="validation.")
+    check_numbers(config.validation, "clips", 1, group="validation.")
     settings = Settings(steps=config.validation.steps, guidance=config.validation.guidance,
                         window=config.validation.frames, seed=config.seed)
     if config.compilation_cache:
@@ -73,6 +80,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     # models as shapes, devices, and where everything goes
     described = load.describe(model_cfg)
     stage, encoders, schedule = described.stage, described.encoders, described.schedule
+    load.check_size(described, loader_cfg.frames, loader_cfg.height, loader_cfg.width)
     mesh = sharding.make_mesh(config.mesh)
     optimizer = make_optimizer(optim_cfg, config.steps)
     start = functools.partial(init_state, optimizer=optimizer, ema=config.ema)
@@ -83,19 +91,28 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         f"{trees.size_bytes(stage.shapes().frozen) / 1e9:.2f} GB frozen; mesh {dict(mesh.shape)} of "
         f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
 
-    # data
-    tokenizer: Any = WordIds(described.text_len)
-    if encoders.t5 is not None or encoders.pretraining:
-        tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
-    share = feed.host_share(mesh, loader_cfg.batch_size)
-    loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
-                              masked=not encoders.pretraining)
-
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
+        if chief:
+            stack.enter_context(claimed(workdir))
+
+        # data
+        tokenizer: Any = WordIds(described.text_len)
+        if encoders.t5 is not None or encoders.pretraining:
+            tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
+        share = feed.host_share(mesh, loader_cfg.batch_size)
+        loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
+                                  masked=not encoders.pretraining)
         stack.callback(loader.close)
+
+        # state
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", config.checkpoints.keep))
+        if checkpoints.latest is None and export_only:
+            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
+        if checkpoints.latest is None and (workdir / "export").exists():
+            raise UserError(f"{workdir} holds an export but no checkpoint to continue from: choose another --workdir, "
+                            f"or move export/ away")
         init_key, base_key, picture_key = hosts.keys(config.seed, 3, sharding.replicated(mesh))
 
         # Where trained weights come from, the first that applies:
@@ -115,9 +132,9 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         del weights
 
         writer = None
-        if chief:
+        if chief and not export_only:
             writer = stack.enter_context(MetricsWriter(workdir, resume_step=done))
-            (workdir / "config.json").write_text(config.to_json(indent=1) + "\n")
+            write_config(workdir, config.to_json(indent=1) + "\n")
             with (workdir / "starts.jsonl").open("a") as file:
                 file.write(json.dumps({"step": done, "commit": commit(), "versions": versions()}) + "\n")
         latent_shape = latent_grid(loader_cfg.frames, loader_cfg.height, loader_cfg.width)
@@ -155,6 +172,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
             if due["log"] or due["save"] or last:
                 say(recorder.flush(), flush=True)
+                checkpoints.check()
             if validate and not stopping and (due["picture"] or last):
                 _picture(validate(state.ema or state.params, frozen), workdir, writer, done)
             if due["save"] or last:
@@ -165,9 +183,6 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 say(f"{reason}: saved step {done}, the same command continues from there", flush=True)
                 return 128 + (stop.received or 15)
 
-        if resumed is None and done == 0:
-            raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}" if export_only
-                            else f"steps {config.steps}: expected 1 or more")
         unseen = (feed.on_devices(next(loader), mesh) for _ in range(4))
         folder = load.export(workdir / "export", model_cfg, described, state.ema or state.params, frozen, unseen)
         say(f"step {done}: model written to {folder}")
@@ -236,29 +251,15 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def parse(argv: list[str]) -> list[str]:
     """Flags into their places; what is left over. Mistakes are one line."""
-    app.define_help_flags()
-    try:
-        rest = flags.FLAGS(argv)
-        if CONFIG.value is not None:
-            CONFIG.value.steps  # noqa: B018  a file that could not be read shows at the first use
-        return rest
-    except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError) as error:
-        text = " ".join(str(error).split())
-        if isinstance(error, AttributeError | KeyError):
-            raise UserError(f"no setting {text}: configs/common.py lists all") from error
-        if "parsing config file" in text:  # the flag holds a whole traceback; its last line is the file's own words
-            text = str(error).strip().splitlines()[-1].partition(": ")[2]
-            if "positional argument" in text:
-                text = "the config file wants a name after a colon, such as configs/id_adapter.py:tpu_v4"
-        raise UserError(text.replace("config_config", "").replace(" Attempted [Relative path]:", "")) from error
+    return command.parse(argv, CONFIG)
 
 
 def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise UserError(f"unexpected arguments {argv[1:]}: settings are given as --config.NAME=VALUE")
-    if CONFIG.value is not None and COMPILE_ONLY.value:
+    if CONFIG.value is not None and COMPILE_ONLY.value is not None:
         return aot.compile_only(CONFIG.value, COMPILE_ONLY.value)
-    if CONFIG.value is None or WORKDIR.value is None:
+    if CONFIG.value is None or not WORKDIR.value:
         raise UserError("give --config configs/FILE.py and --workdir RUN, see python train.py --help")
     return train(CONFIG.value, Path(WORKDIR.value), export_only=EXPORT.value)
 

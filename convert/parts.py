@@ -74,7 +74,9 @@ def convert(kind: str, source: Path, folder: Path, dtype: Any = None, *, num_lay
         raise UserError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
     start = time.perf_counter()
     source, folder = Path(source), Path(folder)
-    _claim(folder)
+    if not source.exists():
+        raise UserError(f"no {source}: expected the folder or weights file of the original {kind}")
+    _claim(folder, kind)
     if kind == "scheduler":
         report = _convert_scheduler(source, folder)
     elif kind in ADAPTERS:
@@ -84,18 +86,25 @@ def convert(kind: str, source: Path, folder: Path, dtype: Any = None, *, num_lay
     return dataclasses.replace(report, seconds=time.perf_counter() - start)
 
 
-def _claim(folder: Path) -> None:
-    """Make sure that writing to ``folder`` overwrites nothing but our own earlier output."""
+OUR_KINDS = {"transformer": "dit", "text_encoder": "t5", "id_adapter": "lora"}
+"""What descriptions call the parts that have another name there."""
+
+
+def _claim(folder: Path, kind: str) -> None:
+    """Make sure that writing to ``folder`` overwrites nothing but our own earlier output of the same kind."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: expected a folder to write to")
     weights = (p.name for p in folder.glob("*") if p.suffix in (".safetensors", *files.TORCH_SUFFIXES))
     original = any(name != UNUSED for name in weights) or (folder / scheduler.SOURCE).exists()
     try:
-        original |= "kind" not in json.loads((folder / checkpoint.CONFIG).read_text())
-    except (OSError, ValueError):
-        pass  # none there, or cut off by an interrupted run
+        held = json.loads((folder / checkpoint.CONFIG).read_text()).get("kind")
+    except (OSError, ValueError, AttributeError):
+        held = OUR_KINDS.get(kind, kind)  # none there, or cut off by an interrupted run
+    original |= held is None
     if original:
         raise UserError(f"{folder} holds an original checkpoint: choose another folder to write to")
+    if held != OUR_KINDS.get(kind, kind):
+        raise UserError(f"{folder} holds a converted {held}, not a {kind}: choose another folder, or remove it first")
 
 
 def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
@@ -194,7 +203,7 @@ def export(kind: str, folder: Path, target: Path) -> Report:
     start = time.perf_counter()
     folder, target = Path(folder), Path(target)
     values = checkpoint.load_config(folder)
-    expected = {"transformer": "dit", "text_encoder": "t5", "id_adapter": "lora"}.get(kind, kind)
+    expected = OUR_KINDS.get(kind, kind)
     if values["kind"] != expected:
         raise UserError(f"{folder} holds a {values['kind']}, not a {expected}: expected a folder made by "
                         f"`python -m convert one {kind}`")

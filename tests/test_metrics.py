@@ -20,6 +20,17 @@ def test_lines_come_back_exactly_and_a_restart_drops_what_it_repeats(tmp_path):
     assert [line["step"] for line in metrics.read_metrics(tmp_path)] == [1, 2, 3, 4]
 
 
+def test_a_damaged_line_takes_no_later_one_along(tmp_path):
+    (tmp_path / metrics.FILE).write_text('{"step": 1}\n{"step": 2, "lo\n{"step": 3}\n')
+    assert metrics.read_metrics(tmp_path) == [{"step": 1}, {"step": 3}]
+
+
+def test_a_picture_of_an_unknown_format_is_refused(tmp_path):
+    (tmp_path / metrics.FILE).write_text('{"step": 1, "loss": 2.0}\n')
+    with pytest.raises(UserError, match="nope"):
+        plots.draw(tmp_path, tmp_path / "curves.nope")
+
+
 def test_tensorboard_holds_the_same_numbers(tmp_path):
     from tensorboardX.event_file_writer import EventsWriter  # noqa: F401  of the test extra
     from tensorboardX.proto.event_pb2 import Event

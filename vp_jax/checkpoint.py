@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
+import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +28,48 @@ from vp_jax.errors import UserError
 from vp_jax.sharding import path_name
 
 CONFIG, PARAMS = "config.json", "params"
+_MAKE_ROOM = "make room or mend the folder, and run the same command again"
+
+
+@contextlib.contextmanager
+def _in_one_line(what: str, then: str) -> Iterator[None]:
+    """Missing, damaged and unwritable files, which Orbax and TensorStore tell in many ways: `UserError`, nothing else.
+
+    Args:
+      what, then: what failed, and what to do; the reason stands between.
+    """
+    _quiet_threads()
+    try:
+        yield
+    except (UserError, RuntimeError, MemoryError):  # no fault of the files: too little memory, above all
+        raise
+    except Exception as error:  # Orbax raises bare ones
+        words = " ".join(str(error).split())
+        reason = "no space left on device" if "No space left" in words else words.partition(" [tensorstore_spec")[0]
+        raise UserError(f"{what} ({reason[:200]}): {then}") from error
+
+
+@functools.cache
+def _quiet_threads() -> None:
+    """What goes wrong in Orbax's and TensorStore's threads is raised in ours too: they themselves say nothing."""
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+    logging.getLogger("asyncio").addFilter(lambda record: "never retrieved" not in record.getMessage())
+
+    def wrapped(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def told(*args: Any) -> None:
+            error = args[1] if len(args) == 3 else args[0].exc_value
+            if not (isinstance(error, RuntimeError) and "Event loop is closed" in str(error)):
+                hook(*args)
+        return told
+
+    sys.excepthook, sys.unraisablehook = wrapped(sys.excepthook), wrapped(sys.unraisablehook)
 
 
 def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) -> None:
     """Write ``params`` (nested dict of arrays) and ``config`` (JSON values; key ``kind`` names the model)."""
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer() as checkpointer:
+    with _in_one_line(f"{folder} cannot be written", _MAKE_ROOM), ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(folder / PARAMS, params, force=True)
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
@@ -93,7 +131,8 @@ def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]
         shutil.rmtree(rest)
     registry = type_handlers.create_type_handler_registry(
         (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler()))
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
+    written = _in_one_line(f"{folder} cannot be written", _MAKE_ROOM)
+    with written, ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
         pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
         checkpointer.save(folder / PARAMS, force=True, args=ocp.args.PyTreeSave(
             leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE))
@@ -141,7 +180,8 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
     folder = Path(folder).resolve()
     if not (folder / PARAMS).is_dir():
         raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
-    with ocp.StandardCheckpointer() as checkpointer, _damage(folder / PARAMS):
+    damaged = _in_one_line(f"{folder / PARAMS} is damaged or incomplete", "convert or copy it again")
+    with damaged, ocp.StandardCheckpointer() as checkpointer:
         metadata = checkpointer.metadata(folder / PARAMS).item_metadata
         if metadata is None:  # what Orbax cannot read it only logs
             raise ValueError("its index cannot be read")
@@ -157,18 +197,6 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         return checkpointer.restore(folder / PARAMS, target)
 
 
-@contextlib.contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """Errors of Orbax and TensorStore about the files of ``path`` as a `UserError`."""
-    try:
-        yield
-    except (UserError, RuntimeError, MemoryError):  # no fault of the files: too little memory, above all
-        raise
-    except Exception as error:  # Orbax raises bare ones
-        reason = str(error).partition(":")[0].partition("\n")[0] or type(error).__name__
-        raise UserError(f"{path} is damaged or incomplete ({reason}): convert or copy it again") from error
-
-
 class TrainingCheckpoints:
     """Checkpoints of a training run: its state, and JSON beside it (place in the data, settings). Use with ``with``.
 
@@ -178,6 +206,7 @@ class TrainingCheckpoints:
 
     def __init__(self, folder: str | Path, keep: int) -> None:
         """``folder`` is made if need be; the newest ``keep`` checkpoints stay."""
+        _quiet_threads()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers={
             "state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()})
@@ -186,8 +215,13 @@ class TrainingCheckpoints:
     def __enter__(self) -> TrainingCheckpoints:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._manager.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            with self._writing():
+                self._manager.close()
+        except UserError:
+            if error is None:  # otherwise that one is told, which may be the same
+                raise
 
     @property
     def latest(self) -> int | None:
@@ -196,16 +230,23 @@ class TrainingCheckpoints:
 
     def save(self, step: int, state: Any, notes: dict[str, Any], *, wait: bool = False) -> None:
         """Start writing a checkpoint, unless ``step`` is there already; ``wait`` until it is complete."""
-        if step not in self._manager.all_steps():
-            # Orbax copies the arrays before it returns: the caller may donate them to the next step
-            self._manager.save(step, force=True, args=ocp.args.Composite(
-                state=ocp.args.StandardSave(_by_path(state)), notes=ocp.args.JsonSave(notes)))
-        if wait:
-            self._manager.wait_until_finished()
+        with self._writing():
+            if step not in self._manager.all_steps():
+                # Orbax copies the arrays before it returns: the caller may donate them to the next step
+                self._manager.save(step, force=True, args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(_by_path(state)), notes=ocp.args.JsonSave(notes)))
+            if wait:
+                self._manager.wait_until_finished()
+
+    def check(self) -> None:
+        """Raises `UserError` if a checkpoint could not be written in the background."""
+        with self._writing():
+            self._manager.check_for_errors()
 
     def notes(self, step: int) -> dict[str, Any]:
         """The JSON of a checkpoint."""
-        return self._manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore())).notes
+        with self._reading(step):
+            return self._manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore())).notes
 
     def restore(self, step: int, like: Any) -> Any:
         """The state of checkpoint ``step``.
@@ -214,17 +255,31 @@ class TrainingCheckpoints:
           like: the state's shapes, with the shardings it is to have: any mesh, not only the one it was saved on.
 
         Raises:
-          UserError: the stored state has other leaves or shapes (another stage, model or optimizer).
+          UserError: the stored state has other leaves or shapes (another stage, model or optimizer), or is damaged.
         """
         wanted = _by_path(like)
-        stored = self._manager.item_metadata(step).state
+        with self._reading(step):
+            stored = self._manager.item_metadata(step).state
+            if stored is None:
+                raise ValueError("it has no description of its arrays")
         # only shapes are compared here, so that one message names every difference
         faults = _differences(stored.tree if hasattr(stored, "tree") else stored, wanted)
         if faults:
             raise UserError(f"checkpoint {step} in {self.folder} is of another run: {'; '.join(faults[:8])}"
                             f"{' ...' if len(faults) > 8 else ''}. Use its settings, or another workdir")
-        restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted))).state
+        with self._reading(step):
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
+            restored = self._manager.restore(step, args=args).state
         return jax.tree.unflatten(jax.tree.structure(like), [restored[path] for path in wanted])
+
+    def _writing(self) -> contextlib.AbstractContextManager[None]:
+        return _in_one_line(f"a checkpoint cannot be written to {self.folder}", _MAKE_ROOM)
+
+    def _reading(self, step: int) -> contextlib.AbstractContextManager[None]:
+        older = [other for other in self._manager.all_steps() if other < step]
+        return _in_one_line(f"checkpoint {step} in {self.folder} cannot be read",
+                            f"move {Path(self.folder) / str(step)} away, the same command then continues from step "
+                            f"{max(older, default=0)}")
 
     def preempted(self, step: int) -> bool:
         """In a job of several processes: the platform announced the end, and all are to save at this ``step``."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 _AGAIN = 1.0
 """Seconds after which an interrupt that had no effect is repeated."""
 
@@ -20,21 +23,47 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, from a scheduler for instance: what tidies up after Ctrl-C does so now too."""
 
 
+def check_numbers(settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False,
+                  group: str = "") -> None:
+    """Numbers of ``settings`` are finite and in their range.
+
+    Args:
+      names: attributes of ``settings``, with spaces between.
+      least, most: ends of the range, both in it; ``above``: ``least`` is not.
+      group: stands before the names in the message.
+
+    Raises:
+      UserError: the first that is not.
+    """
+    expected = f"above {least}" if above else f"{least} or more" if most == math.inf else f"{least} to {most}"
+    for name in names.split():
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and least <= value <= most and not (above and value == least)):
+            raise UserError(f"{group}{name} {value}: expected {expected}")
+
+
 def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
     """Run ``main`` and exit with its status: 2 and one line on stderr for a `UserError`, 130 on Ctrl-C.
 
-    ``sigterm``: SIGTERM raises `Terminated` in ``main``, and the status is 143, as without, but nothing is left undone.
+    A full disk and a missing permission, which any write may meet, are told like a `UserError`. With ``sigterm``,
+    SIGTERM raises `Terminated` in ``main``; the status is 143, as without.
     """
     try:
         with _sure_interrupt(*[signal.SIGINT, signal.SIGTERM][:1 + sigterm]):
             status = main() or 0
-        sys.exit(status)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        status = 2
+    except OSError as error:
+        if error.errno not in NO_WRITING:
+            raise
+        print(f"error: {error.filename or 'a file'} cannot be written ({error.strerror}): make room or choose another "
+              f"folder, and run the same command again", file=sys.stderr)
+        status = 2
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT))
+        status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
 
 
 def interrupt_arrived() -> None:

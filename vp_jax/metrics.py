@@ -59,14 +59,14 @@ class MetricsWriter:
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
-    """The lines of a run, in order; a last line that a crash cut off is left out. Empty without a file."""
+    """The lines of a run, in order; one that a crash cut off is left out. Empty without a file."""
     path = Path(folder) / FILE
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:
             lines.append(json.loads(text))
         except json.JSONDecodeError:
-            break
+            continue
     return lines
 
 

@@ -30,7 +30,7 @@ def draw(run: Path, out: Path) -> Path:
     """Draw the curves of ``run`` to the picture ``out``.
 
     Raises:
-      UserError: no metrics there, or no matplotlib.
+      UserError: no metrics there, no matplotlib, or a format that it does not know.
     """
     lines = read_metrics(run)
     if not lines:
@@ -52,7 +52,10 @@ def draw(run: Path, out: Path) -> Path:
     _timesteps(axes[-1], lines)
     figure.suptitle(f"{run.resolve().name}, step {lines[-1]['step']}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    try:
+        figure.savefig(out, dpi=110)
+    except ValueError as error:  # an ending that matplotlib does not know
+        raise UserError(f"{out}: {error}") from error
     return out
 
 

@@ -250,6 +250,16 @@ def test_refusals_of_single_parts(tmp_path, golden, monkeypatch):
         parts.convert("vae", golden / "vae", tmp_path / "out")
 
 
+def test_a_part_of_another_kind_is_not_overwritten(tmp_path, golden):
+    parts.convert("transformer", golden / "transformer", tmp_path / "out")
+    before = (tmp_path / "out" / "config.json").read_bytes()
+    with pytest.raises(UserError, match="holds a converted dit, not a vae"):
+        parts.convert("vae", golden / "vae", tmp_path / "out")
+    assert (tmp_path / "out" / "config.json").read_bytes() == before
+    with pytest.raises(UserError, match=r"no .*nowhere: expected the folder"):
+        parts.convert("vae", tmp_path / "nowhere", tmp_path / "out")
+
+
 def test_every_fault_of_a_checkpoint_at_once(tmp_path, golden):
     shutil.copytree(golden / "transformer", tmp_path / "in")
     tensors = load_file(tmp_path / "in" / WEIGHTS)

@@ -18,6 +18,7 @@ from vp_jax.data.augment import (
     static_shape,
 )
 from vp_jax.data.morphology import dilate, erode
+from vp_jax.errors import UserError
 
 
 def moving_box(frames: int = 7, H: int = 120, W: int = 160) -> np.ndarray:
@@ -129,5 +130,5 @@ def test_families_come_as_often_as_published(monkeypatch):
 
 
 def test_probabilities_that_do_not_sum_to_one_are_refused():
-    with pytest.raises(ValueError, match="sum to 1"):
+    with pytest.raises(UserError, match="expected a sum of 1"):
         MaskAugment(p_brush=0.9)

@@ -186,3 +186,25 @@ def test_shards_without_embeddings_give_token_ids(layout, tmp_path):
         np.testing.assert_array_equal(batch["input_ids"][:, 0], [len(caption) for caption in batch["caption"]])
         lengths |= set(batch["input_ids"][:, 0].tolist())
     assert 0 in lengths and len(lengths) > 1
+
+
+def test_shards_of_another_size_are_refused(shards):
+    with pytest.raises(UserError, match=r"latents of \(3, 4, 6\) .* \(9, 64, 48\) are \(3, 8, 6\)"):
+        make_latent_loader(LatentRecords(shards), replace(LOADER, height=64), SCALE)
+
+
+def test_what_was_built_before_is_kept_and_what_was_interrupted_is_removed(clean_shards, layout):
+    cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    with pytest.raises(UserError, match="is built already: remove it"):
+        build_latents(cfg, opened, MeanEncoders, clean_shards.parents[1])
+    kept, rest = clean_shards.parent / "kept", clean_shards.parent / "incomplete.ABCDEF_1.0.0"
+    clean_shards.rename(kept)
+    rest.mkdir()
+    assert build_latents(cfg, opened, NoText, clean_shards.parents[1]) == clean_shards and not rest.exists()
+
+
+@pytest.mark.parametrize("bad", [{"masks": -1}, {"images": 0}, {"loader": replace(LOADER, frames=10)},
+                                 {"loader": replace(LOADER, height=60)}])
+def test_windows_that_cannot_be_encoded_are_refused(bad):
+    with pytest.raises(UserError):
+        LatentConfig(**bad)

@@ -69,3 +69,12 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch):
 
 def test_the_commit_of_a_checkout_has_forty_digits_or_is_not_known():
     assert commit() == "" or len(commit().rstrip("+")) == 40
+
+
+@pytest.mark.parametrize("name", ["config.json", "starts.jsonl", "metrics.jsonl"])
+def test_a_run_without_its_records_is_refused_before_anything_is_written(name, tmp_path):
+    run = run_folder(tmp_path / "run", "vae", "vae", 1.0)
+    (run / name).unlink()
+    with pytest.raises(UserError, match="missing or damaged"):
+        package.package([run], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

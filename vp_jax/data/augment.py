@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vp_jax.data.morphology import dilate, erode, smooth
+from vp_jax.errors import UserError, check_numbers
 
 FAMILIES = ("brush", "rect", "ellipse", "circle", "random_brush", "moving_shape")
 MORPHOLOGY = {
@@ -51,8 +52,13 @@ class MaskAugment:
     kernel: int = 32
 
     def __post_init__(self):
-        if min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError(f"family probabilities {dict(zip(FAMILIES, self.weights))} must be >= 0 and sum to 1")
+        check_numbers(self, " ".join(("probability", *(f"p_{name}" for name in FAMILIES))), 0, 1)
+        check_numbers(self, "margin_ratio")
+        check_numbers(self, "scale_min", above=True)
+        check_numbers(self, "scale_max", self.scale_min)
+        check_numbers(self, "kernel", 1)
+        if abs(sum(self.weights) - 1) > 1e-6:
+            raise UserError(f"family probabilities {dict(zip(FAMILIES, self.weights))}: expected a sum of 1")
 
     @property
     def weights(self) -> tuple[float, ...]:

@@ -77,6 +77,9 @@ class AugmentMasks:
         return {**example, self.masks_key: self.augment(example[self.masks_key], rng)}
 
 
+RESIZE = ("stretch", "center")
+
+
 @dataclass(frozen=True)
 class Resize:
     """Frames and masks to ``height`` x ``width``, masks cut at one half.
@@ -92,8 +95,8 @@ class Resize:
     masks_key: str = "masks"
 
     def __post_init__(self):
-        if self.mode not in ("stretch", "center"):
-            raise ValueError(f"resize mode {self.mode!r}, expected stretch or center")
+        if self.mode not in RESIZE:
+            raise ValueError(f"resize mode {self.mode!r}, expected {' or '.join(RESIZE)}")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         frames_FHWC, masks_FHW = self.frames(example[self.pixels_key]), self.masks(example[self.masks_key])

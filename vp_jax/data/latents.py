@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from vp_jax.data.clips import AugmentMasks, CoverCells, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
-from vp_jax.data.pipeline import Loader, LoaderConfig, compose
+from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.data.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
+from vp_jax.shapes import latent_frames
 
 EMPTY_TEXT = "empty_text.npy"
 LATENT_KEYS = ("latents", "masked_latents", "mask", "text", "input_ids", "image_latents", "pixels", "masks",
@@ -154,7 +155,12 @@ def make_latent_loader(
     ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``; without ``masked`` clean latents
     are all that is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text_BMD`` if the shards hold it.
     """
-    first = shards[0].arrays() if len(shards) else {"mask": ()}
+    first = _first_readable(shards)
+    size = cfg.frames, cfg.height, cfg.width
+    got, want = first["clean_mean"].shape[:3], (latent_frames(cfg.frames), cfg.height // 8, cfg.width // 8)
+    if got != want:
+        raise UserError(f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
+                        f"{size} are {want}: change these settings, or build the shards again")
     text, drawn = "text" in first, bool(len(first["mask"]))
     steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD, text)]
     if tokenizer:
@@ -170,6 +176,17 @@ def make_latent_loader(
         steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(Keep(LATENT_KEYS))
     return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, name_batch)
+
+
+def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
+    """The arrays of the first record that is not damaged: all have the same names and shapes."""
+    reason = "it has no records"
+    for index in range(min(len(shards), ATTEMPTS)):
+        try:
+            return shards[index].arrays()
+        except BadRecord as error:
+            reason = str(error)
+    raise UserError(f"{shards.folder} cannot be used, {reason}: build the shards again")
 
 
 def name_batch(batch: Example) -> Example:

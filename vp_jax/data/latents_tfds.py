@@ -31,6 +31,8 @@ from vp_jax.data.masks import cover_cells
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
 from vp_jax.data.vpdata_tfds import encoded, prepare
+from vp_jax.errors import UserError, check_numbers
+from vp_jax.shapes import TEMPORAL_STRIDE
 
 
 class Encoders(Protocol):
@@ -54,6 +56,13 @@ class LatentConfig:
     masks: int = 4
     images: int = 2
     windows: int = 1
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "masks")
+        check_numbers(self, "images windows", 1)
+        if self.loader.frames % TEMPORAL_STRIDE != 1 or self.loader.height % 8 or self.loader.width % 8:
+            raise UserError(f"{self.loader.frames} frames of {self.loader.height} x {self.loader.width}: expected "
+                            f"4 n + 1 frames, rows and columns that are multiples of 8")
 
 
 def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: Encoders) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ from absl import flags
 
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.clips import (
+    RESIZE,
     AugmentMasks,
     ChooseWindow,
     CoverCells,
@@ -40,7 +41,7 @@ from vp_jax.data.clips import (
 )
 from vp_jax.data.journal import Journal
 from vp_jax.data.records import BadRecord, Source
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 
 BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note")
 ATTEMPTS = 64
@@ -77,6 +78,17 @@ class LoaderConfig:
     journal: Path | str | None = None
     max_bad_rate: float = 0.05
     min_seen: int = 100
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "seed", 0, 2**32 - 1)
+        check_numbers(self, "batch_size frames height width", 1)
+        check_numbers(self, "fps", above=True)
+        check_numbers(self, "empty_caption image_dropout max_bad_rate", 0, 1)
+        check_numbers(self, "workers threads prefetch min_seen")
+        if self.resize not in RESIZE:
+            raise UserError(f"resize {self.resize!r}: expected {' or '.join(RESIZE)}")
+        if len(self.image_log_sigma) != 2 or not self.image_log_sigma[1] >= 0:
+            raise UserError(f"image_log_sigma {self.image_log_sigma}: expected mean and standard deviation (0 or more)")
 
 
 def make_loader(

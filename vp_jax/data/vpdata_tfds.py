@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,10 +136,21 @@ def row_name(row: Row) -> str:
 
 
 def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = None) -> Path:
-    """Runs a builder's pipeline, here unless ``beam_options`` name another runner; returns the folder of shards."""
+    """Runs a builder's pipeline, here unless ``beam_options`` name another runner; returns the folder of shards.
+
+    What an interrupted run left is removed.
+
+    Raises:
+      UserError: the folder is there already.
+    """
+    folder = Path(builder.data_dir)
+    if folder.exists():
+        raise UserError(f"{folder} is built already: remove it to build it again, or choose another --out")
+    for rest in folder.parent.glob(f"incomplete.*_{folder.name}"):
+        shutil.rmtree(rest)
     options = PipelineOptions(beam_options or ["--runner=DirectRunner"])
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
-    return Path(builder.data_dir)
+    return folder
 
 
 def build(cfg: VpdataConfig, out: Path | str, beam_options: list[str] | None = None) -> Path:

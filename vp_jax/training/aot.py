@@ -159,6 +159,7 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
     """The compiled programs of a step, in the order they run, and the operations the model needs per chip."""
     described = load.describe(load.ModelConfig(**config.model), goal.platform)
     stage, encoders = described.stage, described.encoders
+    load.check_size(described, config.loader.frames, config.loader.height, config.loader.width)
     mesh = sharding.make_mesh(config.mesh, goal.devices)
     optimizer = make_optimizer(OptimConfig(**config.optimizer), config.steps)
     shapes = jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable)

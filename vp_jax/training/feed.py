@@ -29,7 +29,7 @@ from vp_jax.data.records import Source
 from vp_jax.data.synthetic import World
 from vp_jax.data.tfds_source import VPDataRecords
 from vp_jax.data.vpdata import Layout, VPData
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.training.encode import INPUTS
 
@@ -64,9 +64,9 @@ class DataConfig:
             raise UserError(f"data.kind {self.kind} needs a folder: --config.data.path=FOLDER")
         if self.kind == "csv" and not self.csv:
             raise UserError("data.kind csv needs the file of rows: --config.data.csv=FILE")
-        if self.synthetic_first < 0 or not 0 <= self.synthetic_absent <= 1:
-            raise UserError(f"data.synthetic_first {self.synthetic_first} and data.synthetic_absent "
-                            f"{self.synthetic_absent}: expected a seed >= 0 and a part from 0 to 1")
+        check_numbers(self, "min_caption synthetic_first")
+        check_numbers(self, "synthetic_clips", 1)
+        check_numbers(self, "synthetic_absent", 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)

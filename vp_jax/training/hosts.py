@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+from jax.experimental import multihost_utils
 
 from vp_jax.errors import UserError
 
@@ -27,9 +28,17 @@ def join(spec: str) -> None:
                             f"HOST:PORT,COUNT,INDEX, or an empty value for one process") from error
         return
     address, *numbers = spec.split(",")
-    if ":" not in address or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+    if not address.rpartition(":")[2].isdigit() or len(numbers) != 2 or not all(map(str.isdigit, numbers)):
         raise UserError(f"distributed {spec!r}: expected an empty value, auto or HOST:PORT,COUNT,INDEX")
+    if not int(numbers[1]) < int(numbers[0]):
+        raise UserError(f"distributed {spec!r}: expected an INDEX from 0 to COUNT - 1")
     jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
+
+
+def meet(name: str) -> None:
+    """Wait until every process of the job is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def keys(seed: int, count: int, where: jax.sharding.Sharding) -> list[jax.Array]:

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 from flax import nnx
 from ml_collections import config_flags
 
@@ -33,7 +33,7 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.models import config as model_config
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
-from vp_jax.training import feed
+from vp_jax.training import command, feed
 from vp_jax.training.encode import t5_graph, vae_graph
 
 
@@ -80,20 +80,20 @@ def _t5(folder: str, dtype: str) -> tuple[T5Encoder, Tokenizer]:
 
 
 def main(argv: list[str]) -> None:
-    values = flags.FLAGS
     config_flag = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
     out = flags.DEFINE_string("out", None, "Folder of the shards.")
     masks = flags.DEFINE_integer("masks", 4, "Masks per window; 0: clean latents, which the backbone stage takes.")
     images = flags.DEFINE_integer("images", 2, "Noisy first frames per window.", lower_bound=1)
     windows = flags.DEFINE_integer("windows", 1, "Windows per clip.", lower_bound=1)
     text = flags.DEFINE_bool("text", False, "Store the embeddings of captions.")
-    app.define_help_flags()
-    beam_options = values(argv, known_only=True)[1:]
+    beam_options = command.parse(argv, config_flag, known_only=True)[1:]
     config = config_flag.value
     if config is None or out.value is None or not config.model.checkpoint:
         raise UserError("give --config configs/FILE.py, --out FOLDER and --config.model.checkpoint=FOLDER")
     loader = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment))
     source = functools.partial(feed.open_source, feed.DataConfig(**config.data), loader)
+    clips = len(source())  # what is wrong with data or checkpoint is told here, not by Beam's workers
+    model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "vae"))
     length = 0
     if text.value:
         described = model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "transformer"))
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> None:
     folder = build_latents(LatentConfig(loader, masks.value, images.value, windows.value), source, encoders, out.value,
                            config.data.split, beam_options or None)
     seconds = time.perf_counter() - begin
-    print(f"{len(source())} clips in {seconds:.0f} s ({len(source()) / seconds:.2f} per second): {folder}")
+    print(f"{clips} clips in {seconds:.0f} s ({clips / seconds:.2f} per second): {folder}")
 
 
 if __name__ == "__main__":

@@ -17,16 +17,19 @@ from jax.sharding import Mesh
 
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 from vp_jax.models import config
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.dit import REMAT
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
+from vp_jax.shapes import TEMPORAL_STRIDE
+from vp_jax.training import hosts
 from vp_jax.training.encode import Encoders
 from vp_jax.training.scratch import BackboneStage, VAEStage, latent_std
 from vp_jax.training.single_branch import SingleBranchStage, widened
 from vp_jax.training.stages import AdapterStage, BranchStage, Weights, adapter_config, graph
+from vp_jax.training.workdir import replace_parts
 
 Stage = BranchStage | AdapterStage | VAEStage | BackboneStage | SingleBranchStage
 STAGES = ("branch", "id_adapter", "vae", "backbone", "single_branch")
@@ -85,6 +88,11 @@ class ModelConfig:
         for name in (self.remat, self.branch_remat):
             if name and name not in REMAT:
                 raise UserError(f"remat {name!r}: expected one of {', '.join(REMAT)}, or nothing")
+        check_numbers(self, "branch_layers rank", 1)
+        check_numbers(self, "alpha", above=True)
+        check_numbers(self, "kl_weight")
+        if len(self.vae_crop) != 2 or min(self.vae_crop) < 0:
+            raise UserError(f"vae_crop {self.vae_crop}: expected rows and columns, (0, 0) for whole pictures")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +122,12 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     backend = check_backend(cfg.attention or default_backend(platform), platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
-    if cfg.stage == "branch" and not cfg.init_from:
+    if cfg.stage == "branch" and cfg.init_from:
+        branch = dataclasses.replace(branch, num_layers=_read(cfg.init_from, "branch").dit.num_layers)
+    elif cfg.stage == "branch":
+        if cfg.branch_layers > backbone.num_layers:
+            raise UserError(f"branch_layers {cfg.branch_layers}: expected at most {backbone.num_layers}, the layers of "
+                            f"the backbone that they are copied from")
         branch = dataclasses.replace(branch, num_layers=cfg.branch_layers)
     t5 = models.t5 and dataclasses.replace(models.t5, **types)
     image = backbone.in_channels == 2 * models.vae.latent_channels
@@ -135,9 +148,31 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     else:
         lora = adapter_config(cfg.rank, cfg.alpha)
         if cfg.init_from:
-            lora = config.from_json(checkpoint.load_config(cfg.init_from))
+            lora = _read(cfg.init_from, "lora")
         stage = AdapterStage(backbone, config.BranchConfig(branch), lora)
     return Described(stage, encoders, schedule, backbone.max_text_len)
+
+
+def check_size(described: Described, frames: int, height: int, width: int) -> None:
+    """Clips of this many frames, rows and columns fit the models.
+
+    Raises:
+      UserError: the first number that does not, with those that do.
+    """
+    stage = described.stage
+    stride, patch = described.encoders.vae.spatial_stride, 1
+    if isinstance(stage, VAEStage):
+        for size, most in zip(stage.crop, (height, width)):
+            if size % stride or size > most or (not all(stage.crop) and any(stage.crop)):
+                raise UserError(f"vae_crop {stage.crop} of {height} x {width} pixels: expected smaller multiples of "
+                                f"{stride}, or (0, 0) for whole pictures")
+    else:
+        patch = stage.backbone.patch
+    if frames % TEMPORAL_STRIDE != 1:
+        raise UserError(f"frames {frames}: expected 1, 5, 9 ... 4 n + 1")
+    for name, size in (("height", height), ("width", width)):
+        if size % (stride * patch):
+            raise UserError(f"{name} {size}: expected a multiple of {stride * patch}")
 
 
 def tokenizer_file(cfg: ModelConfig) -> Path:
@@ -194,10 +229,16 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
     """Write what was trained as a part of a converted checkpoint: ``folder/branch``, ``folder/id_adapter``,
     ``folder/vae``, or ``folder/transformer`` with text encoder, tokenizer and schedule.
 
+    All of it is written elsewhere first: a ``folder`` that is there is complete.
+
     Args:
       batches: of the loader, which no step has seen; the VAE's scaling factor is measured on them.
     """
-    stage = described.stage
+    stage, new = described.stage, folder.with_name(folder.name + ".new")
+    chief = jax.process_index() == 0
+    if chief:
+        shutil.rmtree(new, ignore_errors=True)
+    hosts.meet("export begins")
     for name, (description, tree) in stage.exports(trainable, frozen).items():
         if isinstance(stage, VAEStage):
             factor = 1.0 / latent_std(stage, trainable, batches)
@@ -207,17 +248,22 @@ def export(folder: Path, cfg: ModelConfig, described: Described, trainable: tree
         for field, plain in (("dtype", "float32"), ("param_dtype", "float32"), ("attention", "xla"), ("remat", "")):
             if field in fields:
                 fields[field] = plain  # how a run computed is no property of the model
-        checkpoint.save_params(folder / name, trees.cast(tree, jnp.float32), values)
+        checkpoint.save_params(new / name, trees.cast(tree, jnp.float32), values)
     if isinstance(stage, BackboneStage):
         for name in ("tokenizer", "scheduler"):
-            (folder / name).mkdir(exist_ok=True)
-        shutil.copy(tokenizer_file(cfg), folder / "tokenizer" / "spiece.model")
+            (new / name).mkdir(exist_ok=True)
+        shutil.copy(tokenizer_file(cfg), new / "tokenizer" / "spiece.model")
         values = {"kind": "scheduler", "sampler": "dpm", **dataclasses.asdict(described.schedule)}
-        (folder / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+        (new / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+    hosts.meet("export written")
+    if chief:
+        replace_parts(new, folder)
     return folder
 
 
 FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
+KINDS = {"backbone": "dit", "branch": "branch", "vae": "vae", "t5": "t5"}
+"""Of models by name: their folder in a checkpoint, and what its description calls them."""
 
 
 def random_models(like: trees.Tree) -> trees.Tree:
@@ -240,17 +286,24 @@ def random_models(like: trees.Tree) -> trees.Tree:
 def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
     if cfg.stage == "vae" and cfg.init_from:
         models, schedule = _by_name(cfg.name)
-        return dataclasses.replace(models, vae=config.from_json(checkpoint.load_config(cfg.init_from))), schedule
+        return dataclasses.replace(models, vae=_read(cfg.init_from, "vae")), schedule
     if cfg.stage == "backbone" and (cfg.checkpoint or cfg.init_from):
         models, schedule = _by_name(cfg.name)
         folders = ({"vae": cfg.checkpoint} if cfg.checkpoint else {}) | (
             {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {})
-        known = {name: config.from_json(checkpoint.load_config(Path(folder) / FOLDERS[name]))
-                 for name, folder in folders.items()}
+        known = {name: _read(Path(folder) / FOLDERS[name], KINDS[name]) for name, folder in folders.items()}
         return dataclasses.replace(models, **known), schedule
     if cfg.checkpoint and cfg.stage != "vae":
         return _from_checkpoint(Path(cfg.checkpoint))
     return _by_name(cfg.name)
+
+
+def _read(folder: Path | str, kind: str) -> Any:
+    """The description of a model folder, which is to be of this ``kind``."""
+    values = checkpoint.load_config(folder)
+    if values["kind"] != kind:
+        raise UserError(f"{folder} holds a {values['kind']}: expected the folder of a {kind}")
+    return config.from_json(values)
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:
@@ -260,7 +313,7 @@ def _by_name(name: str) -> tuple[Variant, Schedule]:
 
 def _from_checkpoint(folder: Path) -> tuple[Variant, Schedule]:
     def described(name: str) -> Any:
-        return config.from_json(checkpoint.load_config(folder / FOLDERS[name]))
+        return _read(folder / FOLDERS[name], KINDS[name])
 
     backbone = described("backbone")
     branch = config.BranchConfig(dataclasses.replace(backbone, num_layers=2, in_channels=33))

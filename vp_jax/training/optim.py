@@ -21,7 +21,7 @@ import dataclasses
 import jax.numpy as jnp
 import optax
 
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 
 NAMES = ("adamw", "adamw_bf16", "adafactor")
 
@@ -45,11 +45,13 @@ class OptimConfig:
     def __post_init__(self) -> None:
         if self.name not in NAMES:
             raise UserError(f"optimizer {self.name!r}: expected one of {', '.join(NAMES)}")
-        if not (self.lr > 0 and 0 <= self.end_lr <= self.lr):
-            raise UserError(f"lr {self.lr}, end_lr {self.end_lr}: expected 0 <= end_lr <= lr and lr above 0")
-        if self.clip <= 0 or self.warmup < 0 or self.cosine_stretch < 1:
-            raise UserError(f"clip {self.clip}, warmup {self.warmup}, cosine_stretch {self.cosine_stretch}: expected "
-                            f"clip above 0, warmup 0 or more, cosine_stretch 1 or more")
+        check_numbers(self, "lr clip eps", above=True)
+        check_numbers(self, "end_lr", 0, self.lr)
+        check_numbers(self, "warmup weight_decay")
+        check_numbers(self, "cosine_stretch", 1)
+        for name in ("b1", "b2"):
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise UserError(f"{name} {value}: expected 0 or more, below 1")
 
 
 def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:

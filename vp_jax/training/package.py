@@ -49,6 +49,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
         if not folders:
             raise UserError(f"{run}: no export/ in it, expected a finished run of train.py")
         parts.update({folder.name: folder for folder in folders})
+    facts = {"weights": "bfloat16", "runs": [*(known[name] for name in keep), *(_facts(run) for run in runs)]}
     for name, folder in parts.items():
         if (folder / checkpoint.PARAMS).is_dir():
             weights = trees.cast(checkpoint.load_params(folder), jnp.bfloat16)
@@ -57,7 +58,6 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
             (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
-    facts = {"weights": "bfloat16", "runs": [*(known[name] for name in keep), *(_facts(run) for run in runs)]}
     (out / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT:
@@ -71,16 +71,21 @@ def _written(folder: Path) -> list[dict[str, Any]]:
 
 
 def _facts(run: Path) -> dict[str, Any]:
-    config = json.loads((run / "config.json").read_text())
-    lines = read_metrics(run)
-    starts = [json.loads(line) for line in (run / "starts.jsonl").read_text().splitlines()]
+    try:
+        config = json.loads((run / "config.json").read_text())
+        starts = [json.loads(line) for line in (run / "starts.jsonl").read_text().splitlines()]
+        lines = read_metrics(run)
+        last = next(line for line in reversed(lines) if "loss" in line)
+    except (OSError, ValueError, StopIteration) as error:
+        raise UserError(f"{run}: its config.json, starts.jsonl or metrics.jsonl is missing or damaged ({error}), "
+                        f"expected the whole workdir of a finished run") from error
     # paths of the machine are no fact of the weights
     for group in (config["model"], config["data"], config.get("validation", {}), config):
         for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
             if isinstance(group.get(name), str):
                 group[name] = Path(group[name]).name
     return {"run": run.name, "stage": config["model"]["stage"], "step": lines[-1]["step"], "data_seed": config["seed"],
-            "starts": starts, "metrics": next(line for line in reversed(lines) if "loss" in line),
+            "starts": starts, "metrics": last,
             "validation": next((line for line in reversed(lines) if "val_psnr" in line), None), "config": config}
 
 

@@ -19,7 +19,7 @@ import optax
 
 from vp_jax import trees
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, check_numbers
 from vp_jax.training.denoising import Batch, Draws, StepKeys
 from vp_jax.training.stages import Loss, Stage
 from vp_jax.training.state import TrainState
@@ -45,8 +45,8 @@ class StepConfig:
     ema_decay: float = 0.9999
 
     def __post_init__(self) -> None:
-        if self.accumulate < 1:
-            raise UserError(f"accumulate {self.accumulate}: expected 1 or more")
+        check_numbers(self, "accumulate", 1)
+        check_numbers(self, "hole_weight")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay {self.ema_decay}: expected 0 or more, below 1")
 

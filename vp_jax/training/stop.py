@@ -36,6 +36,7 @@ class StopSignal:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
+        os.write(2, f"{self.received.name}: stopping after this step, once more stops at once\n".encode())
         self._restore()
         if not self._alone:
             os.kill(os.getpid(), signal.SIGTERM)
