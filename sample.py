@@ -32,7 +32,7 @@ from vp_jax.data.video_writer import check_output, write_video
 from vp_jax.errors import UserError, run_cli
 from vp_jax.eval import video_metrics
 from vp_jax.inference import packaged, pictures, report
-from vp_jax.inference.canvas import composite, resize_frames, resize_holes
+from vp_jax.inference.canvas import Finished, resize_frames, resize_holes
 from vp_jax.inference.progress import Progress
 from vp_jax.inference.record import beside, check_outputs, outputs, place, unfinished, versions
 from vp_jax.inference.settings import MODES, SAMPLERS, Settings
@@ -307,21 +307,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     lap("inpaint")
 
     frames_FHWC, holes_FHW = frames_FHWC[: len(result_FHWC)], holes_FHW[: len(result_FHWC)]
-    result_FHWC = resize_frames(result_FHWC, *frames_FHWC.shape[1:3])
-    if args.composite:
-        result_FHWC = composite(frames_FHWC, result_FHWC, holes_FHW, args.feather)
+    finished = Finished(frames_FHWC, holes_FHW, result_FHWC, paste=args.composite, feather=args.feather)
     out, comparison, contact, record = outputs(args.out)
-    audio = write_video(out, result_FHWC, fps, audio_from=args.video, audio_start=float(args.start / source.fps))
+    audio = write_video(out, finished, fps, audio_from=args.video, audio_start=float(args.start / source.fps))
     if source.has_audio and not audio:
         print(f"sound    is missing: {out.suffix or 'a folder'} does not hold this kind of it, .mkv would")
-    write_video(comparison, pictures.comparison_frames(frames_FHWC, holes_FHW, result_FHWC), fps)
-    place(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, result_FHWC, title=args.prompt or "").save)
+    write_video(comparison, pictures.comparison_frames(frames_FHWC, holes_FHW, finished), fps)
+    place(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, finished, title=args.prompt or "").save)
     lap("write")
     values = {
         "settings": dataclasses.asdict(settings), "arguments": vars(args), "seconds": times, "versions": versions(),
         "frames": len(frames_FHWC), "fps": str(fps), "source_size": frames_FHWC.shape[1:3], "model_size": size,
         "windows": list(plan.windows), "padded_frames": plan.padded_frames, "audio_copied": audio,
-        "compilation_cache": cache, "hole": measure(frames_FHWC, holes_FHW, result_FHWC) if shown else None,
+        "compilation_cache": cache, "hole": measure(frames_FHWC, holes_FHW, np.stack(finished)) if shown else None,
     }  # fmt: skip
     place(record, lambda path: path.write_text(json.dumps(values, indent=2, default=str) + "\n"))
     if args.report is not None:

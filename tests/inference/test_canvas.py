@@ -78,3 +78,16 @@ def test_covered_cells_leave_no_half_hole_on_the_latent_grid(frames):
     touched = [holes_FHW[group_F == t, 8 * row:8 * row + 8, 8 * column:8 * column + 8].any()
                for t, row, column in np.ndindex(mask_Thw.shape)]
     np.testing.assert_array_equal(mask_Thw.reshape(-1), touched)
+
+
+@pytest.mark.parametrize("paste, feather", [(True, 0), (True, 3), (False, 0)])
+def test_finished_frames_are_those_of_the_whole_arrays(paste, feather):
+    small = canvas.resize_frames(RESULT, 32, 48)[:2]  # reference mode makes fewer frames than there are
+    finished = canvas.Finished(SOURCE, HOLES, small, paste=paste, feather=feather)
+    whole = canvas.resize_frames(small, 45, 61)
+    want = canvas.composite(SOURCE[:2], whole, HOLES[:2], feather) if paste else whole
+    np.testing.assert_array_equal(np.stack(finished), want)
+    np.testing.assert_array_equal(np.stack(finished[-2:]), want)
+    np.testing.assert_array_equal(finished[-1], want[1])
+    with pytest.raises(IndexError):
+        finished[2]

@@ -12,6 +12,9 @@ feather 0 takes the result everywhere in the hole, and a blend never leaves the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import numpy as np
 from PIL import Image
 
@@ -53,15 +56,51 @@ def composite(
     Returns:
       uint8 frames; equal to the source wherever ``holes_FHW`` is False.
     """
-    out_FHWC = source_FHWC.copy()
-    for out_HWC, result_HWC, hole_HW in zip(out_FHWC, result_FHWC, holes_FHW):
-        if not feather:
-            out_HWC[hole_HW] = result_HWC[hole_HW]
-            continue
-        alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
-        source_xC = out_HWC[hole_HW].astype(np.float32)
-        out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
-    return out_FHWC
+    return np.stack([_pasted(*three, feather) for three in zip(source_FHWC, result_FHWC, holes_FHW)])
+
+
+class Finished(Sequence[np.ndarray]):
+    """Frames of a result at the source's size, uint8 HWC, made when asked for: long videos need not be held twice.
+
+    Args:
+      source_FHWC, holes_FHW: the source, uint8, and its holes, bool; may be longer than the result.
+      result_FHWC: the model's frames, uint8, at any size.
+      paste: into the source, see `composite`; otherwise the model's whole picture.
+      feather: see `composite`.
+    """
+
+    def __init__(self, source_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarray, *, paste: bool = True,
+                 feather: int = 0) -> None:
+        self._source, self._holes, self._result, self._paste = source_FHWC, holes_FHW, result_FHWC, paste
+        self._feather = feather
+
+    def __len__(self) -> int:
+        return len(self._result)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        whole_HWC = resize_frames(self._result[index:index + 1], *self._source.shape[1:3])[0]
+        return _pasted(self._source[index], whole_HWC, self._holes[index], self._feather) if self._paste else whole_HWC
+
+
+def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray, feather: int) -> np.ndarray:
+    out_HWC = source_HWC.copy()
+    if not feather:
+        out_HWC[hole_HW] = result_HWC[hole_HW]
+        return out_HWC
+    alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
+    source_xC = out_HWC[hole_HW].astype(np.float32)
+    out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
+    return out_HWC
 
 
 def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -30,7 +30,7 @@ _GAP, _MARGIN = 8, 24
 
 
 def comparison_frames(
-    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarray
+    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: Sequence[np.ndarray] | np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yield the frames of the comparison video: four labelled panels side by side, even height and width.
 
@@ -41,11 +41,8 @@ def comparison_frames(
     Yields:
       uint8 HWC; panels wider than 640 pixels are reduced, those of videos up to 128 wide are four times as large.
     """
-    height, width = original_FHWC.shape[1:3]
-    if width <= _SMALL:
-        enlarged = (np.repeat(np.repeat(x, 4, axis=1), 4, axis=2) for x in (original_FHWC, holes_FHW, result_FHWC))
-        original_FHWC, holes_FHW, result_FHWC = enlarged
-        height, width = 4 * height, 4 * width
+    times = 4 if original_FHWC.shape[2] <= _SMALL else 1
+    height, width = (times * side for side in original_FHWC.shape[1:3])
     scale = min(1.0, _MAX_PANEL / width)
     panel = (max(1, round(width * scale)), max(1, round(height * scale)))
     font_size = max(10, min(18, panel[0] // 20))
@@ -56,7 +53,8 @@ def comparison_frames(
     for column, label in enumerate(PANELS):
         middle = column * (panel[0] + _GAP) + panel[0] // 2
         draw.text((middle, bar // 2), label, fill=_ACCENT if label == "result" else _INK, font=font, anchor="mm")
-    for original_HWC, hole_HW, result_HWC in zip(original_FHWC, holes_FHW, result_FHWC):
+    for three in zip(original_FHWC, holes_FHW, result_FHWC):
+        original_HWC, hole_HW, result_HWC = (x.repeat(times, axis=0).repeat(times, axis=1) for x in three)
         grey_HWC = np.repeat(hole_HW[:, :, None], 3, axis=2).astype(np.uint8) * 255
         for column, picture_HWC in enumerate((original_HWC, masked(original_HWC, hole_HW), grey_HWC, result_HWC)):
             image = Image.fromarray(picture_HWC)
@@ -67,7 +65,8 @@ def comparison_frames(
 
 
 def contact_sheet(
-    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarray, *, title: str = "", columns: int = 8
+    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: Sequence[np.ndarray] | np.ndarray, *,
+    title: str = "", columns: int = 8,
 ) -> Image.Image:
     """One picture of a run: original, masked and result at evenly spaced frames, first and last among them.
 
