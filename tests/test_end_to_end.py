@@ -80,5 +80,7 @@ def test_prompt_to_files(checkpoint, clip, tmp_path):
 
 
 def test_a_model_of_fixed_size_names_other_sizes(checkpoint, clip, tmp_path):
-    with pytest.raises(UserError, match="this model runs at 64 x 96 only"):
-        sample.main(arguments(checkpoint, clip[0], tmp_path / "x.mp4", "--prompt", "a", "--height", "32"))
+    cfg = json.loads((GOLDEN / "transformer" / "config.json").read_text())
+    height, width = 8 * cfg["sample_height"], 8 * cfg["sample_width"]
+    with pytest.raises(UserError, match=f"this model runs at {height} x {width} only"):
+        sample.main(arguments(checkpoint, clip[0], tmp_path / "x.mp4", "--prompt", "a", "--height", str(height // 2)))

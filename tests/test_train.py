@@ -17,6 +17,7 @@ import pytest
 from ml_collections import ConfigDict
 
 import train
+from tests.compare import DEFAULT
 from tests.parity import reference as ref
 from tests.test_configs import config_of
 from vp_jax import checkpoint, trees
@@ -35,11 +36,11 @@ TIMES = {"examples_per_s", "data_wait", "mfu"}
 
 
 @pytest.fixture(scope="session")
-def converted(golden, tmp_path_factory):
+def converted(tmp_path_factory):
     """A converted checkpoint made of the reference's tiny models."""
     folder = tmp_path_factory.mktemp("converted")
-    for name, (cfg, _, params) in {"transformer": ref.backbone(golden), "branch": ref.branch(golden),
-                                   "vae": ref.vae(golden)}.items():
+    for name, (cfg, _, params) in {"transformer": ref.backbone(DEFAULT), "branch": ref.branch(DEFAULT),
+                                   "vae": ref.vae(DEFAULT)}.items():
         checkpoint.save_params(folder / name, params, model_config.to_json(cfg))
     return folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import CogVideoXTransformer3DModel
-from diffusers.models.embeddings import get_3d_rotary_pos_embed
+from diffusers.models.embeddings import get_3d_rotary_pos_embed, get_timestep_embedding
 from diffusers.pipelines.cogvideo.pipeline_cogvideox import get_resize_crop_region_for_grid
 from flax import nnx
 
@@ -20,6 +20,7 @@ from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT
+from vp_jax.models.layers import sinusoid
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
@@ -120,3 +121,10 @@ def test_full_size_forward_by_shape():
     out = nnx.eval_shape(lambda m: m(jnp.zeros((2, 13, 60, 90, 32)), jnp.zeros((2, 226, 4096)), jnp.zeros((2,))).sample,
                          model)
     assert out.shape == (2, 13, 60, 90, 16)
+
+
+@pytest.mark.parametrize("width", [128, 1920, 3072])
+def test_waves_of_the_last_timestep(width):
+    """The largest angles, where a frequency rounded otherwise than the original's shows."""
+    want = get_timestep_embedding(torch.tensor([999]), width, flip_sin_to_cos=True, downscale_freq_shift=0)
+    assert relative_error(sinusoid(jnp.array([999]), width), want.numpy()) <= 5e-6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.compare import relative_error
+from tests.compare import GOLDEN, relative_error
 from tests.parity import reference as ref
 from vp_jax.models import lora, rope
 from vp_jax.models.id_resample import PreviousWindow, Resample, joint_mask
@@ -13,6 +13,7 @@ from vp_jax.models.injection import masked_tokens
 from vp_jax.models.inpaint import InjectionSettings, predict
 
 TOLERANCE = 1e-5
+TEXT_TO_VIDEO = sorted(path.stem.removeprefix("forward_") for path in GOLDEN.glob("forward_t2v*.npz"))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_every_block(data, inputs, i2v):
         assert relative_error(got, expected) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["t2v", "t2v_sincos"])
+@pytest.mark.parametrize("name", TEXT_TO_VIDEO)
 def test_text_to_video(golden, inputs, name):
     data = ref.arrays(golden / f"forward_{name}.npz")
     noisy, _, condition, text, t = inputs

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from safetensors.numpy import load_file
 
 from convert import branch as branch_table
 from convert import engine
@@ -63,10 +62,9 @@ def test_context_encoder_stage(golden, batch):
     (total, loss), grads = jax.value_and_grad(lambda p: losses(backbone, nnx.merge(graph, p), batch), has_aux=True)(
         params)
     check(total, loss, batch["train"])
-    want = load_file(golden / "branch_grads.safetensors")
-    got = engine.to_torch(grads, branch_table.RULES, {k: v.shape for k, v in want.items()} | {
-        "patch_embed.pos_embedding": (1, *params["patch_embed"]["pos_embedding"].shape)})
-    del got["patch_embed.pos_embedding"]  # a buffer: the reference has no gradient for it
+    want = ref.tensors(golden / "branch_grads.safetensors")
+    got = engine.to_torch(grads, branch_table.RULES, branch_table.torch_shapes(cfg))
+    got.pop("patch_embed.pos_embedding", None)  # a buffer: the reference has no gradient for it
     check_gradients(got, want)
     unused = set(map(str, batch["train"]["params_without_grad"]))
     # with more hints than groups of layers, the last hints reach no block: their gradient is zero here, absent there
@@ -85,7 +83,7 @@ def test_id_adapter_stage(golden, batch):
 
     (total, loss), grads = jax.value_and_grad(run, has_aux=True)(params)
     check(total, loss, batch["train"], "id_")
-    want = load_file(golden / "id_lora_grads.safetensors")
+    want = ref.tensors(golden / "id_lora_grads.safetensors")
     got = {k.removeprefix("transformer."): v for k, v in lora_table.to_torch(cfg, grads).items()}
     check_gradients(got, want)
 
@@ -96,9 +94,7 @@ def test_fresh_context_encoder(golden):
     cfg, graph, params = ref.branch(golden)
     fresh = trees.split(nnx.merge(graph, params))[1]
     got = init_from_backbone(frozen, fresh, cfg.dit.out_channels)
-    torch_layout = engine.to_torch(got, branch_table.RULES, {
-        "patch_embed.proj.weight": want["patch_proj"].shape,
-        "patch_embed.pos_embedding": (1, *params["patch_embed"]["pos_embedding"].shape)})
+    torch_layout = engine.to_torch(got, branch_table.RULES, branch_table.torch_shapes(cfg))
     for name, key in [("patch_proj", "patch_embed.proj.weight"), ("patch_bias", "patch_embed.proj.bias"),
                       ("zero_block", "branch_blocks.0.weight"),
                       ("block0_q", "transformer_blocks.0.attn1.to_q.weight"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.compare import relative_error
+from tests.compare import DEFAULT, relative_error
 from tests.parity import reference as ref
 from vp_jax import sharding
 from vp_jax.data.pipeline import LoaderConfig, make_loader
@@ -24,8 +24,8 @@ def key():
 
 
 @pytest.fixture(scope="module")
-def encoders(golden):
-    cfg, _, params = ref.vae(golden)
+def encoders():
+    cfg, _, params = ref.vae(DEFAULT)
     return Encoders(cfg, None, text_dim=24), {"vae": params}
 
 
@@ -44,11 +44,11 @@ def encoded(encoders, raw):
     return jax.jit(models.encode)(weights, raw, key())
 
 
-def test_latents_are_draws_of_the_reference_posterior(golden, encoders, encoded, raw):
+def test_latents_are_draws_of_the_reference_posterior(encoders, encoded, raw):
     """The posterior itself is compared with PyTorch's in the tests of the VAE."""
     models, weights = encoders
     pixels = raw["pixels"].astype(jnp.float32) / 127.5 - 1
-    _, graph, _ = ref.vae(golden)
+    _, graph, _ = ref.vae(DEFAULT)
     posterior = nnx.merge(graph, weights["vae"]).encode(pixels)
     keys = jax.random.split(key(), 4)
     want = models.vae.scaling_factor * posterior.sample(jax.random.normal(keys[0], posterior.mean_BThwC.shape))

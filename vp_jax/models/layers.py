@@ -72,6 +72,16 @@ class FeedForward(nnx.Module):
         return self.down(nnx.gelu(constrain(self.up(x_BSD), "hidden"), approximate=True))
 
 
+def sinusoid(t_B: jax.Array, width: int) -> jax.Array:
+    """Cosines, then sines, of the times at ``width / 2`` frequencies ``10000 ** (-2j / width)``, float32 (B, width)."""
+    half = width // 2
+    # the original's exponents are float32: at t = 999 their rounding turns the waves by up to 6e-5
+    exponents = np.float32(-np.log(10000.0)) * np.arange(half, dtype=np.float32) / np.float32(half)
+    frequencies = np.exp(exponents.astype(np.float64)).astype(np.float32)
+    angles = t_B.astype(jnp.float32)[:, None] * jnp.asarray(frequencies)[None, :]
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
 class SinusoidEmbedding(nnx.Module):
     """Scalar -> sinusoid (cosines first, base 10000) -> linear -> SiLU -> linear."""
 
@@ -81,10 +91,7 @@ class SinusoidEmbedding(nnx.Module):
         self.width = width
 
     def __call__(self, t_B: jax.Array) -> jax.Array:
-        half = self.width // 2
-        frequencies = np.exp(-np.log(10000.0) * np.arange(half, dtype=np.float32) / half).astype(np.float32)
-        angles = t_B.astype(jnp.float32)[:, None] * jnp.asarray(frequencies)[None, :]
-        wave = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+        wave = sinusoid(t_B, self.width)
         return constrain(self.linear_2(nnx.silu(self.linear_1(wave.astype(self.linear_1.dtype)))), "vectors")
 
 
