@@ -1,6 +1,6 @@
 """Edits with a known result: change, shape, add, remove and swap on held-out scenes of the drawn world.
 
-    python -m bench.editing [--clips 16] [--docs docs/nano]
+    python -m bench.editing [--clips 48] [--runs RUNS] [--docs docs/nano]
 
 The hole is where the thing is before or after the edit, the prompt describes the edited scene, frame 0 is that of the
 edited scene (the paper edits the first frame with an image model). Continues where it was interrupted, like
@@ -27,7 +27,7 @@ METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = arguments(__doc__ or "")
-    parser.add_argument("--clips", type=int, default=16, help="scenes per operation")
+    parser.add_argument("--clips", type=int, default=48, help="scenes per operation")
     args = parser.parse_args(argv)
     setup = setup_of(args)
     compile_cache.keep(None)

@@ -28,8 +28,9 @@ take() {  # NAME: what a run has made becomes part of the model that later runs 
 }
 latents() {  # NAME FIRST_SEED CLIPS: encoded once, trained on many times
   [ -d "$R/$1/vpdata_latents/1.0.0" ] || "$PYTHON" -m vp_jax.training.latent_shards \
-    --config configs/nano_branch.py --out "$R/$1" --config.model.checkpoint="$R/model" --config.data.kind=synthetic --config.data.synthetic_first="$2" \
-    --config.data.synthetic_clips="$3" --masks 1 --images 1 \
+    --config configs/nano_branch.py --out "$R/$1" --config.model.checkpoint="$R/model" \
+    --config.data.kind=synthetic --config.data.synthetic_first="$2" --config.data.synthetic_clips="$3" \
+    --masks 1 --images 1 \
     --direct_num_workers="$CORES" --direct_running_mode=multi_processing
 }
 

@@ -62,7 +62,7 @@ def test_another_model_to_continue_from_is_named(stage, wanted, tmp_path):
     config = config_of("tiny")
     config.model.update(stage=stage, init_from=str(tmp_path))
     (tmp_path / "config.json").write_text('{"kind": "dit"}')
-    with pytest.raises(UserError, match=f"holds a dit: expected the folder of a {wanted}"):
+    with pytest.raises(UserError, match=f"holds a model of kind dit, not {wanted}"):
         train.load.describe(train.load.ModelConfig(**config.model))
 
 

@@ -300,10 +300,7 @@ def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
 
 def _read(folder: Path | str, kind: str) -> Any:
     """The description of a model folder, which is to be of this ``kind``."""
-    values = checkpoint.load_config(folder)
-    if values["kind"] != kind:
-        raise UserError(f"{folder} holds a {values['kind']}: expected the folder of a {kind}")
-    return config.from_json(values)
+    return config.from_json(checkpoint.load_config(folder, kind))
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:
