@@ -118,7 +118,15 @@ def read_video(
         raise UserError(f"{path}: no frame in it, expected a video of at least one")
     if not frames or (stop is not None and count < stop):
         raise UserError(f"{path} has {count} frames: frames {start} to {stop or 'the end'} were asked for")
-    return np.stack(frames), source_fps / step
+    return _joined(frames), source_fps / step
+
+
+def _joined(frames: list[np.ndarray]) -> np.ndarray:
+    """Frames as one array; the list is emptied on the way, so that a long video is not held twice."""
+    out_FHWC = np.empty((len(frames), *frames[0].shape), frames[0].dtype)
+    for place_HWC in out_FHWC[::-1]:
+        place_HWC[:] = frames.pop()
+    return out_FHWC
 
 
 def frame_images(path: Path) -> Iterator[np.ndarray]:
