@@ -254,9 +254,12 @@ def test_the_loader_takes_it_and_workers_change_nothing():
     assert {name for batch in batches[0] for name in batch["id"]} == {source[k].id for k in range(6)}
 
 
-@pytest.mark.parametrize("setting", [dict(synthetic_first=-1), dict(synthetic_absent=1.5)])
-def test_wrong_settings_are_refused(setting):
-    with pytest.raises(UserError, match="expected a seed >= 0 and a part from 0 to 1"):
+@pytest.mark.parametrize("setting, message", [
+    (dict(synthetic_first=-1), r"data\.synthetic_first -1: expected 0 or more"),
+    (dict(synthetic_absent=1.5), r"data\.synthetic_absent 1\.5: expected 0 to 1"),
+])
+def test_wrong_settings_are_refused(setting, message):
+    with pytest.raises(UserError, match=message):
         DataConfig(kind="synthetic", **setting)
 
 

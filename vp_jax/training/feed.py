@@ -64,9 +64,9 @@ class DataConfig:
             raise UserError(f"data.kind {self.kind} needs a folder: --config.data.path=FOLDER")
         if self.kind == "csv" and not self.csv:
             raise UserError("data.kind csv needs the file of rows: --config.data.csv=FILE")
-        check_numbers(self, "min_caption synthetic_first")
-        check_numbers(self, "synthetic_clips", 1)
-        check_numbers(self, "synthetic_absent", 0, 1)
+        check_numbers(self, "min_caption synthetic_first", group="data.")
+        check_numbers(self, "synthetic_clips", 1, group="data.")
+        check_numbers(self, "synthetic_absent", 0, 1, group="data.")
 
 
 @dataclasses.dataclass(frozen=True)
