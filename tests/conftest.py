@@ -26,3 +26,10 @@ def golden() -> Path:
     """Folder of PyTorch reference outputs: ``VP_GOLDEN_DIR``, default ``tests/golden``."""
     assert GOLDEN.is_dir(), f"{GOLDEN} is missing: set VP_GOLDEN_DIR to a folder of reference outputs"
     return GOLDEN
+
+
+@pytest.fixture
+def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with one chip."""
+    only = jax.devices()[:1]
+    monkeypatch.setattr(jax, "devices", lambda *backend: only)

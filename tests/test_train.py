@@ -51,13 +51,6 @@ def programs(tmp_path_factory):
     return tmp_path_factory.mktemp("programs")
 
 
-@pytest.fixture
-def one_device(monkeypatch):
-    """As on a machine with one chip."""
-    only = jax.devices()[:1]
-    monkeypatch.setattr(jax, "devices", lambda *backend: only)
-
-
 def curve(folder):
     return [{name: value for name, value in line.items() if name not in TIMES} for line in read_metrics(folder)]
 

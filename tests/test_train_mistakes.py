@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -17,13 +16,6 @@ from vp_jax.errors import UserError
 from vp_jax.models import config as model_config
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def one_device(monkeypatch):
-    """As on a machine with one chip."""
-    only = jax.devices()[:1]
-    monkeypatch.setattr(jax, "devices", lambda *backend: only)
 
 
 @pytest.mark.parametrize("changes, message", [

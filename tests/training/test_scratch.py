@@ -34,13 +34,6 @@ from vp_jax.training.step import StepConfig, make_train_step
 SMALL = VAEConfig(channels=(4, 4, 8, 8), layers_per_block=1, groups=2, sample_height=16, sample_width=16)
 
 
-@pytest.fixture
-def one_device(monkeypatch):
-    """As on a machine with one chip."""
-    only = jax.devices()[:1]
-    monkeypatch.setattr(jax, "devices", lambda *backend: only)
-
-
 def started(stage):
     where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),

@@ -24,7 +24,7 @@ from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.data.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
-from vp_jax.shapes import latent_frames
+from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
 LATENT_KEYS = ("latents", "masked_latents", "mask", "text", "input_ids", "image_latents", "pixels", "masks",
@@ -157,7 +157,7 @@ def make_latent_loader(
     """
     first = _first_readable(shards)
     size = cfg.frames, cfg.height, cfg.width
-    got, want = first["clean_mean"].shape[:3], (latent_frames(cfg.frames), cfg.height // 8, cfg.width // 8)
+    got, want = first["clean_mean"].shape[:3], latent_grid(*size)
     if got != want:
         raise UserError(f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
                         f"{size} are {want}: change these settings, or build the shards again")

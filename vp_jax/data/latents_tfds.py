@@ -32,7 +32,7 @@ from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
 from vp_jax.data.vpdata_tfds import encoded, prepare
 from vp_jax.errors import UserError, check_numbers
-from vp_jax.shapes import TEMPORAL_STRIDE
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
 class Encoders(Protocol):
@@ -60,9 +60,10 @@ class LatentConfig:
     def __post_init__(self) -> None:
         check_numbers(self, "masks")
         check_numbers(self, "images windows", 1)
-        if self.loader.frames % TEMPORAL_STRIDE != 1 or self.loader.height % 8 or self.loader.width % 8:
-            raise UserError(f"{self.loader.frames} frames of {self.loader.height} x {self.loader.width}: expected "
-                            f"4 n + 1 frames, rows and columns that are multiples of 8")
+        frames, height, width = self.loader.frames, self.loader.height, self.loader.width
+        if frames % TEMPORAL_STRIDE != 1 or height % SPATIAL_STRIDE or width % SPATIAL_STRIDE:
+            raise UserError(f"{frames} frames of {height} x {width}: expected {TEMPORAL_STRIDE} n + 1 frames, rows and "
+                            f"columns that are multiples of {SPATIAL_STRIDE}")
 
 
 def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: Encoders) -> dict[str, np.ndarray]:

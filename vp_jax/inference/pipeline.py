@@ -228,10 +228,11 @@ class Pipeline:
             previous = None if carry is None else carry.previous
             needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
             at = _At(0, put(program.begin(latents, noise)))
-            if store and (found := store.unfinished()) and found.window == k:
-                at = _At(found.done, put(found.state))
-            if progress is not None and k == finished and k + at.done:
-                progress(k * settings.steps + at.done, total, f"{label} continued")
+            if store and k == finished:
+                if (found := store.unfinished()) and found.window == k:
+                    at = _At(found.done, put(found.state))
+                if progress is not None and k + at.done:
+                    progress(k * settings.steps + at.done, total, f"{label} continued")
             try:
                 while at.done < settings.steps:
                     record = needs_states and at.done + 1 == settings.steps
