@@ -208,9 +208,11 @@ def measure(truth_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarr
     """How near the hole is to what was there, for a prompt that describes it; beside it the hole in one colour."""
     flat_FHWC = truth_FHWC.copy()
     flat_FHWC[holes_FHW] = np.rint(truth_FHWC[~holes_FHW].mean(axis=0))
-    return {"psnr": video_metrics.psnr(truth_FHWC, result_FHWC, holes_FHW),
-            "ssim": video_metrics.ssim(truth_FHWC, result_FHWC, holes_FHW),
-            "mean_colour_psnr": video_metrics.psnr(truth_FHWC, flat_FHWC, holes_FHW)}
+    return {
+        "psnr": video_metrics.psnr(truth_FHWC, result_FHWC, holes_FHW),
+        "ssim": video_metrics.ssim(truth_FHWC, result_FHWC, holes_FHW),
+        "mean_colour_psnr": video_metrics.psnr(truth_FHWC, flat_FHWC, holes_FHW),
+    }
 
 
 def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
@@ -218,9 +220,12 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
     nano, hole = args.checkpoint == packaged.FOLDER, values["hole"]
     numbers = [(f"{sum(values['seconds'].values()):.0f} s", "from start to files, compilation included")]
     if hole:
-        numbers = [(f"{hole['psnr']:.1f} dB", "PSNR in the hole against what was there"),
-                   (f"{hole['ssim']:.2f}", "SSIM in the hole"),
-                   (f"{hole['mean_colour_psnr']:.1f} dB", "PSNR of the hole filled with the mean colour"), *numbers]
+        numbers = [
+            (f"{hole['psnr']:.1f} dB", "PSNR in the hole against what was there"),
+            (f"{hole['ssim']:.2f}", "SSIM in the hole"),
+            (f"{hole['mean_colour_psnr']:.1f} dB", "PSNR of the hole filled with the mean colour"),
+            *numbers,
+        ]
     _, comparison, contact, _ = outputs(args.out)
     text = report.page(
         title=f"VideoPainter {'nano' if nano else 'run'}: {args.out.name}",

@@ -52,8 +52,12 @@ from vp_jax.training.workdir import claimed, write_config
 CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 EXPORT = flags.DEFINE_bool("export", False, "Write the newest checkpoint's model to WORKDIR/export and stop.")
-COMPILE_ONLY = flags.DEFINE_string("compile_only", None, "Compile the step for a TPU slice (v4:4x4x4, v5p:2x2x4, "
-                                   "v6e:8x8; needs vp_jax[aot]) or for 'local' devices, say what it takes and stop.")
+COMPILE_ONLY = flags.DEFINE_string(
+    "compile_only",
+    None,
+    "Compile the step for a TPU slice (v4:4x4x4, v5p:2x2x4, "
+    "v6e:8x8; needs vp_jax[aot]) or for 'local' devices, say what it takes and stop.",
+)
 
 
 def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> int:
@@ -61,16 +65,25 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     # settings to descriptions: every mistake in them is found here, before anything is loaded
     model_cfg, data_cfg = load.ModelConfig(**config.model), feed.DataConfig(**config.data)
     optim_cfg, step_cfg = OptimConfig(**config.optimizer), StepConfig(**config.step)
-    loader_cfg = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment), on_device=True,
-                              journal=workdir / "data.jsonl")
+    loader_cfg = LoaderConfig(
+        **config.loader,
+        seed=config.seed,
+        augment=MaskAugment(**config.augment),
+        on_device=True,
+        journal=workdir / "data.jsonl",
+    )
     check_numbers(config, "steps", 1)
     check_numbers(config, "log_every")
     check_numbers(config.checkpoints, "every", group="checkpoints.")
     check_numbers(config.checkpoints, "keep", 1, group="checkpoints.")
     check_numbers(config.validation, "every", group="validation.")
     check_numbers(config.validation, "clips", 1, group="validation.")
-    settings = Settings(steps=config.validation.steps, guidance=config.validation.guidance,
-                        window=config.validation.frames, seed=config.seed)
+    settings = Settings(
+        steps=config.validation.steps,
+        guidance=config.validation.guidance,
+        window=config.validation.frames,
+        seed=config.seed,
+    )
     if config.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
     hosts.join(config.distributed)
@@ -87,9 +100,11 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     state_shapes = jax.eval_shape(start, stage.shapes().trainable)
     places = state_shardings(state_shapes, mesh, offload=optim_cfg.offload)
     per_chip = sharding.bytes_per_device(state_shapes, places)
-    say(f"{stage.kind}: {trees.size_bytes(stage.shapes().trainable) / 4e6:.1f} M weights trained, "
+    say(
+        f"{stage.kind}: {trees.size_bytes(stage.shapes().trainable) / 4e6:.1f} M weights trained, "
         f"{trees.size_bytes(stage.shapes().frozen) / 1e9:.2f} GB frozen; mesh {dict(mesh.shape)} of "
-        f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip")
+        f"{mesh.devices.flat[0].device_kind}, state {per_chip / 1e9:.2f} GB per chip"
+    )
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopSignal(alone=jax.process_count() == 1))
@@ -102,8 +117,9 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if encoders.t5 is not None or encoders.pretraining:
             tokenizer = feed.CaptionIds(load.tokenizer_file(model_cfg), described.text_len)
         share = feed.host_share(mesh, loader_cfg.batch_size)
-        loader = feed.open_loader(data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share,
-                                  masked=not encoders.pretraining)
+        loader = feed.open_loader(
+            data_cfg, loader_cfg, tokenizer, encoders.vae.scaling_factor, share, masked=not encoders.pretraining
+        )
         stack.callback(loader.close)
 
         # state
@@ -111,8 +127,10 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if checkpoints.latest is None and export_only:
             raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
         if checkpoints.latest is None and (workdir / "export").exists():
-            raise UserError(f"{workdir} holds an export but no checkpoint to continue from: choose another --workdir, "
-                            f"or move export/ away")
+            raise UserError(
+                f"{workdir} holds an export but no checkpoint to continue from: choose another --workdir, "
+                f"or move export/ away"
+            )
         init_key, base_key, picture_key = hosts.keys(config.seed, 3, sharding.replicated(mesh))
 
         # Where trained weights come from, the first that applies:
@@ -139,20 +157,36 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 file.write(json.dumps({"step": done, "commit": commit(), "versions": versions()}) + "\n")
         latent_shape = latent_grid(loader_cfg.frames, loader_cfg.height, loader_cfg.width)
         peak = flops.peak_flops(mesh.devices.flat[0].device_kind)
-        recorder = Recorder(writer, learning_rate(optim_cfg, config.steps), config.steps, loader_cfg.batch_size,
-                            flops.step_flops(stage, loader_cfg.batch_size, *latent_shape), peak and peak * mesh.size)
+        recorder = Recorder(
+            writer,
+            learning_rate(optim_cfg, config.steps),
+            config.steps,
+            loader_cfg.batch_size,
+            flops.step_flops(stage, loader_cfg.batch_size, *latent_shape),
+            peak and peak * mesh.size,
+        )
 
         # programs
-        encode = jax.jit(lambda weights, batch, key, step: stage.inputs(encoders, weights, batch,
-                                                                        step_keys(key, step).encode))
-        train_step = jax.jit(make_train_step(stage, optimizer, step_cfg, schedule), donate_argnums=0,
-                             out_shardings=(places, sharding.replicated(mesh)))
-        validate = _validation(config, described, settings, data_cfg, loader_cfg, tokenizer, mesh, encode,
-                               encoder_weights, picture_key) if config.validation.every else None
+        encode = jax.jit(
+            lambda weights, batch, key, step: stage.inputs(encoders, weights, batch, step_keys(key, step).encode)
+        )
+        train_step = jax.jit(
+            make_train_step(stage, optimizer, step_cfg, schedule),
+            donate_argnums=0,
+            out_shardings=(places, sharding.replicated(mesh)),
+        )
+        validate = (
+            _validation(
+                config, described, settings, data_cfg, loader_cfg, tokenizer, mesh, encode, encoder_weights, picture_key
+            )
+            if config.validation.every
+            else None
+        )
 
         def save(wait: bool = False) -> None:
-            checkpoints.save(done, state, {"loader": loader.get_state(), "config": json.loads(config.to_json())},
-                             wait=wait)
+            checkpoints.save(
+                done, state, {"loader": loader.get_state(), "config": json.loads(config.to_json())}, wait=wait
+            )
 
         while done < config.steps and not export_only:
             begin = time.perf_counter()
@@ -166,8 +200,14 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             recorder.add(done, metrics, waited)
 
             stopping = checkpoints.preempted(done) if jax.process_count() > 1 else stop.received is not None
-            due = {name: bool(every) and done % every == 0 for name, every in (
-                ("log", config.log_every), ("save", config.checkpoints.every), ("picture", config.validation.every))}
+            due = {
+                name: bool(every) and done % every == 0
+                for name, every in (
+                    ("log", config.log_every),
+                    ("save", config.checkpoints.every),
+                    ("picture", config.validation.every),
+                )
+            }
             last = stopping or done == config.steps
             # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
             if due["log"] or due["save"] or last:
@@ -189,21 +229,38 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     return 0
 
 
-def _validation(config: ConfigDict, described: load.Described, settings: Settings, data_cfg: feed.DataConfig,
-                loader_cfg: LoaderConfig, tokenizer: Any, mesh: Any, encode: Any, encoder_weights: Any, key: Any
-                ) -> Any:
+def _validation(
+    config: ConfigDict,
+    described: load.Described,
+    settings: Settings,
+    data_cfg: feed.DataConfig,
+    loader_cfg: LoaderConfig,
+    tokenizer: Any,
+    mesh: Any,
+    encode: Any,
+    encoder_weights: Any,
+    key: Any,
+) -> Any:
     """The function that makes pictures of a few fixed examples, drawn with another seed, from other data if given."""
     encoders = described.encoders
     # a data set of its own, where one is named
-    data_cfg = dataclasses.replace(data_cfg, **{name: config.validation[name] for name in ("path", "csv", "split")
-                                                if config.validation[name]})
+    data_cfg = dataclasses.replace(
+        data_cfg, **{name: config.validation[name] for name in ("path", "csv", "split") if config.validation[name]}
+    )
     if data_cfg.kind == "synthetic":
         data_cfg = dataclasses.replace(data_cfg, synthetic_first=HELD_OUT)
-    held = dataclasses.replace(loader_cfg, batch_size=config.validation.clips, frames=settings.window, workers=0,
-                               seed=config.seed + 1, image_dropout=0.0)
+    held = dataclasses.replace(
+        loader_cfg,
+        batch_size=config.validation.clips,
+        frames=settings.window,
+        workers=0,
+        seed=config.seed + 1,
+        image_dropout=0.0,
+    )
     share = feed.host_share(mesh, held.batch_size)
-    loader = feed.open_loader(data_cfg, held, tokenizer, encoders.vae.scaling_factor, share,
-                              masked=not encoders.pretraining)
+    loader = feed.open_loader(
+        data_cfg, held, tokenizer, encoders.vae.scaling_factor, share, masked=not encoders.pretraining
+    )
     raw = next(loader)
     loader.close()
     if isinstance(described.stage, VAEStage):
@@ -231,8 +288,9 @@ def _validation(config: ConfigDict, described: load.Described, settings: Setting
     return run
 
 
-def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, writer: MetricsWriter | None, step: int
-             ) -> None:
+def _picture(
+    samples: tuple[validation.Samples, list[str]], workdir: Path, writer: MetricsWriter | None, step: int
+) -> None:
     if writer is None:
         return
     sheets = validation.save_pictures(*samples, workdir / "pictures", step)
@@ -244,8 +302,11 @@ def _picture(samples: tuple[validation.Samples, list[str]], workdir: Path, write
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Settings that differ from those the checkpoint was written with."""
     old, new = trees.flatten(before), trees.flatten(now)
-    changed = [f"{name.replace('/', '.')} {old.get(name)} -> {new.get(name)}" for name in sorted({*old, *new})
-               if old.get(name) != new.get(name)]
+    changed = [
+        f"{name.replace('/', '.')} {old.get(name)} -> {new.get(name)}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
     return f"; settings changed: {', '.join(changed)}" if changed else ""
 
 

@@ -76,8 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     long = planned(LONG, "long", list(cases.inpainting(args.long_clips, cases.LONG)))
     for job in (*short, *long):
         if job.absent:
-            print(f"absent   {job.variant.label}: " + (job.variant.command(args.model, args.runs)
-                                                       if job.variant.run else "the model has no such part"))
+            print(
+                f"absent   {job.variant.label}: "
+                + (job.variant.command(args.model, args.runs) if job.variant.run else "the model has no such part")
+            )
     with Progress() as progress:
         runner.run(setup, [*short, *long], progress)
     folder = args.docs or args.out
@@ -90,15 +92,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) -> str:
     """The page; writes its pictures into ``folder``."""
-    parts = [f"# Ablations\n\nHeld-out clips of the drawn world, {cases.HEIGHT} x {cases.WIDTH} pixels; frame 0 is "
-             f"given unless said otherwise and is never counted; holes are grown by {packaged.GROW} pixels. "
-             f"{setup.steps} steps, guidance {setup.guidance:g}, seed {setup.seed}. In brackets: 95 % bootstrap "
-             f"intervals over clips. The paper's columns are VPBench, real video at 480 x 720: compare orders, not "
-             f"values.\n\n`python -m bench.ablation` on {machine()}\n"]
+    parts = [
+        f"# Ablations\n\nHeld-out clips of the drawn world, {cases.HEIGHT} x {cases.WIDTH} pixels; frame 0 is "
+        f"given unless said otherwise and is never counted; holes are grown by {packaged.GROW} pixels. "
+        f"{setup.steps} steps, guidance {setup.guidance:g}, seed {setup.seed}. In brackets: 95 % bootstrap "
+        f"intervals over clips. The paper's columns are VPBench, real video at 480 x 720: compare orders, not "
+        f"values.\n\n`python -m bench.ablation` on {machine()}\n"
+    ]
     groups = []
     for title, jobs, metrics, bases, (metric, base, unit) in (
-            ("One window", short, SHORT_METRICS, ("branch_2", "default"), ("hole_psnr", "default", "dB")),
-            ("Five windows", long, LONG_METRICS, ("no_id",), ("identity_drift", "no_id", "grey levels"))):
+        ("One window", short, SHORT_METRICS, ("branch_2", "default"), ("hole_psnr", "default", "dB")),
+        ("Five windows", long, LONG_METRICS, ("no_id",), ("identity_drift", "no_id", "grey levels")),
+    ):
         if not jobs:
             continue
         found = runner.summaries(setup, jobs)
@@ -110,8 +115,10 @@ def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) 
         if lines:
             parts.append(f"Clip by clip, {METRICS[metric]}:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n")
         if found:
-            groups += [(f"{title}, {len(jobs[0].cases)} clips", metric, variants, found)
-                       for metric in (metrics[0], *metrics[3:][:title == "Five windows"])]
+            groups += [
+                (f"{title}, {len(jobs[0].cases)} clips", metric, variants, found)
+                for metric in (metrics[0], *metrics[3:][: title == "Five windows"])
+            ]
         rows = [(title, job.split, case) for job in jobs[:1] for case in job.cases[:2]]
         name = f"ablation_{jobs[0].split}.png"
         if tables.sheet(folder / name, setup.out, rows, variants):

@@ -44,9 +44,11 @@ def main() -> int:
     named = variant(args.name)
     types = {"dtype": "bfloat16", "param_dtype": "bfloat16"}
     backend = check_backend(default_backend(goal.platform), goal.platform)
-    models = Models(dataclasses.replace(named.backbone, **types, attention=backend),
-                    BranchConfig(dataclasses.replace(named.branch.dit, **types, attention=backend)),
-                    dataclasses.replace(named.vae, **types))
+    models = Models(
+        dataclasses.replace(named.backbone, **types, attention=backend),
+        BranchConfig(dataclasses.replace(named.branch.dit, **types, attention=backend)),
+        dataclasses.replace(named.vae, **types),
+    )
     program = WindowProgram(models, Settings(), Schedule(snr_shift=named.snr_shift))
 
     def shape(*dims: int, dtype: object = jnp.float32) -> jax.ShapeDtypeStruct:
@@ -60,10 +62,24 @@ def main() -> int:
     key = jax.eval_shape(lambda: jax.random.key(0))
     noise = KeyNoise(sharding.shapes_at(key, sharding.replicated(mesh)))
 
-    step = jax.jit(lambda params, state, index, latents, text, noise:
-                   program.step(params, state, index, latents, text, None, noise)[0], donate_argnums=1)
-    report = aot.report("sampling_step", mesh, 0, step, params, LoopState(clip, clip), shape(dtype=jnp.int32), latents,
-                        shape(2, cfg.max_text_len, cfg.text_dim, dtype=jnp.bfloat16), noise)
+    step = jax.jit(
+        lambda params, state, index, latents, text, noise: program.step(
+            params, state, index, latents, text, None, noise
+        )[0],
+        donate_argnums=1,
+    )
+    report = aot.report(
+        "sampling_step",
+        mesh,
+        0,
+        step,
+        params,
+        LoopState(clip, clip),
+        shape(dtype=jnp.int32),
+        latents,
+        shape(2, cfg.max_text_len, cfg.text_dim, dtype=jnp.bfloat16),
+        noise,
+    )
     print(f"{goal.name}: {len(goal.devices)} x {goal.devices[0].device_kind}, mesh {dict(mesh.shape)}")
     for line in aot.lines(report, goal, None):
         print(line)

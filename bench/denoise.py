@@ -29,8 +29,18 @@ SIZES: dict[str, tuple[DiTConfig, tuple[int, int, int, int]]] = {
     # latents (B, T, h, w)
     "tiny": (DiTConfig(num_heads=2, head_dim=64, num_layers=4, text_dim=256), (2, 3, 16, 24)),
     "slice": (DiTConfig(num_heads=48, head_dim=64, num_layers=2), (1, 3, 30, 46)),
-    "full": (DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True,
-                       dtype="bfloat16", param_dtype="bfloat16"), (2, 13, 60, 90)),
+    "full": (
+        DiTConfig(
+            num_heads=48,
+            head_dim=64,
+            num_layers=42,
+            in_channels=32,
+            learned_positions=True,
+            dtype="bfloat16",
+            param_dtype="bfloat16",
+        ),
+        (2, 13, 60, 90),
+    ),
 }
 
 
@@ -123,11 +133,13 @@ def main() -> None:
     candidates: dict[str, Any] = {"vp_jax": lambda: compiled(params, *inputs).block_until_ready()}
 
     import torch
+
     model = theirs(cfg, params)
     device, dtype = model.device, model.dtype
     x = torch.from_numpy(latents.transpose(0, 1, 4, 2, 3).copy()).to(device, dtype)
     c, t = torch.from_numpy(text).to(device, dtype), torch.from_numpy(times).to(device)
     from vp_jax.models.rope import rotation
+
     table = rotation(T, h // 2, w // 2, cfg.head_dim, 0, stretch=True)
     rotary = tuple(torch.from_numpy(np.repeat(a, 2, axis=1)).to(device) for a in table)
 
@@ -149,17 +161,32 @@ def main() -> None:
     print(timing.machine())
     print(timing.command())
     seconds = timing.interleaved(candidates, runs=args.runs)
-    print(timing.report(f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, "
-                        f"{cfg.dtype}, attention {backend}", seconds, "vp_jax", "diffusers"))
+    print(
+        timing.report(
+            f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, "
+            f"{cfg.dtype}, attention {backend}",
+            seconds,
+            "vp_jax",
+            "diffusers",
+        )
+    )
     seconds = timing.interleaved(products(B * tokens, cfg, str(device)), runs=args.runs)
-    print(timing.report(f"  one matrix product of it, ({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})", seconds,
-                        "vp_jax", "diffusers"))
+    print(
+        timing.report(
+            f"  one matrix product of it, ({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})",
+            seconds,
+            "vp_jax",
+            "diffusers",
+        )
+    )
     seconds = timing.interleaved(attentions(B, tokens, cfg, str(device)), runs=args.runs)
     print(timing.report("  the attention of one of its blocks", seconds, "vp_jax", "diffusers"))
     memory = compiled.memory_analysis()
-    print(f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
-          f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
-          f"temporaries {memory.temp_size_in_bytes / 1e9:.3f} GB; process peak {timing.peak_host_bytes() / 1e9:.2f} GB")
+    print(
+        f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
+        f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
+        f"temporaries {memory.temp_size_in_bytes / 1e9:.3f} GB; process peak {timing.peak_host_bytes() / 1e9:.2f} GB"
+    )
     if device.type == "cuda":
         print(f"  torch peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
 

@@ -32,21 +32,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     setup = setup_of(args)
     compile_cache.keep(None)
     begin = time.perf_counter()
-    jobs = {operation: [runner.job(setup, variant, operation, clips) for variant in EDITING]
-            for operation in OPERATIONS for clips in [list(cases.edits(operation, args.clips))]}
+    jobs = {
+        operation: [runner.job(setup, variant, operation, clips) for variant in EDITING]
+        for operation in OPERATIONS
+        for clips in [list(cases.edits(operation, args.clips))]
+    }
     with Progress() as progress:
         runner.run(setup, [job for group in jobs.values() for job in group], progress)
     folder = args.docs or args.out
     folder.mkdir(parents=True, exist_ok=True)
-    parts = [f"# Edits\n\n{args.clips} held-out scenes per operation, against the edited scene as drawn; frame 0 is "
-             f"given and not counted; holes are grown by {packaged.GROW} pixels; {setup.steps} steps, guidance "
-             f"{setup.guidance:g}.\n\n`python -m bench.editing` on {machine()}\n"]
+    parts = [
+        f"# Edits\n\n{args.clips} held-out scenes per operation, against the edited scene as drawn; frame 0 is "
+        f"given and not counted; holes are grown by {packaged.GROW} pixels; {setup.steps} steps, guidance "
+        f"{setup.guidance:g}.\n\n`python -m bench.editing` on {machine()}\n"
+    ]
     for operation, group in jobs.items():
-        parts.append(f"## {operation}\n\n"
-                     f"{tables.table(group, runner.summaries(setup, group), METRICS, setup)}\n")
+        parts.append(f"## {operation}\n\n{tables.table(group, runner.summaries(setup, group), METRICS, setup)}\n")
         values = runner.values(setup, group, "hole_psnr")
-        lines = [*paper.differences((BACKBONE, DEFAULT), values, "default", "dB"),
-                 *paper.differences((ALL_TOKENS, BRANCH_2), values, "branch_2", "dB")]
+        lines = [
+            *paper.differences((BACKBONE, DEFAULT), values, "default", "dB"),
+            *paper.differences((ALL_TOKENS, BRANCH_2), values, "branch_2", "dB"),
+        ]
         if lines:
             parts.append("PSNR in the hole, clip by clip:\n\n" + "\n".join(f"- {line}" for line in lines) + "\n")
     rows = [(operation, operation, group[0].cases[0]) for operation, group in jobs.items()]

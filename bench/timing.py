@@ -29,8 +29,10 @@ def machine() -> str:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"{name} absent")
-    return (f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {jax.devices()[0].device_kind}; "
-            f"Python {platform.python_version()}, {', '.join(versions)}")
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {jax.devices()[0].device_kind}; "
+        f"Python {platform.python_version()}, {', '.join(versions)}"
+    )
 
 
 def interleaved(candidates: dict[str, Callable[[], object]], *, runs: int, warmup: int = 1) -> dict[str, list[float]]:
@@ -49,8 +51,10 @@ def report(title: str, seconds: dict[str, list[float]], ours: str, theirs: str) 
     """Medians, spread and the ratio of medians, one line each."""
     lines = [title]
     for name, values in seconds.items():
-        lines.append(f"  {name:<22} median {statistics.median(values) * 1e3:9.1f} ms   "
-                     f"min {min(values) * 1e3:9.1f}   max {max(values) * 1e3:9.1f}   ({len(values)} runs)")
+        lines.append(
+            f"  {name:<22} median {statistics.median(values) * 1e3:9.1f} ms   "
+            f"min {min(values) * 1e3:9.1f}   max {max(values) * 1e3:9.1f}   ({len(values)} runs)"
+        )
     if theirs in seconds:
         ratio = statistics.median(seconds[ours]) / statistics.median(seconds[theirs])
         lines.append(f"  {ours} / {theirs}: {ratio:.2f}")

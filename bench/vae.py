@@ -81,14 +81,16 @@ def main() -> None:
             if device == "cuda":
                 torch.cuda.synchronize()
             return result
+
         return run
 
     latents = jax.eval_shape(encode, params, clip).mean_BThwC.shape
     z = np.random.default_rng(1).standard_normal(latents).astype(np.float32)
     z_first = torch.from_numpy(np.moveaxis(z, -1, 1).copy()).to(device, getattr(torch, cfg.dtype))
     for name, function, x, theirs_run in (
-            ("encode", encode, clip, torch_run(theirs.encode, first)),
-            ("decode", decode, jnp.asarray(z), torch_run(theirs.decode, z_first))):
+        ("encode", encode, clip, torch_run(theirs.encode, first)),
+        ("decode", decode, jnp.asarray(z), torch_run(theirs.decode, z_first)),
+    ):
         start = time.perf_counter()
         compiled = jax.jit(function).lower(params, x).compile()
         compile_s = time.perf_counter() - start
@@ -96,8 +98,10 @@ def main() -> None:
         seconds = timing.interleaved(runs, runs=args.repeats)
         memory = compiled.memory_analysis()
         print(timing.report(f"{name} {F} frames of {H}x{W}", seconds, "vp_jax", "diffusers"))
-        print(f"  compiled in {compile_s:.1f} s; vp_jax temporaries {memory.temp_size_in_bytes / 2**20:.0f} MiB, "
-              f"arguments {memory.argument_size_in_bytes / 2**20:.0f} MiB")
+        print(
+            f"  compiled in {compile_s:.1f} s; vp_jax temporaries {memory.temp_size_in_bytes / 2**20:.0f} MiB, "
+            f"arguments {memory.argument_size_in_bytes / 2**20:.0f} MiB"
+        )
     if device == "cuda":
         print(f"torch peak on the GPU {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
     print(f"process peak, both sides: {timing.peak_host_bytes() / 2**20:.0f} MiB")

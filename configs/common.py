@@ -30,8 +30,17 @@ def base() -> ConfigDict:
         kl_weight=1e-4,  # VAE stage
         vae_crop=(0, 0),  # VAE stage: rows and columns of random crops, 0 for whole pictures
     )
-    config.data = dict(kind="vpdata", path="", csv="", split="train", clips="", min_caption=50, synthetic_clips=64,
-                       synthetic_first=0, synthetic_absent=0.2)
+    config.data = dict(
+        kind="vpdata",
+        path="",
+        csv="",
+        split="train",
+        clips="",
+        min_caption=50,
+        synthetic_clips=64,
+        synthetic_first=0,
+        synthetic_absent=0.2,
+    )
     config.loader = dict(
         batch_size=8,
         frames=49,

@@ -18,13 +18,21 @@ def get_config() -> ConfigDict:
     config.steps = 4000
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     # keeping matrix products alone is faster on a CPU than writing everything to memory and reading it again
-    config.model.update(stage="backbone", name="nano", dtype="float32", remat="dots_saveable",
-                        branch_remat="dots_saveable")
+    config.model.update(
+        stage="backbone", name="nano", dtype="float32", remat="dots_saveable", branch_remat="dots_saveable"
+    )
     config.data.update(kind="latents", synthetic_clips=3000)
-    config.loader.update(batch_size=16, frames=17, height=64, width=96, workers=0, empty_caption=0.1,
-                         cover_cells=True)
-    config.augment.update(kernel=5, probability=0.5, p_brush=0.3, p_rect=0.1, p_ellipse=0.1, p_circle=0.1,
-                          p_random_brush=0.0, p_moving_shape=0.4)
+    config.loader.update(batch_size=16, frames=17, height=64, width=96, workers=0, empty_caption=0.1, cover_cells=True)
+    config.augment.update(
+        kernel=5,
+        probability=0.5,
+        p_brush=0.3,
+        p_rect=0.1,
+        p_ellipse=0.1,
+        p_circle=0.1,
+        p_random_brush=0.0,
+        p_moving_shape=0.4,
+    )
     config.optimizer.update(lr=1e-3, warmup=100, b2=0.99, weight_decay=0.01)
     config.step.update(hole_weight=0.0, ema_decay=0.998)
     config.ema = True

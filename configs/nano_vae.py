@@ -21,8 +21,9 @@ def get_config(part: str = "images") -> ConfigDict:
         raise ValueError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PARTS)}")
     config = common.base()
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
-    config.model.update(stage="vae", name="nano", dtype="float32", remat="", branch_remat="", vae_crop=(32, 48),
-                        kl_weight=1e-4)
+    config.model.update(
+        stage="vae", name="nano", dtype="float32", remat="", branch_remat="", vae_crop=(32, 48), kl_weight=1e-4
+    )
     config.data.update(kind="synthetic", synthetic_clips=1_000_000)
     config.loader.update(batch_size=32, frames=1, height=64, width=96, workers=0)
     config.augment.update(probability=0.0)

@@ -1,8 +1,8 @@
 """Everything at toy size, in float32 on a CPU: 9 frames of 64 x 96, batch 2, the procedural world as data.
 
-    python train.py --config configs/tiny.py --workdir /tmp/run
-    python train.py --config configs/tiny.py --workdir /tmp/run --config.model.checkpoint=CONVERTED
-    python train.py --config configs/id_adapter.py:tiny --workdir /tmp/run_id
+python train.py --config configs/tiny.py --workdir /tmp/run
+python train.py --config configs/tiny.py --workdir /tmp/run --config.model.checkpoint=CONVERTED
+python train.py --config configs/id_adapter.py:tiny --workdir /tmp/run_id
 """
 
 from ml_collections import ConfigDict

@@ -47,8 +47,12 @@ def config_from_torch(values: dict[str, Any]) -> BranchConfig:
 def config_to_torch(cfg: BranchConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`; only I2V backbones have learned positions (their ``in_channels`` is doubled)."""
     latents = cfg.dit.out_channels
-    return {**dit.config_to_torch(cfg.dit), "_class_name": "CogvideoXBranchModel", "wo_text": False,
-            "in_channels": 2 * latents if cfg.dit.learned_positions else latents}
+    return {
+        **dit.config_to_torch(cfg.dit),
+        "_class_name": "CogvideoXBranchModel",
+        "wo_text": False,
+        "in_channels": 2 * latents if cfg.dit.learned_positions else latents,
+    }
 
 
 def torch_shapes(cfg: BranchConfig) -> dict[str, Shape]:
@@ -59,8 +63,11 @@ def torch_shapes(cfg: BranchConfig) -> dict[str, Shape]:
 def unused_tensors(cfg: BranchConfig, dtype: Any) -> dict[str, np.ndarray]:
     """The tensors of `IGNORED` for an encoder that was not converted but trained here: identity norms, zero linears."""
     width, values = cfg.dit.dim, cfg.dit.out_channels * (cfg.dit.patch_t or 1) * cfg.dit.patch**2
-    linears = {"norm_out.linear": (2 * width, cfg.dit.time_dim), "proj_out": (values, width),
-               "branch_x_embedder": (width, config_to_torch(cfg)["in_channels"])}
+    linears = {
+        "norm_out.linear": (2 * width, cfg.dit.time_dim),
+        "proj_out": (values, width),
+        "branch_x_embedder": (width, config_to_torch(cfg)["in_channels"]),
+    }
     tensors = {f"{name}.weight": np.zeros(shape, dtype) for name, shape in linears.items()}
     tensors |= {f"{name}.bias": np.zeros(shape[0], dtype) for name, shape in linears.items()}
     for name in ("norm_final", "norm_out.norm"):

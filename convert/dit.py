@@ -17,8 +17,10 @@ _BLOCK = r"transformer_blocks\.(\d+)"
 
 
 def _linear(source: str, target: str, index: str = "") -> list[Rule]:
-    return [Rule(rf"{source}\.weight", f"{target}/kernel{index}", "linear"),
-            Rule(rf"{source}\.bias", f"{target}/bias{index}")]
+    return [
+        Rule(rf"{source}\.weight", f"{target}/kernel{index}", "linear"),
+        Rule(rf"{source}\.bias", f"{target}/bias{index}"),
+    ]
 
 
 def _norm(source: str, target: str, index: str = "") -> list[Rule]:
@@ -59,20 +61,36 @@ IGNORED: list[str] = []
 
 _FIELDS: dict[str, tuple[str, Any]] = {
     # theirs: (ours, their default where config.json leaves it out)
-    "num_attention_heads": ("num_heads", 30), "attention_head_dim": ("head_dim", 64), "num_layers": ("num_layers", 30),
-    "in_channels": ("in_channels", 16), "out_channels": ("out_channels", 16), "text_embed_dim": ("text_dim", 4096),
-    "time_embed_dim": ("time_dim", 512), "max_text_seq_length": ("max_text_len", 226), "patch_size": ("patch", 2),
-    "patch_size_t": ("patch_t", None), "patch_bias": ("patch_bias", True),
+    "num_attention_heads": ("num_heads", 30),
+    "attention_head_dim": ("head_dim", 64),
+    "num_layers": ("num_layers", 30),
+    "in_channels": ("in_channels", 16),
+    "out_channels": ("out_channels", 16),
+    "text_embed_dim": ("text_dim", 4096),
+    "time_embed_dim": ("time_dim", 512),
+    "max_text_seq_length": ("max_text_len", 226),
+    "patch_size": ("patch", 2),
+    "patch_size_t": ("patch_t", None),
+    "patch_bias": ("patch_bias", True),
     "use_rotary_positional_embeddings": ("rope", False),
-    "use_learned_positional_embeddings": ("learned_positions", False), "sample_height": ("sample_height", 60),
-    "sample_width": ("sample_width", 90), "sample_frames": ("sample_frames", 49),
+    "use_learned_positional_embeddings": ("learned_positions", False),
+    "sample_height": ("sample_height", 60),
+    "sample_width": ("sample_width", 90),
+    "sample_frames": ("sample_frames", 49),
     "spatial_interpolation_scale": ("spatial_interpolation", 1.875),
-    "temporal_interpolation_scale": ("temporal_interpolation", 1.0), "ofs_embed_dim": ("ofs_dim", None),
+    "temporal_interpolation_scale": ("temporal_interpolation", 1.0),
+    "ofs_embed_dim": ("ofs_dim", None),
     "norm_eps": ("norm_eps", 1e-5),
 }
 _FIXED: dict[str, Any] = {
-    "activation_fn": "gelu-approximate", "attention_bias": True, "dropout": 0.0, "flip_sin_to_cos": True,
-    "freq_shift": 0, "norm_elementwise_affine": True, "temporal_compression_ratio": 4, "timestep_activation_fn": "silu",
+    "activation_fn": "gelu-approximate",
+    "attention_bias": True,
+    "dropout": 0.0,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "norm_elementwise_affine": True,
+    "temporal_compression_ratio": 4,
+    "timestep_activation_fn": "silu",
 }
 
 
@@ -102,11 +120,17 @@ def config_from_torch(values: dict[str, Any], what: str = "transformer") -> DiTC
 def config_to_torch(cfg: DiTConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`."""
     fields = dataclasses.asdict(cfg)
-    return {"_class_name": "CogVideoXTransformer3DModel", **_FIXED,
-            **{theirs: fields[ours] for theirs, (ours, _) in _FIELDS.items()}}
+    return {
+        "_class_name": "CogVideoXTransformer3DModel",
+        **_FIXED,
+        **{theirs: fields[ours] for theirs, (ours, _) in _FIELDS.items()},
+    }
 
 
 def torch_shapes(cfg: DiTConfig) -> dict[str, Shape]:
     """PyTorch shapes that our layout does not show: the patch projection."""
-    return {"patch_embed.proj.weight":
-            (cfg.dim, cfg.patch_values) if cfg.patch_t else (cfg.dim, cfg.in_channels, cfg.patch, cfg.patch)}
+    return {
+        "patch_embed.proj.weight": (cfg.dim, cfg.patch_values)
+        if cfg.patch_t
+        else (cfg.dim, cfg.in_channels, cfg.patch, cfg.patch)
+    }

@@ -52,7 +52,8 @@ TRANSFORMS: dict[str, Transform] = {
     "conv3d": _permute(2, 3, 4, 1, 0),
     # (O, I, h, w) -> (I h w, O): a convolution whose stride is its kernel, as a product with flattened patches
     "conv2d_as_linear": Transform(
-        lambda x: x.reshape(x.shape[0], -1).T, lambda y, shape: y.T.reshape(shape), keeps_shape=False),
+        lambda x: x.reshape(x.shape[0], -1).T, lambda y, shape: y.T.reshape(shape), keeps_shape=False
+    ),
     "squeeze0": Transform(_squeeze0, lambda y, _: y[None]),
 }
 """PyTorch layout -> ours, by name. A name is never inferred from a tensor's rank."""
@@ -180,12 +181,19 @@ def _forward_shape(transform: str, shape: Shape) -> Shape | None:
 def _raise(what: str, faults: Iterable[str]) -> None:
     faults = sorted(faults)
     if faults:
-        raise UserError(f"{what}: {len(faults)} faults (- unknown tensor, + nothing fills it, ! shape or type): "
-                        + "; ".join(faults))
+        raise UserError(
+            f"{what}: {len(faults)} faults (- unknown tensor, + nothing fills it, ! shape or type): "
+            + "; ".join(faults)
+        )
 
 
-def plan(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str], abstract_tree: trees.Tree,
-         dtype: Any = None) -> Plan:
+def plan(
+    source: Mapping[str, Any],
+    rules: Sequence[Rule],
+    ignored: Sequence[str],
+    abstract_tree: trees.Tree,
+    dtype: Any = None,
+) -> Plan:
     """Decide where every tensor goes, reading shapes alone.
 
     Args:
@@ -241,8 +249,13 @@ def plan(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str
     return Plan({path: Leaf(shape, types[path], tuple(moves[path])) for path, shape in shapes.items()}, tuple(unused))
 
 
-def to_ours(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[str], abstract_tree: trees.Tree,
-            dtype: Any = None) -> trees.Tree:
+def to_ours(
+    source: Mapping[str, Any],
+    rules: Sequence[Rule],
+    ignored: Sequence[str],
+    abstract_tree: trees.Tree,
+    dtype: Any = None,
+) -> trees.Tree:
     """PyTorch tensors -> our tree, in memory (`plan`, then `Leaf.fill`).
 
     Raises:
@@ -252,8 +265,9 @@ def to_ours(source: Mapping[str, Any], rules: Sequence[Rule], ignored: Sequence[
     return trees.unflatten({path: leaf.fill(source, np.empty(leaf.shape, leaf.dtype)) for path, leaf in leaves.items()})
 
 
-def to_torch(tree: trees.Tree, rules: Sequence[Rule],
-             shapes: Mapping[str, Shape] | None = None) -> dict[str, np.ndarray]:
+def to_torch(
+    tree: trees.Tree, rules: Sequence[Rule], shapes: Mapping[str, Shape] | None = None
+) -> dict[str, np.ndarray]:
     """Our tree -> PyTorch tensors (views where the layout allows), by the same table.
 
     Args:

@@ -24,8 +24,16 @@ STEMS = ("diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weig
 TORCH_SUFFIXES = (".bin", ".pt", ".pth")
 
 _TYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64,
-    "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8, "BOOL": np.bool_,
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
 }
 _NAMES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 
@@ -67,9 +75,11 @@ def find_weights(place: str | Path) -> Path:
     files = sorted(p for p in place.iterdir() if p.suffix in (".safetensors", *TORCH_SUFFIXES))
     if len(files) == 1 and not re.search(r"-\d+-of-\d+", files[0].name):
         return files[0]
-    raise UserError(f"{place} holds {[p.name for p in files] or 'no weights'}: expected one of "
-                    f"{[f'{stem}.safetensors' for stem in STEMS]}, a *.safetensors.index.json with its shards, or "
-                    f"one .bin/.pt/.pth file; or name the file itself")
+    raise UserError(
+        f"{place} holds {[p.name for p in files] or 'no weights'}: expected one of "
+        f"{[f'{stem}.safetensors' for stem in STEMS]}, a *.safetensors.index.json with its shards, or "
+        f"one .bin/.pt/.pth file; or name the file itself"
+    )
 
 
 def read_tensors(place: str | Path) -> dict[str, Tensor]:
@@ -109,8 +119,9 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
     if missing:
         raise UserError(f"{index.parent} lacks {missing} of {len(shards)} shards: finish the download")
     stored = {name: read_tensors(index.parent / name) for name in shards}
-    faults = [f"- {key}: in {name}, not in the index" for name in shards for key in stored[name]
-              if where.get(key) != name]
+    faults = [
+        f"- {key}: in {name}, not in the index" for name in shards for key in stored[name] if where.get(key) != name
+    ]
     faults += [f"+ {key}: not in {name}" for key, name in where.items() if key not in stored[name]]
     if faults:
         raise UserError(f"{index} disagrees with its shards: " + "; ".join(faults))
@@ -139,8 +150,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"{path} is a PyTorch pickle and PyTorch is not installed: install vp_jax[torch], "
-                        f"or use a safetensors file") from error
+        raise UserError(
+            f"{path} is a PyTorch pickle and PyTorch is not installed: install vp_jax[torch], or use a safetensors file"
+        ) from error
 
     def load(mmap: bool) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
@@ -152,12 +164,16 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             state = load(mmap=False)  # files from before PyTorch 1.6 cannot be mapped
     except Exception as error:
         reason = f"{type(error).__name__} {error}".splitlines()[0][:120]
-        raise UserError(f"{path} is not a complete PyTorch file of plain tensors ({reason}): "
-                        f"download it again") from error
+        raise UserError(
+            f"{path} is not a complete PyTorch file of plain tensors ({reason}): download it again"
+        ) from error
     while isinstance(state, Mapping) and len(state) == 1 and isinstance(next(iter(state.values())), Mapping):
         state = next(iter(state.values()))  # {"state_dict": {...}}
-    strange = [key for key, value in state.items() if not isinstance(value, torch.Tensor)] \
-        if isinstance(state, Mapping) else [type(state).__name__]
+    strange = (
+        [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+        if isinstance(state, Mapping)
+        else [type(state).__name__]
+    )
     if strange:
         raise UserError(f"{path} holds {strange[:5]} beside tensors: expected a flat dict of tensors")
 
@@ -196,6 +212,9 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
     with partial.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for key in order:
-            file.write(np.ascontiguousarray(np.asarray(tensors[key])).view(np.uint8).data
-                       if len(tensors[key].shape) else np.asarray(tensors[key]).tobytes())
+            file.write(
+                np.ascontiguousarray(np.asarray(tensors[key])).view(np.uint8).data
+                if len(tensors[key].shape)
+                else np.asarray(tensors[key]).tobytes()
+            )
     os.replace(partial, path)

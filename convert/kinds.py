@@ -52,13 +52,28 @@ class Kind:
 
 
 MODELS: dict[str, Kind] = {
-    "transformer": Kind(dit.RULES, dit.IGNORED, dit.config_from_torch, dit.config_to_torch, DiT,
-                        torch_shapes=dit.torch_shapes),
-    "branch": Kind(branch.RULES, branch.IGNORED, branch.config_from_torch, branch.config_to_torch, Branch,
-                   torch_shapes=branch.torch_shapes, unused=branch.unused_tensors),
+    "transformer": Kind(
+        dit.RULES, dit.IGNORED, dit.config_from_torch, dit.config_to_torch, DiT, torch_shapes=dit.torch_shapes
+    ),
+    "branch": Kind(
+        branch.RULES,
+        branch.IGNORED,
+        branch.config_from_torch,
+        branch.config_to_torch,
+        Branch,
+        torch_shapes=branch.torch_shapes,
+        unused=branch.unused_tensors,
+    ),
     "vae": Kind(vae.RULES, vae.IGNORED, vae.config_from_torch, vae.config_to_torch, VAE),
-    "text_encoder": Kind(t5.RULES, t5.IGNORED, t5.config_from_torch, t5.config_to_torch, T5Encoder,
-                         weights="model.safetensors", normalise=t5.normalise),
+    "text_encoder": Kind(
+        t5.RULES,
+        t5.IGNORED,
+        t5.config_from_torch,
+        t5.config_to_torch,
+        T5Encoder,
+        weights="model.safetensors",
+        normalise=t5.normalise,
+    ),
 }
 ADAPTERS = ("id_adapter", "lora")
 KINDS = (*MODELS, *ADAPTERS, "scheduler")

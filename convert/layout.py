@@ -56,8 +56,10 @@ def find_parts(root: Path, base: str | None = None) -> dict[str, Path | None]:
     else:
         homes = sorted(p for p in root.iterdir() if p.is_dir() and _is_base(p))
         if not homes:
-            raise UserError(f"no transformer in {root}: expected {root}/transformer or "
-                            f"{root}/CogVideoX-5b-I2V/transformer with its config.json")
+            raise UserError(
+                f"no transformer in {root}: expected {root}/transformer or "
+                f"{root}/CogVideoX-5b-I2V/transformer with its config.json"
+            )
         if len(homes) > 1:
             raise UserError(f"{root} holds {[p.name for p in homes]}: choose one by --base {homes[0].name}")
         home = homes[0]
@@ -91,11 +93,17 @@ def check(parts: Mapping[str, Path | None]) -> DiTConfig:
     backbone, branch = described["transformer"], described.get("branch")
     assert isinstance(backbone, DiTConfig)
     if isinstance(branch, BranchConfig):
-        faults = [f"{name} {getattr(branch.dit, name)} and {getattr(backbone, name)}" for name in _SHARED
-                  if getattr(branch.dit, name) != getattr(backbone, name)]
+        faults = [
+            f"{name} {getattr(branch.dit, name)} and {getattr(backbone, name)}"
+            for name in _SHARED
+            if getattr(branch.dit, name) != getattr(backbone, name)
+        ]
         if faults:
-            raise UserError(f"{parts['branch']} was made for another backbone than {parts['transformer']}: "
-                            + ", ".join(faults) + "; choose the backbone by --base")
+            raise UserError(
+                f"{parts['branch']} was made for another backbone than {parts['transformer']}: "
+                + ", ".join(faults)
+                + "; choose the backbone by --base"
+            )
     return backbone
 
 

@@ -47,17 +47,22 @@ TARGETS = {
 }
 """Our module path -> the original's name; ``{}`` is the layer."""
 
-_SPELLINGS = [re.compile(pattern) for pattern in (
-    r"(?P<module>.+)\.lora_(?P<role>A|B)(?:\.[^.]+)?\.weight",
-    r"(?P<module>.+)\.lora[._](?P<role>down|up)\.weight",
-    r"(?P<module>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora\.(?P<role>down|up)\.weight",
-    r"(?P<module>.+)\.(?P<role>alpha)",
-)]
+_SPELLINGS = [
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<module>.+)\.lora_(?P<role>A|B)(?:\.[^.]+)?\.weight",
+        r"(?P<module>.+)\.lora[._](?P<role>down|up)\.weight",
+        r"(?P<module>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora\.(?P<role>down|up)\.weight",
+        r"(?P<module>.+)\.(?P<role>alpha)",
+    )
+]
 _ROLES = {"A": "a", "down": "a", "B": "b", "up": "b", "alpha": "alpha"}
 # dots and underscores cannot be told apart in kohya's names, so modules of all spellings are compared with underscores
 _PREFIX = "(?:lora_transformer_|lora_unet_|base_model_model_)?(?:transformer_|diffusion_model_)?"
-_MODULES = [(re.compile(_PREFIX + name.replace(".", "_").replace("{}", r"(?P<layer>\d+)")), path)
-            for path, name in TARGETS.items()]
+_MODULES = [
+    (re.compile(_PREFIX + name.replace(".", "_").replace("{}", r"(?P<layer>\d+)")), path)
+    for path, name in TARGETS.items()
+]
 
 
 class Place(NamedTuple):
@@ -84,8 +89,13 @@ def place(key: str) -> Place | None:
     return None
 
 
-def from_torch(state: Mapping[str, np.ndarray], num_layers: int | None = None, *, scale: float | None = None,
-               extra_keys: bool = False) -> tuple[LoRAConfig, trees.Tree]:
+def from_torch(
+    state: Mapping[str, np.ndarray],
+    num_layers: int | None = None,
+    *,
+    scale: float | None = None,
+    extra_keys: bool = False,
+) -> tuple[LoRAConfig, trees.Tree]:
     """A LoRA file as an adapter.
 
     Layers the file leaves out get zeros. If layers of one target have different ranks, the smaller ones are filled up
@@ -127,23 +137,29 @@ def from_torch(state: Mapping[str, np.ndarray], num_layers: int | None = None, *
         if not {"a", "b"} <= tensors.keys():
             faults.append(f"+ {_original(*module)}: has {sorted(tensors)}, expected both factors a and b")
         elif tensors["a"].shape[0] != tensors["b"].shape[1]:
-            faults.append(f"! {_original(*module)}: A {tensors['a'].shape} and B {tensors['b'].shape} "
-                          f"have different ranks")
+            faults.append(
+                f"! {_original(*module)}: A {tensors['a'].shape} and B {tensors['b'].shape} have different ranks"
+            )
     if not faults:
         faults += _different_sizes(found)
     if faults or not found:
-        raise UserError(f"this file is not a LoRA of the model, {len(faults)} faults: "
-                        + ("; ".join(faults) or "it holds no tensors"))
+        raise UserError(
+            f"this file is not a LoRA of the model, {len(faults)} faults: "
+            + ("; ".join(faults) or "it holds no tensors")
+        )
 
-    scales = {module: float(tensors["alpha"].item()) / tensors["a"].shape[0] if "alpha" in tensors else 1.0
-              for module, tensors in found.items()}
+    scales = {
+        module: float(tensors["alpha"].item()) / tensors["a"].shape[0] if "alpha" in tensors else 1.0
+        for module, tensors in found.items()
+    }
     common = scale if scale is not None else scales[next(iter(scales))] if len(set(scales.values())) == 1 else None
     tree: dict[str, np.ndarray] = {}
     for path in _targets(found):
         layers = {layer: tensors for (where, layer), tensors in found.items() if where == path}
         if common is None:
-            layers = {layer: {**tensors, "b": _scaled(tensors["b"], scales[path, layer])}
-                      for layer, tensors in layers.items()}
+            layers = {
+                layer: {**tensors, "b": _scaled(tensors["b"], scales[path, layer])} for layer, tensors in layers.items()
+            }
         tree[f"{path}/lora_a"], tree[f"{path}/lora_b"] = _stack(layers, num_layers)
     rank = max(tensors["a"].shape[0] for tensors in found.values())
     cfg = LoRAConfig(_targets(found), rank, 1.0 if common is None else common, extra_keys)
@@ -191,8 +207,9 @@ def _different_sizes(found: Mapping[tuple[str, int | None], Mapping[str, np.ndar
     for (path, layer), tensors in found.items():
         size = (tensors["a"].shape[1], tensors["b"].shape[0])
         if first.setdefault(path, size) != size:
-            faults.append(f"! {_original(path, layer)}: {size[0]} -> {size[1]}, other layers "
-                          f"{first[path][0]} -> {first[path][1]}")
+            faults.append(
+                f"! {_original(path, layer)}: {size[0]} -> {size[1]}, other layers {first[path][0]} -> {first[path][1]}"
+            )
     return faults
 
 

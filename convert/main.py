@@ -59,9 +59,20 @@ def _print(report: parts.Report) -> None:
     note = report.note
     if report.ignored:
         note = f"{note}{'; ' if note else ''}{len(report.ignored)} not used: {', '.join(report.ignored[:3])}" + (
-            ", ..." if len(report.ignored) > 3 else "")
-    print(_ROW.format(report.kind, report.tensors, f"{report.parameters:,}", f"{report.bytes / 1e9:.3f}",
-                      f"{report.seconds:.1f}", len(report.ignored), note).rstrip(), flush=True)
+            ", ..." if len(report.ignored) > 3 else ""
+        )
+    print(
+        _ROW.format(
+            report.kind,
+            report.tensors,
+            f"{report.parameters:,}",
+            f"{report.bytes / 1e9:.3f}",
+            f"{report.seconds:.1f}",
+            len(report.ignored),
+            note,
+        ).rstrip(),
+        flush=True,
+    )
 
 
 def _dtype(kind: str, name: str | None) -> Any:
@@ -104,8 +115,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "all":
         _convert_all(args)
     elif args.command == "one":
-        _print(parts.convert(args.kind, args.source, args.folder, _dtype(args.kind, args.dtype),
-                             num_layers=args.num_layers, scale=args.scale))
+        _print(
+            parts.convert(
+                args.kind,
+                args.source,
+                args.folder,
+                _dtype(args.kind, args.dtype),
+                num_layers=args.num_layers,
+                scale=args.scale,
+            )
+        )
     else:
         _print(parts.export(args.kind, args.source, args.folder))
     return 0

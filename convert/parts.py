@@ -55,8 +55,15 @@ def is_complete(folder: Path) -> bool:
     return kind == "scheduler" or (folder / checkpoint.PARAMS).is_dir()
 
 
-def convert(kind: str, source: Path, folder: Path, dtype: Any = None, *, num_layers: int | None = None,
-            scale: float | None = None) -> Report:
+def convert(
+    kind: str,
+    source: Path,
+    folder: Path,
+    dtype: Any = None,
+    *,
+    num_layers: int | None = None,
+    scale: float | None = None,
+) -> Report:
     """Convert one part.
 
     Args:
@@ -119,8 +126,10 @@ def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < sum(sizes) + max(sizes):
-        raise UserError(f"{folder} has {free / 1e9:.1f} GB of free space: {kind} needs "
-                        f"{(sum(sizes) + max(sizes)) / 1e9:.1f} GB (weights and one scratch file)")
+        raise UserError(
+            f"{folder} has {free / 1e9:.1f} GB of free space: {kind} needs "
+            f"{(sum(sizes) + max(sizes)) / 1e9:.1f} GB (weights and one scratch file)"
+        )
     (folder / checkpoint.CONFIG).unlink(missing_ok=True)
     if model.unused:
         files.write_tensors(folder / UNUSED, {key: tensors[key] for key in ignored})
@@ -130,8 +139,13 @@ def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     if len(types) == 1:
         cfg = _with_param_dtype(cfg, types.pop().name)
     checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
-    return Report(kind, len(tensors) - len(ignored), sum(int(np.prod(leaf.shape)) for leaf in leaves.values()),
-                  sum(sizes), ignored=ignored)
+    return Report(
+        kind,
+        len(tensors) - len(ignored),
+        sum(int(np.prod(leaf.shape)) for leaf in leaves.values()),
+        sum(sizes),
+        ignored=ignored,
+    )
 
 
 def _with_param_dtype(cfg: Any, name: str) -> Any:
@@ -152,8 +166,9 @@ def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path) -> checkp
     return checkpoint.LazyLeaf(leaf.shape, leaf.dtype, read)
 
 
-def _convert_adapter(kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None,
-                     scale: float | None) -> Report:
+def _convert_adapter(
+    kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None, scale: float | None
+) -> Report:
     tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(source).items()}
     cfg, tree = lora.from_torch(tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter")
     if dtype is not None:
@@ -161,8 +176,13 @@ def _convert_adapter(kind: str, source: Path, folder: Path, dtype: Any, num_laye
     lazy = jax.tree.map(lambda x: checkpoint.LazyLeaf(x.shape, x.dtype, lambda: x), tree)
     checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
     flat = trees.flatten(tree).values()
-    return Report(kind, len(tensors), sum(x.size for x in flat), sum(x.nbytes for x in flat),
-                  note=f"rank {cfg.rank}, scale {cfg.scale:g}")
+    return Report(
+        kind,
+        len(tensors),
+        sum(x.size for x in flat),
+        sum(x.nbytes for x in flat),
+        note=f"rank {cfg.rank}, scale {cfg.scale:g}",
+    )
 
 
 def _convert_scheduler(source: Path, folder: Path) -> Report:
@@ -205,8 +225,10 @@ def export(kind: str, folder: Path, target: Path) -> Report:
     values = checkpoint.load_config(folder)
     expected = OUR_KINDS.get(kind, kind)
     if values["kind"] != expected:
-        raise UserError(f"{folder} holds a {values['kind']}, not a {expected}: expected a folder made by "
-                        f"`python -m convert one {kind}`")
+        raise UserError(
+            f"{folder} holds a {values['kind']}, not a {expected}: expected a folder made by "
+            f"`python -m convert one {kind}`"
+        )
     if target.is_file() or (target / checkpoint.PARAMS).exists():
         raise UserError(f"{target}: expected an empty folder to write the original layout to")
     original = files.read_json(folder / TORCH_CONFIG) if (folder / TORCH_CONFIG).is_file() else None
@@ -231,16 +253,25 @@ def export(kind: str, folder: Path, target: Path) -> Report:
             original = config  # edited here since
         _write_json(target / "config.json", original)
     size = sum(int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize for x in tensors.values())
-    return Report(kind, len(tensors), sum(int(np.prod(x.shape)) for x in tensors.values()), size,
-                  time.perf_counter() - start, note=note)
+    return Report(
+        kind,
+        len(tensors),
+        sum(int(np.prod(x.shape)) for x in tensors.values()),
+        size,
+        time.perf_counter() - start,
+        note=note,
+    )
 
 
 def _model_to_torch(kind: str, folder: Path, cfg: Any, tree: trees.Tree) -> dict[str, Any]:
     """All tensors of the original file, those the model does not use included."""
     model, stored = MODELS[kind], trees.flatten(tree)
     wanted = trees.flatten(model.abstract(cfg))
-    faults = [path for path in {*wanted, *stored} if path not in wanted or path not in stored
-              or tuple(wanted[path].shape) != tuple(stored[path].shape)]
+    faults = [
+        path
+        for path in {*wanted, *stored}
+        if path not in wanted or path not in stored or tuple(wanted[path].shape) != tuple(stored[path].shape)
+    ]
     if faults:
         raise UserError(f"{folder} does not fit its own description in {sorted(faults)}: convert it again")
     tensors: dict[str, Any] = dict(engine.to_torch(tree, model.rules, model.torch_shapes(cfg)))

@@ -12,14 +12,21 @@ from vp_jax.errors import UserError
 SOURCE = "scheduler_config.json"
 
 _FIELDS: dict[str, tuple[str, Any]] = {
-    "beta_start": ("beta_start", 0.00085), "beta_end": ("beta_end", 0.012),
-    "num_train_timesteps": ("num_timesteps", 1000), "snr_shift_scale": ("snr_shift", 3.0),
-    "rescale_betas_zero_snr": ("zero_terminal_snr", False), "prediction_type": ("prediction_type", "epsilon"),
+    "beta_start": ("beta_start", 0.00085),
+    "beta_end": ("beta_end", 0.012),
+    "num_train_timesteps": ("num_timesteps", 1000),
+    "snr_shift_scale": ("snr_shift", 3.0),
+    "rescale_betas_zero_snr": ("zero_terminal_snr", False),
+    "prediction_type": ("prediction_type", "epsilon"),
     "timestep_spacing": ("timestep_spacing", "leading"),
 }
 _ONLY: dict[str, Any] = {"prediction_type": "v_prediction", "timestep_spacing": "trailing", "num_train_timesteps": 1000}
-_FIXED: dict[str, Any] = {"beta_schedule": "scaled_linear", "clip_sample": False, "trained_betas": None,
-                          "set_alpha_to_one": True}
+_FIXED: dict[str, Any] = {
+    "beta_schedule": "scaled_linear",
+    "clip_sample": False,
+    "trained_betas": None,
+    "set_alpha_to_one": True,
+}
 _DEFAULTS = {"beta_schedule": "scaled_linear", "clip_sample": True}
 _CLASSES = ("CogVideoXDDIMScheduler", "CogVideoXDPMScheduler")
 

@@ -20,8 +20,11 @@ _FF = r"encoder\.block\.(\d+)\.layer\.1\.DenseReluDense"
 RULES = [
     Rule(r"shared\.weight", "embed/embedding", "identity"),
     # the first block holds the position biases of all
-    Rule(r"encoder\.block\.0\.layer\.0\.SelfAttention\.relative_attention_bias\.weight",
-         "relative_bias/embedding", "identity"),
+    Rule(
+        r"encoder\.block\.0\.layer\.0\.SelfAttention\.relative_attention_bias\.weight",
+        "relative_bias/embedding",
+        "identity",
+    ),
     Rule(_ATTENTION + r"\.q\.weight", "blocks/attn/to_q/kernel[{0}]", "linear"),
     Rule(_ATTENTION + r"\.k\.weight", "blocks/attn/to_k/kernel[{0}]", "linear"),
     Rule(_ATTENTION + r"\.v\.weight", "blocks/attn/to_v/kernel[{0}]", "linear"),
@@ -46,9 +49,15 @@ def normalise(keys: Iterable[str]) -> dict[str, str]:
 
 
 _FIELDS = {
-    "vocab_size": "vocab_size", "d_model": "dim", "d_kv": "head_dim", "d_ff": "ff_dim", "num_layers": "num_layers",
-    "num_heads": "num_heads", "relative_attention_num_buckets": "buckets",
-    "relative_attention_max_distance": "max_distance", "layer_norm_epsilon": "norm_eps",
+    "vocab_size": "vocab_size",
+    "d_model": "dim",
+    "d_kv": "head_dim",
+    "d_ff": "ff_dim",
+    "num_layers": "num_layers",
+    "num_heads": "num_heads",
+    "relative_attention_num_buckets": "buckets",
+    "relative_attention_max_distance": "max_distance",
+    "layer_norm_epsilon": "norm_eps",
 }
 _OPTIONAL = ("relative_attention_max_distance", "layer_norm_epsilon")  # absent in older files
 
@@ -71,5 +80,11 @@ def config_from_torch(values: dict[str, Any]) -> T5Config:
 def config_to_torch(cfg: T5Config) -> dict[str, Any]:
     """The ``config.json`` of an encoder; inverse of `config_from_torch`."""
     sizes = {key: getattr(cfg, field) for key, field in _FIELDS.items()}
-    return {"architectures": ["T5EncoderModel"], "model_type": "t5", "feed_forward_proj": "gated-gelu",
-            "tie_word_embeddings": False, "is_encoder_decoder": True, **sizes}
+    return {
+        "architectures": ["T5EncoderModel"],
+        "model_type": "t5",
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+        "is_encoder_decoder": True,
+        **sizes,
+    }

@@ -49,14 +49,28 @@ RULES: list[Rule] = [
 IGNORED: list[str] = []
 
 _FIELDS = {
-    "in_channels": "in_channels", "out_channels": "out_channels", "latent_channels": "latent_channels",
-    "block_out_channels": "channels", "layers_per_block": "layers_per_block", "norm_num_groups": "groups",
-    "temporal_compression_ratio": "temporal_stride", "norm_eps": "norm_eps", "scaling_factor": "scaling_factor",
-    "invert_scale_latents": "invert_scale", "sample_height": "sample_height", "sample_width": "sample_width",
+    "in_channels": "in_channels",
+    "out_channels": "out_channels",
+    "latent_channels": "latent_channels",
+    "block_out_channels": "channels",
+    "layers_per_block": "layers_per_block",
+    "norm_num_groups": "groups",
+    "temporal_compression_ratio": "temporal_stride",
+    "norm_eps": "norm_eps",
+    "scaling_factor": "scaling_factor",
+    "invert_scale_latents": "invert_scale",
+    "sample_height": "sample_height",
+    "sample_width": "sample_width",
 }
 _NOT_GIVEN = {"scaling_factor": 1.15258426, "norm_eps": 1e-6, "invert_scale_latents": False}
-_FIXED = {"act_fn": "silu", "use_quant_conv": False, "use_post_quant_conv": False, "shift_factor": None,
-          "latents_mean": None, "latents_std": None}
+_FIXED = {
+    "act_fn": "silu",
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+    "shift_factor": None,
+    "latents_mean": None,
+    "latents_std": None,
+}
 
 
 def config_from_torch(values: dict[str, Any]) -> VAEConfig:
@@ -73,16 +87,19 @@ def config_from_torch(values: dict[str, Any]) -> VAEConfig:
     if missing:
         raise UserError(f"VAE config lacks {missing}: expected the config.json of an AutoencoderKLCogVideoX")
     fields = {ours: values[theirs] for theirs, ours in _FIELDS.items()}
-    return VAEConfig(**{**fields, "channels": tuple(fields["channels"]),
-                        "temporal_stride": int(fields["temporal_stride"])})
+    return VAEConfig(
+        **{**fields, "channels": tuple(fields["channels"]), "temporal_stride": int(fields["temporal_stride"])}
+    )
 
 
 def config_to_torch(cfg: VAEConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`."""
     levels = len(cfg.channels)
     return {
-        "_class_name": "AutoencoderKLCogVideoX", **_FIXED,
+        "_class_name": "AutoencoderKLCogVideoX",
+        **_FIXED,
         **{theirs: getattr(cfg, ours) for theirs, ours in _FIELDS.items()},
         "block_out_channels": list(cfg.channels),
-        "down_block_types": ["CogVideoXDownBlock3D"] * levels, "up_block_types": ["CogVideoXUpBlock3D"] * levels,
+        "down_block_types": ["CogVideoXDownBlock3D"] * levels,
+        "up_block_types": ["CogVideoXUpBlock3D"] * levels,
     }

@@ -33,8 +33,7 @@ def config_of(name):
 
 
 def test_every_file_is_tested():
-    assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, *NANO, "tiny", "id_adapter",
-                                                                       "common"}
+    assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, *NANO, "tiny", "id_adapter", "common"}
 
 
 @pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS])
@@ -59,12 +58,22 @@ def test_the_published_recipe(name):
     config = config_of(name)
     adapter = name.startswith("id_adapter")
     assert (config.steps, config.optimizer.lr, config.optimizer.warmup) == (
-        (2_000, 5e-5, 200) if adapter else (80_000, 1e-5, 1000))
+        (2_000, 5e-5, 200) if adapter else (80_000, 1e-5, 1000)
+    )
     assert (config.model.rank, config.model.alpha, config.model.branch_layers) == (256, 128.0, 2)
     assert (config.loader.batch_size, config.loader.frames, config.loader.height, config.loader.width) == (
-        8, 49, 480, 720)
-    assert (config.optimizer.b1, config.optimizer.b2, config.optimizer.eps, config.optimizer.weight_decay,
-            config.optimizer.clip) == (0.9, 0.95, 1e-8, 1e-4, 1.0)
+        8,
+        49,
+        480,
+        720,
+    )
+    assert (
+        config.optimizer.b1,
+        config.optimizer.b2,
+        config.optimizer.eps,
+        config.optimizer.weight_decay,
+        config.optimizer.clip,
+    ) == (0.9, 0.95, 1e-8, 1e-4, 1.0)
     assert tuple(config.loader.image_log_sigma) == (-3.0, 0.5) and config.loader.image_dropout == 0.05
 
 
@@ -79,10 +88,14 @@ def test_published_sizes():
 def test_groups_of_settings_are_the_fields_of_what_they_build():
     """With the settings outside the groups, which the test of train.py follows, every key is read."""
     config = config_of("tpu_v4")
-    for group, cls, elsewhere in (("model", load.ModelConfig, ()), ("data", feed.DataConfig, ()),
-                                  ("optimizer", OptimConfig, ()), ("step", StepConfig, ()),
-                                  ("augment", MaskAugment, ()),
-                                  ("loader", LoaderConfig, ("seed", "augment", "on_device", "journal"))):
+    for group, cls, elsewhere in (
+        ("model", load.ModelConfig, ()),
+        ("data", feed.DataConfig, ()),
+        ("optimizer", OptimConfig, ()),
+        ("step", StepConfig, ()),
+        ("augment", MaskAugment, ()),
+        ("loader", LoaderConfig, ("seed", "augment", "on_device", "journal")),
+    ):
         fields = {field.name for field in dataclasses.fields(cls)}
         assert set(config[group]) == fields - set(elsewhere), group
 

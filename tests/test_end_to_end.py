@@ -25,18 +25,45 @@ def checkpoint(tmp_path_factory):
     for part in ("transformer", "branch", "vae", "id_adapter"):
         shutil.copytree(GOLDEN / part, source / part)
     (source / "scheduler").mkdir()
-    (source / "scheduler" / "scheduler_config.json").write_text(json.dumps({
-        "_class_name": "CogVideoXDPMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "snr_shift_scale": 1.0,
-        "beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "rescale_betas_zero_snr": True,
-        "timestep_spacing": "trailing", "num_train_timesteps": 1000, "clip_sample": False}))
-    config = transformers.T5Config(vocab_size=60, d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2,
-                                   feed_forward_proj="gated-gelu", tie_word_embeddings=False)
+    (source / "scheduler" / "scheduler_config.json").write_text(
+        json.dumps(
+            {
+                "_class_name": "CogVideoXDPMScheduler",
+                "beta_start": 0.00085,
+                "beta_end": 0.012,
+                "snr_shift_scale": 1.0,
+                "beta_schedule": "scaled_linear",
+                "prediction_type": "v_prediction",
+                "rescale_betas_zero_snr": True,
+                "timestep_spacing": "trailing",
+                "num_train_timesteps": 1000,
+                "clip_sample": False,
+            }
+        )
+    )
+    config = transformers.T5Config(
+        vocab_size=60,
+        d_model=width,
+        d_kv=8,
+        d_ff=16,
+        num_layers=1,
+        num_heads=2,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+    )
     transformers.T5EncoderModel(config).save_pretrained(source / "text_encoder")
     (source / "tokenizer").mkdir()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a ball rolls over green grass", "the sky is blue"] * 50),
-        model_prefix=str(source / "tokenizer" / "spiece"), vocab_size=60, hard_vocab_limit=False, pad_id=0, eos_id=1,
-        unk_id=2, bos_id=-1, minloglevel=2)
+        model_prefix=str(source / "tokenizer" / "spiece"),
+        vocab_size=60,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
     assert not convert(["all", str(source), str(out), "--dtype", "float32"])
     return out
 
@@ -55,8 +82,21 @@ def clip(tmp_path_factory):
 
 
 def arguments(checkpoint, folder, out, *more):
-    return ["--checkpoint", str(checkpoint), "--video", str(folder / "frames"), "--mask", str(folder / "mask.png"),
-            "--out", str(out), "--steps", "2", "--precision", "float32", *more]
+    return [
+        "--checkpoint",
+        str(checkpoint),
+        "--video",
+        str(folder / "frames"),
+        "--mask",
+        str(folder / "mask.png"),
+        "--out",
+        str(out),
+        "--steps",
+        "2",
+        "--precision",
+        "float32",
+        *more,
+    ]
 
 
 def test_prompt_to_files(checkpoint, clip, tmp_path):

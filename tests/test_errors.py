@@ -35,11 +35,19 @@ run_cli({})
 """
 
 
-@pytest.mark.parametrize("name, status, line", [
-    ("wrong", 2, "error: x 3: expected 4"), ("interrupted", 130, "interrupted"), ("swallowed", 130, "interrupted"),
-    ("ignored", 0, ""), ("int", 0, "")])
+@pytest.mark.parametrize(
+    "name, status, line",
+    [
+        ("wrong", 2, "error: x 3: expected 4"),
+        ("interrupted", 130, "interrupted"),
+        ("swallowed", 130, "interrupted"),
+        ("ignored", 0, ""),
+        ("int", 0, ""),
+    ],
+)
 def test_status_and_last_line(name, status, line):
     command = [sys.executable, "-c", PROGRAM.replace("{}", name)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=20,
-                          check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=20, check=False
+    )
     assert (done.returncode, (done.stderr.splitlines() or [""])[-1]) == (status, line)

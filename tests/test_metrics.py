@@ -34,6 +34,7 @@ def test_a_picture_of_an_unknown_format_is_refused(tmp_path):
 def test_tensorboard_holds_the_same_numbers(tmp_path):
     from tensorboardX.event_file_writer import EventsWriter  # noqa: F401  of the test extra
     from tensorboardX.proto.event_pb2 import Event
+
     with metrics.MetricsWriter(tmp_path) as writer:
         writer.write(3, {"loss": 0.25})
         writer.picture(3, "sample", np.zeros((4, 6, 3), np.uint8))
@@ -41,9 +42,9 @@ def test_tensorboard_holds_the_same_numbers(tmp_path):
     found = {}
     while data:  # a record: length, its checksum, the event, its checksum
         size = int.from_bytes(data[:8], "little")
-        for value in Event.FromString(data[12:12 + size]).summary.value:
+        for value in Event.FromString(data[12 : 12 + size]).summary.value:
             found[value.tag] = value.simple_value if value.HasField("simple_value") else value.image.width
-        data = data[16 + size:]
+        data = data[16 + size :]
     assert found == {"loss": 0.25, "sample": 6}
 
 
@@ -51,8 +52,19 @@ def test_curves_are_drawn(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     with metrics.MetricsWriter(tmp_path) as writer:
         for step in range(1, 60):
-            writer.write(step, {"loss": rng.uniform(1, 2), "grad_norm": 1.0, "lr": 1e-5, "loss_t000": 2.0,
-                                "loss_t900": 0.1, "examples_per_s": 3.0, "data_wait": 0.1, "mfu": 0.4})
+            writer.write(
+                step,
+                {
+                    "loss": rng.uniform(1, 2),
+                    "grad_norm": 1.0,
+                    "lr": 1e-5,
+                    "loss_t000": 2.0,
+                    "loss_t900": 0.1,
+                    "examples_per_s": 3.0,
+                    "data_wait": 0.1,
+                    "mfu": 0.4,
+                },
+            )
     monkeypatch.setattr("sys.argv", ["plots", str(tmp_path)])
     plots.main()
     assert capsys.readouterr().out.strip() == str(tmp_path / "curves.png")

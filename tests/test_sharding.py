@@ -32,8 +32,11 @@ def state():
     branch = shapes(lambda: Branch(FULL_BRANCH, rngs=nnx.Rngs(0)))
     adapter = jax.eval_shape(lambda: lora.init(ADAPTER, backbone, jax.random.key(0)))
     return {
-        "frozen": {"backbone": backbone, "vae": shapes(lambda: VAE(VAEConfig(), rngs=nnx.Rngs(0))),
-                   "t5": shapes(lambda: T5Encoder(T5Config(), rngs=nnx.Rngs(0)))},
+        "frozen": {
+            "backbone": backbone,
+            "vae": shapes(lambda: VAE(VAEConfig(), rngs=nnx.Rngs(0))),
+            "t5": shapes(lambda: T5Encoder(T5Config(), rngs=nnx.Rngs(0))),
+        },
         "trainable": {"branch": branch, "lora": adapter},
         "opt": jax.eval_shape(optax.adamw(1e-5).init, {"branch": branch, "lora": adapter}),
         "factored": jax.eval_shape(optax.adafactor(1e-5).init, branch),
@@ -44,8 +47,9 @@ def state():
 def test_every_array_of_the_released_size_has_a_place(state):
     mesh = sharding.make_mesh({"fsdp": 4, "tensor": 2})
     placement = sharding.place(state, mesh)
-    specs = {sharding.path_name(path): leaf.spec
-             for path, leaf in jax.tree_util.tree_leaves_with_path(placement.shardings)}
+    specs = {
+        sharding.path_name(path): leaf.spec for path, leaf in jax.tree_util.tree_leaves_with_path(placement.shardings)
+    }
     assert placement.undivided == []
     # only what the 5B model has not: ofs and adapters on other targets share rules with what it has
     assert all("lora" in pattern for pattern in placement.unused), placement.unused
@@ -65,8 +69,10 @@ def test_bytes_per_device_fall_as_one_over_fsdp(state, fsdp):
             tree = tree[key]
         whole = trees.size_bytes(tree)
         part = sharding.bytes_per_device(tree, sharding.place({name: tree}, mesh).shardings[name])
-        print(f"fsdp {fsdp} {name:16s} {whole / 1e9:7.3f} GB -> {part / 1e9:7.3f} GB per device, x fsdp / whole = "
-              f"{part * fsdp / whole:.4f}")
+        print(
+            f"fsdp {fsdp} {name:16s} {whole / 1e9:7.3f} GB -> {part / 1e9:7.3f} GB per device, x fsdp / whole = "
+            f"{part * fsdp / whole:.4f}"
+        )
         assert 1.0 <= part * fsdp / whole <= 1.01
 
 
@@ -84,13 +90,16 @@ def test_a_dimension_that_does_not_divide_is_copied_and_told():
     assert placement.undivided == ["zero/kernel (2, 4, 12) dimension 2 by fsdp*context=8"]
 
 
-@pytest.mark.parametrize("sizes, message", [
-    ({"fsdp": 3}, "fsdp=3, context=1, tensor=1 is for 3 devices, there are 8"),
-    ({"fsdp": -1, "data": -1}, "one of them may be -1"),
-    ({"fsdp": 0}, "sizes of at least 1"),
-    ({"fsdp": -1, "data": 3}, "is for 3 devices"),
-    ({"rows": 8}, r"mesh axes \['rows'\]"),
-])
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"fsdp": 3}, "fsdp=3, context=1, tensor=1 is for 3 devices, there are 8"),
+        ({"fsdp": -1, "data": -1}, "one of them may be -1"),
+        ({"fsdp": 0}, "sizes of at least 1"),
+        ({"fsdp": -1, "data": 3}, "is for 3 devices"),
+        ({"rows": 8}, r"mesh axes \['rows'\]"),
+    ],
+)
 def test_wrong_meshes_are_told(sizes, message):
     with pytest.raises(UserError, match=message):
         sharding.make_mesh(sizes)

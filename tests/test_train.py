@@ -39,8 +39,11 @@ TIMES = {"examples_per_s", "data_wait", "mfu"}
 def converted(tmp_path_factory):
     """A converted checkpoint made of the reference's tiny models."""
     folder = tmp_path_factory.mktemp("converted")
-    for name, (cfg, _, params) in {"transformer": ref.backbone(DEFAULT), "branch": ref.branch(DEFAULT),
-                                   "vae": ref.vae(DEFAULT)}.items():
+    for name, (cfg, _, params) in {
+        "transformer": ref.backbone(DEFAULT),
+        "branch": ref.branch(DEFAULT),
+        "vae": ref.vae(DEFAULT),
+    }.items():
         checkpoint.save_params(folder / name, params, model_config.to_json(cfg))
     return folder
 
@@ -117,12 +120,24 @@ def test_tiny_trains_and_reads_every_setting(converted, one_device, tmp_path, ca
 
 def start(workdir, converted, programs, *settings, steps):
     """train.py as a process of its own, on one CPU device."""
-    command = [sys.executable, str(ROOT / "train.py"), "--config", "configs/tiny.py", "--workdir", str(workdir),
-               f"--config.steps={steps}", "--config.checkpoints.every=3", f"--config.compilation_cache={programs}",
-               f"--config.model.checkpoint={converted}", "--config.ema=True", *settings]
+    command = [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "--config",
+        "configs/tiny.py",
+        "--workdir",
+        str(workdir),
+        f"--config.steps={steps}",
+        "--config.checkpoints.every=3",
+        f"--config.compilation_cache={programs}",
+        f"--config.model.checkpoint={converted}",
+        "--config.ema=True",
+        *settings,
+    ]
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def signal_after(process, workdir, step, number):
@@ -178,8 +193,12 @@ class ToyEncoders:
 def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_device, tmp_path, capsys):
     """Latents alone, no pixels; then a second run from the first one's export, and both exports sample."""
     small = LoaderConfig(frames=9, height=64, width=96, threads=0)
-    shards = build_latents(LatentConfig(small, masks=2, images=1), functools.partial(World, 4, 9, 64, 96),
-                           ToyEncoders, tmp_path / "latents")
+    shards = build_latents(
+        LatentConfig(small, masks=2, images=1),
+        functools.partial(World, 4, 9, 64, 96),
+        ToyEncoders,
+        tmp_path / "latents",
+    )
     config = config_of("id_adapter:tiny")
     config.steps, config.model.checkpoint, config.log_every = 3, str(converted), 2
     config.data.update(kind="latents", path=str(shards))
@@ -212,11 +231,24 @@ def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_devi
 @pytest.mark.slow
 def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
     """The command line with Beam's own flags; ``cover_cells`` leaves no pixel of a hole outside of the latent mask."""
+
     def built(name, *beam):
-        command = [sys.executable, "-m", "vp_jax.training.latent_shards", "--config", "configs/tiny.py",
-                   "--out", str(tmp_path / name), f"--config.model.checkpoint={converted}", "--masks", "1",
-                   "--config.data.synthetic_clips=3", "--config.augment.probability=0.0",
-                   "--config.loader.cover_cells=True", *beam]
+        command = [
+            sys.executable,
+            "-m",
+            "vp_jax.training.latent_shards",
+            "--config",
+            "configs/tiny.py",
+            "--out",
+            str(tmp_path / name),
+            f"--config.model.checkpoint={converted}",
+            "--masks",
+            "1",
+            "--config.data.synthetic_clips=3",
+            "--config.augment.probability=0.0",
+            "--config.loader.cover_cells=True",
+            *beam,
+        ]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
         records = LatentRecords(tmp_path / name / "vpdata_latents" / "1.0.0", "train")
         return {clip.clip_id: clip.arrays() for clip in (records[index] for index in range(len(records)))}
@@ -246,8 +278,18 @@ def test_two_processes_give_the_curve_of_one(converted, programs, tmp_path):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         address = f"localhost:{probe.getsockname()[1]}"
-    both = [start(tmp_path / "two", converted, tmp_path / f"programs{i}", *settings, "--config.mesh.fsdp=2",
-                  f"--config.distributed={address},2,{i}", steps=5) for i in range(2)]
+    both = [
+        start(
+            tmp_path / "two",
+            converted,
+            tmp_path / f"programs{i}",
+            *settings,
+            "--config.mesh.fsdp=2",
+            f"--config.distributed={address},2,{i}",
+            steps=5,
+        )
+        for i in range(2)
+    ]
     outputs = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     for got, want in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
@@ -263,8 +305,17 @@ def test_preemption_of_one_process_stops_both_at_one_step(converted, programs, t
         with socket.socket() as probe:
             probe.bind(("localhost", 0))
             address = f"localhost:{probe.getsockname()[1]}"
-        return [start(tmp_path / "run", converted, tmp_path / f"programs{i}", *settings,
-                      f"--config.distributed={address},2,{i}", steps=40) for i in range(2)]
+        return [
+            start(
+                tmp_path / "run",
+                converted,
+                tmp_path / f"programs{i}",
+                *settings,
+                f"--config.distributed={address},2,{i}",
+                steps=40,
+            )
+            for i in range(2)
+        ]
 
     first = both()
     told = signal_after(first[1], tmp_path / "run", 2, signal.SIGTERM)
@@ -308,15 +359,25 @@ def test_validation_reads_its_own_data(monkeypatch, tmp_path):
     described = train.load.describe(train.load.ModelConfig(**config.model))
     settings = train.Settings(steps=1, window=9)
     with pytest.raises(Asked):
-        train._validation(config, described, settings, train.feed.DataConfig(kind="latents", path="here", csv="rows"),
-                          LoaderConfig(batch_size=1, frames=9, height=64, width=96), None,
-                          train.sharding.make_mesh({}, jax.devices()[:1]), None, None, None)
+        train._validation(
+            config,
+            described,
+            settings,
+            train.feed.DataConfig(kind="latents", path="here", csv="rows"),
+            LoaderConfig(batch_size=1, frames=9, height=64, width=96),
+            None,
+            train.sharding.make_mesh({}, jax.devices()[:1]),
+            None,
+            None,
+            None,
+        )
     assert (asked[0].kind, asked[0].path, asked[0].csv, asked[0].split) == ("latents", "elsewhere", "rows", "val")
 
 
 @pytest.mark.slow
 def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
     """Four steps on 8 devices and four on 1 give the curve of eight on 1 device, to rounding."""
+
     def run(workdir, steps, mesh):
         config = config_of("tiny")
         config.mesh.update(mesh)
@@ -339,6 +400,7 @@ def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
 
 def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
     from vp_jax.training.recorder import Recorder, duration
+
     recorder = Recorder(None, lambda step: 1e-5, 100, 8, 1e12, None)
     good = {"loss": np.float32(1), "grad_norm": np.float32(1), "bin_loss": np.ones(10), "bin_count": np.ones(10)}
     recorder.add(5, good, 0.0)

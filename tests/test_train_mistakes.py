@@ -18,30 +18,57 @@ from vp_jax.models import config as model_config
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"model.stage": "both"}, "stage 'both'"), ({"model.name": "huge"}, "model 'huge'"),
-    ({"model.remat": "everything"}, "remat 'everything'"), ({"data.kind": "tape"}, "data.kind 'tape'"),
-    ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"), ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
-    ({"optimizer.name": "sgd"}, "optimizer 'sgd'"), ({"step.accumulate": 0}, "accumulate 0"),
-    ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
-    ({"validation.frames": 10}, "window 10"), ({"distributed": "yes"}, "distributed 'yes'"),
-    ({"distributed": "auto"}, "no TPU pod or cluster"), ({"steps": 0}, "steps 0"), ({"log_every": -1}, "log_every -1"),
-    ({"checkpoints.keep": 0}, "checkpoints.keep 0"), ({"validation.every": -1}, "validation.every -1"),
-    ({"model.branch_layers": -1}, "branch_layers -1"), ({"model.branch_layers": 99}, "branch_layers 99: .* at most 4"),
-    ({"model.rank": 0}, "rank 0"), ({"model.alpha": 0.0}, "alpha 0.0"), ({"model.kl_weight": -1.0}, "kl_weight -1"),
-    ({"model.stage": "vae", "model.vae_crop": (320, 480)}, r"vae_crop \(320, 480\) of 64 x 96"),
-    ({"model.stage": "vae", "model.vae_crop": (32, 47)}, "multiples of 8"), ({"model.vae_crop": (3,)}, "vae_crop"),
-    ({"data.synthetic_clips": -4}, "synthetic_clips -4"), ({"data.synthetic_absent": 2.0}, "synthetic_absent 2.0"),
-    ({"loader.batch_size": 0}, "batch_size 0"), ({"loader.frames": 10}, "frames 10: expected 1, 5"),
-    ({"loader.fps": 0.0}, "fps 0.0: expected above 0"), ({"loader.height": 60}, "height 60: .* multiple of 16"),
-    ({"loader.width": -64}, "width -64"), ({"loader.resize": "fit"}, "resize 'fit': expected stretch or center"),
-    ({"loader.empty_caption": 2.0}, "empty_caption 2.0: expected 0 to 1"), ({"loader.workers": -1}, "workers -1"),
-    ({"loader.image_log_sigma": (1.0,)}, "image_log_sigma"), ({"loader.image_log_sigma": (1.0, -2.0)}, "deviation"),
-    ({"augment.probability": 3.0}, "probability 3.0"), ({"augment.p_brush": 0.9}, "a sum of 1"),
-    ({"augment.kernel": 0}, "kernel 0"), ({"augment.scale_min": 2.0}, "scale_max 1.5: expected 2.0 or more"),
-    ({"optimizer.lr": float("inf")}, "lr inf"), ({"optimizer.b1": 1.0}, "b1 1.0"), ({"optimizer.eps": -1.0}, "eps -1"),
-    ({"step.hole_weight": -5.0}, "hole_weight -5"), ({"distributed": "localhost:8080,2,5"}, "INDEX from 0"),
-    ({"distributed": "localhost:port,1,0"}, "HOST:PORT")])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"model.stage": "both"}, "stage 'both'"),
+        ({"model.name": "huge"}, "model 'huge'"),
+        ({"model.remat": "everything"}, "remat 'everything'"),
+        ({"data.kind": "tape"}, "data.kind 'tape'"),
+        ({"model.checkpoint": "/nowhere"}, "no config.json in /nowhere"),
+        ({"mesh.fsdp": 3}, "mesh data=1, fsdp=3"),
+        ({"optimizer.name": "sgd"}, "optimizer 'sgd'"),
+        ({"step.accumulate": 0}, "accumulate 0"),
+        ({"data.kind": "folder", "data.path": "/nowhere"}, "/nowhere is not a folder"),
+        ({"validation.frames": 10}, "window 10"),
+        ({"distributed": "yes"}, "distributed 'yes'"),
+        ({"distributed": "auto"}, "no TPU pod or cluster"),
+        ({"steps": 0}, "steps 0"),
+        ({"log_every": -1}, "log_every -1"),
+        ({"checkpoints.keep": 0}, "checkpoints.keep 0"),
+        ({"validation.every": -1}, "validation.every -1"),
+        ({"model.branch_layers": -1}, "branch_layers -1"),
+        ({"model.branch_layers": 99}, "branch_layers 99: .* at most 4"),
+        ({"model.rank": 0}, "rank 0"),
+        ({"model.alpha": 0.0}, "alpha 0.0"),
+        ({"model.kl_weight": -1.0}, "kl_weight -1"),
+        ({"model.stage": "vae", "model.vae_crop": (320, 480)}, r"vae_crop \(320, 480\) of 64 x 96"),
+        ({"model.stage": "vae", "model.vae_crop": (32, 47)}, "multiples of 8"),
+        ({"model.vae_crop": (3,)}, "vae_crop"),
+        ({"data.synthetic_clips": -4}, "synthetic_clips -4"),
+        ({"data.synthetic_absent": 2.0}, "synthetic_absent 2.0"),
+        ({"loader.batch_size": 0}, "batch_size 0"),
+        ({"loader.frames": 10}, "frames 10: expected 1, 5"),
+        ({"loader.fps": 0.0}, "fps 0.0: expected above 0"),
+        ({"loader.height": 60}, "height 60: .* multiple of 16"),
+        ({"loader.width": -64}, "width -64"),
+        ({"loader.resize": "fit"}, "resize 'fit': expected stretch or center"),
+        ({"loader.empty_caption": 2.0}, "empty_caption 2.0: expected 0 to 1"),
+        ({"loader.workers": -1}, "workers -1"),
+        ({"loader.image_log_sigma": (1.0,)}, "image_log_sigma"),
+        ({"loader.image_log_sigma": (1.0, -2.0)}, "deviation"),
+        ({"augment.probability": 3.0}, "probability 3.0"),
+        ({"augment.p_brush": 0.9}, "a sum of 1"),
+        ({"augment.kernel": 0}, "kernel 0"),
+        ({"augment.scale_min": 2.0}, "scale_max 1.5: expected 2.0 or more"),
+        ({"optimizer.lr": float("inf")}, "lr inf"),
+        ({"optimizer.b1": 1.0}, "b1 1.0"),
+        ({"optimizer.eps": -1.0}, "eps -1"),
+        ({"step.hole_weight": -5.0}, "hole_weight -5"),
+        ({"distributed": "localhost:8080,2,5"}, "INDEX from 0"),
+        ({"distributed": "localhost:port,1,0"}, "HOST:PORT"),
+    ],
+)
 def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path):
     config = config_of("tiny")
     config.update_from_flattened_dict(changes)
@@ -76,30 +103,47 @@ def test_a_folder_that_no_run_can_continue_is_left_alone(one_device, tmp_path):
         train.train(config_of("tiny"), tmp_path / "export" / "branch")
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--config", "configs/none.py"], "none.py"),
-    (["--config", "configs/tiny.py", "--config.foo=1"], "no setting 'foo'"),
-    (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"), (["--stpes=3"], "stpes"),
-    (["--config", "configs/id_adapter.py"], "name after a colon"), ([], "give --config"),
-    (["--config", "configs/nano_vae.py:wrong"], "one of images, clips, whole"),
-    (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
-    (["--config", "configs/tiny.py", "--workdir", ""], "give --config .* and --workdir"),
-    (["--config", "configs/tiny.py", "--compile_only", ""], "compile_only ''"),
-    (["--config", "configs/tiny.py:name"], "takes no name"), (["--config", "README.md"], "README.md: .*get_config"),
-    (["--config", "configs/common.py"], "get_config"),
-    (["--config", "configs/tiny.py", "--workdir", "x", "extra"], "unexpected arguments")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--config", "configs/none.py"], "none.py"),
+        (["--config", "configs/tiny.py", "--config.foo=1"], "no setting 'foo'"),
+        (["--config", "configs/tiny.py", "--config.steps=many"], "steps=many"),
+        (["--stpes=3"], "stpes"),
+        (["--config", "configs/id_adapter.py"], "name after a colon"),
+        ([], "give --config"),
+        (["--config", "configs/nano_vae.py:wrong"], "one of images, clips, whole"),
+        (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
+        (["--config", "configs/tiny.py", "--workdir", ""], "give --config .* and --workdir"),
+        (["--config", "configs/tiny.py", "--compile_only", ""], "compile_only ''"),
+        (["--config", "configs/tiny.py:name"], "takes no name"),
+        (["--config", "README.md"], "README.md: .*get_config"),
+        (["--config", "configs/common.py"], "get_config"),
+        (["--config", "configs/tiny.py", "--workdir", "x", "extra"], "unexpected arguments"),
+    ],
+)
 def test_mistakes_on_the_command_line_are_one_line(arguments, message):
-    done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "JAX_PLATFORMS": "cpu"})
+    done = subprocess.run(
+        [sys.executable, "train.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+    )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: ")
     assert re.search(message, done.stderr), done.stderr
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--masks", "x"], "masks=x"), (["--config.foo=1"], "no setting 'foo'")])
+@pytest.mark.parametrize(
+    "arguments, message", [(["--masks", "x"], "masks=x"), (["--config.foo=1"], "no setting 'foo'")]
+)
 def test_building_shards_tells_mistakes_alike(arguments, message):
-    done = subprocess.run([sys.executable, "-m", "vp_jax.training.latent_shards", "--config", "configs/tiny.py",
-                           *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "vp_jax.training.latent_shards", "--config", "configs/tiny.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and done.stderr.strip().splitlines()[-1].startswith("error: ")
     assert re.search(message, done.stderr) and "Traceback" not in done.stderr

@@ -60,6 +60,7 @@ def _quiet_threads() -> None:
             error = args[1] if len(args) == 3 else args[0].exc_value
             if not (isinstance(error, RuntimeError) and "Event loop is closed" in str(error)):
                 hook(*args)
+
         return told
 
     sys.excepthook, sys.unraisablehook = wrapped(sys.excepthook), wrapped(sys.unraisablehook)
@@ -97,8 +98,9 @@ _DATA_FILE = 64 << 20
 class _FewAtATime(type_handlers.NumpyHandler):
     """Writes leaves one after the other (small ones together), without Orbax's copies against concurrent changes."""
 
-    async def serialize(self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
-                        ) -> Sequence[Any]:
+    async def serialize(
+        self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
+    ) -> Sequence[Any]:
         waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
         while waiting:
             size = 0
@@ -130,12 +132,16 @@ def stream_params(folder: str | Path, leaves: trees.Tree, config: dict[str, Any]
     for rest in folder.glob(f"{PARAMS}.orbax-checkpoint-tmp*"):
         shutil.rmtree(rest)
     registry = type_handlers.create_type_handler_registry(
-        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler()))
+        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler())
+    )
     written = _in_one_line(f"{folder} cannot be written", _MAKE_ROOM)
     with written, ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
         pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
-        checkpointer.save(folder / PARAMS, force=True, args=ocp.args.PyTreeSave(
-            leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE))
+        checkpointer.save(
+            folder / PARAMS,
+            force=True,
+            args=ocp.args.PyTreeSave(leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE),
+        )
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
@@ -158,11 +164,15 @@ def load_config(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}): convert the checkpoint again") from error
     if not isinstance(config, dict) or "kind" not in config:
-        raise UserError(f"{path} has no 'kind': this looks like an original checkpoint, convert it first with "
-                        f"`python -m convert all CKPT_DIR OUT_DIR`")
+        raise UserError(
+            f"{path} has no 'kind': this looks like an original checkpoint, convert it first with "
+            f"`python -m convert all CKPT_DIR OUT_DIR`"
+        )
     if kind not in (None, config["kind"]):
-        raise UserError(f"{folder} holds a model of kind {config['kind']}, not {kind}: expected a folder made by "
-                        f"`python -m convert {made_by}`")
+        raise UserError(
+            f"{folder} holds a model of kind {config['kind']}, not {kind}: expected a folder made by "
+            f"`python -m convert {made_by}`"
+        )
     return config
 
 
@@ -192,8 +202,9 @@ def load_params(folder: str | Path, like: trees.Tree | None = None) -> trees.Tre
         if faults:
             raise UserError(f"{folder} does not fit the model: " + "; ".join(faults))
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(
-            x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like)
+        target = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like
+        )
         return checkpointer.restore(folder / PARAMS, target)
 
 
@@ -208,8 +219,11 @@ class TrainingCheckpoints:
         """``folder`` is made if need be; the newest ``keep`` checkpoints stay."""
         _quiet_threads()
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers={
-            "state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()})
+        self._manager = ocp.CheckpointManager(
+            Path(folder).resolve(),
+            options=options,
+            item_handlers={"state": ocp.StandardCheckpointHandler(), "notes": ocp.JsonCheckpointHandler()},
+        )
         self.folder = folder
 
     def __enter__(self) -> TrainingCheckpoints:
@@ -233,8 +247,13 @@ class TrainingCheckpoints:
         with self._writing():
             if step not in self._manager.all_steps():
                 # Orbax copies the arrays before it returns: the caller may donate them to the next step
-                self._manager.save(step, force=True, args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(_by_path(state)), notes=ocp.args.JsonSave(notes)))
+                self._manager.save(
+                    step,
+                    force=True,
+                    args=ocp.args.Composite(
+                        state=ocp.args.StandardSave(_by_path(state)), notes=ocp.args.JsonSave(notes)
+                    ),
+                )
             if wait:
                 self._manager.wait_until_finished()
 
@@ -265,8 +284,10 @@ class TrainingCheckpoints:
         # only shapes are compared here, so that one message names every difference
         faults = _differences(stored.tree if hasattr(stored, "tree") else stored, wanted)
         if faults:
-            raise UserError(f"checkpoint {step} in {self.folder} is of another run: {'; '.join(faults[:8])}"
-                            f"{' ...' if len(faults) > 8 else ''}. Use its settings, or another workdir")
+            raise UserError(
+                f"checkpoint {step} in {self.folder} is of another run: {'; '.join(faults[:8])}"
+                f"{' ...' if len(faults) > 8 else ''}. Use its settings, or another workdir"
+            )
         with self._reading(step):
             args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
             restored = self._manager.restore(step, args=args).state
@@ -277,9 +298,11 @@ class TrainingCheckpoints:
 
     def _reading(self, step: int) -> contextlib.AbstractContextManager[None]:
         older = [other for other in self._manager.all_steps() if other < step]
-        return _in_one_line(f"checkpoint {step} in {self.folder} cannot be read",
-                            f"move {Path(self.folder) / str(step)} away, the same command then continues from step "
-                            f"{max(older, default=0)}")
+        return _in_one_line(
+            f"checkpoint {step} in {self.folder} cannot be read",
+            f"move {Path(self.folder) / str(step)} away, the same command then continues from step "
+            f"{max(older, default=0)}",
+        )
 
     def preempted(self, step: int) -> bool:
         """In a job of several processes: the platform announced the end, and all are to save at this ``step``."""
@@ -295,5 +318,8 @@ def _differences(stored: Any, wanted: Any) -> list[str]:
     stored, wanted = trees.flatten(stored), trees.flatten(wanted)
     faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
     faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
-    return faults + [f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
-                     for k in wanted if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)]
+    return faults + [
+        f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
+        for k in wanted
+        if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)
+    ]

@@ -23,8 +23,9 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, from a scheduler for instance: what tidies up after Ctrl-C does so now too."""
 
 
-def check_numbers(settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False,
-                  group: str = "") -> None:
+def check_numbers(
+    settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False, group: str = ""
+) -> None:
     """Numbers of ``settings`` are finite and in their range.
 
     Args:
@@ -49,7 +50,7 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
     SIGTERM raises `Terminated` in ``main``; the status is 143, as without.
     """
     try:
-        with _sure_interrupt(*[signal.SIGINT, signal.SIGTERM][:1 + sigterm]):
+        with _sure_interrupt(*[signal.SIGINT, signal.SIGTERM][: 1 + sigterm]):
             status = main() or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -57,8 +58,11 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
     except OSError as error:
         if error.errno not in NO_WRITING:
             raise
-        print(f"error: {error.filename or 'a file'} cannot be written ({error.strerror}): make room or choose another "
-              f"folder, and run the same command again", file=sys.stderr)
+        print(
+            f"error: {error.filename or 'a file'} cannot be written ({error.strerror}): make room or choose another "
+            f"folder, and run the same command again",
+            file=sys.stderr,
+        )
         status = 2
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)

@@ -68,12 +68,12 @@ def _curve(axis: Any, lines: list[dict[str, Any]], name: str) -> None:
     drawn = axis.plot(steps, values, linewidth=1, alpha=0.35 if window > 1 else 1, label=None if window > 1 else name)
     if window > 1:
         smooth = np.convolve(values, np.ones(window) / window, mode="valid")
-        axis.plot(steps[window - 1:], smooth, color=drawn[0].get_color(), label=name)
+        axis.plot(steps[window - 1 :], smooth, color=drawn[0].get_color(), label=name)
 
 
 def _timesteps(axis: Any, lines: list[dict[str, Any]]) -> None:
     """Mean loss of the last quarter of the run by range of timesteps, which differs by orders of magnitude."""
-    recent = lines[-max(1, len(lines) // 4):]
+    recent = lines[-max(1, len(lines) // 4) :]
     names = sorted({name for line in lines for name in line if name.startswith("loss_t")})
     means = [np.mean([line[name] for line in recent if name in line] or [np.nan]) for name in names]
     axis.bar(range(len(names)), means)
@@ -82,8 +82,9 @@ def _timesteps(axis: Any, lines: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m vp_jax.plots", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m vp_jax.plots", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("-o", "--out", type=Path)
     args = parser.parse_args()

@@ -102,8 +102,9 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
     if shape.count(-1) > 1 or any(size < 1 and size != -1 for size in shape):
         raise UserError(f"mesh {asked}: expected sizes of at least 1, one of them may be -1")
     if (-1 in shape and len(devices) % rest) or (-1 not in shape and rest != len(devices)):
-        raise UserError(f"mesh {asked} is for {rest} devices, there are {len(devices)}: change the sizes, or set one "
-                        f"of them to -1")
+        raise UserError(
+            f"mesh {asked} is for {rest} devices, there are {len(devices)}: change the sizes, or set one of them to -1"
+        )
     shape = [len(devices) // rest if size == -1 else size for size in shape]
     grid = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
@@ -125,8 +126,9 @@ class Placement(NamedTuple):
 
 def path_name(path: Sequence[Any]) -> str:
     """'/'-joined name of a key path of `jax.tree_util`, whatever its containers."""
-    return "/".join(str(next(getattr(key, name) for name in ("key", "name", "idx") if hasattr(key, name)))
-                    for key in path)
+    return "/".join(
+        str(next(getattr(key, name) for name in ("key", "name", "idx") if hasattr(key, name))) for key in path
+    )
 
 
 def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
@@ -166,8 +168,9 @@ def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
 
 def shapes_at(tree: Any, shardings: Any) -> Any:
     """Shapes of ``tree`` that carry ``shardings``: what to restore, or to compile for."""
-    return jax.tree.map(lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree,
-                        shardings)
+    return jax.tree.map(
+        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree, shardings
+    )
 
 
 def placed(tree: Any, mesh: Mesh) -> Any:
@@ -203,9 +206,11 @@ def batch_shardings(batch: Any, mesh: Mesh, axis: int = 0) -> Any:
 
     def leaf_sharding(path: Any, leaf: Any) -> NamedSharding:
         if leaf.shape[axis] % parts:
-            raise UserError(f"batch of {leaf.shape[axis]} ({path_name(path)}) over data={mesh.shape['data']} x "
-                            f"fsdp={mesh.shape['fsdp']}: expected a multiple of {parts}; divide the sequence instead "
-                            f"(context) or take a larger batch")
+            raise UserError(
+                f"batch of {leaf.shape[axis]} ({path_name(path)}) over data={mesh.shape['data']} x "
+                f"fsdp={mesh.shape['fsdp']}: expected a multiple of {parts}; divide the sequence instead "
+                f"(context) or take a larger batch"
+            )
         return NamedSharding(mesh, P(*([None] * axis), BATCH))
 
     return jax.tree_util.tree_map_with_path(leaf_sharding, batch)
@@ -228,8 +233,9 @@ def constrain(x: jax.Array, kind: str) -> jax.Array:
     if mesh is None:
         return x
     # the compiler pads a sequence that does not divide, but a batch of 1 is better copied
-    return jax.lax.with_sharding_constraint(x, P(*(
-        None if entry == BATCH and x.shape[i] % _size(mesh, BATCH) else entry for i, entry in enumerate(spec))))
+    return jax.lax.with_sharding_constraint(
+        x, P(*(None if entry == BATCH and x.shape[i] % _size(mesh, BATCH) else entry for i, entry in enumerate(spec)))
+    )
 
 
 def device_kind() -> str:
@@ -258,8 +264,9 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
     context, tensor = mesh.shape["context"], mesh.shape["tensor"]
     batch, length, heads, size = arrays_BSKA[0].shape
     if heads % (context * tensor):
-        raise UserError(f"{heads} attention heads over context={context} x tensor={tensor}: expected a divisor of "
-                        f"{heads}")
+        raise UserError(
+            f"{heads} attention heads over context={context} x tensor={tensor}: expected a divisor of {heads}"
+        )
     tail = -length % context
     spec = _divide((batch,), P(BATCH), mesh)[0]
     spec = P(*spec, "context", _TENSOR)
@@ -282,6 +289,7 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
 
 def bytes_per_device(tree: Any, shardings: Any) -> int:
     """Bytes of ``tree`` on one device, when its leaves lie as ``shardings`` say; none for those in host memory."""
+
     def size(leaf: Any, sharding: NamedSharding) -> int:
         part = math.prod(sharding.shard_shape(tuple(leaf.shape)))
         return 0 if sharding.memory_kind == "pinned_host" else part * leaf.dtype.itemsize

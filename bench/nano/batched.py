@@ -45,8 +45,14 @@ class BatchSampler:
         self._decode = jax.jit(self._decoded)
         self._encode_decode = jax.jit(self._round_trip)
 
-    def __call__(self, frames_BFHWC: np.ndarray, holes_BFHW: np.ndarray, text_BME: np.ndarray, empty_ME: np.ndarray,
-                 seeds_B: Sequence[int]) -> np.ndarray:
+    def __call__(
+        self,
+        frames_BFHWC: np.ndarray,
+        holes_BFHW: np.ndarray,
+        text_BME: np.ndarray,
+        empty_ME: np.ndarray,
+        seeds_B: Sequence[int],
+    ) -> np.ndarray:
         """Inpaint clips.
 
         Args:
@@ -75,8 +81,9 @@ class BatchSampler:
             span = slice(begin, begin + self.settings.window)
             noise = ClipNoise(jax.vmap(jax.random.fold_in, (0, None))(keys_B, k))
             record = self.settings.clip_weight > 0 and k + 1 < len(plan.windows)
-            carry = self._window(self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise,
-                                 record=record)
+            carry = self._window(
+                self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise, record=record
+            )
             windows.append(np.asarray(carry.latents_BThwC))
         latents = stitch(windows, overlap_latents(self.settings), reference=False)
         if latents.shape[1] % 2 == 0:  # of an even number the VAE would make 4 frames of the first latent

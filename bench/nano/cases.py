@@ -1,8 +1,8 @@
 """Held-out clips of the drawn world to try a model on: what it is given, and the exact truth.
 
-    short     one window, one masked thing, the prompt describes the truth
-    long      five windows and more
-    edits     `OPERATIONS` on held-out scenes: the truth is the edited scene, drawn; the hole covers before and after
+short     one window, one masked thing, the prompt describes the truth
+long      five windows and more
+edits     `OPERATIONS` on held-out scenes: the truth is the edited scene, drawn; the hole covers before and after
 """
 
 from __future__ import annotations
@@ -74,5 +74,6 @@ def edits(operation: str, count: int) -> Iterator[Case]:
         before_drawn, after_drawn = (render(s, np.arange(WINDOW), HEIGHT, WIDTH) for s in (scene, after.scene))
         holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, packaged.GROW)
         found += 1
-        yield Case(f"{operation}-{seed - 1}", before_drawn.frames_FHWC, after_drawn.frames_FHWC, holes_FHW,
-                   after.prompt)
+        yield Case(
+            f"{operation}-{seed - 1}", before_drawn.frames_FHWC, after_drawn.frames_FHWC, holes_FHW, after.prompt
+        )

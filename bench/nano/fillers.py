@@ -27,8 +27,12 @@ def telea(case: Case) -> np.ndarray:
         import cv2
     except ImportError as error:
         raise UserError("Telea needs OpenCV: pip install 'vp_jax[bench]'") from error
-    return np.stack([cv2.inpaint(np.ascontiguousarray(frame_HWC), hole_HW.astype(np.uint8), 5, cv2.INPAINT_TELEA)
-                     for frame_HWC, hole_HW in zip(case.source_FHWC, case.holes_FHW)])
+    return np.stack(
+        [
+            cv2.inpaint(np.ascontiguousarray(frame_HWC), hole_HW.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+            for frame_HWC, hole_HW in zip(case.source_FHWC, case.holes_FHW)
+        ]
+    )
 
 
 FILLERS = {"mean": mean_colour, "telea": telea}

@@ -37,13 +37,16 @@ def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float
         ours = paired(psnr, name, base)
         theirs = PSNR_SSIM[variant.paper][0] - PSNR_SSIM[named[base].paper][0]
         verdict = "cannot tell" if ours.low <= 0 <= ours.high else "agrees" if ours.mean * theirs > 0 else "disagrees"
-        lines.append(f"**{verdict}**: {variant.label}, minus {named[base].label}: {ours.mean:+.2f} dB "
-                     f"[{ours.low:+.2f}, {ours.high:+.2f}] clip by clip here, {theirs:+.2f} dB in the paper")
+        lines.append(
+            f"**{verdict}**: {variant.label}, minus {named[base].label}: {ours.mean:+.2f} dB "
+            f"[{ours.low:+.2f}, {ours.high:+.2f}] clip by clip here, {theirs:+.2f} dB in the paper"
+        )
     return lines
 
 
-def differences(variants: Sequence[Variant], values: Mapping[str, Mapping[str, float]], base: str, unit: str
-                ) -> list[str]:
+def differences(
+    variants: Sequence[Variant], values: Mapping[str, Mapping[str, float]], base: str, unit: str
+) -> list[str]:
     """One sentence for every sampled variant: how far it is from ``base``, clip by clip.
 
     Args:

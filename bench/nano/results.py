@@ -18,10 +18,15 @@ from vp_jax.eval.bootstrap import Interval, interval
 from vp_jax.inference.canvas import composite
 from vp_jax.shapes import SPATIAL_STRIDE
 
-METRICS = {"hole_psnr": "PSNR in the hole (dB)", "inner_psnr": "in tokens wholly in it",
-           "edge_psnr": "in tokens partly in it", "hole_ssim": "SSIM in the hole",
-           "background_psnr": "PSNR outside, nothing pasted (dB)", "temporal_error": "error of changes (grey levels)",
-           "identity_drift": "identity drift (grey levels)"}
+METRICS = {
+    "hole_psnr": "PSNR in the hole (dB)",
+    "inner_psnr": "in tokens wholly in it",
+    "edge_psnr": "in tokens partly in it",
+    "hole_ssim": "SSIM in the hole",
+    "background_psnr": "PSNR outside, nothing pasted (dB)",
+    "temporal_error": "error of changes (grey levels)",
+    "identity_drift": "identity drift (grey levels)",
+}
 LOWER_IS_BETTER = ("temporal_error", "identity_drift")
 
 
@@ -40,13 +45,15 @@ def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[
     outside_FHW = ~case.holes_FHW
     outside_FHW[0] = False
     truth, inner_FHW = case.truth_FHWC, inner_tokens(case.holes_FHW)
-    return {"hole_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW),
-            "inner_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & inner_FHW),
-            "edge_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & ~inner_FHW),
-            "hole_ssim": metrics.ssim(truth, pasted_FHWC, holes_FHW),
-            "background_psnr": metrics.psnr(truth, result_FHWC, outside_FHW),
-            "temporal_error": metrics.temporal_error(truth, pasted_FHWC, holes_FHW),
-            "identity_drift": metrics.identity_drift(truth, pasted_FHWC, holes_FHW, starts)}
+    return {
+        "hole_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW),
+        "inner_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & inner_FHW),
+        "edge_psnr": metrics.psnr(truth, pasted_FHWC, holes_FHW & ~inner_FHW),
+        "hole_ssim": metrics.ssim(truth, pasted_FHWC, holes_FHW),
+        "background_psnr": metrics.psnr(truth, result_FHWC, outside_FHW),
+        "temporal_error": metrics.temporal_error(truth, pasted_FHWC, holes_FHW),
+        "identity_drift": metrics.identity_drift(truth, pasted_FHWC, holes_FHW, starts),
+    }
 
 
 def inner_tokens(holes_FHW: np.ndarray) -> np.ndarray:

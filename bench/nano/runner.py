@@ -37,8 +37,14 @@ class Setup:
 
     def settings(self, variant: Variant) -> Settings:
         """Sampling settings of a variant: constant guidance, windows of the model."""
-        return Settings(steps=self.steps, guidance=self.guidance, dynamic_guidance=False, window=WINDOW,
-                        seed=self.seed, **variant.settings)
+        return Settings(
+            steps=self.steps,
+            guidance=self.guidance,
+            dynamic_guidance=False,
+            window=WINDOW,
+            seed=self.seed,
+            **variant.settings,
+        )
 
     @property
     def store(self) -> Store:
@@ -84,7 +90,7 @@ def run(setup: Setup, jobs: Sequence[Job], progress: Callable[[int, int, str], N
             continue
         label = f"{work.split}/{work.variant.name}"
         progress(done, total, label)
-        shown = {case.name for case in work.cases[:setup.pictures]}
+        shown = {case.name for case in work.cases[: setup.pictures]}
         for case, result_FHWC in _results(setup, work, cases):
             starts = plan_windows(len(result_FHWC), setup.settings(work.variant)).windows
             if case.name in shown:
@@ -142,7 +148,7 @@ def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[C
         sampler = BatchSampler(Pipeline.load(checkpoint, precision="float32"), setup.settings(work.variant))
         text_BME = sampler.pipeline.encode_prompts([*(case.prompt for case in cases), ""])
     for begin in range(0, len(cases), setup.batch):
-        part = cases[begin:begin + setup.batch]
+        part = cases[begin : begin + setup.batch]
         # the last batch is filled up: one size, one program
         rows = [min(begin + row, len(cases) - 1) for row in range(setup.batch)]
         filled = [cases[row] for row in rows]
@@ -150,8 +156,9 @@ def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[C
         if work.variant.kind == "vae":
             result_BFHWC = sampler.round_trip(truth_BFHWC)
         else:
-            frames_BFHWC, holes_BFHW = (np.stack([getattr(case, name) for case in filled])
-                                        for name in ("source_FHWC", "holes_FHW"))
+            frames_BFHWC, holes_BFHW = (
+                np.stack([getattr(case, name) for case in filled]) for name in ("source_FHWC", "holes_FHW")
+            )
             if work.variant.first_frame:
                 frames_BFHWC, holes_BFHW = frames_BFHWC.copy(), holes_BFHW.copy()
                 frames_BFHWC[:, 0], holes_BFHW[:, 0] = truth_BFHWC[:, 0], False

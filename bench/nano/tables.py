@@ -22,8 +22,9 @@ from vp_jax.inference.pictures import masked
 _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
 
 
-def table(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
-          ) -> str:
+def table(
+    jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
+) -> str:
     """One row per variant; absent ones with the command that trains them."""
     with_paper = any(job.variant.paper for job in jobs)
     heads = ["variant", *(METRICS[name] for name in metrics), "clips", *["paper: PSNR, SSIM"] * with_paper]
@@ -52,8 +53,9 @@ def _cell(value: Interval) -> str:
     return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 
-def figure(path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mapping[str, Mapping[str, Interval]]]]
-           ) -> None:
+def figure(
+    path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mapping[str, Mapping[str, Interval]]]]
+) -> None:
     """Bars with intervals, one panel for each (title, metric, variants, intervals by variant).
 
     Raises:
@@ -69,10 +71,18 @@ def figure(path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mappi
         rows = [variant for variant in variants if variant.name in found][::-1]
         means = np.array([found[v.name][metric].mean for v in rows])
         bounds = np.array([[found[v.name][metric].low, found[v.name][metric].high] for v in rows])
-        colours = ["#ff7a3d" if v.name in ("default", "id") else "#b9bec9" if v.kind != "model" else "#5f7fa8"
-                   for v in rows]
-        axes.barh(range(len(rows)), means, xerr=np.abs(bounds.T - means), color=colours, capsize=3, height=0.7,
-                  error_kw={"linewidth": 1.2})
+        colours = [
+            "#ff7a3d" if v.name in ("default", "id") else "#b9bec9" if v.kind != "model" else "#5f7fa8" for v in rows
+        ]
+        axes.barh(
+            range(len(rows)),
+            means,
+            xerr=np.abs(bounds.T - means),
+            color=colours,
+            capsize=3,
+            height=0.7,
+            error_kw={"linewidth": 1.2},
+        )
         for place, (mean, (_, high)) in enumerate(zip(means, bounds)):
             axes.annotate(f"{mean:.1f}", (high, place), xytext=(5, 0), textcoords="offset points", va="center")
         axes.set_yticks(range(len(rows)), [v.label for v in rows])
@@ -84,8 +94,9 @@ def figure(path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mappi
     picture.savefig(path, dpi=110)
 
 
-def sheet(path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants: Sequence[Variant],
-          truth: str = "truth") -> bool:
+def sheet(
+    path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants: Sequence[Variant], truth: str = "truth"
+) -> bool:
     """Pictures of the kept results: for each (title, split, case) source, truth and every variant that has one.
 
     Returns:

@@ -46,9 +46,16 @@ class Variant:
 
     def command(self, model: Path, runs: Path) -> str:
         """What trains the variant's weights; LATENTS as for configs/nano_branch.py."""
-        return " ".join(filter(None, (
-            f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} --config.steps={STEPS}",
-            self.changes, f"--config.model.checkpoint={model} --config.data.path=LATENTS")))
+        return " ".join(
+            filter(
+                None,
+                (
+                    f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} --config.steps={STEPS}",
+                    self.changes,
+                    f"--config.model.checkpoint={model} --config.data.path=LATENTS",
+                ),
+            )
+        )
 
 
 STEPS = 800
@@ -56,27 +63,55 @@ STEPS = 800
 
 DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
 MEAN = Variant("mean", "mean colour of the frame", kind="mean")
-BACKBONE = Variant("backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0},
-                   paper="Cog-Inp")
-ALL_TOKENS = Variant("all_tokens", "hints into every token", run="all_tokens",
-                     changes="--config.model.injection_tokens=all", settings={"hint_tokens": "all"},
-                     paper="w/o selective tokens")
-BRANCH_2 = Variant("branch_2", f"2-layer context encoder, {STEPS} steps like those above", run="branch_2",
-                   paper="default")
+BACKBONE = Variant(
+    "backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}, paper="Cog-Inp"
+)
+ALL_TOKENS = Variant(
+    "all_tokens",
+    "hints into every token",
+    run="all_tokens",
+    changes="--config.model.injection_tokens=all",
+    settings={"hint_tokens": "all"},
+    paper="w/o selective tokens",
+)
+BRANCH_2 = Variant(
+    "branch_2", f"2-layer context encoder, {STEPS} steps like those above", run="branch_2", paper="default"
+)
 
 SHORT = (
     MEAN,
     Variant("telea", "Telea, frame by frame", kind="telea"),
     BACKBONE,
-    Variant("single_branch", "one branch: masked video into the backbone", run="single_branch",
-            changes="--config.model.stage=single_branch", settings={"hint_scale": 0.0}, paper="Single-branch"),
-    Variant("branch_1", "1-layer context encoder", run="branch_1", changes="--config.model.branch_layers=1",
-            paper="1-layer branch"),
-    Variant("branch_4", "4-layer context encoder", run="branch_4", changes="--config.model.branch_layers=4",
-            paper="4-layer branch"),
+    Variant(
+        "single_branch",
+        "one branch: masked video into the backbone",
+        run="single_branch",
+        changes="--config.model.stage=single_branch",
+        settings={"hint_scale": 0.0},
+        paper="Single-branch",
+    ),
+    Variant(
+        "branch_1",
+        "1-layer context encoder",
+        run="branch_1",
+        changes="--config.model.branch_layers=1",
+        paper="1-layer branch",
+    ),
+    Variant(
+        "branch_4",
+        "4-layer context encoder",
+        run="branch_4",
+        changes="--config.model.branch_layers=4",
+        paper="4-layer branch",
+    ),
     ALL_TOKENS,
-    Variant("partial", "hints into every token with some background", run="partial",
-            changes="--config.model.injection_tokens=partial", settings={"hint_tokens": "partial"}),
+    Variant(
+        "partial",
+        "hints into every token with some background",
+        run="partial",
+        changes="--config.model.injection_tokens=partial",
+        settings={"hint_tokens": "partial"},
+    ),
     BRANCH_2,
     DEFAULT,
     Variant("no_first_frame", "default, first frame not given", first_frame=False),
@@ -93,8 +128,7 @@ LONG = (
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 
-EDITING = tuple(dataclasses.replace(variant, paper="")
-                for variant in (MEAN, BACKBONE, ALL_TOKENS, BRANCH_2, DEFAULT))
+EDITING = tuple(dataclasses.replace(variant, paper="") for variant in (MEAN, BACKBONE, ALL_TOKENS, BRANCH_2, DEFAULT))
 
 
 def parts_of(variant: Variant, model: Path, runs: Path) -> dict[str, Path]:

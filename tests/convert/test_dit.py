@@ -20,11 +20,21 @@ from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
-FULL = [("cogvideox_2b_t2v_transformer", dit, DiT), ("cogvideox_5b_t2v_transformer", dit, DiT),
-        ("cogvideox_5b_i2v_transformer", dit, DiT), ("videopainter_branch_t2v", branch, Branch),
-        ("videopainter_branch_i2v", branch, Branch)]
-REFERENCE = [("transformer", dit, DiT), ("transformer_t2v", dit, DiT), ("transformer_t2v_sincos", dit, DiT),
-             ("branch", branch, Branch), ("branch_t2v", branch, Branch), ("branch_t2v_sincos", branch, Branch)]
+FULL = [
+    ("cogvideox_2b_t2v_transformer", dit, DiT),
+    ("cogvideox_5b_t2v_transformer", dit, DiT),
+    ("cogvideox_5b_i2v_transformer", dit, DiT),
+    ("videopainter_branch_t2v", branch, Branch),
+    ("videopainter_branch_i2v", branch, Branch),
+]
+REFERENCE = [
+    ("transformer", dit, DiT),
+    ("transformer_t2v", dit, DiT),
+    ("transformer_t2v_sincos", dit, DiT),
+    ("branch", branch, Branch),
+    ("branch_t2v", branch, Branch),
+    ("branch_t2v_sincos", branch, Branch),
+]
 
 
 @pytest.mark.parametrize("name, table, model", FULL, ids=[case[0] for case in FULL])
@@ -75,10 +85,21 @@ def test_cogvideox_1_5_loads_into_its_original(image):
     from diffusers import CogVideoXTransformer3DModel
 
     original = CogVideoXTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=16, in_channels=32 if image else 16, time_embed_dim=8,
-        ofs_embed_dim=8 if image else None, text_embed_dim=12, num_layers=3, sample_width=20, sample_height=12,
-        sample_frames=81, patch_size_t=2, patch_bias=False, max_text_seq_length=6,
-        use_rotary_positional_embeddings=True)
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=32 if image else 16,
+        time_embed_dim=8,
+        ofs_embed_dim=8 if image else None,
+        text_embed_dim=12,
+        num_layers=3,
+        sample_width=20,
+        sample_height=12,
+        sample_frames=81,
+        patch_size_t=2,
+        patch_bias=False,
+        max_text_seq_length=6,
+        use_rotary_positional_embeddings=True,
+    )
     tensors = {k: v.numpy() for k, v in original.state_dict().items()}
     cfg = dit.config_from_torch(dict(original.config))
     assert cfg.patch_t == 2 and cfg.patch_bias and cfg.ofs_dim == (8 if image else None)
@@ -91,11 +112,19 @@ def test_cogvideox_1_5_loads_into_its_original(image):
     assert {k: v.shape for k, v in rebuilt.state_dict().items()} == {k: v.shape for k, v in tensors.items()}
 
 
-@pytest.mark.parametrize("values, field", [
-    ({"activation_fn": "geglu"}, "activation_fn"), ({"attention_bias": False}, "attention_bias"),
-    ({"dropout": 0.1}, "dropout"), ({"freq_shift": 1}, "freq_shift"), ({"temporal_compression_ratio": 8}, "temporal"),
-    ({"use_learned_positional_embeddings": True}, "learned positions"), ({"ofs_embed_dim": 64}, "ofs_embed_dim"),
-    ({"brand_new_switch": True}, "brand_new_switch")])
+@pytest.mark.parametrize(
+    "values, field",
+    [
+        ({"activation_fn": "geglu"}, "activation_fn"),
+        ({"attention_bias": False}, "attention_bias"),
+        ({"dropout": 0.1}, "dropout"),
+        ({"freq_shift": 1}, "freq_shift"),
+        ({"temporal_compression_ratio": 8}, "temporal"),
+        ({"use_learned_positional_embeddings": True}, "learned positions"),
+        ({"ofs_embed_dim": 64}, "ofs_embed_dim"),
+        ({"brand_new_switch": True}, "brand_new_switch"),
+    ],
+)
 def test_unsupported_descriptions_name_the_field(values, field):
     with pytest.raises(UserError, match=field):
         dit.config_from_torch(values)

@@ -49,7 +49,8 @@ def test_layouts_by_hand():
     channel, row, column = 1, 2, 0
     np.testing.assert_array_equal(
         tree["patch"]["kernel"][channel * 9 + row * 3 + column],
-        tensors["patch.weight"][:, channel, row, column].astype(np.float32))
+        tensors["patch.weight"][:, channel, row, column].astype(np.float32),
+    )
 
 
 def test_round_trip_is_bit_exact():
@@ -65,7 +66,7 @@ def test_round_trip_is_bit_exact():
 @pytest.mark.parametrize("name", sorted(engine.TRANSFORMS))
 def test_transforms_are_invertible(name):
     ranks = {"identity": 3, "linear": 2, "conv2d": 4, "conv3d": 5, "conv2d_as_linear": 4, "squeeze0": 3}
-    shape = (1, 2, 3, 4, 5)[:ranks[name]]
+    shape = (1, 2, 3, 4, 5)[: ranks[name]]
     x = np.arange(np.prod(shape)).reshape(shape)
     transform = engine.TRANSFORMS[name]
     back = transform.inverse(transform.forward(x), shape)
@@ -90,10 +91,14 @@ def test_every_fault_is_in_one_message():
         engine.to_ours(tensors, RULES, [], abstract())
     message = str(caught.value)
     assert "6 faults" in message and "\n" not in message
-    for part in ("- surprise: no rule matches", "- blocks.3.q.bias: the model has no blocks/q/bias[3]",
-                 "+ blocks/k/kernel[1] (blocks.1.k.weight)", "+ table (table)",
-                 "! blocks.0.q.weight: (6, 4) by 'linear' gives (4, 6), the model has (6, 4)",
-                 "! patch.weight: () by 'conv2d_as_linear' gives None"):
+    for part in (
+        "- surprise: no rule matches",
+        "- blocks.3.q.bias: the model has no blocks/q/bias[3]",
+        "+ blocks/k/kernel[1] (blocks.1.k.weight)",
+        "+ table (table)",
+        "! blocks.0.q.weight: (6, 4) by 'linear' gives (4, 6), the model has (6, 4)",
+        "! patch.weight: () by 'conv2d_as_linear' gives None",
+    ):
         assert part in message
 
 
@@ -133,8 +138,11 @@ def test_faults_on_the_way_back():
 
 
 def test_tables_that_cannot_be_inverted_are_refused():
-    for rule in (dict(source=r"a.b", target="a/b"), dict(source=r"a\.(\d+)", target="a"),
-                 dict(source=r"a", target="b", transform="magic")):
+    for rule in (
+        dict(source=r"a.b", target="a/b"),
+        dict(source=r"a\.(\d+)", target="a"),
+        dict(source=r"a", target="b", transform="magic"),
+    ):
         with pytest.raises(ValueError):
             Rule(**rule)
     assert dataclasses.replace(RULES[0]).name(engine.Slot("blocks/q/kernel", 11)) == "blocks.11.q.weight"

@@ -16,8 +16,13 @@ from vp_jax.errors import UserError
 @pytest.fixture
 def state() -> dict[str, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
-    return {"half": torch.randn(3, 4, generator=draw).half(), "brain": torch.randn(5, 2, generator=draw).bfloat16(),
-            "single": torch.randn(2, 3, 4, generator=draw), "count": torch.tensor(7), "ids": torch.arange(6)}
+    return {
+        "half": torch.randn(3, 4, generator=draw).half(),
+        "brain": torch.randn(5, 2, generator=draw).bfloat16(),
+        "single": torch.randn(2, 3, 4, generator=draw),
+        "count": torch.tensor(7),
+        "ids": torch.arange(6),
+    }
 
 
 def assert_same(tensors, state):
@@ -42,9 +47,17 @@ def write_shards(folder, state, stem="model"):
     return index
 
 
-@pytest.mark.parametrize("name", ["diffusion_pytorch_model.safetensors", "model.safetensors", "pytorch_model.bin",
-                                  "pytorch_lora_weights.safetensors", "diffusion_pytorch_model.fp16.safetensors",
-                                  "anything.pt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "diffusion_pytorch_model.safetensors",
+        "model.safetensors",
+        "pytorch_model.bin",
+        "pytorch_lora_weights.safetensors",
+        "diffusion_pytorch_model.fp16.safetensors",
+        "anything.pt",
+    ],
+)
 def test_single_files_are_found(tmp_path, state, name):
     if name.endswith(".safetensors"):
         save_file(state, tmp_path / name)
@@ -61,9 +74,15 @@ def test_shards(tmp_path, state):
     assert_same(files.read_tensors(index), state)
 
 
-@pytest.mark.parametrize("fault, message", [
-    ("missing shard", "lacks .*00002-of-00002.* finish the download"), ("unlisted tensor", "- count: in model-00002"),
-    ("absent tensor", r"\+ ghost: not in model-00001"), ("no map", "has no weight_map")])
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        ("missing shard", "lacks .*00002-of-00002.* finish the download"),
+        ("unlisted tensor", "- count: in model-00002"),
+        ("absent tensor", r"\+ ghost: not in model-00001"),
+        ("no map", "has no weight_map"),
+    ],
+)
 def test_shards_must_agree_with_their_index(tmp_path, state, fault, message):
     index = write_shards(tmp_path, state)
     values = json.loads(index.read_text())

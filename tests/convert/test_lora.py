@@ -25,9 +25,24 @@ from vp_jax.models.config import DiTConfig, LoRAConfig
 from vp_jax.models.dit import DiT
 
 LAYERS = 2
-EVERY_LINEAR = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "norm1.linear", "norm2.linear",
-                "patch_embed.text_proj", "time_embedding.linear_1", "time_embedding.linear_2", "norm_out.linear",
-                "proj_out", "patch_embed.proj", "ofs_embedding.linear_1", "ofs_embedding.linear_2"]
+EVERY_LINEAR = [
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out.0",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "norm1.linear",
+    "norm2.linear",
+    "patch_embed.text_proj",
+    "time_embedding.linear_1",
+    "time_embedding.linear_2",
+    "norm_out.linear",
+    "proj_out",
+    "patch_embed.proj",
+    "ofs_embedding.linear_1",
+    "ofs_embedding.linear_2",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +50,21 @@ def wrapped():
     """A tiny CogVideoX1.5 (whose patch embedding is a Linear) with a random adapter on every Linear, alpha/rank 0.5."""
     torch.manual_seed(0)
     model = diffusers.CogVideoXTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=4, time_embed_dim=4, ofs_embed_dim=6,
-        text_embed_dim=6, num_layers=LAYERS, sample_width=4, sample_height=4, sample_frames=5, max_text_seq_length=3,
-        patch_size_t=2, use_rotary_positional_embeddings=True)
+        num_attention_heads=2,
+        attention_head_dim=8,
+        in_channels=4,
+        out_channels=4,
+        time_embed_dim=4,
+        ofs_embed_dim=6,
+        text_embed_dim=6,
+        num_layers=LAYERS,
+        sample_width=4,
+        sample_height=4,
+        sample_frames=5,
+        max_text_seq_length=3,
+        patch_size_t=2,
+        use_rotary_positional_embeddings=True,
+    )
     model = peft.get_peft_model(model, peft.LoraConfig(r=4, lora_alpha=2, target_modules=EVERY_LINEAR))
     with torch.no_grad():
         for name, value in model.named_parameters():
@@ -88,8 +115,10 @@ def test_merging_equals_peft(wrapped, state):
     """Places, layouts, layers and scale of all targets at once: merged weights against PEFT's own merge."""
     base = {}
     for path, name in table.TARGETS.items():
-        layers = [wrapped.base_model.model.get_submodule(name.format(i)).get_base_layer().weight.detach().numpy().T
-                  for i in range(LAYERS if "{}" in name else 1)]
+        layers = [
+            wrapped.base_model.model.get_submodule(name.format(i)).get_base_layer().weight.detach().numpy().T
+            for i in range(LAYERS if "{}" in name else 1)
+        ]
         base[f"{path}/kernel"] = jnp.asarray(np.stack(layers) if "{}" in name else layers[0])
     cfg, params = table.from_torch(state, LAYERS, scale=0.5)
     merged = trees.flatten(lora.merge(trees.unflatten(base), [(cfg, params)]))
@@ -125,12 +154,19 @@ def spelled(state, prefix, a, b, flat=False):
     return {rename(key): value for key, value in state.items()}
 
 
-@pytest.mark.parametrize("prefix", ["", "transformer.", "base_model.model.", "base_model.model.transformer.",
-                                    "diffusion_model."])
-@pytest.mark.parametrize("a, b", [
-    (".lora_A.weight", ".lora_B.weight"), (".lora_A.default.weight", ".lora_B.default.weight"),
-    (".lora_A.my-style.weight", ".lora_B.my-style.weight"),
-    (".lora.down.weight", ".lora.up.weight"), (".lora_down.weight", ".lora_up.weight")])
+@pytest.mark.parametrize(
+    "prefix", ["", "transformer.", "base_model.model.", "base_model.model.transformer.", "diffusion_model."]
+)
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        (".lora_A.weight", ".lora_B.weight"),
+        (".lora_A.default.weight", ".lora_B.default.weight"),
+        (".lora_A.my-style.weight", ".lora_B.my-style.weight"),
+        (".lora.down.weight", ".lora.up.weight"),
+        (".lora_down.weight", ".lora_up.weight"),
+    ],
+)
 def test_dotted_spellings(state, expected, prefix, a, b):
     assert_same(table.from_torch(spelled(state, prefix, a, b), LAYERS), expected)
 
@@ -148,16 +184,20 @@ def test_attention_processor_spelling(state, processor):
     def rename(match):
         return f"{processor}.{match[1]}_lora.{'down' if match[2] == 'A' else 'up'}"
 
-    old = {re.sub(r"\.(to_q|to_k|to_v|to_out)(?:\.0)?\.lora_([AB])", rename, name): value
-           for name, value in attention.items()}
+    old = {
+        re.sub(r"\.(to_q|to_k|to_v|to_out)(?:\.0)?\.lora_([AB])", rename, name): value
+        for name, value in attention.items()
+    }
     assert f"transformer_blocks.0.attn1{processor}.to_out_lora.up.weight" in old
     assert_same(table.from_torch(old, LAYERS), table.from_torch(attention, LAYERS))
 
 
 def pair(module, inputs=3, outputs=5, rank=2, seed=0, dtype=np.float32):
     draw = np.random.default_rng(seed)
-    return {f"{module}.lora_A.weight": draw.normal(size=(rank, inputs)).astype(dtype),
-            f"{module}.lora_B.weight": draw.normal(size=(outputs, rank)).astype(dtype)}
+    return {
+        f"{module}.lora_A.weight": draw.normal(size=(rank, inputs)).astype(dtype),
+        f"{module}.lora_B.weight": draw.normal(size=(outputs, rank)).astype(dtype),
+    }
 
 
 Q = "transformer_blocks.{}.attn1.to_q"
@@ -198,8 +238,11 @@ def test_ranks_and_scales_that_differ(scale):
     flat = trees.flatten(params)
     products = cfg.scale * np.matmul(flat["blocks/attn/to_q/lora_a"], flat["blocks/attn/to_q/lora_b"])
     single = cfg.scale * np.matmul(flat["proj_out/lora_a"], flat["proj_out/lora_b"])
-    for got, module, own in ((products[0], Q.format(0), 4 / 2), (products[1], Q.format(1), 1.0),
-                             (single, "proj_out", 1 / 5)):
+    for got, module, own in (
+        (products[0], Q.format(0), 4 / 2),
+        (products[1], Q.format(1), 1.0),
+        (single, "proj_out", 1 / 5),
+    ):
         want = (file[module + ".lora_B.weight"] @ file[module + ".lora_A.weight"]).T
         assert relative_error(got, want * (own if scale is None else scale)) <= 1e-6
     if scale is not None:  # nothing was multiplied in: the filled-up ranks go away again, bit for bit
@@ -210,14 +253,20 @@ def test_ranks_and_scales_that_differ(scale):
 
 def test_all_faults_are_listed():
     file = {
-        **pair(Q.format(0)), **pair(Q.format(7)), **pair("transformer_blocks.0.attn1.to_x"),
-        **pair("text_encoder.layers.0.to_q"), **pair("transformer.transformer." + Q.format(0)),
-        Q.format(0) + ".dora_scale": np.ones((5, 1)), Q.format(0) + ".lora_magnitude_vector.weight": np.ones(5),
-        Q.format(0) + ".diff_b": np.ones(5), Q.format(0) + ".lora_B.bias": np.ones(5),
+        **pair(Q.format(0)),
+        **pair(Q.format(7)),
+        **pair("transformer_blocks.0.attn1.to_x"),
+        **pair("text_encoder.layers.0.to_q"),
+        **pair("transformer.transformer." + Q.format(0)),
+        Q.format(0) + ".dora_scale": np.ones((5, 1)),
+        Q.format(0) + ".lora_magnitude_vector.weight": np.ones(5),
+        Q.format(0) + ".diff_b": np.ones(5),
+        Q.format(0) + ".lora_B.bias": np.ones(5),
         "transformer." + Q.format(0) + ".lora_A.weight": np.ones((2, 3)),
         "patch_embed.proj.lora_A.weight": np.ones((2, 3, 2, 2)),
         "patch_embed.proj.lora_B.weight": np.ones((5, 2, 1, 1)),
-        "proj_out.lora_B.weight": np.ones((5, 2)), "norm_out.linear.alpha": np.ones(3),
+        "proj_out.lora_B.weight": np.ones((5, 2)),
+        "norm_out.linear.alpha": np.ones(3),
         "time_embedding.linear_1.lora_A.weight": np.ones((2, 3)),
         "time_embedding.linear_1.lora_B.weight": np.ones((5, 4)),
     }
@@ -230,8 +279,10 @@ def test_all_faults_are_listed():
         "- transformer_blocks.0.attn1.to_x.lora_A.weight: not a LoRA tensor",
         "- text_encoder.layers.0.to_q.lora_B.weight: not a LoRA tensor",
         f"- transformer.transformer.{Q.format(0)}.lora_A.weight: not a LoRA tensor",
-        f"- {Q.format(0)}.dora_scale: not a LoRA tensor", f"- {Q.format(0)}.lora_magnitude_vector.weight: not",
-        f"- {Q.format(0)}.diff_b: not a LoRA tensor", f"- {Q.format(0)}.lora_B.bias: not a LoRA tensor",
+        f"- {Q.format(0)}.dora_scale: not a LoRA tensor",
+        f"- {Q.format(0)}.lora_magnitude_vector.weight: not",
+        f"- {Q.format(0)}.diff_b: not a LoRA tensor",
+        f"- {Q.format(0)}.lora_B.bias: not a LoRA tensor",
         f"- transformer.{Q.format(0)}.lora_A.weight: a second tensor for {Q.format(0)}",
         "- patch_embed.proj.lora_A.weight: shape (2, 3, 2, 2), expected a matrix (no convolutions)",
         "+ proj_out: has ['b'], expected both factors a and b",
@@ -277,21 +328,34 @@ def test_published_id_adapter_at_full_size():
     assert sum(leaf.size for leaf in leaves.values()) == manifest["parameters"] == 264_241_152
     assert all(leaf.all() for leaf in leaves.values())
     assert {name: value.shape for name, value in table.to_torch(cfg, params).items()} == {
-        name: tuple(shape) for name, shape in manifest["tensors"].items()}
+        name: tuple(shape) for name, shape in manifest["tensors"].items()
+    }
 
 
 def test_every_target_exists_in_the_backbone():
     """On a small CogVideoX1.5: adapters on all targets, attached and merged, give the same output."""
-    cfg = DiTConfig(num_heads=2, head_dim=16, num_layers=LAYERS, in_channels=4, out_channels=4, text_dim=6, time_dim=4,
-                    max_text_len=3, patch_t=2, ofs_dim=4)
+    cfg = DiTConfig(
+        num_heads=2,
+        head_dim=16,
+        num_layers=LAYERS,
+        in_channels=4,
+        out_channels=4,
+        text_dim=6,
+        time_dim=4,
+        max_text_len=3,
+        patch_t=2,
+        ofs_dim=4,
+    )
     graphdef, like = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
     adapter_cfg = LoRAConfig(tuple(table.TARGETS), rank=3, scale=0.5)
     draw = np.random.default_rng(0)
     base, params = jax.tree.map(
         lambda leaf: jnp.asarray(0.3 * draw.normal(size=leaf.shape), jnp.float32),
-        (like, jax.eval_shape(lambda: lora.init(adapter_cfg, like, jax.random.key(0)))))
-    latents, text, t = (jnp.asarray(draw.normal(size=shape), jnp.float32)
-                        for shape in ((1, 2, 4, 4, 4), (1, 3, 6), (1,)))
+        (like, jax.eval_shape(lambda: lora.init(adapter_cfg, like, jax.random.key(0)))),
+    )
+    latents, text, t = (
+        jnp.asarray(draw.normal(size=shape), jnp.float32) for shape in ((1, 2, 4, 4, 4), (1, 3, 6), (1,))
+    )
 
     def run(dit):
         return dit(latents, text, t, ofs_B=jnp.ones((1,))).sample

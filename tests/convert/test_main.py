@@ -19,8 +19,17 @@ from vp_jax.errors import UserError, run_cli
 from vp_jax.models import config
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-T5 = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": 11,
-      "relative_attention_num_buckets": 4, "relative_attention_max_distance": 16, "feed_forward_proj": "gated-gelu"}
+T5 = {
+    "d_model": 8,
+    "d_kv": 4,
+    "d_ff": 16,
+    "num_layers": 2,
+    "num_heads": 2,
+    "vocab_size": 11,
+    "relative_attention_num_buckets": 4,
+    "relative_attention_max_distance": 16,
+    "feed_forward_proj": "gated-gelu",
+}
 
 
 def text_encoder(folder):
@@ -42,9 +51,18 @@ def download(tmp_path, golden):
     shutil.copytree(golden / "vae", base / "vae")
     text_encoder(base / "text_encoder")
     (base / "scheduler").mkdir()
-    (base / "scheduler" / "scheduler_config.json").write_text(json.dumps({
-        "_class_name": "CogVideoXDDIMScheduler", "clip_sample": False, "prediction_type": "v_prediction",
-        "rescale_betas_zero_snr": True, "snr_shift_scale": 1.0, "timestep_spacing": "trailing"}))
+    (base / "scheduler" / "scheduler_config.json").write_text(
+        json.dumps(
+            {
+                "_class_name": "CogVideoXDDIMScheduler",
+                "clip_sample": False,
+                "prediction_type": "v_prediction",
+                "rescale_betas_zero_snr": True,
+                "snr_shift_scale": 1.0,
+                "timestep_spacing": "trailing",
+            }
+        )
+    )
     (base / "tokenizer").mkdir()
     for name in ("spiece.model", "tokenizer_config.json"):
         (base / "tokenizer" / name).write_bytes(name.encode())
@@ -81,7 +99,8 @@ def test_whole_checkpoint_there_and_back(download, tmp_path, golden, capsys):
         assert main(["export", part, str(out / part), str(back / part)]) == 0
         if part == "scheduler":
             assert files.read_json(back / part / "scheduler_config.json") == files.read_json(
-                originals[part] / "scheduler_config.json")
+                originals[part] / "scheduler_config.json"
+            )
             continue
         got, want = files.read_tensors(back / part), files.read_tensors(originals[part])
         assert set(got) == set(want), part
@@ -98,8 +117,11 @@ def test_exports_load_into_the_original_programs(download, tmp_path):
 
     out, back = tmp_path / "out", tmp_path / "back"
     main(["all", str(download), str(out)])
-    for part, original in (("transformer", CogVideoXTransformer3DModel), ("vae", AutoencoderKLCogVideoX),
-                           ("text_encoder", T5EncoderModel)):
+    for part, original in (
+        ("transformer", CogVideoXTransformer3DModel),
+        ("vae", AutoencoderKLCogVideoX),
+        ("text_encoder", T5EncoderModel),
+    ):
         main(["export", part, str(out / part), str(back / part)])
         model, info = original.from_pretrained(back / part, output_loading_info=True)
         assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"]
@@ -114,8 +136,9 @@ def test_bfloat16_by_default_adapters_as_stored(download, tmp_path, golden):
     params = checkpoint.load_params(out / "branch")
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(ml_dtypes.bfloat16)}
     stored = load_file(golden / "branch" / WEIGHTS)
-    np.testing.assert_array_equal(np.asarray(params["zero"]["kernel"][0]),
-                                  stored["branch_blocks.0.weight"].T.astype(ml_dtypes.bfloat16))
+    np.testing.assert_array_equal(
+        np.asarray(params["zero"]["kernel"][0]), stored["branch_blocks.0.weight"].T.astype(ml_dtypes.bfloat16)
+    )
     adapter = checkpoint.load_params(out / "id_adapter")
     kept = load_file(golden / "id_adapter" / "pytorch_lora_weights.safetensors")
     assert {leaf.dtype for leaf in jax.tree.leaves(adapter)} == {x.dtype for x in kept.values()}
@@ -147,7 +170,11 @@ def test_finished_parts_are_kept_and_interrupted_ones_redone(download, tmp_path,
     assert "kept" in report["transformer"] and "kept" not in report["branch"]
     assert (out / "transformer" / "config.json").stat().st_mtime_ns == stamp
     assert sorted(p.name for p in (out / "branch").iterdir()) == [
-        "config.json", "params", "torch_config.json", "unused.safetensors"]
+        "config.json",
+        "params",
+        "torch_config.json",
+        "unused.safetensors",
+    ]
     checkpoint.load_params(out / "branch")
     main(["all", str(download), str(out)])
     assert all("kept" in line for line in rows(capsys.readouterr().out).values())
@@ -163,7 +190,9 @@ def test_flat_folder_with_absent_parts(tmp_path, golden, capsys):
     main(["all", str(tmp_path / "in"), str(tmp_path / "out")])
     report = rows(capsys.readouterr().out)
     assert {part for part, line in report.items() if line.endswith("absent")} == set(layout.PARTS) - {
-        "transformer", "branch"}
+        "transformer",
+        "branch",
+    }
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["branch", "transformer"]
 
 
@@ -179,10 +208,14 @@ def test_several_backbones_need_a_choice(download, tmp_path, golden):
         layout.find_parts(download, "nothing")
 
 
-@pytest.mark.parametrize("broken, message", [
-    ("CogVideoX-5b-I2V/tokenizer/spiece.model", r"has no spiece\.model"),
-    ("VideoPainterID/checkpoints/pytorch_lora_weights.safetensors", "not a complete safetensors file"),
-    ("CogVideoX-5b-I2V/scheduler/scheduler_config.json", r"scheduler_config\.json: Expecting value")])
+@pytest.mark.parametrize(
+    "broken, message",
+    [
+        ("CogVideoX-5b-I2V/tokenizer/spiece.model", r"has no spiece\.model"),
+        ("VideoPainterID/checkpoints/pytorch_lora_weights.safetensors", "not a complete safetensors file"),
+        ("CogVideoX-5b-I2V/scheduler/scheduler_config.json", r"scheduler_config\.json: Expecting value"),
+    ],
+)
 def test_nothing_is_written_before_every_part_is_readable(download, tmp_path, broken, message):
     path = download / broken
     if path.name == "spiece.model":
@@ -209,11 +242,24 @@ def test_a_trained_context_encoder_is_exported_whole(tmp_path, golden):
 
 def test_a_style_adapter(tmp_path):
     draw = np.random.default_rng(0)
-    state = {f"transformer_blocks.{i}.attn1.to_q.lora_{half}.weight": draw.normal(size=shape).astype(np.float32)
-             for i in range(2) for half, shape in (("A", (3, 8)), ("B", (8, 3)))}
+    state = {
+        f"transformer_blocks.{i}.attn1.to_q.lora_{half}.weight": draw.normal(size=shape).astype(np.float32)
+        for i in range(2)
+        for half, shape in (("A", (3, 8)), ("B", (8, 3)))
+    }
     save_file({f"transformer.{k}": v for k, v in state.items()}, tmp_path / "style.safetensors")
-    main(["one", "lora", str(tmp_path / "style.safetensors"), str(tmp_path / "ours"), "--num_layers", "4",
-          "--scale", "0.5"])
+    main(
+        [
+            "one",
+            "lora",
+            str(tmp_path / "style.safetensors"),
+            str(tmp_path / "ours"),
+            "--num_layers",
+            "4",
+            "--scale",
+            "0.5",
+        ]
+    )
     cfg = config.from_json(checkpoint.load_config(tmp_path / "ours"))
     assert (cfg.rank, cfg.scale, cfg.extra_keys) == (3, 0.5, False)
     params = checkpoint.load_params(tmp_path / "ours")
@@ -221,15 +267,21 @@ def test_a_style_adapter(tmp_path):
     assert params["blocks"]["attn"]["to_q"]["lora_a"].dtype == np.float32
 
 
-@pytest.mark.parametrize("argv, message", [
-    (["all", "{}/nowhere", "{}/out"], "no folder"), (["all", "{}/empty", "{}/out"], "no transformer in"),
-    (["one", "unet", "{}/a", "{}/b"], "invalid choice: 'unet'"), (["all"], "arguments are required"),
-    (["one", "vae", "{}/empty", "{}/out"], "config.json: no such file"),
-    (["export", "vae", "{}/empty", "{}/out"], "no config.json in"),
-    (["export", "vae", "{}/ours", "{}/out"], "holds a scheduler, not a vae"),
-    (["one", "transformer", "{golden}/transformer", "{golden}/transformer"], "holds an original checkpoint"),
-    (["one", "transformer", "{golden}/transformer", "{golden}/transformer/config.json"], "is a file"),
-    (["one", "transformer", "{golden}/branch", "{}/out"], "no rule matches")])
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["all", "{}/nowhere", "{}/out"], "no folder"),
+        (["all", "{}/empty", "{}/out"], "no transformer in"),
+        (["one", "unet", "{}/a", "{}/b"], "invalid choice: 'unet'"),
+        (["all"], "arguments are required"),
+        (["one", "vae", "{}/empty", "{}/out"], "config.json: no such file"),
+        (["export", "vae", "{}/empty", "{}/out"], "no config.json in"),
+        (["export", "vae", "{}/ours", "{}/out"], "holds a scheduler, not a vae"),
+        (["one", "transformer", "{golden}/transformer", "{golden}/transformer"], "holds an original checkpoint"),
+        (["one", "transformer", "{golden}/transformer", "{golden}/transformer/config.json"], "is a file"),
+        (["one", "transformer", "{golden}/branch", "{}/out"], "no rule matches"),
+    ],
+)
 def test_mistakes_are_one_line_and_status_two(argv, message, tmp_path, golden, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "ours").mkdir()
@@ -271,13 +323,21 @@ def test_every_fault_of_a_checkpoint_at_once(tmp_path, golden):
     save_file(tensors, tmp_path / "in" / WEIGHTS)
     with pytest.raises(UserError) as caught:
         parts.convert("transformer", tmp_path / "in", tmp_path / "out")
-    for part in ("4 faults", "- mystery: no rule", "+ proj_out/bias (proj_out.bias)", "! norm_final.bias: (5,)",
-                 "+ blocks/attn/to_q/kernel[2] (transformer_blocks.2.attn1.to_q.weight)"):
+    for part in (
+        "4 faults",
+        "- mystery: no rule",
+        "+ proj_out/bias (proj_out.bias)",
+        "! norm_final.bias: (5,)",
+        "+ blocks/attn/to_q/kernel[2] (transformer_blocks.2.attn1.to_q.weight)",
+    ):
         assert part in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_as_a_program(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "convert", "all", str(tmp_path / "nowhere"), str(tmp_path / "out")],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "convert", "all", str(tmp_path / "nowhere"), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr

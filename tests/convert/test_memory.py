@@ -84,8 +84,12 @@ def test_peak_memory_is_below_the_largest_shard(tmp_path, record_property):
     assert len(sizes) >= 4
     with PeakMemory() as memory:
         report = parts.convert("transformer", tmp_path / "in", tmp_path / "out", ml_dtypes.bfloat16)
-    figures = {"checkpoint_MB": sum(sizes) >> 20, "largest_shard_MB": max(sizes) >> 20,
-               "peak_growth_MB": memory.growth >> 20, "seconds": round(report.seconds, 1)}
+    figures = {
+        "checkpoint_MB": sum(sizes) >> 20,
+        "largest_shard_MB": max(sizes) >> 20,
+        "peak_growth_MB": memory.growth >> 20,
+        "seconds": round(report.seconds, 1),
+    }
     record_property("memory", figures)
     print(figures)
     assert memory.growth < 1.3 * max(sizes), figures

@@ -20,8 +20,9 @@ def params() -> trees.Tree:
     return trees.split(T5Encoder(CFG, rngs=nnx.Rngs(0)))[1]
 
 
-@pytest.mark.parametrize("names", [("shared.weight",), ("encoder.embed_tokens.weight",),
-                                   ("shared.weight", "encoder.embed_tokens.weight")])
+@pytest.mark.parametrize(
+    "names", [("shared.weight",), ("encoder.embed_tokens.weight",), ("shared.weight", "encoder.embed_tokens.weight")]
+)
 def test_token_table_under_either_name(params, names):
     source = engine.to_torch(params, table.RULES)
     embedding = source.pop("shared.weight")

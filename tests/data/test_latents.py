@@ -176,8 +176,9 @@ def test_shards_without_embeddings_give_token_ids(layout, tmp_path):
     folder = build_latents(cfg, opened, NoText, tmp_path)
     assert load_empty_text(folder) is None and "text" not in LatentRecords(folder)[0].arrays()
     dropping = replace(LOADER, empty_caption=0.5)
-    loader = make_latent_loader(LatentRecords(folder), dropping, SCALE, masked=False,
-                                tokenizer=lambda caption: np.full(4, len(caption)))
+    loader = make_latent_loader(
+        LatentRecords(folder), dropping, SCALE, masked=False, tokenizer=lambda caption: np.full(4, len(caption))
+    )
     lengths = set()
     for _ in range(8):
         batch = next(loader)
@@ -203,8 +204,10 @@ def test_what_was_built_before_is_kept_and_what_was_interrupted_is_removed(clean
     assert build_latents(cfg, opened, NoText, clean_shards.parents[1]) == clean_shards and not rest.exists()
 
 
-@pytest.mark.parametrize("bad", [{"masks": -1}, {"images": 0}, {"loader": replace(LOADER, frames=10)},
-                                 {"loader": replace(LOADER, height=60)}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"masks": -1}, {"images": 0}, {"loader": replace(LOADER, frames=10)}, {"loader": replace(LOADER, height=60)}],
+)
 def test_windows_that_cannot_be_encoded_are_refused(bad):
     with pytest.raises(UserError):
         LatentConfig(**bad)

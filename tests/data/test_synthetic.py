@@ -50,8 +50,23 @@ HOLES = range(12)
 
 def still(**changes) -> Thing:
     """A thing that hardly moves, in the middle."""
-    values = dict(shape="circle", colour="red", pattern="plain", motion="pulses", radius=0.2, x=0.0, y=0.0, dx=0.0,
-                  dy=0.0, period=16.0, phase=0.0, angle=0.0, turn=0.2, breathe=0.0, squash=0.0)
+    values = dict(
+        shape="circle",
+        colour="red",
+        pattern="plain",
+        motion="pulses",
+        radius=0.2,
+        x=0.0,
+        y=0.0,
+        dx=0.0,
+        dy=0.0,
+        period=16.0,
+        phase=0.0,
+        angle=0.0,
+        turn=0.2,
+        breathe=0.0,
+        squash=0.0,
+    )
     return Thing(**{**values, **changes})
 
 
@@ -111,7 +126,8 @@ def test_later_things_hide_earlier_ones():
     red, blue = still(), still(colour="blue", shape="square", x=0.1)
     front, back = render(scene_of(red, blue), TIMES, 64, 96), render(scene_of(blue, red), TIMES, 64, 96)
     both = (render(scene_of(red), TIMES, 64, 96).labels_FHW == 1) & (
-        render(scene_of(blue), TIMES, 64, 96).labels_FHW == 1)
+        render(scene_of(blue), TIMES, 64, 96).labels_FHW == 1
+    )
     assert both.sum() > 100
     assert (front.labels_FHW[both] == 2).all() and (back.labels_FHW[both] == 2).all()
     channels = front.frames_FHWC[both].mean(0), back.frames_FHWC[both].mean(0)
@@ -242,8 +258,9 @@ def test_the_loader_takes_it_and_workers_change_nothing():
     cfg = LoaderConfig(batch_size=2, frames=9, height=64, width=96, on_device=True, threads=0)
     source = open_source(DataConfig(kind="synthetic", synthetic_clips=6, synthetic_first=HELD_OUT), cfg)
     assert source == World(6, 18, 64, 96, first=HELD_OUT, absent=0.2)
-    loaders = [make_loader(source, dataclasses.replace(cfg, workers=workers), tokenizer=WordIds(24))
-               for workers in (0, 1)]
+    loaders = [
+        make_loader(source, dataclasses.replace(cfg, workers=workers), tokenizer=WordIds(24)) for workers in (0, 1)
+    ]
     batches = [[next(loader) for _ in range(3)] for loader in loaders]
     for loader in loaders:
         loader.close()
@@ -254,10 +271,13 @@ def test_the_loader_takes_it_and_workers_change_nothing():
     assert {name for batch in batches[0] for name in batch["id"]} == {source[k].id for k in range(6)}
 
 
-@pytest.mark.parametrize("setting, message", [
-    (dict(synthetic_first=-1), r"data\.synthetic_first -1: expected 0 or more"),
-    (dict(synthetic_absent=1.5), r"data\.synthetic_absent 1\.5: expected 0 to 1"),
-])
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        (dict(synthetic_first=-1), r"data\.synthetic_first -1: expected 0 or more"),
+        (dict(synthetic_absent=1.5), r"data\.synthetic_absent 1\.5: expected 0 to 1"),
+    ],
+)
 def test_wrong_settings_are_refused(setting, message):
     with pytest.raises(UserError, match=message):
         DataConfig(kind="synthetic", **setting)

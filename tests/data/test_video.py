@@ -263,8 +263,10 @@ def mixed_sizes(tmp_path):
 
 
 def changing_size(tmp_path):
-    parts = [media.encode(tmp_path / f"{n}.ts", media.moving(6, *size)).read_bytes()
-             for n, size in enumerate([(48, 64), (64, 96)])]
+    parts = [
+        media.encode(tmp_path / f"{n}.ts", media.moving(6, *size)).read_bytes()
+        for n, size in enumerate([(48, 64), (64, 96)])
+    ]
     (tmp_path / "a.ts").write_bytes(b"".join(parts))
     return tmp_path / "a.ts"
 

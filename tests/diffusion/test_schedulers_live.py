@@ -11,8 +11,16 @@ from tests.compare import relative_error
 from vp_jax.diffusion import steps
 from vp_jax.diffusion.schedule import Schedule
 
-CONFIG = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction",
-              rescale_betas_zero_snr=True, timestep_spacing="trailing", clip_sample=False, set_alpha_to_one=True)
+CONFIG = dict(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    prediction_type="v_prediction",
+    rescale_betas_zero_snr=True,
+    timestep_spacing="trailing",
+    clip_sample=False,
+    set_alpha_to_one=True,
+)
 
 
 @pytest.mark.parametrize("count", [1, 3, 10, 50])
@@ -35,9 +43,8 @@ def test_every_latent(monkeypatch, name, snr, count):
             draw = torch.from_numpy(eps)
             monkeypatch.setattr(scheduling_dpm_cogvideox, "randn_tensor", lambda *_, **__: draw)  # noqa: B023
             back = scheduler.timesteps[i - 1] if i else None
-            theirs, pred_old = scheduler.step(torch.from_numpy(v), pred_old, t, back, theirs,
-                                              return_dict=False)
-        ours, x0_old = steps.update(steps.row_at(table, i), ours, jnp.asarray(v), x0_old,
-                                    None if name == "ddim" else jnp.asarray(eps))
+            theirs, pred_old = scheduler.step(torch.from_numpy(v), pred_old, t, back, theirs, return_dict=False)
+        ours, x0_old = steps.update(
+            steps.row_at(table, i), ours, jnp.asarray(v), x0_old, None if name == "ddim" else jnp.asarray(eps)
+        )
         assert relative_error(ours, theirs.numpy()) <= 1e-5
-

@@ -16,9 +16,11 @@ SCHEDULES = [Schedule(), Schedule(snr_shift=3.0)]
 
 def oracle(x0, schedule):
     """A network that always predicts the true x0: v = (a x - x0) / s, and any v where s = 0 is wrong, so avoided."""
+
     def predict_fn(x, timestep, index):
         abar = jnp.asarray(schedule.abar, jnp.float32)[timestep]
         return (jnp.sqrt(abar) * x - x0) / jnp.sqrt(1 - abar), None
+
     return predict_fn
 
 

@@ -9,8 +9,19 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
 
-DIT = DiTConfig(num_heads=1, head_dim=16, num_layers=2, in_channels=8, out_channels=4, text_dim=6, time_dim=8,
-                max_text_len=3, sample_height=4, sample_width=4, sample_frames=5)
+DIT = DiTConfig(
+    num_heads=1,
+    head_dim=16,
+    num_layers=2,
+    in_channels=8,
+    out_channels=4,
+    text_dim=6,
+    time_dim=8,
+    max_text_len=3,
+    sample_height=4,
+    sample_width=4,
+    sample_frames=5,
+)
 BRANCH = BranchConfig(DiTConfig(**{**DIT.__dict__, "num_layers": 1, "in_channels": 9}))
 VAE_CFG = VAEConfig(latent_channels=4, channels=(4, 4, 4, 4), layers_per_block=1, groups=2)
 
@@ -23,8 +34,9 @@ def pipeline():
         return (0.3 * rng.standard_normal(leaf.shape) + (path[-1].key == "scale")).astype(np.float32)
 
     models = Models(DIT, BRANCH, VAE_CFG)
-    params = {name: jax.tree_util.tree_map_with_path(weights, shapes)
-              for name, (_, shapes) in models.abstract().items()}
+    params = {
+        name: jax.tree_util.tree_map_with_path(weights, shapes) for name, (_, shapes) in models.abstract().items()
+    }
     params = jax.device_put({**params, "loras": []}, jax.devices()[0])
     return Pipeline(models, params, Schedule())
 

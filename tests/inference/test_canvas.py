@@ -75,8 +75,10 @@ def test_covered_cells_leave_no_half_hole_on_the_latent_grid(frames):
     mask_Thw = np.asarray(mask_to_latent(covered_FHW[None].astype(np.float32)))[0] > 0
     group_F = (np.arange(frames) + 3) // 4
     np.testing.assert_array_equal(mask_Thw[group_F].repeat(8, 1).repeat(8, 2), covered_FHW)
-    touched = [holes_FHW[group_F == t, 8 * row:8 * row + 8, 8 * column:8 * column + 8].any()
-               for t, row, column in np.ndindex(mask_Thw.shape)]
+    touched = [
+        holes_FHW[group_F == t, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8].any()
+        for t, row, column in np.ndindex(mask_Thw.shape)
+    ]
     np.testing.assert_array_equal(mask_Thw.reshape(-1), touched)
 
 

@@ -50,17 +50,25 @@ def test_the_pure_window_equals_the_driven_one(pipeline, clip):
     carry: Carry | None = None
     finals = []
     for k, begin in enumerate(plan_windows(len(frames), chosen).windows):
-        pixels = jnp.asarray(frames[None, begin:begin + 5], jnp.float32) / 127.5 - 1
+        pixels = jnp.asarray(frames[None, begin : begin + 5], jnp.float32) / 127.5 - 1
         noise = KeyNoise(jax.random.fold_in(jax.random.key(chosen.seed), k))
-        carry = window(pipeline.params, pixels, jnp.asarray(holes[None, begin:begin + 5], jnp.float32), pair, carry,
-                       noise, record=k == 0)
+        carry = window(
+            pipeline.params,
+            pixels,
+            jnp.asarray(holes[None, begin : begin + 5], jnp.float32),
+            pair,
+            carry,
+            noise,
+            record=k == 0,
+        )
         finals.append(np.asarray(carry.latents_BThwC))
     want = pipeline.sample_latents(frames, holes, text, chosen)
     assert relative_error(stitch(finals, 0, reference=True), want) < 1e-5
 
 
-@pytest.mark.parametrize("frames, window, overlap", [(1, 5, 1), (5, 5, 1), (6, 5, 1), (80, 49, 9), (200, 49, 1),
-                                                     (200, 49, 5), (49, 49, 45)])
+@pytest.mark.parametrize(
+    "frames, window, overlap", [(1, 5, 1), (5, 5, 1), (6, 5, 1), (80, 49, 9), (200, 49, 1), (200, 49, 5), (49, 49, 45)]
+)
 def test_plans_cover_every_frame_in_step(frames, window, overlap):
     plan = plan_windows(frames, settings(window=window, overlap=overlap))
     assert plan.output_frames == frames <= plan.padded_frames < frames + window
@@ -83,8 +91,13 @@ def test_reference_mode_names_a_short_video():
 def test_output_has_the_input_s_frames_and_the_same_seed_the_same_pixels(pipeline, clip, frames):
     video, holes, text = clip
     calls = []
-    run = lambda: pipeline.inpaint(video[:frames], holes[:frames], text, settings(),  # noqa: E731
-                                   progress=lambda *call: calls.append(call))
+    run = lambda: pipeline.inpaint(
+        video[:frames],
+        holes[:frames],
+        text,
+        settings(),  # noqa: E731
+        progress=lambda *call: calls.append(call),
+    )
     first = run()
     assert first.shape == (frames, 32, 32, 3) and first.dtype == np.uint8
     np.testing.assert_array_equal(first, run())

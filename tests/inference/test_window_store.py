@@ -102,9 +102,14 @@ def test_the_digest_changes_with_everything(tmp_path):
     file.parent.mkdir()
     file.write_text("1")
     arrays, facts, folders = [np.zeros((2, 3), np.uint8)], [settings()], [file.parent]
-    values = {digest(arrays, facts, folders), digest([np.zeros((3, 2), np.uint8)], facts, folders),
-              digest([np.ones((2, 3), np.uint8)], facts, folders), digest([np.zeros((2, 3), bool)], facts, folders),
-              digest(arrays, [dataclasses.replace(settings(), seed=1)], folders), digest(arrays, facts, [])}
+    values = {
+        digest(arrays, facts, folders),
+        digest([np.zeros((3, 2), np.uint8)], facts, folders),
+        digest([np.ones((2, 3), np.uint8)], facts, folders),
+        digest([np.zeros((2, 3), bool)], facts, folders),
+        digest(arrays, [dataclasses.replace(settings(), seed=1)], folders),
+        digest(arrays, facts, []),
+    }
     file.write_text("12")
     assert len({*values, digest(arrays, facts, folders)}) == 7
 

@@ -10,8 +10,10 @@ from vp_jax.models import attention
 
 @pytest.mark.parametrize("queries", [7, 512, 513, 1100])
 def test_chunked_equals_whole(queries):
-    q, k, v = (jax.random.normal(key, (1, n, 2, 8)) for key, n in
-               zip(jax.random.split(jax.random.key(0), 3), (queries, 130, 130)))
+    q, k, v = (
+        jax.random.normal(key, (1, n, 2, 8))
+        for key, n in zip(jax.random.split(jax.random.key(0), 3), (queries, 130, 130))
+    )
     whole = attention.attend(q, k, v, backend="xla")
     assert relative_error(attention.attend(q, k, v, backend="chunked"), whole) < 1e-6
 

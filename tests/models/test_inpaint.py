@@ -14,8 +14,19 @@ from vp_jax.models.dit import Context, DiT, Extension, rotation_for
 from vp_jax.models.id_resample import PreviousWindow, Resample
 from vp_jax.models.inpaint import InjectionSettings, predict
 
-DIT = DiTConfig(num_heads=2, head_dim=16, num_layers=5, in_channels=8, out_channels=4, text_dim=12, time_dim=8,
-                max_text_len=3, sample_height=4, sample_width=6, sample_frames=9)
+DIT = DiTConfig(
+    num_heads=2,
+    head_dim=16,
+    num_layers=5,
+    in_channels=8,
+    out_channels=4,
+    text_dim=12,
+    time_dim=8,
+    max_text_len=3,
+    sample_height=4,
+    sample_width=6,
+    sample_frames=9,
+)
 BRANCH = BranchConfig(DiTConfig(**{**DIT.__dict__, "num_layers": 2, "in_channels": 9}))
 
 
@@ -76,6 +87,7 @@ def test_zero_linears_make_the_branch_an_exact_no_op(models, inputs):
 
 def test_hints_change_the_output_and_scale_zero_does_not(models, inputs):
     from vp_jax.models.inpaint import InjectionSettings
+
     backbone, branch = models
     noisy, image, condition, text, t = inputs
     plain = backbone(jnp.concatenate([noisy, image], -1), text, t).sample
@@ -105,8 +117,10 @@ def test_bfloat16_is_near_float32(models, inputs):
     for dtype in ("float32", "bfloat16"):
         dit = DiTConfig(**{**DIT.__dict__, "dtype": dtype, "param_dtype": dtype})
         branch = BranchConfig(DiTConfig(**{**BRANCH.dit.__dict__, "dtype": dtype, "param_dtype": dtype}))
-        graphs = [trees.abstract(lambda: DiT(dit, rngs=nnx.Rngs(0)))[0],  # noqa: B023
-                  trees.abstract(lambda: Branch(branch, rngs=nnx.Rngs(0)))[0]]  # noqa: B023
+        graphs = [
+            trees.abstract(lambda: DiT(dit, rngs=nnx.Rngs(0)))[0],  # noqa: B023
+            trees.abstract(lambda: Branch(branch, rngs=nnx.Rngs(0)))[0],
+        ]  # noqa: B023
         built = [nnx.merge(g, trees.cast(trees.split(m)[1], dtype)) for g, m in zip(graphs, models)]
         outputs.append(predict(*built, *inputs).sample.astype(jnp.float32))
     assert relative_error(outputs[1], outputs[0]) < 2e-2
@@ -127,7 +141,11 @@ def test_attention_backends_agree(models, inputs):
     noisy, image, _, text, t = inputs
     got = []
     for name in ("xla", "chunked"):
-        graph, _ = trees.abstract(lambda: DiT(DiTConfig(**{**DIT.__dict__, "attention": name}),  # noqa: B023
-                                              rngs=nnx.Rngs(0)))
+        graph, _ = trees.abstract(
+            lambda: DiT(
+                DiTConfig(**{**DIT.__dict__, "attention": name}),  # noqa: B023
+                rngs=nnx.Rngs(0),
+            )
+        )
         got.append(nnx.merge(graph, params)(jnp.concatenate([noisy, image], -1), text, t).sample)
     assert relative_error(*got) < 1e-6

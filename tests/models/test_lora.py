@@ -64,8 +64,10 @@ def random_adapter(toy, cfg, seed):
 @pytest.fixture(scope="module")
 def adapters(toy):
     """Two that share a target, with their own ranks and scales."""
-    return [random_adapter(toy, LoRAConfig(TARGETS, rank=4, scale=0.5), 1),
-            random_adapter(toy, LoRAConfig(("blocks/attn/to_q", "blocks/ff/down"), rank=2, scale=-1.25), 2)]
+    return [
+        random_adapter(toy, LoRAConfig(TARGETS, rank=4, scale=0.5), 1),
+        random_adapter(toy, LoRAConfig(("blocks/attn/to_q", "blocks/ff/down"), rank=2, scale=-1.25), 2),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +165,9 @@ def test_types(toy, adapters, x):
     exact = np.asarray(base["blocks"]["attn"]["to_q"]["kernel"], np.float64)
     for cfg, params in adapters:
         factors = params["blocks"]["attn"]["to_q"]
-        exact = exact + cfg.scale * (np.asarray(factors["lora_a"], np.float64)
-                                     @ np.asarray(factors["lora_b"], np.float64))
+        exact = exact + cfg.scale * (
+            np.asarray(factors["lora_a"], np.float64) @ np.asarray(factors["lora_b"], np.float64)
+        )
     assert np.max(np.abs(np.asarray(merged, np.float64) - exact) / np.maximum(np.abs(exact), 1e-3)) <= 2**-8
 
 
@@ -181,9 +184,12 @@ def test_refuses_what_does_not_fit(toy, adapters):
     for apply in (lambda a: lora.attach(toy, a), lambda a: lora.merge(base, a)):
         with pytest.raises(UserError) as fault:
             apply([(cfg, trees.unflatten(wrong))])
-        for part in ("extra/lora_a: not a target", "blocks/ff/up/lora_a: not in the adapter",
-                     r"blocks/attn/to_q: A (2, 12, 4) and B (3, 4, 12) do not fit the kernel (3, 12, 12)",
-                     "proj_out: A (12, 4) and B (2, 5) do not fit the kernel (12, 5)"):
+        for part in (
+            "extra/lora_a: not a target",
+            "blocks/ff/up/lora_a: not in the adapter",
+            r"blocks/attn/to_q: A (2, 12, 4) and B (3, 4, 12) do not fit the kernel (3, 12, 12)",
+            "proj_out: A (12, 4) and B (2, 5) do not fit the kernel (12, 5)",
+        ):
             assert part in str(fault.value)
         with pytest.raises(UserError, match="blocks/attn/to_x: the model has no such Linear"):
             apply([(LoRAConfig(("blocks/attn/to_x",), 4), {})])

@@ -13,8 +13,10 @@ KINDS = list(splash.BLOCKS)
 
 @pytest.mark.parametrize("queries, keys", [(140, 140), (128, 256), (130, 300)])
 def test_forward_and_backward_equal_whole_attention(queries, keys):
-    q, k, v = (jax.random.normal(key, (2, n, 2, 64)) for key, n in
-               zip(jax.random.split(jax.random.key(0), 3), (queries, keys, keys)))
+    q, k, v = (
+        jax.random.normal(key, (2, n, 2, 64))
+        for key, n in zip(jax.random.split(jax.random.key(0), 3), (queries, keys, keys))
+    )
 
     def kernel(q, k, v):
         return splash.attend(q, k, v, device_kind="TPU v4", save_as=attention.SAVED, interpret=True)

@@ -21,10 +21,24 @@ from vp_jax.models.t5 import T5Encoder, encode_text, position_buckets
 
 CASES = {
     "plain": (T5Config(vocab_size=50, dim=32, head_dim=8, ff_dim=64, num_layers=2, num_heads=4), 20),
-    "wide heads, beyond max_distance": (T5Config(vocab_size=41, dim=24, head_dim=16, ff_dim=40, num_layers=3,
-                                                 num_heads=3, buckets=8, max_distance=20), 67),
-    "one layer, 226 tokens": (T5Config(vocab_size=70, dim=48, head_dim=4, ff_dim=32, num_layers=1, num_heads=6,
-                                       buckets=32, max_distance=128, norm_eps=1e-5), 226),
+    "wide heads, beyond max_distance": (
+        T5Config(vocab_size=41, dim=24, head_dim=16, ff_dim=40, num_layers=3, num_heads=3, buckets=8, max_distance=20),
+        67,
+    ),
+    "one layer, 226 tokens": (
+        T5Config(
+            vocab_size=70,
+            dim=48,
+            head_dim=4,
+            ff_dim=32,
+            num_layers=1,
+            num_heads=6,
+            buckets=32,
+            max_distance=128,
+            norm_eps=1e-5,
+        ),
+        226,
+    ),
 }
 MANIFEST = json.loads((Path(__file__).parents[1] / "manifests" / "t5_v1_1_xxl_encoder.json").read_text())
 
@@ -101,8 +115,9 @@ def test_position_buckets_equal_the_reference(buckets, max_distance):
     """Every distance up to 600, so every bucket edge, for which float32 rounding decides."""
     attention = transformers.models.t5.modeling_t5.T5Attention
     positions = torch.arange(600)
-    want = attention._relative_position_bucket(positions[None, :] - positions[:, None], bidirectional=True,
-                                               num_buckets=buckets, max_distance=max_distance)
+    want = attention._relative_position_bucket(
+        positions[None, :] - positions[:, None], bidirectional=True, num_buckets=buckets, max_distance=max_distance
+    )
     np.testing.assert_array_equal(position_buckets(600, buckets, max_distance), want.numpy())
 
 
@@ -130,6 +145,9 @@ def test_full_size_has_a_home_for_every_tensor():
 def test_full_size_forward_shape():
     cfg = table.config_from_torch(MANIFEST["config"])
     graphdef, like = trees.abstract(lambda: T5Encoder(dataclasses.replace(cfg, dtype="bfloat16"), rngs=nnx.Rngs(0)))
-    out = jax.eval_shape(lambda params, ids: encode_text(nnx.merge(graphdef, params), ids), like,
-                         jax.ShapeDtypeStruct((2, 226), jnp.int32))
+    out = jax.eval_shape(
+        lambda params, ids: encode_text(nnx.merge(graphdef, params), ids),
+        like,
+        jax.ShapeDtypeStruct((2, 226), jnp.int32),
+    )
     assert (out.shape, out.dtype) == ((2, 226, 4096), jnp.bfloat16)

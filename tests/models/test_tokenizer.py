@@ -12,22 +12,57 @@ from transformers.utils import sentencepiece_model_pb2_new
 from vp_jax.errors import UserError
 from vp_jax.models.tokenizer import Tokenizer
 
-WORDS = ("the a painter video in of dog runs quickly across green grass fields sunset camera pans left slowly "
-         "mountain river blue sky cinematic light café naïve 東京 Привет").split()
+WORDS = (
+    "the a painter video in of dog runs quickly across green grass fields sunset camera pans left slowly "
+    "mountain river blue sky cinematic light café naïve 東京 Привет"
+).split()
 
 TEXTS = [
-    "", " ", "the dog", "  the   dog  ", "the\n\ndog\t", "a\r\nb", "THE DOG.", "the dog" * 40, "x" * 500,
+    "",
+    " ",
+    "the dog",
+    "  the   dog  ",
+    "the\n\ndog\t",
+    "a\r\nb",
+    "THE DOG.",
+    "the dog" * 40,
+    "x" * 500,
     "the dog runs quickly across green fields " * 30,
     # unicode: compatibility forms, combining marks, joiners, no-break and ideographic spaces, byte order mark
-    "ｆｕｌｌ width", "cafe\u0301 café", "ﬁ ½ ™", "a\u200bb", "a\u00a0b", "\u3000東京\u3000", "\ufeffthe", "a\u2028b",
-    "a \u00ad b", "Привет, 東京!", "\x00 a",
-    "😀", "😀 😀😀 the", "👨\u200d👩\u200d👧 a",
+    "ｆｕｌｌ width",
+    "cafe\u0301 café",
+    "ﬁ ½ ™",
+    "a\u200bb",
+    "a\u00a0b",
+    "\u3000東京\u3000",
+    "\ufeffthe",
+    "a\u2028b",
+    "a \u00ad b",
+    "Привет, 東京!",
+    "\x00 a",
+    "😀",
+    "😀 😀😀 the",
+    "👨\u200d👩\u200d👧 a",
     # the marker of a space, written out
-    "▁", "▁the", "the▁dog", "a ▁ b",
+    "▁",
+    "▁the",
+    "the▁dog",
+    "a ▁ b",
     # special tokens, written out
-    "<extra_id_0>", "<extra_id_0> the", "the<extra_id_99>dog", "the <extra_id_3>  <extra_id_4> dog",
-    "<extra_id_100>", "<extra_id_01>", "<Extra_id_1>", "<extra_id_1", "</s>", "a</s>b", "the</s>", "<pad> the",
-    "<unk> the", "a<unk>b",
+    "<extra_id_0>",
+    "<extra_id_0> the",
+    "the<extra_id_99>dog",
+    "the <extra_id_3>  <extra_id_4> dog",
+    "<extra_id_100>",
+    "<extra_id_01>",
+    "<Extra_id_1>",
+    "<extra_id_1",
+    "</s>",
+    "a</s>b",
+    "the</s>",
+    "<pad> the",
+    "<unk> the",
+    "a<unk>b",
 ]
 
 
@@ -37,8 +72,17 @@ def folder(tmp_path_factory):
     draw = random.Random(0)
     lines = [" ".join(draw.choices(WORDS, k=12)) + "." for _ in range(2000)]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(lines), model_prefix=str(folder / "spiece"), vocab_size=150, hard_vocab_limit=False,
-        model_type="unigram", pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2)
+        sentence_iterator=iter(lines),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=150,
+        hard_vocab_limit=False,
+        model_type="unigram",
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
     return folder
 
 
@@ -46,8 +90,11 @@ def folder(tmp_path_factory):
 def oracle(folder):
     with pytest.MonkeyPatch.context() as patch:
         # transformers' own copy of the format: the one of sentencepiece asks for one exact protobuf release
-        patch.setattr(importlib.import_module("transformers.convert_slow_tokenizer"), "import_protobuf",
-                      lambda *_: sentencepiece_model_pb2_new)
+        patch.setattr(
+            importlib.import_module("transformers.convert_slow_tokenizer"),
+            "import_protobuf",
+            lambda *_: sentencepiece_model_pb2_new,
+        )
         return transformers.T5Tokenizer.from_pretrained(folder)
 
 
@@ -82,8 +129,11 @@ def test_refuses_files_that_are_no_tokenizer(tmp_path):
         Tokenizer(tmp_path / "spiece.model")
     with pytest.raises(UserError, match="no tokenizer model"):
         Tokenizer(tmp_path)
-    for name, content in {"empty": b"", "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-                          "noise": bytes(range(256)) * 20}.items():
+    for name, content in {
+        "empty": b"",
+        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "noise": bytes(range(256)) * 20,
+    }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match="is not a sentencepiece model"):
             Tokenizer(tmp_path / name)
@@ -91,8 +141,12 @@ def test_refuses_files_that_are_no_tokenizer(tmp_path):
 
 def test_refuses_another_vocabulary(tmp_path):
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([" ".join(WORDS)] * 50), model_prefix=str(tmp_path / "other"), vocab_size=100,
-        hard_vocab_limit=False, minloglevel=2)
+        sentence_iterator=iter([" ".join(WORDS)] * 50),
+        model_prefix=str(tmp_path / "other"),
+        vocab_size=100,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
     with pytest.raises(UserError, match=r"expected \(0, 1, 2\), the vocabulary of T5"):
         Tokenizer(tmp_path / "other.model")
 

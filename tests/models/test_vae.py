@@ -18,8 +18,15 @@ from vp_jax.errors import UserError
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import convs, layers, tiling, vae
 
-TINY = VAEConfig(channels=(4, 8), layers_per_block=1, groups=2, latent_channels=4, temporal_stride=2,
-                 sample_height=24, sample_width=40)
+TINY = VAEConfig(
+    channels=(4, 8),
+    layers_per_block=1,
+    groups=2,
+    latent_channels=4,
+    temporal_stride=2,
+    sample_height=24,
+    sample_width=40,
+)
 MANIFEST = Path(__file__).parent.parent / "manifests" / "cogvideox_vae.json"
 
 
@@ -47,8 +54,10 @@ def uniform(*shape):
     return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("frames,chunk,first", [(1, 8, 1), (5, 8, 5), (9, 8, 9), (12, 8, 12), (17, 8, 9), (49, 8, 9),
-                                                (1, 2, 1), (2, 2, 2), (3, 2, 3), (13, 2, 3)])
+@pytest.mark.parametrize(
+    "frames,chunk,first",
+    [(1, 8, 1), (5, 8, 5), (9, 8, 9), (12, 8, 12), (17, 8, 9), (49, 8, 9), (1, 2, 1), (2, 2, 2), (3, 2, 3), (13, 2, 3)],
+)
 def test_first_chunk_takes_the_remainder(frames, chunk, first):
     assert vae.split_first(frames, chunk) == first
 
@@ -63,10 +72,16 @@ def test_convolutions_agree(name, shape):
     assert relative_error(convs.CONV3D[name](x, kernel), want) <= 1e-6
 
 
-@pytest.mark.parametrize("size, window, stride, padding", [
-    ((6, 8, 10, 5), 3, 1, ((1, 1), (1, 1))), ((4, 8, 10, 5), 3, 2, ((0, 1), (0, 1))),
-    ((3, 7, 9, 5), 3, 2, ((0, 1), (0, 1))), ((5, 6, 4, 3), 2, 1, ((1, 1), (1, 1))),
-    ((3, 70, 100, 4), 3, 1, ((1, 1), (1, 1)))])
+@pytest.mark.parametrize(
+    "size, window, stride, padding",
+    [
+        ((6, 8, 10, 5), 3, 1, ((1, 1), (1, 1))),
+        ((4, 8, 10, 5), 3, 2, ((0, 1), (0, 1))),
+        ((3, 7, 9, 5), 3, 2, ((0, 1), (0, 1))),
+        ((5, 6, 4, 3), 2, 1, ((1, 1), (1, 1))),
+        ((3, 70, 100, 4), 3, 1, ((1, 1), (1, 1))),
+    ],
+)
 def test_derivatives_of_convolutions_are_xlas(size, window, stride, padding):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(size).astype(np.float32)
@@ -75,8 +90,11 @@ def test_derivatives_of_convolutions_are_xlas(size, window, stride, padding):
     def of(conv):
         return jax.jit(jax.grad(lambda *a: jnp.sin(0.1 * conv(*a)).sum(), argnums=(0, 1)))(x, kernel)
 
-    want = of(lambda x, k: jax.lax.conv_general_dilated(x, k, (stride, stride), padding,
-                                                        dimension_numbers=("NHWC", "HWIO", "NHWC")))
+    want = of(
+        lambda x, k: jax.lax.conv_general_dilated(
+            x, k, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+    )
     for got, expected in zip(of(lambda x, k: convs.frame_conv(x, k, stride, padding)), want):
         assert relative_error(got, expected) <= 1e-5
 
@@ -112,7 +130,7 @@ def test_streaming_is_the_whole(tiny):
     x = uniform(1, 17, 12, 16, 3)
     first, cache = encode_chunk(params, x[:, :9])
     second, _ = encode_chunk(params, x[:, 9:], cache)
-    mean = jnp.concatenate([first, second], axis=1)[..., :TINY.latent_channels]
+    mean = jnp.concatenate([first, second], axis=1)[..., : TINY.latent_channels]
     assert relative_error(encode(graphdef, params, x).mean_BThwC, mean) <= 1e-6
 
 
@@ -227,7 +245,7 @@ def test_full_size_has_a_home_for_every_tensor():
     leaves = trees.flatten(abstract)
     homes = {}
     for key, shape in manifest["tensors"].items():
-        (rule, slot), = [(rule, slot) for rule in table.RULES if (slot := rule.place(key))]
+        ((rule, slot),) = [(rule, slot) for rule in table.RULES if (slot := rule.place(key))]
         assert slot.path not in homes, f"{key} and {homes[slot.path]} share {slot.path}"
         homes[slot.path] = key
         order = {"conv3d": (2, 3, 4, 1, 0), "conv2d": (2, 3, 1, 0), "identity": (0,)}[rule.transform]
@@ -246,16 +264,24 @@ def test_full_size_shapes():
     assert z.mean_BThwC.shape == latents.shape and x.shape == video.shape
 
 
-@pytest.mark.parametrize("fields,message", [
-    ({"conv": "fft"}, "conv 'fft': expected"), ({"temporal_stride": 3}, "temporal_stride 3: expected a power of 2"),
-    ({"temporal_stride": 16}, "power of 2 up to 8"), ({"groups": 3}, "multiples of the 3 norm groups")])
+@pytest.mark.parametrize(
+    "fields,message",
+    [
+        ({"conv": "fft"}, "conv 'fft': expected"),
+        ({"temporal_stride": 3}, "temporal_stride 3: expected a power of 2"),
+        ({"temporal_stride": 16}, "power of 2 up to 8"),
+        ({"groups": 3}, "multiples of the 3 norm groups"),
+    ],
+)
 def test_bad_descriptions_are_named(fields, message):
     with pytest.raises(UserError, match=message):
         VAEConfig(**fields)
 
 
-@pytest.mark.parametrize("values,message", [
-    ({"use_quant_conv": True}, "use_quant_conv = True: expected False"), ({}, "lacks .*'block_out_channels'")])
+@pytest.mark.parametrize(
+    "values,message",
+    [({"use_quant_conv": True}, "use_quant_conv = True: expected False"), ({}, "lacks .*'block_out_channels'")],
+)
 def test_bad_checkpoints_are_named(values, message):
     with pytest.raises(UserError, match=message):
         table.config_from_torch(values)

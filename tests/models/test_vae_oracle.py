@@ -18,14 +18,42 @@ from vp_jax.models.vae.vae import VAE
 
 CONFIGS = {
     "deep": VAEConfig(channels=(4, 8, 8, 12), layers_per_block=2, groups=2, sample_height=96, sample_width=160),
-    "stride2": VAEConfig(channels=(6, 12, 6), layers_per_block=1, groups=3, temporal_stride=2, latent_channels=5,
-                         sample_height=48, sample_width=80),
-    "stride8": VAEConfig(channels=(4, 4, 8, 8), layers_per_block=1, groups=4, temporal_stride=8, norm_eps=1e-4,
-                         sample_height=64, sample_width=64),
-    "winograd": VAEConfig(channels=(32, 40), layers_per_block=1, groups=8, temporal_stride=2, conv="winograd",
-                          sample_height=16, sample_width=16),
-    "taps": VAEConfig(channels=(32, 40), layers_per_block=1, groups=8, temporal_stride=2, conv="taps",
-                          sample_height=16, sample_width=16),
+    "stride2": VAEConfig(
+        channels=(6, 12, 6),
+        layers_per_block=1,
+        groups=3,
+        temporal_stride=2,
+        latent_channels=5,
+        sample_height=48,
+        sample_width=80,
+    ),
+    "stride8": VAEConfig(
+        channels=(4, 4, 8, 8),
+        layers_per_block=1,
+        groups=4,
+        temporal_stride=8,
+        norm_eps=1e-4,
+        sample_height=64,
+        sample_width=64,
+    ),
+    "winograd": VAEConfig(
+        channels=(32, 40),
+        layers_per_block=1,
+        groups=8,
+        temporal_stride=2,
+        conv="winograd",
+        sample_height=16,
+        sample_width=16,
+    ),
+    "taps": VAEConfig(
+        channels=(32, 40),
+        layers_per_block=1,
+        groups=8,
+        temporal_stride=2,
+        conv="taps",
+        sample_height=16,
+        sample_width=16,
+    ),
 }
 
 
@@ -73,22 +101,40 @@ def decode_both(name, shape, **options):
     return got, channels_last(want)
 
 
-@pytest.mark.parametrize("name,shape", [
-    ("deep", (1, 1, 40, 24)), ("deep", (2, 5, 24, 40)), ("deep", (1, 25, 16, 24)), ("deep", (1, 49, 16, 16)),
-    ("deep", (1, 12, 21, 27)), ("stride2", (1, 9, 12, 20)), ("stride2", (1, 17, 13, 10)), ("stride8", (1, 17, 24, 16)),
-    ("winograd", (1, 17, 8, 12)), ("taps", (1, 17, 8, 12)),
-])
+@pytest.mark.parametrize(
+    "name,shape",
+    [
+        ("deep", (1, 1, 40, 24)),
+        ("deep", (2, 5, 24, 40)),
+        ("deep", (1, 25, 16, 24)),
+        ("deep", (1, 49, 16, 16)),
+        ("deep", (1, 12, 21, 27)),
+        ("stride2", (1, 9, 12, 20)),
+        ("stride2", (1, 17, 13, 10)),
+        ("stride8", (1, 17, 24, 16)),
+        ("winograd", (1, 17, 8, 12)),
+        ("taps", (1, 17, 8, 12)),
+    ],
+)
 def test_encode(name, shape):
     got, want = encode_both(name, shape)
     assert relative_error(got.mean_BThwC, channels_last(want.mean)) <= 1e-5
     assert relative_error(got.std_BThwC, channels_last(want.std)) <= 1e-5
 
 
-@pytest.mark.parametrize("name,shape", [
-    ("deep", (1, 1, 5, 3)), ("deep", (2, 2, 3, 5)), ("deep", (1, 7, 2, 3)), ("deep", (1, 13, 2, 2)),
-    ("stride2", (1, 5, 3, 5)), ("stride8", (1, 3, 3, 2)), ("winograd", (1, 5, 4, 6)),
-    ("taps", (1, 5, 4, 6)),
-])
+@pytest.mark.parametrize(
+    "name,shape",
+    [
+        ("deep", (1, 1, 5, 3)),
+        ("deep", (2, 2, 3, 5)),
+        ("deep", (1, 7, 2, 3)),
+        ("deep", (1, 13, 2, 2)),
+        ("stride2", (1, 5, 3, 5)),
+        ("stride8", (1, 3, 3, 2)),
+        ("winograd", (1, 5, 4, 6)),
+        ("taps", (1, 5, 4, 6)),
+    ],
+)
 def test_decode(name, shape):
     got, want = decode_both(name, shape)
     assert relative_error(got, want) <= 1e-5

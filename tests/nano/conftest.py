@@ -18,24 +18,45 @@ from vp_jax.training.stages import AdapterStage, adapter_config
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nano")
-    dit = DiTConfig(num_heads=2, head_dim=16, num_layers=2, in_channels=32, text_dim=8, time_dim=8, max_text_len=8,
-                    sample_height=8, sample_width=12, sample_frames=17, learned_positions=True)
+    dit = DiTConfig(
+        num_heads=2,
+        head_dim=16,
+        num_layers=2,
+        in_channels=32,
+        text_dim=8,
+        time_dim=8,
+        max_text_len=8,
+        sample_height=8,
+        sample_width=12,
+        sample_frames=17,
+        learned_positions=True,
+    )
     branch = BranchConfig(dataclasses.replace(dit, num_layers=1, in_channels=33))
     vae = VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96)
     t5 = T5Config(vocab_size=256, dim=8, head_dim=4, ff_dim=16, num_layers=1, num_heads=2)
     adapter = adapter_config(2, 2.0)
     shapes = {**AdapterStage(dit, branch, adapter).shapes().frozen, **Encoders(vae, t5, 8, True).shapes()}
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    weights = load.random_models(jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes))
+    weights = load.random_models(
+        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
+    )
     for name, description in {"backbone": dit, "branch": branch, "vae": vae, "t5": t5}.items():
         checkpoint.save_params(folder / load.FOLDERS[name], weights[name], config.to_json(description))
     fresh = trees.flatten(lora.init(adapter, weights["backbone"], jax.random.key(0)))
-    checkpoint.save_params(folder / "id_adapter", trees.unflatten({k: v + 0.1 for k, v in fresh.items()}),
-                           config.to_json(adapter))
+    checkpoint.save_params(
+        folder / "id_adapter", trees.unflatten({k: v + 0.1 for k, v in fresh.items()}), config.to_json(adapter)
+    )
     (folder / "tokenizer").mkdir()
     clips = World(40, 17, 64, 96)
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([clips[i].caption for i in range(40)]), vocab_size=80, hard_vocab_limit=False,
-        model_prefix=str(folder / "tokenizer" / "spiece"), pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2)
+        sentence_iterator=iter([clips[i].caption for i in range(40)]),
+        vocab_size=80,
+        hard_vocab_limit=False,
+        model_prefix=str(folder / "tokenizer" / "spiece"),
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
     return folder

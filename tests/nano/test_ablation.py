@@ -70,8 +70,21 @@ def test_a_batch_is_the_pipeline_clip_by_clip(model):
 
 
 def test_ablation_runs_reports_and_continues(model, tmp_path, capsys, monkeypatch):
-    command = ["--model", str(model), "--runs", "nowhere", "--out", str(tmp_path / "out"), *SMALL, "--clips", "2",
-               "--long_clips", "0", "--only", "mean,telea,branch_4,default,vae"]
+    command = [
+        "--model",
+        str(model),
+        "--runs",
+        "nowhere",
+        "--out",
+        str(tmp_path / "out"),
+        *SMALL,
+        "--clips",
+        "2",
+        "--long_clips",
+        "0",
+        "--only",
+        "mean,telea,branch_4,default,vae",
+    ]
     ablation.main(command)
     rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert len(rows) == 8 and {row["variant"] for row in rows} == {"mean", "telea", "default", "vae"}
@@ -102,8 +115,11 @@ def test_editing_runs(model, tmp_path, monkeypatch):
 
 
 def test_mistakes_are_named(model):
-    for flags, message in ((["--model", "none"], "--model none"), (["--only", "x"], "--only x"),
-                           (["--steps", "0"], "--steps 0")):
+    for flags, message in (
+        (["--model", "none"], "--model none"),
+        (["--only", "x"], "--only x"),
+        (["--steps", "0"], "--steps 0"),
+    ):
         with pytest.raises(UserError, match=message):
             ablation.main([*([] if "--model" in flags else ["--model", str(model)]), *flags])
 
@@ -118,8 +134,13 @@ def test_store_keeps_missing_numbers(tmp_path):
 def test_agreement_with_the_paper():
     clips = [f"c{i}" for i in range(30)]
     base = dict.fromkeys(clips, 20.0)
-    psnr = {"default": base, "backbone": {c: 18.0 for c in clips}, "branch_1": {c: 21.0 for c in clips},
-            "branch_4": {c: 20.0 + (-1) ** i for i, c in enumerate(clips)}, "mean": base}
+    psnr = {
+        "default": base,
+        "backbone": {c: 18.0 for c in clips},
+        "branch_1": {c: 21.0 for c in clips},
+        "branch_4": {c: 20.0 + (-1) ** i for i, c in enumerate(clips)},
+        "mean": base,
+    }
     lines = paper.agreement(SHORT, psnr, ["branch_2", "default"])
     assert [line.split(":")[0] for line in lines] == ["**agrees**", "**disagrees**", "**cannot tell**"]
     assert "-2.00 dB" in lines[0] and "-1.17 dB in the paper" in lines[0]

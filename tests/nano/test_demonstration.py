@@ -39,8 +39,7 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     truth, masks = clip.read(np.arange(17))
     source, fps = read_video(nano / "nano_source.mkv")
     np.testing.assert_array_equal(source, truth)
-    np.testing.assert_array_equal(read_video(nano / "nano_mask.mkv")[0][..., 0] > 127,
-                                  dilate(masks > 0, packaged.GROW))
+    np.testing.assert_array_equal(read_video(nano / "nano_mask.mkv")[0][..., 0] > 127, dilate(masks > 0, packaged.GROW))
     assert fps == 8
     result, _ = read_video(nano / "nano.mp4")
     assert result.shape == truth.shape
@@ -49,8 +48,14 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     hole = record["hole"]
     assert 0 < hole["psnr"] < 60 and 0 < hole["mean_colour_psnr"] < 60 and -1 <= hole["ssim"] <= 1
     assert {path.name for path in nano.iterdir()} == {
-        "nano_source.mkv", "nano_mask.mkv", "nano.mp4", "nano_comparison.mp4", "nano_contact.png", "nano.json",
-        "nano_report.html"}
+        "nano_source.mkv",
+        "nano_mask.mkv",
+        "nano.mp4",
+        "nano_comparison.mp4",
+        "nano_contact.png",
+        "nano.json",
+        "nano_report.html",
+    }
 
     page = (nano / "nano_report.html").read_text()
     inside = dict(re.findall(r'src="data:([a-z0-9/]+);base64,([^"]+)"', page))
@@ -88,8 +93,22 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
 def test_a_stopped_run_continues(tmp_path):
     media.folder(tmp_path / "frames", media.moving(40, 64, 96))
     Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save(tmp_path / "mask.png")
-    command = [sys.executable, Path(sample.__file__), "--video", "frames", "--mask", "mask.png", "--prompt", "a ring",
-               "--out", "mine.mkv", "--steps", "200", "--compilation_cache", tmp_path / "cache"]
+    command = [
+        sys.executable,
+        Path(sample.__file__),
+        "--video",
+        "frames",
+        "--mask",
+        "mask.png",
+        "--prompt",
+        "a ring",
+        "--out",
+        "mine.mkv",
+        "--steps",
+        "200",
+        "--compilation_cache",
+        tmp_path / "cache",
+    ]
     kept = tmp_path / ".mine.windows"
     first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while first.poll() is None and not (kept / "window_0000.safetensors").exists():
@@ -104,14 +123,17 @@ def test_a_stopped_run_continues(tmp_path):
     assert len(read_video(tmp_path / "mine.mkv")[0]) == 40
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--video", "x.mp4"], "--mask not given"),
-    (["--checkpoint", "x"], "--video and --mask and --out not given"),
-    (["--report", "x.pdf"], "--report x.pdf: expected a name that ends in .html"),
-    (["--steps", "0"], "steps 0: expected 1 to 1000"),
-    (["--out", "."], "names no file"),
-    (["--video", "x.mp4", "--mask", "m.png"], "expected one of --prompt and --prompt_embeds"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--video", "x.mp4"], "--mask not given"),
+        (["--checkpoint", "x"], "--video and --mask and --out not given"),
+        (["--report", "x.pdf"], "--report x.pdf: expected a name that ends in .html"),
+        (["--steps", "0"], "steps 0: expected 1 to 1000"),
+        (["--out", "."], "names no file"),
+        (["--video", "x.mp4", "--mask", "m.png"], "expected one of --prompt and --prompt_embeds"),
+    ],
+)
 def test_mistakes(nano, arguments, message):
     with pytest.raises(UserError, match=message):
         sample.main(arguments)
@@ -143,7 +165,16 @@ def test_where_compiled_programs_are_kept(monkeypatch, tmp_path):
 def test_page_escapes_what_people_wrote(tmp_path):
     for name in ("a.mp4", "a.png"):
         (tmp_path / name).write_bytes(b"x")
-    page = report.page(title="<t>", lead="&", prompt="", comparison=tmp_path / "a.mp4", contact=tmp_path / "a.png",
-                       numbers=[], lists={"<h>": ["<i>"]}, tables={"T": {"<n>": "<v>"}}, commands=["a < b"])
+    page = report.page(
+        title="<t>",
+        lead="&",
+        prompt="",
+        comparison=tmp_path / "a.mp4",
+        contact=tmp_path / "a.png",
+        numbers=[],
+        lists={"<h>": ["<i>"]},
+        tables={"T": {"<n>": "<v>"}},
+        commands=["a < b"],
+    )
     for bad in ("<t>", "<h>", "<i>", "<n>", "<v>", "a < b"):
         assert bad not in page

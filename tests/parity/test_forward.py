@@ -24,8 +24,9 @@ def data(golden):
 @pytest.fixture(scope="module")
 def inputs(data):
     """noisy, image, condition, text, t."""
-    noisy, image, masked, mask = (ref.channels_last(data[k]) for k in (
-        "noisy_latents", "image_latents", "masked_video_latents", "mask"))
+    noisy, image, masked, mask = (
+        ref.channels_last(data[k]) for k in ("noisy_latents", "image_latents", "masked_video_latents", "mask")
+    )
     condition = jnp.concatenate([masked, mask], axis=-1)
     return noisy, image, condition, jnp.asarray(data["text_embeds"]), jnp.asarray(data["timesteps"])
 
@@ -38,7 +39,7 @@ def i2v(golden):
 
 def numbered(data, prefix):
     """data[prefix_0], data[prefix_1] ... in order."""
-    count = sum(k.startswith(prefix + "_") and k[len(prefix) + 1:].isdigit() for k in data)
+    count = sum(k.startswith(prefix + "_") and k[len(prefix) + 1 :].isdigit() for k in data)
     assert count
     return [data[f"{prefix}_{i}"] for i in range(count)]
 
@@ -71,12 +72,15 @@ def test_hints(data, inputs, i2v):
         assert relative_error(got, expected) <= TOLERANCE
 
 
-@pytest.mark.parametrize("name, settings", [
-    ("out_injected_everywhere", InjectionSettings(tokens="all")),
-    ("out_injected_background_only", InjectionSettings()),
-    ("out_add_first", InjectionSettings(schedule="first")),
-    ("out_scale_half", InjectionSettings(scale=0.5)),
-])
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("out_injected_everywhere", InjectionSettings(tokens="all")),
+        ("out_injected_background_only", InjectionSettings()),
+        ("out_add_first", InjectionSettings(schedule="first")),
+        ("out_scale_half", InjectionSettings(scale=0.5)),
+    ],
+)
 def test_injection(data, inputs, i2v, name, settings):
     got = predict(*i2v, *inputs, injection=settings).sample
     assert relative_error(ref.channels_first(got), data[name]) <= TOLERANCE
@@ -107,8 +111,9 @@ def test_text_to_video(golden, inputs, name):
 def test_id_resampling(golden, data, inputs, i2v, name):
     extra = ref.arrays(golden / "forward_id.npz")
     own = jnp.asarray(data["masked_tokens"])
-    previous = PreviousWindow(jnp.stack([jnp.asarray(x) for x in numbered(extra, "prev_block_output")]),
-                              jnp.asarray(extra["prev_token_mask"]))
+    previous = PreviousWindow(
+        jnp.stack([jnp.asarray(x) for x in numbered(extra, "prev_block_output")]), jnp.asarray(extra["prev_token_mask"])
+    )
     backbone, branch = i2v
     if name != "out_previous_window_without_adapter":
         scale = float(extra["lora_alpha"]) / float(extra["lora_rank"])
@@ -116,8 +121,9 @@ def test_id_resampling(golden, data, inputs, i2v, name):
     resample = {
         "out_id_current": Resample(True, own),
         "out_id_previous_window": Resample(True, own, previous, float(extra["prev_clip_weight"])),
-        "out_previous_window_without_adapter":
-            Resample(False, own, previous, float(extra["prev_clip_weight_without_adapter"])),
+        "out_previous_window_without_adapter": Resample(
+            False, own, previous, float(extra["prev_clip_weight_without_adapter"])
+        ),
     }[name]
     got = predict(backbone, branch, *inputs, resample=resample).sample
     assert relative_error(ref.channels_first(got), extra[name]) <= TOLERANCE

@@ -43,10 +43,17 @@ def test_final_latents_and_pixels(golden, case):
     sampler = "dpm" if "DPM" in str(data["sampler"]) else "ddim"
     window = int(data["num_frames"])
     settings = Settings(
-        steps=int(data["steps"]), guidance=float(data["guidance_scale"]), sampler=sampler, window=window,
-        dynamic_guidance=bool(data["use_dynamic_cfg"]), overlap=window - int(data["stride"]), mode="reference",
-        clip_weight=float(data["prev_clip_weight"]), replace_background=bool(data["replace_gt"]),
-        hint_scale=float(data.get("conditioning_scale", 1.0)))
+        steps=int(data["steps"]),
+        guidance=float(data["guidance_scale"]),
+        sampler=sampler,
+        window=window,
+        dynamic_guidance=bool(data["use_dynamic_cfg"]),
+        overlap=window - int(data["stride"]),
+        mode="reference",
+        clip_weight=float(data["prev_clip_weight"]),
+        replace_background=bool(data["replace_gt"]),
+        hint_scale=float(data.get("conditioning_scale", 1.0)),
+    )
     backbone, branch, vae = ref.backbone(golden), ref.branch(golden), ref.vae(golden)
     adapters = [ref.id_adapter(golden, float(data["lora_scale"]))] if data["id_adapter"] else []
     models = Models(backbone[0], branch[0], vae[0], tuple(cfg for cfg, _ in adapters))

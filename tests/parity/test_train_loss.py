@@ -29,14 +29,23 @@ def batch(golden):
     x0, noise = ref.channels_last(train["x0"]), ref.channels_last(train["noise"])
     t = forward["timesteps"]
     abar = jnp.asarray(Schedule().abar[t], jnp.float32)
-    return {"train": train, "image": image, "condition": jnp.concatenate([masked, mask], -1), "mask": mask[..., 0],
-            "x0": x0, "x_t": P.add_noise(x0, noise, abar), "abar": abar, "t": jnp.asarray(t),
-            "text": jnp.asarray(forward["text_embeds"])}
+    return {
+        "train": train,
+        "image": image,
+        "condition": jnp.concatenate([masked, mask], -1),
+        "mask": mask[..., 0],
+        "x0": x0,
+        "x_t": P.add_noise(x0, noise, abar),
+        "abar": abar,
+        "t": jnp.asarray(t),
+        "text": jnp.asarray(forward["text_embeds"]),
+    }
 
 
 def losses(backbone, branch, batch, resample=None):
-    v = predict(backbone, branch, batch["x_t"], batch["image"], batch["condition"], batch["text"], batch["t"],
-                resample=resample).sample
+    v = predict(
+        backbone, branch, batch["x_t"], batch["image"], batch["condition"], batch["text"], batch["t"], resample=resample
+    ).sample
     loss = inpainting_loss(batch["x_t"], v, batch["x0"], batch["mask"], batch["abar"])
     return loss.total().mean(), loss
 
@@ -60,7 +69,8 @@ def test_context_encoder_stage(golden, batch):
     backbone = nnx.merge(*ref.backbone(golden)[1:])
     cfg, graph, params = ref.branch(golden)
     (total, loss), grads = jax.value_and_grad(lambda p: losses(backbone, nnx.merge(graph, p), batch), has_aux=True)(
-        params)
+        params
+    )
     check(total, loss, batch["train"])
     want = ref.tensors(golden / "branch_grads.safetensors")
     got = engine.to_torch(grads, branch_table.RULES, branch_table.torch_shapes(cfg))
@@ -95,10 +105,13 @@ def test_fresh_context_encoder(golden):
     fresh = trees.split(nnx.merge(graph, params))[1]
     got = init_from_backbone(frozen, fresh, cfg.dit.out_channels)
     torch_layout = engine.to_torch(got, branch_table.RULES, branch_table.torch_shapes(cfg))
-    for name, key in [("patch_proj", "patch_embed.proj.weight"), ("patch_bias", "patch_embed.proj.bias"),
-                      ("zero_block", "branch_blocks.0.weight"),
-                      ("block0_q", "transformer_blocks.0.attn1.to_q.weight"),
-                      ("time1", "time_embedding.linear_1.weight")]:
+    for name, key in [
+        ("patch_proj", "patch_embed.proj.weight"),
+        ("patch_bias", "patch_embed.proj.bias"),
+        ("zero_block", "branch_blocks.0.weight"),
+        ("block0_q", "transformer_blocks.0.attn1.to_q.weight"),
+        ("time1", "time_embedding.linear_1.weight"),
+    ]:
         np.testing.assert_array_equal(torch_layout[key], want[name], err_msg=name)
     text_proj = [tree["patch_embed"]["text_proj"]["kernel"] for tree in (got, fresh)]
     np.testing.assert_array_equal(*text_proj)
@@ -106,5 +119,6 @@ def test_fresh_context_encoder(golden):
 
 def test_mask_to_latent(golden):
     from vp_jax.models.latent_mask import mask_to_latent
+
     data = ref.arrays(golden / "mask_to_latent.npz")
     np.testing.assert_array_equal(mask_to_latent(jnp.asarray(data["mask"][:, 0])), data["latent_mask"][:, 0])

@@ -1,6 +1,6 @@
 """Five real training steps of a toy model on a mesh; run as a program it is one of several processes.
 
-    python -m tests.training.mesh_run PROCESS COUNT ADDRESS STAGE        prints the losses as JSON
+python -m tests.training.mesh_run PROCESS COUNT ADDRESS STAGE        prints the losses as JSON
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ from vp_jax.training.state import TrainState, init_state
 from vp_jax.training.step import StepConfig, make_train_step
 
 STEPS, BATCH, TEXT = 5, 8, 6
-_COMMON = dict(num_heads=8, head_dim=16, text_dim=32, time_dim=32, max_text_len=TEXT, sample_height=8, sample_width=12,
-               sample_frames=9, learned_positions=True)
+_COMMON = dict(
+    num_heads=8,
+    head_dim=16,
+    text_dim=32,
+    time_dim=32,
+    max_text_len=TEXT,
+    sample_height=8,
+    sample_width=12,
+    sample_frames=9,
+    learned_positions=True,
+)
 BACKBONE = DiTConfig(num_layers=4, in_channels=32, **_COMMON)
 BRANCH = BranchConfig(DiTConfig(num_layers=2, in_channels=33, **_COMMON))
 STAGES = {"branch": BranchStage(BACKBONE, BRANCH), "id_adapter": AdapterStage(BACKBONE, BRANCH, adapter_config(8, 4.0))}
@@ -35,8 +44,10 @@ def numbers() -> dict[str, np.ndarray]:
     size = (BATCH, 3, 8, 12)
     mask = np.zeros(size, np.float32)
     mask[:, :, 2:6, 3:9] = 1
-    values = {name: rng.standard_normal((*size, 16), np.float32)
-              for name in ("latents_BThwC", "masked_latents_BThwC", "image_latents_BThwC")}
+    values = {
+        name: rng.standard_normal((*size, 16), np.float32)
+        for name in ("latents_BThwC", "masked_latents_BThwC", "image_latents_BThwC")
+    }
     return {**values, "mask_BThw": mask, "text_BMD": rng.standard_normal((BATCH, TEXT, 32), np.float32)}
 
 
@@ -45,7 +56,7 @@ class Prepared:
 
     def __init__(self, stage_name: str, sizes: Mapping[str, int]) -> None:
         stage = STAGES[stage_name]
-        mesh = sharding.make_mesh(sizes, jax.devices()[:int(np.prod(list(sizes.values())))])
+        mesh = sharding.make_mesh(sizes, jax.devices()[: int(np.prod(list(sizes.values())))])
         optimizer = make_optimizer(OptimConfig(lr=1e-3, warmup=1), 100)
         keys = jax.random.split(jax.random.key(1), 3)
 
@@ -62,8 +73,10 @@ class Prepared:
         self.batch = self._put(batch, sharding.batch_shardings(batch, mesh))
         placed = jax.tree.map(lambda leaf: leaf.sharding, self.state)
         with jax.set_mesh(mesh):
-            step = jax.jit(make_train_step(stage, optimizer, StepConfig(), Schedule()),
-                           out_shardings=(placed, sharding.replicated(mesh)))
+            step = jax.jit(
+                make_train_step(stage, optimizer, StepConfig(), Schedule()),
+                out_shardings=(placed, sharding.replicated(mesh)),
+            )
             self.compiled = step.lower(self.state, self.frozen, self.batch, self._key()).compile()
 
     @staticmethod

@@ -20,9 +20,16 @@ def test_local_devices_are_compiled_for_and_described():
     said = []
     assert aot.compile_only(config, "local", said.append) == 0
     text = "\n".join(said)
-    for words in ("'data': 4, 'fsdp': 2", "encode (compiled in", "train_step (compiled in",
-                  "memory per chip: arguments", "TFLOP", "all-gather:",
-                  "buffers of tokens x tokens: none", "memory of this device is not known"):
+    for words in (
+        "'data': 4, 'fsdp': 2",
+        "encode (compiled in",
+        "train_step (compiled in",
+        "memory per chip: arguments",
+        "TFLOP",
+        "all-gather:",
+        "buffers of tokens x tokens: none",
+        "memory of this device is not known",
+    ):
         assert words in text, text
 
 

@@ -17,8 +17,13 @@ from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.state import init_state
 
 OPTIMIZER = make_optimizer(OptimConfig(), 10)
-PARAMS = {"blocks": {"attn": {"to_q": {"kernel": jnp.arange(2 * 16 * 8, dtype=jnp.float32).reshape(2, 16, 8),
-                                       "bias": jnp.ones((2, 8))}}}}
+PARAMS = {
+    "blocks": {
+        "attn": {
+            "to_q": {"kernel": jnp.arange(2 * 16 * 8, dtype=jnp.float32).reshape(2, 16, 8), "bias": jnp.ones((2, 8))}
+        }
+    }
+}
 
 
 def placed(state, mesh):
@@ -86,8 +91,10 @@ def large_state():
     return init_state({"blocks": {"attn": {"to_q": {"kernel": kernel}}}}, OPTIMIZER)
 
 
-@pytest.mark.parametrize("damage, reason", [("state/d/*", "OUT_OF_RANGE"), ("notes/metadata", ""),
-                                            ("state/_METADATA", "no description of its arrays")])
+@pytest.mark.parametrize(
+    "damage, reason",
+    [("state/d/*", "OUT_OF_RANGE"), ("notes/metadata", ""), ("state/_METADATA", "no description of its arrays")],
+)
 def test_a_damaged_checkpoint_is_one_line_that_says_how_to_go_on(tmp_path, capfd, damage, reason):
     state = large_state()
     with TrainingCheckpoints(tmp_path, keep=2) as checkpoints:

@@ -59,8 +59,12 @@ def test_masks_text_and_shapes(encoded, raw):
     np.testing.assert_array_equal(encoded["mask_BThw"], mask_to_latent(raw["masks"].astype(jnp.float32)))
     assert encoded["mask_BThw"].any() and not encoded["mask_BThw"][:, 0].any(), "the first frame is shown"
     assert {name: x.shape for name, x in encoded.items()} == {
-        "latents_BThwC": (2, 3, 8, 12, 16), "masked_latents_BThwC": (2, 3, 8, 12, 16),
-        "image_latents_BThwC": (2, 3, 8, 12, 16), "mask_BThw": (2, 3, 8, 12), "text_BMD": (2, 6, 24)}
+        "latents_BThwC": (2, 3, 8, 12, 16),
+        "masked_latents_BThwC": (2, 3, 8, 12, 16),
+        "image_latents_BThwC": (2, 3, 8, 12, 16),
+        "mask_BThw": (2, 3, 8, 12),
+        "text_BMD": (2, 6, 24),
+    }
     assert not np.array_equal(encoded["latents_BThwC"], encoded["masked_latents_BThwC"])
 
 
@@ -75,13 +79,21 @@ def test_image_is_the_first_frame_alone_and_dropped_per_example(encoded, raw):
 def test_rows_divided_over_context_give_the_same_latents(encoders, encoded, raw, context):
     """64 rows: at the deepest level 8, over 4 devices 2 each, which exchange the edges that a convolution sees."""
     models, weights = encoders
-    mesh = sharding.make_mesh({"data": 2, "context": context}, jax.devices()[:2 * context])
+    mesh = sharding.make_mesh({"data": 2, "context": context}, jax.devices()[: 2 * context])
     rows = jax.device_put(raw, sharding.batch_shardings(raw, mesh))
     with jax.set_mesh(mesh):
-        program = jax.jit(models.encode).lower(jax.device_put(weights, sharding.replicated(mesh)), rows,
-                                               jax.device_put(key(), sharding.replicated(mesh))).compile()
-    got = program(jax.device_put(weights, sharding.replicated(mesh)), rows,
-                  jax.device_put(key(), sharding.replicated(mesh)))
+        program = (
+            jax.jit(models.encode)
+            .lower(
+                jax.device_put(weights, sharding.replicated(mesh)),
+                rows,
+                jax.device_put(key(), sharding.replicated(mesh)),
+            )
+            .compile()
+        )
+    got = program(
+        jax.device_put(weights, sharding.replicated(mesh)), rows, jax.device_put(key(), sharding.replicated(mesh))
+    )
     for name, want in encoded.items():
         assert relative_error(np.asarray(got[name]), want) <= 1e-5, name
     whole = re.findall(r"all-gather\S* = f32\[[^\]]*64,96,\d+\]", program.as_text())

@@ -27,10 +27,22 @@ def test_counts_match_the_compiled_forward_pass():
 
     from vp_jax.models.config import DiTConfig
     from vp_jax.models.dit import DiT
-    cfg = DiTConfig(4, 64, 1, in_channels=32, text_dim=64, max_text_len=32, learned_positions=True, sample_height=16,
-                    sample_width=16, sample_frames=9)
+
+    cfg = DiTConfig(
+        4,
+        64,
+        1,
+        in_channels=32,
+        text_dim=64,
+        max_text_len=32,
+        learned_positions=True,
+        sample_height=16,
+        sample_width=16,
+        sample_frames=9,
+    )
     shapes = [jax.ShapeDtypeStruct(s, "float32") for s in ((1, 3, 16, 16, 32), (1, 32, 64), (1,))]
     from vp_jax import trees
+
     graph, params = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
     lowered = jax.jit(lambda p, *a: nnx.merge(graph, p)(*a).sample).lower(params, *shapes)
     assert sum(transformer_flops(cfg, 3 * 64)) == pytest.approx(lowered.cost_analysis()["flops"], rel=0.06)
@@ -52,7 +64,9 @@ def test_a_step_costs_two_passes_of_frozen_and_three_of_trained_matmuls():
     assert Flops(1.0, 2.0).attention == 2.0
 
 
-@pytest.mark.parametrize("kind, peak", [("TPU v4", 275e12), ("TPU v5 lite", 197e12), ("TPU v5", 459e12),
-                                        ("NVIDIA H200", 989e12), ("cpu", None)])
+@pytest.mark.parametrize(
+    "kind, peak",
+    [("TPU v4", 275e12), ("TPU v5 lite", 197e12), ("TPU v5", 459e12), ("NVIDIA H200", 989e12), ("cpu", None)],
+)
 def test_peak_of_a_chip(kind, peak):
     assert peak_flops(kind) == peak

@@ -27,8 +27,10 @@ def test_loops_count_as_often_as_they_turn():
     assert program.unknown_loops == 0
     assert program.matmul_flops == 42 * (1 + 3) * 2 * 8 * 16 * 16
     # what the compiler itself says counts bodies once
-    assert program.matmul_flops > 10 * jax.jit(layers).lower(
-        jnp.ones((8, 16)), jnp.ones((42, 16, 16))).compile().cost_analysis()["flops"]
+    assert (
+        program.matmul_flops
+        > 10 * jax.jit(layers).lower(jnp.ones((8, 16)), jnp.ones((42, 16, 16))).compile().cost_analysis()["flops"]
+    )
 
 
 def test_convolutions_count_what_meets_a_value():
@@ -90,7 +92,8 @@ def test_tpu_text():
     assert program.collectives == {
         "all-gather": hlo.Traffic(42, 42 * 8 * 16 * 2 * 3),
         "all-to-all": hlo.Traffic(42, 42 * 64 * 32 * 2 * 3 / 4),
-        "all-reduce": hlo.Traffic(1, 64 * 4 * 2 * 3 / 4)}
+        "all-reduce": hlo.Traffic(1, 64 * 4 * 2 * 3 / 4),
+    }
 
 
 def test_scores_are_found():
@@ -100,8 +103,10 @@ def test_scores_are_found():
     assert hlo.square_buffers(TPU, 600) == []
 
 
-@pytest.mark.parametrize("sizes, kind, sent", [
-    ({"fsdp": 8}, "all-gather", 7 * 8 * 16 * 4), ({"context": 8}, "all-reduce", 2 * 7 / 8 * 64 * 16 * 4)])
+@pytest.mark.parametrize(
+    "sizes, kind, sent",
+    [({"fsdp": 8}, "all-gather", 7 * 8 * 16 * 4), ({"context": 8}, "all-reduce", 2 * 7 / 8 * 64 * 16 * 4)],
+)
 def test_collectives_of_a_real_program(sizes, kind, sent):
     mesh = sharding.make_mesh(sizes)
     P = jax.sharding.PartitionSpec

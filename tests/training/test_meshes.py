@@ -71,8 +71,13 @@ def test_context_costs_two_exchanges_per_block_and_fsdp_gathers_weights_only():
             exchanges[name] = (len(heads), times[name])
     # forward and backward of two loops: 2 blocks of the encoder, 4 of the backbone
     assert sorted(exchanges.values()) == [(2, 2), (2, 2), (2, 4), (2, 4)]
-    moved = [i for name, body in computations.items() if times.get(name, 0) > 1 for i in body
-             if i.op in ("all-gather", "collective-permute") and any(78 in s.dims or 20 in s.dims for s in i.shapes)]
+    moved = [
+        i
+        for name, body in computations.items()
+        if times.get(name, 0) > 1
+        for i in body
+        if i.op in ("all-gather", "collective-permute") and any(78 in s.dims or 20 in s.dims for s in i.shapes)
+    ]
     assert not moved, "tokens are gathered inside a block"
 
 
@@ -101,8 +106,10 @@ def test_two_processes_give_the_losses_of_one_device():
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     commands = [[sys.executable, "-m", "tests.training.mesh_run", str(i), "2", address, "branch"] for i in range(2)]
-    children = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-                for command in commands]
+    children = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for command in commands
+    ]
     try:
         for child in children:
             out, err = child.communicate(timeout=300)

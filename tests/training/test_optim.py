@@ -58,8 +58,15 @@ def test_state_size_and_descent(name, bytes_per_weight):
     assert jnp.square(params["kernel"] - target).mean() < 0.25 * jnp.square(target).mean()
 
 
-@pytest.mark.parametrize("bad, message", [({"name": "sgd"}, "optimizer 'sgd'"), ({"lr": 0.0}, "lr 0.0"),
-                                          ({"clip": 0.0}, "clip 0.0"), ({"end_lr": 1.0}, "end_lr 1.0")])
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        ({"name": "sgd"}, "optimizer 'sgd'"),
+        ({"lr": 0.0}, "lr 0.0"),
+        ({"clip": 0.0}, "clip 0.0"),
+        ({"end_lr": 1.0}, "end_lr 1.0"),
+    ],
+)
 def test_impossible_settings_are_named(bad, message):
     with pytest.raises(UserError, match=message):
         OptimConfig(**bad)

@@ -14,21 +14,29 @@ from vp_jax.training import package
 
 def run_folder(folder, stage, part, value, *, finished=True):
     folder.mkdir()
-    config = {"seed": 7, "model": {"stage": stage, "checkpoint": "/home/someone/model", "init_from": ""},
-              "data": {"path": "/data/latents"}, "validation": {"path": "/data/held_out"},
-              "compilation_cache": "/tmp/cache"}
+    config = {
+        "seed": 7,
+        "model": {"stage": stage, "checkpoint": "/home/someone/model", "init_from": ""},
+        "data": {"path": "/data/latents"},
+        "validation": {"path": "/data/held_out"},
+        "compilation_cache": "/tmp/cache",
+    }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "starts.jsonl").write_text(json.dumps({"step": 0, "commit": "abc", "versions": {}}) + "\n")
-    (folder / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n'
-                                          '{"step": 2, "val_psnr": 30.0}\n')
+    (folder / "metrics.jsonl").write_text(
+        '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 2, "val_psnr": 30.0}\n'
+    )
     if finished:
         checkpoint.save_params(folder / "export" / part, {"a": {"kernel": jnp.full((3, 2), value)}}, {"kind": part})
     return folder
 
 
 def test_parts_types_and_facts(tmp_path):
-    runs = [run_folder(tmp_path / "first", "vae", "vae", 1.0), run_folder(tmp_path / "second", "vae", "vae", 1 / 3),
-            run_folder(tmp_path / "third", "branch", "branch", 5.0)]
+    runs = [
+        run_folder(tmp_path / "first", "vae", "vae", 1.0),
+        run_folder(tmp_path / "second", "vae", "vae", 1 / 3),
+        run_folder(tmp_path / "third", "branch", "branch", 5.0),
+    ]
     (runs[2] / "export" / "tokenizer").mkdir()
     (runs[2] / "export" / "tokenizer" / "spiece.model").write_bytes(b"pieces")
     size = package.package(runs, tmp_path / "out")
@@ -41,7 +49,10 @@ def test_parts_types_and_facts(tmp_path):
 
     facts = json.loads((tmp_path / "out" / "provenance.json").read_text())["runs"]
     assert [(run["run"], run["stage"], run["step"], run["data_seed"]) for run in facts] == [
-        ("first", "vae", 2, 7), ("second", "vae", 2, 7), ("third", "branch", 2, 7)]
+        ("first", "vae", 2, 7),
+        ("second", "vae", 2, 7),
+        ("third", "branch", 2, 7),
+    ]
     assert facts[0]["metrics"]["loss"] == 1.0 and facts[0]["validation"]["val_psnr"] == 30.0
     assert facts[0]["starts"][0]["commit"] == "abc"
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

@@ -36,8 +36,9 @@ SMALL = VAEConfig(channels=(4, 4, 8, 8), layers_per_block=1, groups=2, sample_he
 
 def started(stage):
     where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-                        stage.shapes().trainable)
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), stage.shapes().trainable
+    )
     return stage.start(load.random_models(like), jax.random.key(0))
 
 
@@ -89,8 +90,9 @@ def test_crops_are_parts_of_the_clips():
         cut = stage.inputs(encoders, {}, raw, jax.random.key(seed))["pixels_BFHWC"]
         assert cut.shape == (2, 3, 4, 6, 3)
         for clip, source in zip(cut, whole):
-            found = [(r, c) for r in range(5) for c in range(5)
-                     if np.array_equal(clip, source[:, r:r + 4, c:c + 6])]
+            found = [
+                (r, c) for r in range(5) for c in range(5) if np.array_equal(clip, source[:, r : r + 4, c : c + 6])
+            ]
             assert len(found) == 1
             places |= set(found)
     assert len(places) > 3
@@ -112,13 +114,16 @@ def test_a_fresh_backbone_predicts_nothing_and_its_text_encoder_learns():
     stage = BackboneStage(models.backbone, models.t5)
     optimizer = make_optimizer(OptimConfig(lr=1e-2, warmup=0), 10)
     where = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
-                        stage.shapes().trainable["t5"])
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), stage.shapes().trainable["t5"]
+    )
     weights = stage.start(load.random_models({"t5": like}), jax.random.key(0))
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(jnp.shape, stage.shapes())
     rng = np.random.default_rng(0)
-    batch = {name: jnp.asarray(rng.standard_normal((2, 2, 4, 4, 16)), jnp.float32)
-             for name in ("latents_BThwC", "image_latents_BThwC")}
+    batch = {
+        name: jnp.asarray(rng.standard_normal((2, 2, 4, 4, 16)), jnp.float32)
+        for name in ("latents_BThwC", "image_latents_BThwC")
+    }
     # the table of positions is for one size only
     batch = {name: jnp.tile(x, (1, 3, 2, 3, 1))[:, :5] for name, x in batch.items()}
     batch["input_ids"] = jnp.asarray(rng.integers(3, 400, (2, 24)), jnp.int32)
@@ -163,6 +168,7 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
 @pytest.mark.slow
 def test_a_vae_run_resumes_exactly(one_device, tmp_path):
     """Two and two steps give the curve and the weights of four, the export has its own factor and can be continued."""
+
     def run(name, steps, init_from="", lr=3e-3):
         config = config_of("nano_vae")
         config.steps, config.log_every, config.compilation_cache = steps, 1, str(tmp_path / "programs")
@@ -211,8 +217,10 @@ def test_four_stages_make_a_model(one_device, tmp_path):
     config.model.update(checkpoint=str(folder), init_from=str(tmp_path / "nano_backbone" / "export"))
     assert train.train(config, tmp_path / "again") == 0
     for name in ("transformer", "text_encoder"):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-30),
-                     *(checkpoint.load_params(tmp_path / run / "export" / name) for run in ("again", "nano_backbone")))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-30),
+            *(checkpoint.load_params(tmp_path / run / "export" / name) for run in ("again", "nano_backbone")),
+        )
     assert (tmp_path / "again" / "export" / "tokenizer" / "spiece.model").read_bytes() == vocabulary.read_bytes()
     pipeline = Pipeline.load(folder, precision="float32", attention="xla")
     assert pipeline.models.has_id_adapter and pipeline.native_frames == 17 and pipeline.native_size == (64, 96)

@@ -30,9 +30,13 @@ def batch():
         return jax.random.normal(jax.random.key(number), shape)
 
     image = draw(2, 2, 3, 8, 12, 16) * (jnp.arange(3) == 0)[None, :, None, None, None]
-    return {"latents_BThwC": draw(0, 2, 3, 8, 12, 16), "masked_latents_BThwC": draw(1, 2, 3, 8, 12, 16),
-            "image_latents_BThwC": image, "mask_BThw": (draw(3, 2, 3, 8, 12) > 0).astype(jnp.float32),
-            "text_BMD": draw(4, 2, 6, 24)}
+    return {
+        "latents_BThwC": draw(0, 2, 3, 8, 12, 16),
+        "masked_latents_BThwC": draw(1, 2, 3, 8, 12, 16),
+        "image_latents_BThwC": image,
+        "mask_BThw": (draw(3, 2, 3, 8, 12) > 0).astype(jnp.float32),
+        "text_BMD": draw(4, 2, 6, 24),
+    }
 
 
 def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
@@ -43,12 +47,13 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(lambda s: s.shape, stage.shapes())
     x, t = batch["latents_BThwC"] + 0.5, jnp.array([10, 900])
     plain = nnx.merge(graph(TINY.backbone)[0], narrow)(
-        jnp.concatenate([x, batch["image_latents_BThwC"]], axis=-1), batch["text_BMD"], t).sample
+        jnp.concatenate([x, batch["image_latents_BThwC"]], axis=-1), batch["text_BMD"], t
+    ).sample
     made = stage.velocity(*weights, x, batch, t)
     assert relative_error(np.asarray(made), np.asarray(plain)) < 1e-5
 
     gradient = jax.grad(lambda w: jnp.square(stage.velocity(w, weights.frozen, x, batch, t)).mean())(weights.trainable)
-    new_rows = gradient["patch_embed"]["proj"]["kernel"][TINY.backbone.patch_values:]
+    new_rows = gradient["patch_embed"]["proj"]["kernel"][TINY.backbone.patch_values :]
     assert new_rows.shape[0] == 17 * 4 and jnp.abs(new_rows).min(axis=1).max() > 0
 
 
@@ -62,8 +67,16 @@ def test_sampling_hands_it_the_condition(batch):
     assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, trees.split(backbone)[1])
     condition = jnp.concatenate([batch["masked_latents_BThwC"], batch["mask_BThw"][..., None]], axis=-1)
     t, x = jnp.array([10, 900]), batch["latents_BThwC"]
-    made = predict(backbone, branch, x, batch["image_latents_BThwC"], condition, batch["text_BMD"], t,
-                   injection=InjectionSettings(scale=0.0)).sample
+    made = predict(
+        backbone,
+        branch,
+        x,
+        batch["image_latents_BThwC"],
+        condition,
+        batch["text_BMD"],
+        t,
+        injection=InjectionSettings(scale=0.0),
+    ).sample
     direct = backbone(jnp.concatenate([x, batch["image_latents_BThwC"], condition], axis=-1), batch["text_BMD"], t)
     assert relative_error(np.asarray(made), np.asarray(direct.sample)) < 1e-6
 

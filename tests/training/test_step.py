@@ -28,10 +28,16 @@ KEEP_GRADIENTS = optax.trace(decay=0.0)
 @pytest.fixture(scope="module")
 def batch(golden):
     forward, train = ref.arrays(golden / "forward_i2v.npz"), ref.arrays(golden / "train_loss.npz")
-    named = {"latents_BThwC": train["x0"], "masked_latents_BThwC": forward["masked_video_latents"],
-             "image_latents_BThwC": forward["image_latents"]}
-    return {**{k: ref.channels_last(v) for k, v in named.items()},
-            "mask_BThw": ref.channels_last(forward["mask"])[..., 0], "text_BMD": jnp.asarray(forward["text_embeds"])}
+    named = {
+        "latents_BThwC": train["x0"],
+        "masked_latents_BThwC": forward["masked_video_latents"],
+        "image_latents_BThwC": forward["image_latents"],
+    }
+    return {
+        **{k: ref.channels_last(v) for k, v in named.items()},
+        "mask_BThw": ref.channels_last(forward["mask"])[..., 0],
+        "text_BMD": jnp.asarray(forward["text_embeds"]),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +89,11 @@ def test_branch_stage_gives_the_reference_losses_and_gradients(golden, branch_st
     grads = {**state.opt_state.trace}
     positions = branch_stage[1].frozen["branch"]["patch_embed"]["pos_embedding"]
     grads["patch_embed"] = {**grads["patch_embed"], "pos_embedding": jnp.zeros_like(positions)}
-    got = engine.to_torch(grads, branch_table.RULES, {k: v.shape for k, v in want.items()} | {
-        "patch_embed.pos_embedding": (1, *positions.shape)})
+    got = engine.to_torch(
+        grads,
+        branch_table.RULES,
+        {k: v.shape for k, v in want.items()} | {"patch_embed.pos_embedding": (1, *positions.shape)},
+    )
     got.pop("patch_embed.pos_embedding")
     check_gradients(got, want)
 
@@ -93,8 +102,9 @@ def test_adapter_stage_gives_the_reference_losses_and_gradients(golden, adapter_
     state, metrics = run(*adapter_stage, batch, draws)
     check_losses(metrics, ref.arrays(golden / "train_loss.npz"), "id_")
     got = lora_table.to_torch(adapter_stage[0].lora, state.opt_state.trace)
-    check_gradients({k.removeprefix("transformer."): v for k, v in got.items()},
-                    ref.tensors(golden / "id_lora_grads.safetensors"))
+    check_gradients(
+        {k.removeprefix("transformer."): v for k, v in got.items()}, ref.tensors(golden / "id_lora_grads.safetensors")
+    )
 
 
 def test_trainable_and_frozen_have_the_announced_shapes(branch_stage, adapter_stage):
@@ -162,12 +172,19 @@ def test_frozen_weights_cost_no_gradient_and_no_optimizer_state(branch_stage, ad
 def test_bfloat16_compute_keeps_float32_masters(branch_stage, batch, draws):
     stage, weights = branch_stage
     types = {"dtype": "bfloat16", "param_dtype": "bfloat16"}
-    low = BranchStage(dataclasses.replace(stage.backbone, **types),
-                      dataclasses.replace(stage.branch, dit=dataclasses.replace(stage.branch.dit, **types)))
+    low = BranchStage(
+        dataclasses.replace(stage.backbone, **types),
+        dataclasses.replace(stage.branch, dit=dataclasses.replace(stage.branch.dit, **types)),
+    )
     optimizer = optax.adamw(1e-3)
     step = jax.jit(make_train_step(low, optimizer, StepConfig(ema_decay=0.5), Schedule()))
-    state, metrics = step(init_state(weights.trainable, optimizer, ema=True), trees.cast(weights.frozen, jnp.bfloat16),
-                          batch, jax.random.key(0), draws)
+    state, metrics = step(
+        init_state(weights.trainable, optimizer, ema=True),
+        trees.cast(weights.frozen, jnp.bfloat16),
+        batch,
+        jax.random.key(0),
+        draws,
+    )
     assert {leaf.dtype for leaf in jax.tree.leaves((state.params, state.ema))} == {jnp.dtype("float32")}
     exact = float(stage.loss(*weights, batch, draws, Schedule()).total().mean())
     assert abs(float(metrics["loss"]) - exact) < 0.05 * exact
@@ -179,8 +196,10 @@ def test_rematerialisation_changes_no_gradient(branch_stage, batch, draws):
     stage, weights = branch_stage
     branch = dataclasses.replace(stage.branch, dit=dataclasses.replace(stage.branch.dit, remat="dots_saveable"))
     remat = BranchStage(dataclasses.replace(stage.backbone, remat="nothing_saveable"), branch)
-    got, want = (jax.jit(lambda w, s=s: gradients(s, StepConfig(), Schedule(), *w, batch, draws)[0])(weights)
-                 for s in (remat, stage))
+    got, want = (
+        jax.jit(lambda w, s=s: gradients(s, StepConfig(), Schedule(), *w, batch, draws)[0])(weights)
+        for s in (remat, stage)
+    )
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want)):
         assert relative_error(a, b) <= 1e-5
 

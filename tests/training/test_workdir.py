@@ -39,4 +39,8 @@ def test_exports_appear_whole_and_leave_others_alone(tmp_path):
     (tmp_path / "export" / "vae").mkdir()
     written("second")
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
-        "export", "export/branch", "export/branch/second", "export/vae"]
+        "export",
+        "export/branch",
+        "export/branch/second",
+        "export/vae",
+    ]

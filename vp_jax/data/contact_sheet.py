@@ -1,6 +1,6 @@
 """Contact sheets of training examples, to look at what augmentation does before training on it.
 
-    python -m vp_jax.data.contact_sheet --data DATA --csv FILE --out sheet.png
+python -m vp_jax.data.contact_sheet --data DATA --csv FILE --out sheet.png
 """
 
 from __future__ import annotations

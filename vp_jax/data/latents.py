@@ -27,8 +27,18 @@ from vp_jax.errors import UserError
 from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
-LATENT_KEYS = ("latents", "masked_latents", "mask", "text", "input_ids", "image_latents", "pixels", "masks",
-               "caption", "id")
+LATENT_KEYS = (
+    "latents",
+    "masked_latents",
+    "mask",
+    "text",
+    "input_ids",
+    "image_latents",
+    "pixels",
+    "masks",
+    "caption",
+    "id",
+)
 BATCH_NAMES = {
     "latents": "latents_BThwC",
     "masked_latents": "masked_latents_BThwC",
@@ -159,8 +169,10 @@ def make_latent_loader(
     size = cfg.frames, cfg.height, cfg.width
     got, want = first["clean_mean"].shape[:3], latent_grid(*size)
     if got != want:
-        raise UserError(f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
-                        f"{size} are {want}: change these settings, or build the shards again")
+        raise UserError(
+            f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
+            f"{size} are {want}: change these settings, or build the shards again"
+        )
     text, drawn = "text" in first, bool(len(first["mask"]))
     steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD, text)]
     if tokenizer:

@@ -62,8 +62,10 @@ class LatentConfig:
         check_numbers(self, "images windows", 1)
         frames, height, width = self.loader.frames, self.loader.height, self.loader.width
         if frames % TEMPORAL_STRIDE != 1 or height % SPATIAL_STRIDE or width % SPATIAL_STRIDE:
-            raise UserError(f"{frames} frames of {height} x {width}: expected {TEMPORAL_STRIDE} n + 1 frames, rows and "
-                            f"columns that are multiples of {SPATIAL_STRIDE}")
+            raise UserError(
+                f"{frames} frames of {height} x {width}: expected {TEMPORAL_STRIDE} n + 1 frames, rows and "
+                f"columns that are multiples of {SPATIAL_STRIDE}"
+            )
 
 
 def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: Encoders) -> dict[str, np.ndarray]:
@@ -148,7 +150,10 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):
 
     def __reduce__(self):
         """Travels to Beam's workers as the call that made it."""
-        return functools.partial(type(self), **self._original_state), (self.encode, self.split,)
+        return functools.partial(type(self), **self._original_state), (
+            self.encode,
+            self.split,
+        )
 
     def _info(self) -> tfds.core.DatasetInfo:
         text = tfds.features.Text()

@@ -22,9 +22,26 @@ from vp_jax.data.world_render import Rendered, render
 from vp_jax.data.world_scene import VOCABULARY, Scene, Thing, caption, make_scene, overlap, thing_caption
 from vp_jax.errors import UserError
 
-__all__ = ["HELD_OUT", "OPERATIONS", "VOCABULARY", "Edit", "Rendered", "Scene", "Thing", "WordIds", "World",
-           "WorldClip", "caption", "edit", "edit_masks", "make_scene", "masked_thing", "possible", "render",
-           "thing_caption"]
+__all__ = [
+    "HELD_OUT",
+    "OPERATIONS",
+    "VOCABULARY",
+    "Edit",
+    "Rendered",
+    "Scene",
+    "Thing",
+    "WordIds",
+    "World",
+    "WorldClip",
+    "caption",
+    "edit",
+    "edit_masks",
+    "make_scene",
+    "masked_thing",
+    "possible",
+    "render",
+    "thing_caption",
+]
 
 FPS = 8.0
 HELD_OUT = 10_000_000  # no seed from here on is trained on
@@ -32,8 +49,10 @@ HELD_OUT = 10_000_000  # no seed from here on is trained on
 
 def masked_thing(scene: Scene, seed: int, frames: int = 34) -> int:
     """The number of a thing that shows at least two thirds of itself in ``frames`` frames on average."""
-    fronts = [sum(overlap(front, thing, frames) for front in scene.things[index + 1:])
-              for index, thing in enumerate(scene.things)]
+    fronts = [
+        sum(overlap(front, thing, frames) for front in scene.things[index + 1 :])
+        for index, thing in enumerate(scene.things)
+    ]
     clear = [index for index, hidden in enumerate(fronts) if hidden <= 1 / 3]
     return clear[int(np.random.default_rng([7003, seed]).integers(len(clear)))]
 
@@ -106,8 +125,10 @@ class World:
 
     def __post_init__(self) -> None:
         if self.first < HELD_OUT < self.first + self.count:
-            raise UserError(f"seeds {self.first} to {self.first + self.count - 1} are partly held out, which begins at "
-                            f"{HELD_OUT}: choose fewer clips or another first one")
+            raise UserError(
+                f"seeds {self.first} to {self.first + self.count - 1} are partly held out, which begins at "
+                f"{HELD_OUT}: choose fewer clips or another first one"
+            )
 
     def __len__(self) -> int:
         return self.count

@@ -78,7 +78,7 @@ def partial_path(path: Path) -> Path:
 
 def check_folder(path: Path) -> None:
     """Raises:
-      UserError: no name, one that is too long, or a folder that cannot be written to or not be made.
+    UserError: no name, one that is too long, or a folder that cannot be written to or not be made.
     """
     if not path.name:
         raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")

@@ -36,8 +36,19 @@ def train(texts: Iterable[str], file: Path, pieces: int = 400) -> int:
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, vocab_size=pieces, hard_vocab_limit=False,
-        model_type="bpe", character_coverage=1.0, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, num_threads=1, minloglevel=2)
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        vocab_size=pieces,
+        hard_vocab_limit=False,
+        model_type="bpe",
+        character_coverage=1.0,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(model.getvalue())
     return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
@@ -49,8 +60,10 @@ def main() -> None:
     parser.add_argument("--captions", type=int, default=20_000)
     parser.add_argument("--pieces", type=int, default=400)
     args = parser.parse_args()
-    print(f"{train(world_captions(args.captions), args.out, args.pieces)} pieces in {args.out}; "
-          f"the world's captions have {len(VOCABULARY)} words")
+    print(
+        f"{train(world_captions(args.captions), args.out, args.pieces)} pieces in {args.out}; "
+        f"the world's captions have {len(VOCABULARY)} words"
+    )
 
 
 if __name__ == "__main__":

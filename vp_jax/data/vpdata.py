@@ -119,6 +119,7 @@ def select(rows: list[Row], frames: int = 49, fps: float = 8, min_caption: int =
 
     Rows with a fault stay, so that the loader can name them.
     """
+
     def long_enough(row: Row) -> bool:
         stride = max(1, int(row.fps // fps))
         return len(row.caption) > min_caption and (row.end_frame - row.start_frame) // stride >= frames

@@ -1,8 +1,8 @@
 """Edits of a scene whose exact result is known: the edited scene is drawn like any other.
 
-    change    another colour            shape     another shape of the same colour
-    add       a new thing in front      remove    the thing is gone
-    swap      another thing: shape, colour and pattern differ; it moves the same way
+change    another colour            shape     another shape of the same colour
+add       a new thing in front      remove    the thing is gone
+swap      another thing: shape, colour and pattern differ; it moves the same way
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class Edit:
 
 def possible(scene: Scene) -> tuple[str, ...]:
     """The operations of a scene: a full one takes no more things, an empty one has none to edit."""
-    return tuple(name for name in OPERATIONS
-                 if (len(scene.things) < MAX_THINGS if name == "add" else bool(scene.things)))
+    return tuple(
+        name for name in OPERATIONS if (len(scene.things) < MAX_THINGS if name == "add" else bool(scene.things))
+    )
 
 
 def edit(scene: Scene, operation: str, thing: int, seed: int) -> Edit:
@@ -65,11 +66,13 @@ def _other(rng: np.random.Generator, scene: Scene, thing: int, operation: str) -
     colours = [colour for colour in COLOURS if colour not in {other.colour for other in scene.things}]
     shapes = [shape for shape in SHAPES if shape not in {other.shape for other in scene.things}]
     patterns = [pattern for pattern in PATTERNS if pattern != old.pattern]
-    looks = [(shape, colour, pattern)
-             for shape in ([old.shape] if operation == "change" else shapes)
-             for colour in ([old.colour] if operation == "shape" else colours)
-             for pattern in (patterns if operation == "swap" else [old.pattern])
-             if fits(shape, pattern, old.motion)]
+    looks = [
+        (shape, colour, pattern)
+        for shape in ([old.shape] if operation == "change" else shapes)
+        for colour in ([old.colour] if operation == "shape" else colours)
+        for pattern in (patterns if operation == "swap" else [old.pattern])
+        if fits(shape, pattern, old.motion)
+    ]
     shape, colour, pattern = looks[rng.integers(len(looks))]
     return replace(old, shape=shape, colour=colour, pattern=pattern)
 

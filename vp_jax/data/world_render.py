@@ -15,11 +15,24 @@ import numpy as np
 from vp_jax.data.world_scene import Ground, Light, Scene, Thing, pose
 from vp_jax.data.world_shapes import DISTANCES
 
-RGB = {"red": (226, 42, 46), "orange": (250, 136, 18), "yellow": (252, 220, 40), "green": (38, 172, 66),
-       "cyan": (32, 200, 222), "blue": (38, 84, 226), "purple": (136, 48, 190), "pink": (250, 110, 176)}
-GROUND_RGB = {"grey": ((186, 190, 196), (132, 138, 148)), "cream": ((236, 224, 200), (200, 176, 136)),
-              "brown": ((164, 134, 112), (106, 80, 64)), "navy": ((76, 90, 130), (42, 52, 84)),
-              "mint": ((196, 222, 206), (130, 174, 150)), "lilac": ((210, 200, 228), (152, 138, 186))}
+RGB = {
+    "red": (226, 42, 46),
+    "orange": (250, 136, 18),
+    "yellow": (252, 220, 40),
+    "green": (38, 172, 66),
+    "cyan": (32, 200, 222),
+    "blue": (38, 84, 226),
+    "purple": (136, 48, 190),
+    "pink": (250, 110, 176),
+}
+GROUND_RGB = {
+    "grey": ((186, 190, 196), (132, 138, 148)),
+    "cream": ((236, 224, 200), (200, 176, 136)),
+    "brown": ((164, 134, 112), (106, 80, 64)),
+    "navy": ((76, 90, 130), (42, 52, 84)),
+    "mint": ((196, 222, 206), (130, 174, 150)),
+    "lilac": ((210, 200, 228), (152, 138, 186)),
+}
 PATTERN_PERIOD = 0.2  # frame heights, so that a stripe has more than 6 pixels at height 64
 
 
@@ -124,15 +137,19 @@ def _field(ground: Ground, rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.
     return _soft_step(_sine_of_sum(across_FW, down_FH) * np.float32(1.4))
 
 
-def _ground(ground: Ground, light: Light, times_F: np.ndarray, gain_F: np.ndarray, x_W: np.ndarray,
-            y_H: np.ndarray) -> np.ndarray:
+def _ground(
+    ground: Ground, light: Light, times_F: np.ndarray, gain_F: np.ndarray, x_W: np.ndarray, y_H: np.ndarray
+) -> np.ndarray:
     """The background as a float32 canvas CFHW, 0 to 255."""
     zoom_F1 = (1 + ground.zoom * np.sin(2 * math.pi * times_F / ground.zoom_period)).astype(np.float32)[:, None]
     u_FW = x_W[None, :] * zoom_F1 + (ground.pan_x * times_F).astype(np.float32)[:, None]
     v_FH = y_H[None, :] * zoom_F1 + (ground.pan_y * times_F).astype(np.float32)[:, None]
     field_FHW = _field(ground, np.random.default_rng(ground.seed), u_FW, v_FH).astype(np.float32)
-    slope_HW = 1 + np.float32(0.12 * math.sin(light.angle)) * y_H[:, None] + np.float32(
-        0.12 * math.cos(light.angle)) * x_W[None, :]
+    slope_HW = (
+        1
+        + np.float32(0.12 * math.sin(light.angle)) * y_H[:, None]
+        + np.float32(0.12 * math.cos(light.angle)) * x_W[None, :]
+    )
     shade_FHW = gain_F[:, None, None] * slope_HW[None, :, :]
     field_FHW *= shade_FHW
     bright, dark = (np.array(rgb, np.float32) for rgb in GROUND_RGB[ground.colour])
@@ -143,8 +160,18 @@ def _ground(ground: Ground, light: Light, times_F: np.ndarray, gain_F: np.ndarra
     return canvas_CFHW
 
 
-def _draw(canvas_CFHW: np.ndarray, labels_FHW: np.ndarray, touched_FHW: np.ndarray, index: int, thing: Thing,
-          light: Light, times_F: np.ndarray, gain_F: np.ndarray, x_W: np.ndarray, y_H: np.ndarray) -> None:
+def _draw(
+    canvas_CFHW: np.ndarray,
+    labels_FHW: np.ndarray,
+    touched_FHW: np.ndarray,
+    index: int,
+    thing: Thing,
+    light: Light,
+    times_F: np.ndarray,
+    gain_F: np.ndarray,
+    x_W: np.ndarray,
+    y_H: np.ndarray,
+) -> None:
     """Puts a thing in front of all that is there."""
     height, width = len(y_H), len(x_W)
     at = pose(thing, times_F)
@@ -171,7 +198,8 @@ def _draw(canvas_CFHW: np.ndarray, labels_FHW: np.ndarray, touched_FHW: np.ndarr
     second = 0.7 * colour + 0.3 * np.array([255, 250, 240], np.float32)
     pattern_Frc = _pattern(thing, x_Frc, y_Frc)
     toward_Frc = (dx_Fc * np.float32(math.cos(light.angle) / thing.radius))[:, None, :] + (
-        dy_Fr * np.float32(math.sin(light.angle) / thing.radius))[:, :, None]
+        dy_Fr * np.float32(math.sin(light.angle) / thing.radius)
+    )[:, :, None]
     inside_Frc = np.clip(distance_Frc * -4, 0, 1)
     shade_Frc = (0.74 + 0.2 * inside_Frc * (2 - inside_Frc) + 0.16 * toward_Frc) * gain_F[:, None, None]
     shine_Frc = 46 * np.exp(-6 * ((x_Frc * x_Frc + y_Frc * y_Frc) - 0.84 * toward_Frc + 0.18)) * inside_Frc

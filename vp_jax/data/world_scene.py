@@ -18,8 +18,9 @@ MOTIONS = ("bounces", "orbits", "sways", "hops", "spins", "pulses")
 GROUNDS = ("hills", "clouds", "stripes", "dots", "waves", "sky")
 GROUND_COLOURS = ("grey", "cream", "brown", "navy", "mint", "lilac")
 MAX_THINGS = 3
-VOCABULARY = frozenset((*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS, "a", "an", "and",
-                        "over"))
+VOCABULARY = frozenset(
+    (*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS, "a", "an", "and", "over")
+)
 
 HALF_WIDTH, HALF_HEIGHT = 0.75, 0.5
 _ROUND = ("circle", "ring")
@@ -120,7 +121,8 @@ def _between_walls(along_F: np.ndarray, wall: float) -> np.ndarray:
 def fits(shape: str, pattern: str, motion: str) -> bool:
     """Whether every word of the three can be seen: no plain disc spins, thin shapes have no room for spots."""
     return not (motion == "spins" and shape in _ROUND and pattern == "plain") and not (
-        pattern == "spotted" and shape in _THIN)
+        pattern == "spotted" and shape in _THIN
+    )
 
 
 def make_scene(seed: int) -> Scene:
@@ -128,8 +130,15 @@ def make_scene(seed: int) -> Scene:
     rng = np.random.default_rng([7001, seed])
     kind, colour = GROUNDS[rng.integers(len(GROUNDS))], GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
     pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.002, 0.008)
-    ground = Ground(kind, colour, int(rng.integers(2**31)), speed * math.cos(pan), 0.5 * speed * math.sin(pan),
-                    rng.uniform(-0.1, 0.1), rng.uniform(30, 60))
+    ground = Ground(
+        kind,
+        colour,
+        int(rng.integers(2**31)),
+        speed * math.cos(pan),
+        0.5 * speed * math.sin(pan),
+        rng.uniform(-0.1, 0.1),
+        rng.uniform(30, 60),
+    )
     light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(30, 60))
     things: tuple[Thing, ...] = ()
     for _ in range(rng.choice([1, 2, 3], p=[0.4, 0.5, 0.1])):
@@ -164,8 +173,14 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
 
 def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
     radius = rng.uniform(0.21, 0.26)
-    reach_x, reach_y = {"bounces": (0.0, 0.0), "orbits": (0.34, 0.16), "sways": (0.4, 0.02), "hops": (0.3, 0.2),
-                        "spins": (0.2, 0.05), "pulses": (0.2, 0.05)}[motion]
+    reach_x, reach_y = {
+        "bounces": (0.0, 0.0),
+        "orbits": (0.34, 0.16),
+        "sways": (0.4, 0.02),
+        "hops": (0.3, 0.2),
+        "spins": (0.2, 0.05),
+        "pulses": (0.2, 0.05),
+    }[motion]
     reach_x, reach_y = reach_x * rng.uniform(0.75, 1.1), reach_y * rng.uniform(0.75, 1.1)
     room_x = max(0.0, HALF_WIDTH - 0.95 * radius - reach_x)
     room_y = max(0.0, HALF_HEIGHT - 0.95 * radius - reach_y)
@@ -176,9 +191,23 @@ def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, moti
         way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.028, 0.042)
         reach_x, reach_y = speed * math.cos(way), speed * math.sin(way)
     period = rng.uniform(26, 38) if motion in ("hops", "pulses") else rng.uniform(34, 46)
-    return Thing(shape, colour, pattern, motion, radius, x, y, reach_x, reach_y, period, rng.uniform(0, 2 * math.pi),
-                 rng.uniform(-0.2, 0.2), float(rng.choice([-1, 1])) * rng.uniform(0.05, 0.09),
-                 0.2 if motion == "pulses" else 0.03, 0.05)
+    return Thing(
+        shape,
+        colour,
+        pattern,
+        motion,
+        radius,
+        x,
+        y,
+        reach_x,
+        reach_y,
+        period,
+        rng.uniform(0, 2 * math.pi),
+        rng.uniform(-0.2, 0.2),
+        float(rng.choice([-1, 1])) * rng.uniform(0.05, 0.09),
+        0.2 if motion == "pulses" else 0.03,
+        0.05,
+    )
 
 
 def thing_caption(scene: Scene, thing: int) -> str:

@@ -72,4 +72,5 @@ def moon(x: Field, y: Field) -> Field:
 
 
 DISTANCES: dict[str, Callable[[Field, Field], Field]] = {
-    shape.__name__: shape for shape in (circle, square, triangle, star, heart, ring, cross, moon)}
+    shape.__name__: shape for shape in (circle, square, triangle, star, heart, ring, cross, moon)
+}

@@ -27,8 +27,9 @@ class InpaintingLoss(NamedTuple):
         return self.whole_B + hole_weight * self.hole_B
 
 
-def inpainting_loss(x_t: jax.Array, v: jax.Array, x0: jax.Array, mask_BThw: jax.Array,
-                    abar_B: jax.Array) -> InpaintingLoss:
+def inpainting_loss(
+    x_t: jax.Array, v: jax.Array, x0: jax.Array, mask_BThw: jax.Array, abar_B: jax.Array
+) -> InpaintingLoss:
     """Loss of each example.
 
     Args:

@@ -1,6 +1,6 @@
 """What a v-predicting network says about x_0 and the noise, with a = sqrt(abar_t), s = sqrt(1 - abar_t):
 
-    v   = a noise - s x_0        x_0   = a x_t - s v        noise = a v + s x_t
+v   = a noise - s x_0        x_0   = a x_t - s v        noise = a v + s x_t
 """
 
 from __future__ import annotations

@@ -32,9 +32,14 @@ def start(x: jax.Array) -> LoopState:
     return LoopState(x.astype(jnp.float32), jnp.zeros(x.shape, jnp.float32))
 
 
-def step(state: LoopState, index: jax.Array | int, table: StepTable, predict_fn: PredictFn,
-         noise: NoiseSource | None, after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None,
-         ) -> tuple[LoopState, Any]:
+def step(
+    state: LoopState,
+    index: jax.Array | int,
+    table: StepTable,
+    predict_fn: PredictFn,
+    noise: NoiseSource | None,
+    after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None,
+) -> tuple[LoopState, Any]:
     """One denoising step; returns the new state and what ``predict_fn`` handed out besides the velocity."""
     row = row_at(table, index)
     v, extra = predict_fn(state.x, jnp.asarray(row.timestep), jnp.asarray(index))
@@ -43,9 +48,15 @@ def step(state: LoopState, index: jax.Array | int, table: StepTable, predict_fn:
     return LoopState(x if after_step is None else after_step(x, row), x0), extra
 
 
-def sample(x: jax.Array, table: StepTable, predict_fn: PredictFn, noise: NoiseSource | None,
-           after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None) -> jax.Array:
+def sample(
+    x: jax.Array,
+    table: StepTable,
+    predict_fn: PredictFn,
+    noise: NoiseSource | None,
+    after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None,
+) -> jax.Array:
     """Run every step of ``table`` from ``x`` in one `lax.scan`; returns the final latents, float32."""
+
     def body(state: LoopState, index: jax.Array) -> tuple[LoopState, None]:
         return step(state, index, table, predict_fn, noise, after_step)[0], None
 

@@ -1,10 +1,10 @@
 """Noise schedule of CogVideoX, in float64 on the host (arXiv 2408.06072 section 2.3; model facts, section 6).
 
-    beta_i  = (sqrt(beta_start) ... sqrt(beta_end), evenly) ** 2                                    scaled linear
-    abar    = cumprod(1 - beta)
-    abar   <- abar / (s + (1 - s) abar)                          SNR shift, s = 1 for 5B, 3 for 2B
-    sqrt(abar) <- (sqrt(abar) - last) * first / (first - last)   zero terminal SNR
-    x_t     = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise
+beta_i  = (sqrt(beta_start) ... sqrt(beta_end), evenly) ** 2                                    scaled linear
+abar    = cumprod(1 - beta)
+abar   <- abar / (s + (1 - s) abar)                          SNR shift, s = 1 for 5B, 3 for 2B
+sqrt(abar) <- (sqrt(abar) - last) * first / (first - last)   zero terminal SNR
+x_t     = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise
 """
 
 from __future__ import annotations

@@ -105,15 +105,20 @@ def _dpm_row(abar_t: float, abar_p: float, abar_back: float) -> tuple[float, flo
     decay = np.exp(-h)
     history = h / (2 * (lam_t - _log_snr(abar_back))) if abar_t > 0 and abar_back > 0 else 0.0
     gain = 1 - decay**2
-    return (float(np.sqrt((1 - abar_p) / (1 - abar_t)) * decay), float(gain * np.sqrt(abar_p)), float(history),
-            float(np.sqrt(1 - abar_p) * np.sqrt(gain)))
+    return (
+        float(np.sqrt((1 - abar_p) / (1 - abar_t)) * decay),
+        float(gain * np.sqrt(abar_p)),
+        float(history),
+        float(np.sqrt(1 - abar_p) * np.sqrt(gain)),
+    )
 
 
 SAMPLERS: dict[str, DDIM | DPM] = {"ddim": DDIM(), "dpm": DPM()}
 
 
-def update(row: StepTable, x: jax.Array, v: jax.Array, x0_old: jax.Array,
-           eps: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+def update(
+    row: StepTable, x: jax.Array, v: jax.Array, x0_old: jax.Array, eps: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
     """One step: the next latents and the raw x_0 prediction (to be handed back as ``x0_old``).
 
     Args:

@@ -73,8 +73,9 @@ class Validation:
         settings = self.settings
         if isinstance(stage, BranchStage):
             settings = dataclasses.replace(settings, hint_tokens=stage.injection.tokens)
-        return WindowProgram(Models(backbone, self.branch, self.described.encoders.vae, loras), settings,
-                             self.described.schedule)
+        return WindowProgram(
+            Models(backbone, self.branch, self.described.encoders.vae, loras), settings, self.described.schedule
+        )
 
     @property
     def branch(self) -> BranchConfig:
@@ -82,8 +83,9 @@ class Validation:
         stage = self.denoiser
         if not isinstance(stage, BackboneStage | SingleBranchStage):
             return stage.branch
-        return BranchConfig(dataclasses.replace(stage.backbone, num_layers=1, remat="",
-                                                in_channels=2 * stage.backbone.out_channels + 1))
+        return BranchConfig(
+            dataclasses.replace(stage.backbone, num_layers=1, remat="", in_channels=2 * stage.backbone.out_channels + 1)
+        )
 
     def models(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """Weights of `program` but for the VAE."""
@@ -96,8 +98,15 @@ class Validation:
         fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), graph(self.branch)[1])
         return {"backbone": backbone, "branch": init_from_backbone(backbone, fresh), "loras": []}
 
-    def sample(self, trainable: trees.Tree, frozen: trees.Tree, vae: trees.Tree, batch: Batch,
-               negative_MD: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def sample(
+        self,
+        trainable: trees.Tree,
+        frozen: trees.Tree,
+        vae: trees.Tree,
+        batch: Batch,
+        negative_MD: jax.Array,
+        key: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
         """Decoded clean video and decoded result, float around [-1, 1]; pure.
 
         Args:
@@ -115,8 +124,11 @@ class Validation:
         params = {**self.models(trainable, frozen), "vae": vae}
         video = batch["latents_BThwC"]
         if isinstance(stage, BackboneStage):
-            masked, mask, text = jnp.zeros_like(video), jnp.ones(video.shape[:-1]), stage.text(
-                trainable, batch["input_ids"])
+            masked, mask, text = (
+                jnp.zeros_like(video),
+                jnp.ones(video.shape[:-1]),
+                stage.text(trainable, batch["input_ids"]),
+            )
             negative_MD = stage.text(trainable, negative_MD[None])[0]
         else:
             masked, mask, text = batch["masked_latents_BThwC"], batch["mask_BThw"], batch["text_BMD"]
@@ -125,8 +137,10 @@ class Validation:
             text = jnp.concatenate([jnp.broadcast_to(negative_MD.astype(text.dtype)[None], text.shape), text])
         state = program.scan_steps(params, latents, text, None, KeyNoise(key), self.settings.steps)
         model = program.models.vae(params)
-        clean, result = (model.decode(vae_module.unscale(program.models.vae_cfg, x), slicing=True)
-                         for x in (latents.video_BThwC, state.x))
+        clean, result = (
+            model.decode(vae_module.unscale(program.models.vae_cfg, x), slicing=True)
+            for x in (latents.video_BThwC, state.x)
+        )
         return clean, result
 
     def jitted(self, mesh: Mesh) -> Any:

@@ -69,8 +69,9 @@ def temporal_error(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: n
     return float(np.abs(changes[both]).mean())
 
 
-def identity_drift(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray,
-                   starts: Sequence[int]) -> float:
+def identity_drift(
+    truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, starts: Sequence[int]
+) -> float:
     """Distance that the mean colour error wanders from that of the first window, grey levels.
 
     Args:
@@ -98,7 +99,8 @@ def _blurred(x_HWC: np.ndarray) -> np.ndarray:
     for axis in (0, 1):
         padding = [(0, 0)] * x_HWC.ndim
         padding[axis] = (_RADIUS, _RADIUS)
-        windows = np.lib.stride_tricks.sliding_window_view(np.pad(x_HWC, padding, mode="reflect"), 2 * _RADIUS + 1,
-                                                           axis=axis)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x_HWC, padding, mode="reflect"), 2 * _RADIUS + 1, axis=axis
+        )
         x_HWC = windows @ weights
     return x_HWC

@@ -43,9 +43,7 @@ def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([_touched(_touched(hole_HW, height).T, width).T for hole_HW in holes_FHW])
 
 
-def composite(
-    source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0
-) -> np.ndarray:
+def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0) -> np.ndarray:
     """Paste results into the source's holes, as the module's equation says.
 
     Args:
@@ -69,8 +67,15 @@ class Finished(Sequence[np.ndarray]):
       feather: see `composite`.
     """
 
-    def __init__(self, source_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: np.ndarray, *, paste: bool = True,
-                 feather: int = 0) -> None:
+    def __init__(
+        self,
+        source_FHWC: np.ndarray,
+        holes_FHW: np.ndarray,
+        result_FHWC: np.ndarray,
+        *,
+        paste: bool = True,
+        feather: int = 0,
+    ) -> None:
         self._source, self._holes, self._result, self._paste = source_FHWC, holes_FHW, result_FHWC, paste
         self._feather = feather
 
@@ -88,7 +93,7 @@ class Finished(Sequence[np.ndarray]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        whole_HWC = resize_frames(self._result[index:index + 1], *self._source.shape[1:3])[0]
+        whole_HWC = resize_frames(self._result[index : index + 1], *self._source.shape[1:3])[0]
         return _pasted(self._source[index], whole_HWC, self._holes[index], self._feather) if self._paste else whole_HWC
 
 

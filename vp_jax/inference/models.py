@@ -33,9 +33,11 @@ class Models:
 
     def abstract(self) -> dict[str, tuple[nnx.GraphDef, trees.Tree]]:
         """Graph definition and shapes of ``backbone``, ``branch`` and ``vae``."""
-        return {"backbone": trees.abstract(lambda: DiT(self.backbone_cfg, rngs=nnx.Rngs(0))),
-                "branch": trees.abstract(lambda: Branch(self.branch_cfg, rngs=nnx.Rngs(0))),
-                "vae": trees.abstract(lambda: VAE(self.vae_cfg, rngs=nnx.Rngs(0)))}
+        return {
+            "backbone": trees.abstract(lambda: DiT(self.backbone_cfg, rngs=nnx.Rngs(0))),
+            "branch": trees.abstract(lambda: Branch(self.branch_cfg, rngs=nnx.Rngs(0))),
+            "vae": trees.abstract(lambda: VAE(self.vae_cfg, rngs=nnx.Rngs(0))),
+        }
 
     @property
     def has_id_adapter(self) -> bool:

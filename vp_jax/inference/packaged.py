@@ -18,16 +18,22 @@ from vp_jax.inference.record import beside
 
 FOLDER = Path(__file__).parent.parent / "nano"
 
-NOTE = ("nano is a tiny model of 64 x 96 pixels that knows a world of coloured shapes and nothing of the real one; "
-        "--checkpoint DIR takes a real model")
+NOTE = (
+    "nano is a tiny model of 64 x 96 pixels that knows a world of coloured shapes and nothing of the real one; "
+    "--checkpoint DIR takes a real model"
+)
 
-IS = ("VideoPainter whole: 3-D VAE, text encoder, diffusion transformer, context encoder, ID adapter",
-      "the classes, sampler and weight layout of the full-size model, only narrower and shallower",
-      "trained by this repository's train.py, on two CPU cores, on clips drawn by a program")
+IS = (
+    "VideoPainter whole: 3-D VAE, text encoder, diffusion transformer, context encoder, ID adapter",
+    "the classes, sampler and weight layout of the full-size model, only narrower and shallower",
+    "trained by this repository's train.py, on two CPU cores, on clips drawn by a program",
+)
 
-IS_NOT = ("a model of real video: it has never seen a photograph",
-          "a measure of what the full-size model can do",
-          "good at words, shapes and motions outside its small world")
+IS_NOT = (
+    "a model of real video: it has never seen a photograph",
+    "a measure of what the full-size model can do",
+    "good at words, shapes and motions outside its small world",
+)
 
 DEFAULTS: dict[str, Any] = {
     "checkpoint": FOLDER, "out": Path("nano_out/nano.mp4"), "precision": "float32",
@@ -44,15 +50,17 @@ GROW = 2
 CLIP_SIZE = (17, 64, 96)
 """Its frames, height and width: one window of the model."""
 
-COMMANDS = ("python sample.py --seed 7                     # other noise, another filling",
-            "python sample.py --steps 50 --guidance 5      # slower, nearer to the words",
-            "python sample.py --video mine.mp4 --mask mask.png --prompt 'a red circle'   # your own, at 64 x 96",
-            "python -m bench.ablation                      # which part of the method does what")
+COMMANDS = (
+    "python sample.py --seed 7                     # other noise, another filling",
+    "python sample.py --steps 50 --guidance 5      # slower, nearer to the words",
+    "python sample.py --video mine.mp4 --mask mask.png --prompt 'a red circle'   # your own, at 64 x 96",
+    "python -m bench.ablation                      # which part of the method does what",
+)
 
 
 def check() -> None:
     """Raises:
-      UserError: the package holds no weights.
+    UserError: the package holds no weights.
     """
     if not (FOLDER / "transformer").is_dir():
         raise UserError("this copy of vp_jax has no nano model (vp_jax/nano): give --checkpoint DIR")

@@ -65,8 +65,12 @@ def comparison_frames(
 
 
 def contact_sheet(
-    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: Sequence[np.ndarray] | np.ndarray, *,
-    title: str = "", columns: int = 8,
+    original_FHWC: np.ndarray,
+    holes_FHW: np.ndarray,
+    result_FHWC: Sequence[np.ndarray] | np.ndarray,
+    *,
+    title: str = "",
+    columns: int = 8,
 ) -> Image.Image:
     """One picture of a run: original, masked and result at evenly spaced frames, first and last among them.
 

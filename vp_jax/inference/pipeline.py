@@ -59,8 +59,10 @@ def plan_windows(frames: int, settings: Settings) -> WindowPlan:
     size, stride = settings.window, settings.stride
     if settings.mode == "reference":
         if frames < size:
-            raise UserError(f"{frames} frames, but reference mode needs at least one window of {size}: "
-                            f"give a longer video, a smaller --window, or use the default mode")
+            raise UserError(
+                f"{frames} frames, but reference mode needs at least one window of {size}: "
+                f"give a longer video, a smaller --window, or use the default mode"
+            )
         count = (frames - size) // stride + 1
         latents = latent_frames(size) * count - (count - 1) * (overlap_latents(settings) + 1)
         # an even number of latents makes 4 frames of the first one too
@@ -84,8 +86,16 @@ class Pipeline:
     """Where the weights were read from."""
 
     @classmethod
-    def load(cls, folder: Path, *, precision: str = "bfloat16", attention: str | None = None,
-             id_adapter: bool = True, id_scale: float = 1.0, loras: Sequence[tuple[Path, float]] = ()) -> Pipeline:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        precision: str = "bfloat16",
+        attention: str | None = None,
+        id_adapter: bool = True,
+        id_scale: float = 1.0,
+        loras: Sequence[tuple[Path, float]] = (),
+    ) -> Pipeline:
         """Load a folder made by ``python -m convert all``.
 
         Args:
@@ -108,15 +118,18 @@ class Pipeline:
         backend = check_backend(attention or default_backend())
 
         def described(name: str, kind: str, **changes: str) -> Any:
-            return config.from_json(checkpoint.load_config(folder / name, kind), dtype=precision,
-                                    param_dtype=precision, **changes)
+            return config.from_json(
+                checkpoint.load_config(folder / name, kind), dtype=precision, param_dtype=precision, **changes
+            )
 
         backbone_cfg = described("transformer", "dit", attention=backend)
         branch_cfg = described("branch", "branch", attention=backend)
         vae_cfg = described("vae", "vae")
         if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:
-            raise UserError(f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
-                            f"(width {backbone_cfg.dim}): convert the pair that belongs together")
+            raise UserError(
+                f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
+                f"(width {backbone_cfg.dim}): convert the pair that belongs together"
+            )
 
         adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
         lora_cfgs, lora_params = [], []
@@ -127,8 +140,9 @@ class Pipeline:
 
         models = Models(backbone_cfg, branch_cfg, vae_cfg, tuple(lora_cfgs))
         names = {"backbone": "transformer", "branch": "branch", "vae": "vae"}
-        params: dict[str, Any] = {key: checkpoint.load_params(folder / names[key], shapes)
-                                  for key, (_, shapes) in models.abstract().items()}
+        params: dict[str, Any] = {
+            key: checkpoint.load_params(folder / names[key], shapes) for key, (_, shapes) in models.abstract().items()
+        }
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
         read = [*(folder / name for name in names.values()), *(path for path, _ in (*adapters, *loras))]
         pipeline = cls(models, params, _load_schedule(folder), folders=tuple(read))
@@ -174,7 +188,8 @@ class Pipeline:
             raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
         cfg, folder = self.text_encoder
         ids = tokenizer.Tokenizer(folder / "tokenizer" / "spiece.model").encode(
-            list(prompts), length=self.models.backbone_cfg.max_text_len)
+            list(prompts), length=self.models.backbone_cfg.max_text_len
+        )
         graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
         encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
         return np.asarray(t5.encode_text(encoder, jnp.asarray(ids)), np.float32)
@@ -183,9 +198,17 @@ class Pipeline:
         """See `plan_windows`."""
         return plan_windows(frames, settings)
 
-    def sample_latents(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
-                       settings: Settings, *, noise_of: Callable[[int], NoiseSource] | None = None,
-                       progress: Progress | None = None, keep: Path | None = None) -> np.ndarray:
+    def sample_latents(
+        self,
+        frames_FHWC: np.ndarray,
+        holes_FHW: np.ndarray,
+        text: tuple[np.ndarray, np.ndarray],
+        settings: Settings,
+        *,
+        noise_of: Callable[[int], NoiseSource] | None = None,
+        progress: Progress | None = None,
+        keep: Path | None = None,
+    ) -> np.ndarray:
         """Final latents of the whole video, float32 (1, T, h, w, C).
 
         Args:
@@ -217,13 +240,14 @@ class Pipeline:
         carry: Carry | None = put(store.carry(finished - 1)) if store and finished else None
         for k in range(finished, len(plan.windows)):
             label, begin = f"window {k + 1}/{len(plan.windows)}", plan.windows[k]
-            pixels = put(frames_FHWC[None, begin:begin + settings.window].astype(np.float32) / 127.5 - 1.0)
-            holes = put(holes_FHW[None, begin:begin + settings.window].astype(np.float32))
+            pixels = put(frames_FHWC[None, begin : begin + settings.window].astype(np.float32) / 127.5 - 1.0)
+            holes = put(holes_FHW[None, begin : begin + settings.window].astype(np.float32))
             noise = put(noise_of(k))
             image = None
             if self.models.takes_image:
-                image = (jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None
-                         else program.image_of(carry))
+                image = (
+                    jitted.encode_image(self.params, pixels[:, :1], noise) if carry is None else program.image_of(carry)
+                )
             latents = jitted.encode(self.params, pixels, holes, image, noise)
             previous = None if carry is None else carry.previous
             needs_states = settings.clip_weight > 0 and k + 1 < len(plan.windows)
@@ -237,8 +261,10 @@ class Pipeline:
                 while at.done < settings.steps:
                     record = needs_states and at.done + 1 == settings.steps
                     # one assignment: an interrupt finds a state and its number that belong together
-                    at = _At(at.done + 1, *jitted.step(self.params, at.state, at.done, latents, text_BME, previous,
-                                                       noise, record=record))
+                    at = _At(
+                        at.done + 1,
+                        *jitted.step(self.params, at.state, at.done, latents, text_BME, previous, noise, record=record),
+                    )
                     if progress is not None:
                         at.state.x.block_until_ready()
                         progress(k * settings.steps + at.done, total, label)
@@ -265,16 +291,26 @@ class Pipeline:
         """`decode` a few frames at a time: the device holds one chunk, and videos of any length share two programs."""
         cache, begin = None, 0
         while begin < latents_BThwC.shape[1]:
-            count = vae_module.DECODE_CHUNK if begin else vae_module.split_first(latents_BThwC.shape[1],
-                                                                                 vae_module.DECODE_CHUNK)
-            chunk = jax.device_put(latents_BThwC[:, begin:begin + count], _placement(self.params))
+            count = (
+                vae_module.DECODE_CHUNK
+                if begin
+                else vae_module.split_first(latents_BThwC.shape[1], vae_module.DECODE_CHUNK)
+            )
+            chunk = jax.device_put(latents_BThwC[:, begin : begin + count], _placement(self.params))
             pixels, cache = _decode_chunk(self.models, self.params, chunk, cache)
             yield np.asarray(pixels)
             begin += count
 
-    def inpaint(self, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, text: tuple[np.ndarray, np.ndarray],
-                settings: Settings, first_frame: np.ndarray | None = None,
-                progress: Progress | None = None, keep: Path | None = None) -> np.ndarray:
+    def inpaint(
+        self,
+        frames_FHWC: np.ndarray,
+        holes_FHW: np.ndarray,
+        text: tuple[np.ndarray, np.ndarray],
+        settings: Settings,
+        first_frame: np.ndarray | None = None,
+        progress: Progress | None = None,
+        keep: Path | None = None,
+    ) -> np.ndarray:
         """Inpaint a video of any length.
 
         Args:
@@ -308,8 +344,8 @@ class Pipeline:
         out_FHWC = np.empty((plan.output_frames, *frames.shape[1:]), np.uint8)
         made = 0
         for pixels_BFHWC in self.decode_chunks(latents):
-            part_FHWC = to_uint8(pixels_BFHWC[0, :plan.output_frames - made])
-            out_FHWC[made:made + len(part_FHWC)] = part_FHWC
+            part_FHWC = to_uint8(pixels_BFHWC[0, : plan.output_frames - made])
+            out_FHWC[made : made + len(part_FHWC)] = part_FHWC
             made += len(part_FHWC)
             if progress is not None:
                 progress(total, total, f"decoding {made}/{plan.output_frames} frames")
@@ -343,13 +379,18 @@ class _Jitted(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def _jit(program: WindowProgram) -> _Jitted:
-    return _Jitted(program, jax.jit(program.encode), jax.jit(program.encode_image),
-                   jax.jit(program.step, static_argnames=("record",)))
+    return _Jitted(
+        program,
+        jax.jit(program.encode),
+        jax.jit(program.encode_image),
+        jax.jit(program.step, static_argnames=("record",)),
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decode_chunk(models: Models, params: dict[str, Any], latents_BThwC: jax.Array, cache: Cache | None
-                  ) -> tuple[jax.Array, Cache]:
+def _decode_chunk(
+    models: Models, params: dict[str, Any], latents_BThwC: jax.Array, cache: Cache | None
+) -> tuple[jax.Array, Cache]:
     pixels, cache = models.vae(params).decode_chunk(vae_module.unscale(models.vae_cfg, latents_BThwC), cache)
     return pixels.astype(jnp.float32), cache
 

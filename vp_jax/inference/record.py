@@ -85,6 +85,7 @@ def versions() -> dict[str, str]:
 
 def commit() -> str:
     """Commit of the checkout that this code runs from, ``+`` behind it if files were changed; "" outside of one."""
+
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""

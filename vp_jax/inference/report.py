@@ -33,9 +33,18 @@ pre { background: var(--card); border-radius: 10px; padding: 14px 18px; overflow
 """
 
 
-def page(*, title: str, lead: str, prompt: str, comparison: Path, contact: Path,
-         numbers: Sequence[tuple[str, str]], lists: Mapping[str, Sequence[str]],
-         tables: Mapping[str, Mapping[str, object]], commands: Sequence[str] = ()) -> str:
+def page(
+    *,
+    title: str,
+    lead: str,
+    prompt: str,
+    comparison: Path,
+    contact: Path,
+    numbers: Sequence[tuple[str, str]],
+    lists: Mapping[str, Sequence[str]],
+    tables: Mapping[str, Mapping[str, object]],
+    commands: Sequence[str] = (),
+) -> str:
     """The page as text.
 
     Args:
@@ -47,30 +56,40 @@ def page(*, title: str, lead: str, prompt: str, comparison: Path, contact: Path,
       commands: to try next.
     """
     text = html.escape
-    body = [f"<h1>{text(title)}</h1><p class=lead>{text(lead)}</p>",
-            f'<video src="{_inline(comparison, "video/mp4")}" autoplay loop muted playsinline controls></video>']
+    body = [
+        f"<h1>{text(title)}</h1><p class=lead>{text(lead)}</p>",
+        f'<video src="{_inline(comparison, "video/mp4")}" autoplay loop muted playsinline controls></video>',
+    ]
     if prompt:
         body.append(f"<blockquote>{text(prompt)}</blockquote>")
     if numbers:
-        cards = "".join(f"<div class=card><b>{text(value)}</b><span>{text(what)}</span></div>"
-                        for value, what in numbers)
+        cards = "".join(
+            f"<div class=card><b>{text(value)}</b><span>{text(what)}</span></div>" for value, what in numbers
+        )
         body.append(f"<div class=numbers>{cards}</div>")
     body.append(f'<h2>Frame by frame</h2><img src="{_inline(contact, "image/png")}" alt="contact sheet">')
     if lists:
-        columns = "".join(f"<section><h2>{text(heading)}</h2><ul>"
-                          + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul></section>"
-                          for heading, items in lists.items())
+        columns = "".join(
+            f"<section><h2>{text(heading)}</h2><ul>"
+            + "".join(f"<li>{text(item)}</li>" for item in items)
+            + "</ul></section>"
+            for heading, items in lists.items()
+        )
         body.append(f"<div class=columns>{columns}</div>")
     if tables:
-        columns = "".join(f"<section><h2>{text(heading)}</h2><table>"
-                          + "".join(f"<tr><td>{text(name)}</td><td>{text(str(value))}</td></tr>"
-                                    for name, value in rows.items()) + "</table></section>"
-                          for heading, rows in tables.items())
+        columns = "".join(
+            f"<section><h2>{text(heading)}</h2><table>"
+            + "".join(f"<tr><td>{text(name)}</td><td>{text(str(value))}</td></tr>" for name, value in rows.items())
+            + "</table></section>"
+            for heading, rows in tables.items()
+        )
         body.append(f"<div class=columns>{columns}</div>")
     if commands:
         body.append(f"<h2>Try next</h2><pre>{text(chr(10).join(commands))}</pre>")
-    return (f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-            f"<title>{text(title)}</title><style>{_STYLE}</style><main>{''.join(body)}</main></html>\n")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{text(title)}</title><style>{_STYLE}</style><main>{''.join(body)}</main></html>\n"
+    )
 
 
 def _inline(path: Path, kind: str) -> str:

@@ -104,8 +104,14 @@ class WindowProgram:
         latents = self._encode(params, frame_BFHWC, noise, "image")
         return vae_module.scale(self.models.vae_cfg, latents, image=True)
 
-    def encode(self, params: Params, frames_BFHWC: jax.Array, holes_BFHW: jax.Array, image_B1hwC: jax.Array | None,
-               noise: NoiseSource) -> WindowLatents:
+    def encode(
+        self,
+        params: Params,
+        frames_BFHWC: jax.Array,
+        holes_BFHW: jax.Array,
+        image_B1hwC: jax.Array | None,
+        noise: NoiseSource,
+    ) -> WindowLatents:
         """Encode a window.
 
         Args:
@@ -131,9 +137,18 @@ class WindowProgram:
         """State before the first step: pure noise."""
         return sampler.start(noise.named("initial", latents.video_BThwC.shape))
 
-    def step(self, params: Params, state: sampler.LoopState, index: jax.Array | int, latents: WindowLatents,
-             text_BME: jax.Array, previous: PreviousWindow | None, noise: NoiseSource, *,
-             record: bool = False) -> tuple[sampler.LoopState, jax.Array | None]:
+    def step(
+        self,
+        params: Params,
+        state: sampler.LoopState,
+        index: jax.Array | int,
+        latents: WindowLatents,
+        text_BME: jax.Array,
+        previous: PreviousWindow | None,
+        noise: NoiseSource,
+        *,
+        record: bool = False,
+    ) -> tuple[sampler.LoopState, jax.Array | None]:
         """One denoising step and, if asked, the states after every block (L, B, S, D).
 
         Args:
@@ -146,8 +161,10 @@ class WindowProgram:
         double = lambda a: jnp.concatenate([a] * copies)  # noqa: E731
         condition = double(jnp.concatenate([latents.masked_BThwC, latents.mask_BThw[..., None]], axis=-1))
         masked_BS = joint_mask(masked_tokens(condition[..., -1], models.backbone_cfg.patch), text_BME.shape[1])
-        scales = jnp.asarray(guidance_table(settings.guidance, self.table.timestep.astype(np.int64),
-                                            dynamic=settings.dynamic_guidance), jnp.float32)
+        scales = jnp.asarray(
+            guidance_table(settings.guidance, self.table.timestep.astype(np.int64), dynamic=settings.dynamic_guidance),
+            jnp.float32,
+        )
 
         def predict_fn(x: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
             before = previous
@@ -156,47 +173,73 @@ class WindowProgram:
             resample = None
             if models.has_id_adapter or before is not None:
                 resample = Resample(models.has_id_adapter, masked_BS, before, settings.clip_weight)
-            out = predict(backbone, branch, double(x),
-                          None if latents.image_BThwC is None else double(latents.image_BThwC), condition, text_BME,
-                          jnp.full((copies * x.shape[0],), timestep), record_states=record, resample=resample,
-                          injection=InjectionSettings(settings.hint_scale, tokens=settings.hint_tokens))
+            out = predict(
+                backbone,
+                branch,
+                double(x),
+                None if latents.image_BThwC is None else double(latents.image_BThwC),
+                condition,
+                text_BME,
+                jnp.full((copies * x.shape[0],), timestep),
+                record_states=record,
+                resample=resample,
+                injection=InjectionSettings(settings.hint_scale, tokens=settings.hint_tokens),
+            )
             v = out.sample.astype(jnp.float32)
             return (guide(v, scales[index]) if self.guided else v), out.recorded
 
         def after_step(x: jax.Array, row: StepTable) -> jax.Array:
             if not settings.replace_background:
                 return x
-            background = (row.next_signal * latents.video_BThwC
-                          + row.next_sigma * noise.named("initial", x.shape))
+            background = row.next_signal * latents.video_BThwC + row.next_sigma * noise.named("initial", x.shape)
             return jnp.where(latents.mask_BThw[..., None] > 0, x, background)
 
         draws = noise if SAMPLERS[settings.sampler].stochastic else None
         return sampler.step(state, index, self.table, predict_fn, draws, after_step)
 
-    def scan_steps(self, params: Params, latents: WindowLatents, text_BME: jax.Array, previous: PreviousWindow | None,
-                   noise: NoiseSource, count: int) -> sampler.LoopState:
+    def scan_steps(
+        self,
+        params: Params,
+        latents: WindowLatents,
+        text_BME: jax.Array,
+        previous: PreviousWindow | None,
+        noise: NoiseSource,
+        count: int,
+    ) -> sampler.LoopState:
         """The first ``count`` steps in one scan, from pure noise; see `step` for the arguments."""
+
         def body(state: sampler.LoopState, index: jax.Array) -> tuple[sampler.LoopState, None]:
             return self.step(params, state, index, latents, text_BME, previous, noise)[0], None
 
         return jax.lax.scan(body, self.begin(latents, noise), jnp.arange(count))[0]
 
-    def finish(self, state: sampler.LoopState, states: jax.Array | None, latents: WindowLatents,
-               text_BME: jax.Array) -> Carry:
+    def finish(
+        self, state: sampler.LoopState, states: jax.Array | None, latents: WindowLatents, text_BME: jax.Array
+    ) -> Carry:
         """The carry after the last step."""
         if states is None:
             return Carry(state.x, None)
-        masked_BN = masked_tokens(jnp.concatenate([latents.mask_BThw] * (2 if self.guided else 1)),
-                                  self.models.backbone_cfg.patch)
+        masked_BN = masked_tokens(
+            jnp.concatenate([latents.mask_BThw] * (2 if self.guided else 1)), self.models.backbone_cfg.patch
+        )
         return Carry(state.x, PreviousWindow(states, joint_mask(masked_BN, text_BME.shape[1])))
 
     def image_of(self, carry: Carry) -> jax.Array:
         """Image condition of the next window: the latent where it will start, as it is, no new draw."""
         start = carry.latents_BThwC.shape[1] - 1 - overlap_latents(self.settings)
-        return carry.latents_BThwC[:, start:start + 1]
+        return carry.latents_BThwC[:, start : start + 1]
 
-    def window(self, params: Params, frames_BFHWC: jax.Array, holes_BFHW: jax.Array, text_BME: jax.Array,
-               carry: Carry | None, noise: NoiseSource, *, record: bool = False) -> Carry:
+    def window(
+        self,
+        params: Params,
+        frames_BFHWC: jax.Array,
+        holes_BFHW: jax.Array,
+        text_BME: jax.Array,
+        carry: Carry | None,
+        noise: NoiseSource,
+        *,
+        record: bool = False,
+    ) -> Carry:
         """The whole window in one program; see `encode` and `step` for the arguments.
 
         Args:
@@ -228,6 +271,6 @@ def stitch(windows: list[np.ndarray], overlap: int, *, reference: bool) -> np.nd
     weight = np.zeros(total.shape[1], np.float32)
     for k, latents in enumerate(windows):
         first = 0 if reference or k == 0 else 1
-        total[:, k * advance + first:k * advance + T] += latents[:, first:]
-        weight[k * advance + first:k * advance + T] += 1
+        total[:, k * advance + first : k * advance + T] += latents[:, first:]
+        weight[k * advance + first : k * advance + T] += 1
     return total / weight[None, :, None, None, None]

@@ -35,8 +35,9 @@ class Branch(nnx.Module):
         self.blocks = stacked_blocks(dit, rngs=rngs)
         self.zero = jax.vmap(lambda r: linear(dit.dim, dit.dim, dit, rngs=r))(rngs.split(dit.num_layers))
 
-    def joint_hints(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
-                    t_B: jax.Array) -> jax.Array:
+    def joint_hints(
+        self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array
+    ) -> jax.Array:
         """Hints for the backbone in the layout of its state: (G, B, S, D), unscaled, rows of text tokens unused.
 
         Args:
@@ -61,10 +62,11 @@ class Branch(nnx.Module):
         # text rows included: a sequence divided over devices stays where it is from here to the backbone
         return constrain(jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1], "hints")
 
-    def __call__(self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array,
-                 t_B: jax.Array) -> jax.Array:
+    def __call__(
+        self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array
+    ) -> jax.Array:
         """Hints (G, B, N, D) of the video tokens; arguments as of `joint_hints`."""
-        return self.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)[:, :, text_BME.shape[1]:]
+        return self.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)[:, :, text_BME.shape[1] :]
 
 
 def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int = 16) -> trees.Tree:
@@ -85,8 +87,10 @@ def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels:
     latent_VD = kernel_VD[: latent_channels * values]
     mask_VD = jnp.zeros((values, kernel_VD.shape[1]), kernel_VD.dtype)
     patch_embed = dict(fresh["patch_embed"])
-    patch_embed["proj"] = {**backbone["patch_embed"]["proj"],
-                           "kernel": jnp.concatenate([latent_VD, latent_VD, mask_VD])}
+    patch_embed["proj"] = {
+        **backbone["patch_embed"]["proj"],
+        "kernel": jnp.concatenate([latent_VD, latent_VD, mask_VD]),
+    }
     if "pos_embedding" in patch_embed and "pos_embedding" in backbone["patch_embed"]:
         patch_embed["pos_embedding"] = backbone["patch_embed"]["pos_embedding"]
     return {

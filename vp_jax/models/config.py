@@ -114,9 +114,11 @@ class VAEConfig:
         if self.conv not in ("taps", "winograd", "xla"):
             raise UserError(f"conv {self.conv!r}: expected 'taps', 'winograd' or 'xla'")
         if self.temporal_stride not in [2**i for i in range(len(self.channels))]:
-            raise UserError(f"temporal_stride {self.temporal_stride}: expected a power of 2 up to "
-                            f"{self.spatial_stride}, as {len(self.channels)} widths have {len(self.channels) - 1} "
-                            f"resamplings")
+            raise UserError(
+                f"temporal_stride {self.temporal_stride}: expected a power of 2 up to "
+                f"{self.spatial_stride}, as {len(self.channels)} widths have {len(self.channels) - 1} "
+                f"resamplings"
+            )
         odd = [width for width in self.channels if width % self.groups]
         if odd:
             raise UserError(f"channels {odd}: expected multiples of the {self.groups} norm groups")
@@ -170,7 +172,11 @@ HintTokens = Literal["background", "partial", "all"]
 """Tokens that get the context encoder's hints, see `vp_jax.models.injection`; here, since naming them needs no JAX."""
 
 KINDS: dict[str, type] = {
-    "dit": DiTConfig, "branch": BranchConfig, "vae": VAEConfig, "t5": T5Config, "lora": LoRAConfig,
+    "dit": DiTConfig,
+    "branch": BranchConfig,
+    "vae": VAEConfig,
+    "t5": T5Config,
+    "lora": LoRAConfig,
 }
 
 

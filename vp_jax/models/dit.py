@@ -152,8 +152,9 @@ def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rop
     if not cfg.rope:
         return None
     _, T, h, w, _ = latents_BThwC.shape
-    return rope.rotation(T // (cfg.patch_t or 1), h // cfg.patch, w // cfg.patch, cfg.head_dim, text_len,
-                         stretch=cfg.patch_t is None)
+    return rope.rotation(
+        T // (cfg.patch_t or 1), h // cfg.patch, w // cfg.patch, cfg.head_dim, text_len, stretch=cfg.patch_t is None
+    )
 
 
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
@@ -168,8 +169,11 @@ def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
         policy = jax.checkpoint_policies.save_only_these_names(SAVED)
     elif cfg.remat == "offload_attention":
         policy = jax.checkpoint_policies.save_and_offload_only_these_names(
-            names_which_can_be_saved=[], names_which_can_be_offloaded=[SAVED], offload_src="device",
-            offload_dst="pinned_host")
+            names_which_can_be_saved=[],
+            names_which_can_be_offloaded=[SAVED],
+            offload_src="device",
+            offload_dst="pinned_host",
+        )
     elif cfg.remat in REMAT:
         policy = getattr(jax.checkpoint_policies, cfg.remat)
     else:
@@ -191,8 +195,15 @@ class DiT(nnx.Module):
         self.norm_out = OutputNorm(cfg, rngs=rngs)
         self.proj_out = linear(cfg.dim, cfg.out_channels * (cfg.patch_t or 1) * cfg.patch**2, cfg, rngs=rngs)
 
-    def __call__(self, latents_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array, *,
-                 extension: Extension | None = None, ofs_B: jax.Array | None = None) -> DiTOutput:
+    def __call__(
+        self,
+        latents_BThwC: jax.Array,
+        text_BME: jax.Array,
+        t_B: jax.Array,
+        *,
+        extension: Extension | None = None,
+        ofs_B: jax.Array | None = None,
+    ) -> DiTOutput:
         """Predict the velocity.
 
         Args:

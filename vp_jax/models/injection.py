@@ -59,8 +59,17 @@ class Injection(Extension):
       schedule, tokens: ablation variants, see the module.
     """
 
-    def __init__(self, hints_GBSD: jax.Array, masked_BN: jax.Array, *, layers: int, text_len: int,
-                 scale: float | jax.Array = 1.0, schedule: Schedule = "grouped", tokens: HintTokens = "background"):
+    def __init__(
+        self,
+        hints_GBSD: jax.Array,
+        masked_BN: jax.Array,
+        *,
+        layers: int,
+        text_len: int,
+        scale: float | jax.Array = 1.0,
+        schedule: Schedule = "grouped",
+        tokens: HintTokens = "background",
+    ):
         if tokens not in get_args(HintTokens):
             raise UserError(f"injection tokens {tokens!r}: expected one of {', '.join(get_args(HintTokens))}")
         stopped_BN = jnp.zeros_like(masked_BN) if tokens == "all" else masked_BN

@@ -29,10 +29,19 @@ class InjectionSettings:
     tokens: HintTokens = "background"
 
 
-def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: jax.Array | None,
-            condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array, *,
-            injection: InjectionSettings = InjectionSettings(), resample: Resample | None = None,
-            record_states: bool = False) -> DiTOutput:
+def predict(
+    backbone: DiT,
+    branch: Branch,
+    noisy_BThwC: jax.Array,
+    image_BThwC: jax.Array | None,
+    condition_BThwC: jax.Array,
+    text_BME: jax.Array,
+    t_B: jax.Array,
+    *,
+    injection: InjectionSettings = InjectionSettings(),
+    resample: Resample | None = None,
+    record_states: bool = False,
+) -> DiTOutput:
     """One VideoPainter forward pass.
 
     Args:
@@ -54,8 +63,15 @@ def predict(backbone: DiT, branch: Branch, noisy_BThwC: jax.Array, image_BThwC: 
     masked_BN = masked_tokens(mask_BThw, patch)
     stopped_BN = masked_tokens(mask_BThw, patch, wholly=True) if injection.tokens == "partial" else masked_BN
     hints_GBSD = branch.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)
-    extension: Extension = Injection(hints_GBSD, stopped_BN, layers=backbone.cfg.num_layers, text_len=text_len,
-                                     scale=injection.scale, schedule=injection.schedule, tokens=injection.tokens)
+    extension: Extension = Injection(
+        hints_GBSD,
+        stopped_BN,
+        layers=backbone.cfg.num_layers,
+        text_len=text_len,
+        scale=injection.scale,
+        schedule=injection.schedule,
+        tokens=injection.tokens,
+    )
     if resample is not None or record_states:
         resample = resample or Resample(False, jnp.pad(masked_BN, ((0, 0), (text_len, 0))))
         extension = ResampleExtension(extension, resample, record_states=record_states)

@@ -24,14 +24,21 @@ from vp_jax.trees import Buffer
 
 def linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs, bias: bool = True) -> nnx.Linear:
     """Dense layer with the description's types."""
-    return nnx.Linear(n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype),
-                      rngs=rngs)
+    return nnx.Linear(
+        n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs
+    )
 
 
 def layer_norm(size: int, epsilon: float, cfg: DiTConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
     """Affine LayerNorm computed and returned in float32."""
-    return nnx.LayerNorm(size, epsilon=epsilon, use_fast_variance=False, dtype=jnp.float32,
-                         param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs)
+    return nnx.LayerNorm(
+        size,
+        epsilon=epsilon,
+        use_fast_variance=False,
+        dtype=jnp.float32,
+        param_dtype=jnp.dtype(cfg.param_dtype),
+        rngs=rngs,
+    )
 
 
 def per_token(text_BD: jax.Array, video_BD: jax.Array, text_len: int, seq_len: int) -> jax.Array:
@@ -56,8 +63,9 @@ class ModulatedNorm(nnx.Module):
 
     def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array, text_len: int) -> Modulated:
         rows = jnp.split(constrain(self.linear(nnx.silu(emb_BE)), "vectors").astype(jnp.float32), 6, axis=-1)
-        shift, scale, gate = (per_token(text, video, text_len, x_BSD.shape[1])
-                              for video, text in zip(rows[:3], rows[3:]))
+        shift, scale, gate = (
+            per_token(text, video, text_len, x_BSD.shape[1]) for video, text in zip(rows[:3], rows[3:])
+        )
         return Modulated((self.norm(x_BSD) * (1.0 + scale) + shift).astype(x_BSD.dtype), gate)
 
 
@@ -128,8 +136,15 @@ class PatchEmbed(nnx.Module):
 
     def _sincos(self, frames: int, rows: int, columns: int) -> jax.Array:
         cfg = self.cfg
-        return rope.sincos_table(frames, rows, columns, cfg.dim, cfg.max_text_len,
-                                 spatial_scale=cfg.spatial_interpolation, temporal_scale=cfg.temporal_interpolation)
+        return rope.sincos_table(
+            frames,
+            rows,
+            columns,
+            cfg.dim,
+            cfg.max_text_len,
+            spatial_scale=cfg.spatial_interpolation,
+            temporal_scale=cfg.temporal_interpolation,
+        )
 
     def _positions(self, frames: int, rows: int, columns: int) -> jax.Array | None:
         """Table to add: the stored one at the native size, sin-cos otherwise (a learned table fixes rows, columns)."""
@@ -140,7 +155,8 @@ class PatchEmbed(nnx.Module):
             side = cfg.patch * SPATIAL_STRIDE
             raise UserError(
                 f"size {rows * side}x{columns * side} with a checkpoint whose learned positions are for "
-                f"{native[1] * side}x{native[2] * side} only: use that height and width")
+                f"{native[1] * side}x{native[2] * side} only: use that height and width"
+            )
         if cfg.learned_positions and grid == native:
             return self.pos_embedding[...]
         return self._sincos(*grid)

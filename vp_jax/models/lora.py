@@ -77,8 +77,11 @@ def attach(module: Model, adapters: Sequence[Adapter]) -> Model:
     _check(parts, {path: _kernel_shape(_find(module, path)) for cfg, _ in parts for path in cfg.targets})
     module = nnx.clone(module)
     for path in sorted({path for cfg, _ in parts for path in cfg.targets}):
-        changes = {f"lora_{i}": LowRank(flat[f"{path}/lora_a"], flat[f"{path}/lora_b"], cfg.scale)
-                   for i, (cfg, flat) in enumerate(parts) if path in cfg.targets}
+        changes = {
+            f"lora_{i}": LowRank(flat[f"{path}/lora_a"], flat[f"{path}/lora_b"], cfg.scale)
+            for i, (cfg, flat) in enumerate(parts)
+            if path in cfg.targets
+        }
         parent, _, name = path.rpartition("/")
         setattr(_find(module, parent), name, LoRALinear(_find(module, path), changes))
     return module
@@ -98,8 +101,9 @@ def merge(params: trees.Tree, adapters: Sequence[Adapter]) -> trees.Tree:
     merged = trees.flatten(params)
     _check(parts, {path: _shape(merged.get(f"{path}/kernel")) for cfg, _ in parts for path in cfg.targets})
     for path in sorted({path for cfg, _ in parts for path in cfg.targets}):
-        factors = [(cfg.scale, flat[f"{path}/lora_a"], flat[f"{path}/lora_b"]) for cfg, flat in parts
-                   if path in cfg.targets]
+        factors = [
+            (cfg.scale, flat[f"{path}/lora_a"], flat[f"{path}/lora_b"]) for cfg, flat in parts if path in cfg.targets
+        ]
         merged[f"{path}/kernel"] = _add(merged[f"{path}/kernel"], factors)
     return trees.unflatten(merged)
 
@@ -169,8 +173,16 @@ def _check(parts: list[tuple[LoRAConfig, dict[str, Any]]], kernels: dict[str, tu
             kernel, a, b = kernels[path], _shape(flat.get(f"{path}/lora_a")), _shape(flat.get(f"{path}/lora_b"))
             if kernel is None:
                 faults.append(f"{path}: the model has no such Linear without adapters")
-            elif a and b and not (len(b) == len(kernel) and a[:-1] == kernel[:-1] and a[-1] == b[-2]
-                                  and b[:-2] + b[-1:] == kernel[:-2] + kernel[-1:]):
+            elif (
+                a
+                and b
+                and not (
+                    len(b) == len(kernel)
+                    and a[:-1] == kernel[:-1]
+                    and a[-1] == b[-2]
+                    and b[:-2] + b[-1:] == kernel[:-2] + kernel[-1:]
+                )
+            ):
                 faults.append(f"{path}: A {a} and B {b} do not fit the kernel {kernel}")
     _raise(faults)
 

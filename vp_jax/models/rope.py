@@ -43,9 +43,11 @@ def grid_positions(frames: int, rows: int, columns: int, *, stretch: bool) -> tu
     if not stretch:
         return tuple(np.arange(n, dtype=np.float32) for n in (frames, rows, columns))
     top, height, left, width = _crop_region(rows, columns)
-    return (np.arange(frames, dtype=np.float32),
-            np.linspace(top, top + height, rows, endpoint=False, dtype=np.float32),
-            np.linspace(left, left + width, columns, endpoint=False, dtype=np.float32))
+    return (
+        np.arange(frames, dtype=np.float32),
+        np.linspace(top, top + height, rows, endpoint=False, dtype=np.float32),
+        np.linspace(left, left + width, columns, endpoint=False, dtype=np.float32),
+    )
 
 
 def rotation(frames: int, rows: int, columns: int, head_dim: int, text_len: int, *, stretch: bool) -> Rotation:
@@ -72,13 +74,15 @@ def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
     return jnp.stack([real * cos - imaginary * sin, imaginary * cos + real * sin], axis=-1).reshape(B, S, K, A)
 
 
-def sincos_table(frames: int, rows: int, columns: int, dim: int, text_len: int, *,
-                 spatial_scale: float, temporal_scale: float) -> jax.Array:
+def sincos_table(
+    frames: int, rows: int, columns: int, dim: int, text_len: int, *, spatial_scale: float, temporal_scale: float
+) -> jax.Array:
     """Sin-cos table of the joint sequence, float32 (S, D): D/4 frame, 3D/8 column, 3D/8 row; zero on text.
 
     Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64 per
     axis; only the small tables of the axes are computed here, so that shapes alone cost nothing (`jax.eval_shape`).
     """
+
     def encode(count: int, scale: float, size: int, axis: int) -> jax.Array:
         positions = np.arange(count, dtype=np.float32) / np.float32(scale)  # in float32, as the released tables were
         frequencies = _THETA ** (-np.arange(size // 2, dtype=np.float64) / (size / 2.0))
@@ -88,7 +92,12 @@ def sincos_table(frames: int, rows: int, columns: int, dim: int, text_len: int, 
         shape[axis] = count
         return jnp.broadcast_to(jnp.asarray(table).reshape(shape), (frames, rows, columns, size))
 
-    table = jnp.concatenate([encode(frames, temporal_scale, dim // 4, 0),
-                             encode(columns, spatial_scale, dim * 3 // 8, 2),
-                             encode(rows, spatial_scale, dim * 3 // 8, 1)], axis=-1)
+    table = jnp.concatenate(
+        [
+            encode(frames, temporal_scale, dim // 4, 0),
+            encode(columns, spatial_scale, dim * 3 // 8, 2),
+            encode(rows, spatial_scale, dim * 3 // 8, 1),
+        ],
+        axis=-1,
+    )
     return jnp.pad(table.reshape(frames * rows * columns, dim), ((text_len, 0), (0, 0)))

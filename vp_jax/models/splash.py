@@ -54,8 +54,9 @@ def fit(length: int, *largest: int) -> tuple[int, ...]:
         units += 1
 
 
-def attend(q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, device_kind: str, save_as: str,
-           interpret: bool = False) -> jax.Array:
+def attend(
+    q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, device_kind: str, save_as: str, interpret: bool = False
+) -> jax.Array:
     """``softmax(q k^T / sqrt(A)) v``; scores exist one block at a time, in the backward pass too.
 
     Args:
@@ -71,22 +72,32 @@ def attend(q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, device_ki
     splash = kernel.make_splash_mha_single_device(
         masks.MultiHeadMask([masks.FullMask((padded_q, padded_kv))] * heads),
         block_sizes=kernel.BlockSizes(
-            block_q=block_q, block_kv=block_kv, block_kv_compute=_divisor(block_kv, limit.compute),
-            block_q_dkv=backward_q, block_kv_dkv=backward_kv,
+            block_q=block_q,
+            block_kv=block_kv,
+            block_kv_compute=_divisor(block_kv, limit.compute),
+            block_q_dkv=backward_q,
+            block_kv_dkv=backward_kv,
             block_kv_dkv_compute=_divisor(backward_kv, limit.backward_compute),
-            block_q_dq=backward_q, block_kv_dq=backward_kv),
-        residual_checkpoint_name=save_as, interpret=interpret)
+            block_q_dq=backward_q,
+            block_kv_dq=backward_kv,
+        ),
+        residual_checkpoint_name=save_as,
+        interpret=interpret,
+    )
     segments = None
     if padded_q != queries or padded_kv != keys:
-        segments = kernel.SegmentIds(jnp.asarray(jnp.arange(padded_q) >= queries, jnp.int32),
-                                     jnp.asarray(jnp.arange(padded_kv) >= keys, jnp.int32))
+        segments = kernel.SegmentIds(
+            jnp.asarray(jnp.arange(padded_q) >= queries, jnp.int32),
+            jnp.asarray(jnp.arange(padded_kv) >= keys, jnp.int32),
+        )
 
     def example(q_KSA: jax.Array, k_KSA: jax.Array, v_KSA: jax.Array) -> jax.Array:
         return splash(q_KSA, k_KSA, v_KSA, segment_ids=segments)
 
     scaled = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
-    out = jax.vmap(example)(_heads_first(scaled, padded_q), _heads_first(k_BSKA, padded_kv),
-                            _heads_first(v_BSKA, padded_kv))
+    out = jax.vmap(example)(
+        _heads_first(scaled, padded_q), _heads_first(k_BSKA, padded_kv), _heads_first(v_BSKA, padded_kv)
+    )
     return out.swapaxes(1, 2)[:, :queries].astype(q_BSKA.dtype)
 
 

@@ -42,8 +42,9 @@ def position_buckets(length: int, buckets: int, max_distance: int) -> np.ndarray
 
 
 def _linear(cfg: T5Config, inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    return nnx.Linear(inputs, outputs, use_bias=False, dtype=jnp.dtype(cfg.dtype),
-                      param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs)
+    return nnx.Linear(
+        inputs, outputs, use_bias=False, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs
+    )
 
 
 class RMSNorm(nnx.Module):

@@ -31,17 +31,22 @@ class Tokenizer:
 
     def __init__(self, model_file: str | Path) -> None:
         if not Path(model_file).is_file():
-            raise UserError(f"no tokenizer model {model_file}: expected the file spiece.model of the checkpoint's "
-                            f"tokenizer/ folder (tokenizer.json does not replace it)")
+            raise UserError(
+                f"no tokenizer model {model_file}: expected the file spiece.model of the checkpoint's "
+                f"tokenizer/ folder (tokenizer.json does not replace it)"
+            )
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
         except (RuntimeError, OSError) as error:
-            raise UserError(f"{model_file} is not a sentencepiece model: fetch spiece.model again (an unfetched "
-                            f"git-lfs pointer looks like this)") from error
+            raise UserError(
+                f"{model_file} is not a sentencepiece model: fetch spiece.model again (an unfetched "
+                f"git-lfs pointer looks like this)"
+            ) from error
         found = (self._pieces.pad_id(), self._pieces.eos_id(), self._pieces.unk_id())
         if found != (PAD, EOS, UNK):
-            raise UserError(f"{model_file} has (pad, end, unknown) = {found}: expected {(PAD, EOS, UNK)}, the "
-                            f"vocabulary of T5")
+            raise UserError(
+                f"{model_file} has (pad, end, unknown) = {found}: expected {(PAD, EOS, UNK)}, the vocabulary of T5"
+            )
 
     @property
     def vocab_size(self) -> int:
@@ -64,8 +69,8 @@ class Tokenizer:
             raise UserError(f"{length} text tokens: expected at least 1, for the end token")
         ids_BM = np.full((len(texts), length), PAD, np.int32)
         for row_M, text in zip(ids_BM, texts):
-            ids = [*self._ids(text)[:length - 1], EOS]
-            row_M[:len(ids)] = ids
+            ids = [*self._ids(text)[: length - 1], EOS]
+            row_M[: len(ids)] = ids
         return ids_BM
 
     def _ids(self, text: str) -> list[int]:
@@ -75,7 +80,7 @@ class Tokenizer:
             if part in _NAMES:
                 ids.append(_NAMES[part])
             elif _SPECIAL.fullmatch(part):
-                ids.append(self.vocab_size - 1 - int(part[len("<extra_id_"):-1]))
+                ids.append(self.vocab_size - 1 - int(part[len("<extra_id_") : -1]))
             else:
                 ids.extend(self._pieces.encode(part))
         return ids

@@ -22,8 +22,9 @@ class Variant:
     snr_shift: float = 1.0
 
 
-def _variant(backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, snr_shift: float = 1.0,
-             branch_layers: int = 2) -> Variant:
+def _variant(
+    backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, snr_shift: float = 1.0, branch_layers: int = 2
+) -> Variant:
     channels = 2 * vae.latent_channels + 1
     branch = BranchConfig(dataclasses.replace(backbone, num_layers=branch_layers, in_channels=channels))
     return Variant(backbone, branch, vae, t5, snr_shift)
@@ -32,21 +33,52 @@ def _variant(backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, snr_shift
 VARIANTS: dict[str, Variant] = {
     "cogvideox-5b-i2v": _variant(
         DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True),
-        VAEConfig(), T5Config()),
+        VAEConfig(),
+        T5Config(),
+    ),
     "cogvideox-5b": _variant(DiTConfig(num_heads=48, head_dim=64, num_layers=42), VAEConfig(), T5Config()),
-    "cogvideox-2b": _variant(DiTConfig(num_heads=30, head_dim=64, num_layers=30, rope=False),
-                             VAEConfig(scaling_factor=1.15258426), T5Config(), snr_shift=3.0),
+    "cogvideox-2b": _variant(
+        DiTConfig(num_heads=30, head_dim=64, num_layers=30, rope=False),
+        VAEConfig(scaling_factor=1.15258426),
+        T5Config(),
+        snr_shift=3.0,
+    ),
     # trains on a CPU in seconds; no text encoder
     "tiny": _variant(
-        DiTConfig(num_heads=2, head_dim=16, num_layers=4, in_channels=32, text_dim=24, time_dim=8, max_text_len=6,
-                  sample_height=8, sample_width=12, sample_frames=9, learned_positions=True),
-        VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96), None),
+        DiTConfig(
+            num_heads=2,
+            head_dim=16,
+            num_layers=4,
+            in_channels=32,
+            text_dim=24,
+            time_dim=8,
+            max_text_len=6,
+            sample_height=8,
+            sample_width=12,
+            sample_frames=9,
+            learned_positions=True,
+        ),
+        VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96),
+        None,
+    ),
     # trains on a CPU, examples/train_nano.sh: 17 frames of 64 x 96
     "nano": _variant(
-        DiTConfig(num_heads=6, head_dim=32, num_layers=6, in_channels=32, text_dim=64, time_dim=128, max_text_len=24,
-                  sample_height=8, sample_width=12, sample_frames=17, learned_positions=True),
+        DiTConfig(
+            num_heads=6,
+            head_dim=32,
+            num_layers=6,
+            in_channels=32,
+            text_dim=64,
+            time_dim=128,
+            max_text_len=24,
+            sample_height=8,
+            sample_width=12,
+            sample_frames=17,
+            learned_positions=True,
+        ),
         VAEConfig(channels=(8, 24, 48, 64), layers_per_block=1, groups=8, sample_height=64, sample_width=96),
-        T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4)),
+        T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
+    ),
 }
 
 

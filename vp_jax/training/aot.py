@@ -52,8 +52,9 @@ class Chip:
 
 
 CHIPS = {
-    "v4": Chip(32, 275e12, 300e9, 0.5, {"chip_config_name": "megacore", "chips_per_host_bounds": (2, 2, 1),
-                                        "num_slices": 1}),
+    "v4": Chip(
+        32, 275e12, 300e9, 0.5, {"chip_config_name": "megacore", "chips_per_host_bounds": (2, 2, 1), "num_slices": 1}
+    ),
     "v5e": Chip(16, 197e12, 200e9, 0.5),
     "v5p": Chip(95, 459e12, 600e9, 0.5),
     "v6e": Chip(32, 918e12, 448e9, 0.25),
@@ -105,14 +106,21 @@ def target(where: str) -> Target:
         limit = (devices[0].memory_stats() or {}).get("bytes_limit")
         peak = flops.peak_flops(devices[0].device_kind)
         chip = Chip(limit / GB, peak, float("inf"), 1.0) if limit and peak else None
-        return Target(f"{len(devices)} x {devices[0].device_kind}", devices[0].platform, devices, chip,
-                      limit and limit / GB)
+        return Target(
+            f"{len(devices)} x {devices[0].device_kind}", devices[0].platform, devices, chip, limit and limit / GB
+        )
     name = where.partition(":")[0]
     if name not in CHIPS:
-        raise UserError(f"compile_only {where!r}: expected 'local' or a chip and its grid, such as v4:4x4x4, "
-                        f"v5p:2x2x4, v6e:8x8; chips: {', '.join(CHIPS)}")
-    for key, value in (("TPU_SKIP_MDS_QUERY", "1"), ("TPU_ACCELERATOR_TYPE", ""),
-                       ("TPU_WORKER_HOSTNAMES", "localhost"), ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")):
+        raise UserError(
+            f"compile_only {where!r}: expected 'local' or a chip and its grid, such as v4:4x4x4, "
+            f"v5p:2x2x4, v6e:8x8; chips: {', '.join(CHIPS)}"
+        )
+    for key, value in (
+        ("TPU_SKIP_MDS_QUERY", "1"),
+        ("TPU_ACCELERATOR_TYPE", ""),
+        ("TPU_WORKER_HOSTNAMES", "localhost"),
+        ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
+    ):
         os.environ.setdefault(key, value)
     chip = CHIPS[name]
     grid = where.partition(":")[2]
@@ -120,8 +128,10 @@ def target(where: str) -> Target:
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology, **chip.options)
     except Exception as error:  # whatever the compiler's library raises: it is absent, or knows no such grid
-        raise UserError(f"compile_only {where!r}: {' '.join(str(error).split())[:200]}; the TPU compiler comes with "
-                        f"pip install 'vp_jax[aot]', grids are as in Google's tables (v4 and v5p: AxBxC)") from error
+        raise UserError(
+            f"compile_only {where!r}: {' '.join(str(error).split())[:200]}; the TPU compiler comes with "
+            f"pip install 'vp_jax[aot]', grids are as in Google's tables (v4 and v5p: AxBxC)"
+        ) from error
     return Target(where, "tpu", described.devices, chip, chip.hbm)
 
 
@@ -138,9 +148,11 @@ def compile_only(config: Any, where: str, say: Callable[[str], None] = print) ->
     """
     goal = target(where)
     reports, model_flops = programs(config, goal)
-    say(f"{goal.name}: {len(goal.devices)} x {goal.devices[0].device_kind}, mesh "
+    say(
+        f"{goal.name}: {len(goal.devices)} x {goal.devices[0].device_kind}, mesh "
         f"{dict(sharding.make_mesh(config.mesh, goal.devices).shape)}, batch {config.loader.batch_size}, "
-        f"{config.model.stage}")
+        f"{config.model.stage}"
+    )
     for report in reports:
         for line in lines(report, goal, model_flops if report.name == "train_step" else None):
             say(line)
@@ -171,15 +183,20 @@ def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
     encoder_weights = sharding.placed(encoders.shapes(), mesh)
     online = config.data.kind != "latents"
 
-    step = jax.jit(make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule), donate_argnums=0,
-                   out_shardings=(places, sharding.replicated(mesh)))
-    encode = jax.jit(lambda weights, batch, key, step: stage.inputs(encoders, weights, batch,
-                                                                    step_keys(key, step).encode))
+    step = jax.jit(
+        make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule),
+        donate_argnums=0,
+        out_shardings=(places, sharding.replicated(mesh)),
+    )
+    encode = jax.jit(
+        lambda weights, batch, key, step: stage.inputs(encoders, weights, batch, step_keys(key, step).encode)
+    )
     reports = []
     if online:
         reports.append(report("encode", mesh, _bytes((state, frozen)), encode, encoder_weights, raw, key, state.step))
-    reports.append(report("train_step", mesh, _bytes(encoder_weights) if online else 0, step, state, frozen, batch,
-                          key))
+    reports.append(
+        report("train_step", mesh, _bytes(encoder_weights) if online else 0, step, state, frozen, batch, key)
+    )
     grid = latent_grid(config.loader.frames, config.loader.height, config.loader.width)
     model_flops = flops.step_flops(stage, config.loader.batch_size, *grid)
     return reports, model_flops and model_flops / mesh.size
@@ -189,12 +206,18 @@ def batch_shapes(config: Any, described: load.Described, mesh: Mesh) -> tuple[di
     """What the step trains on, and what the loader gives: shapes on the mesh."""
     B, f32 = config.loader.batch_size, jnp.float32
     size = (B, config.loader.frames, config.loader.height, config.loader.width)
-    raw = {"pixels": ((*size, 3), jnp.uint8), "masks": (size, jnp.uint8), "image_sigma": ((B,), f32),
-           "image_keep": ((B,), f32), "input_ids": ((B, described.text_len), jnp.int32)}
+    raw = {
+        "pixels": ((*size, 3), jnp.uint8),
+        "masks": (size, jnp.uint8),
+        "image_sigma": ((B,), f32),
+        "image_keep": ((B,), f32),
+        "input_ids": ((B, described.text_len), jnp.int32),
+    }
     stage, encoders = described.stage, described.encoders
     like = {name: jax.ShapeDtypeStruct(*value) for name, value in raw.items()}
-    batch = jax.eval_shape(lambda *args: stage.inputs(encoders, *args), encoders.shapes(), like,
-                           jax.eval_shape(lambda: jax.random.key(0)))
+    batch = jax.eval_shape(
+        lambda *args: stage.inputs(encoders, *args), encoders.shapes(), like, jax.eval_shape(lambda: jax.random.key(0))
+    )
     batch, like = (sharding.shapes_at(shapes, sharding.batch_shardings(shapes, mesh)) for shapes in (batch, like))
     return batch, like
 
@@ -211,9 +234,16 @@ def report(name: str, mesh: Mesh, resident: int, function: Any, *args: Any) -> R
         used = re.search(r"Used ([\d.]+\w) of ([\d.]+\w) hbm", str(error))
         return Report(name, resident=resident, too_big=used[0] if used else str(error).splitlines()[0])
     memory, text = compiled.memory_analysis(), compiled.as_text()
-    return Report(name, memory.argument_size_in_bytes, memory.temp_size_in_bytes,
-                  memory.output_size_in_bytes - memory.alias_size_in_bytes, resident, time.perf_counter() - start,
-                  hlo.analyse(text, mesh.size), tuple(hlo.square_buffers(text, 17_000)))
+    return Report(
+        name,
+        memory.argument_size_in_bytes,
+        memory.temp_size_in_bytes,
+        memory.output_size_in_bytes - memory.alias_size_in_bytes,
+        resident,
+        time.perf_counter() - start,
+        hlo.analyse(text, mesh.size),
+        tuple(hlo.square_buffers(text, 17_000)),
+    )
 
 
 def suggestion(config: Any, worst: Report, devices: int) -> str:
@@ -238,27 +268,35 @@ def lines(report: Report, goal: Target, model_flops: float | None) -> list[str]:
     assert report.program is not None
     program = report.program
     done = program.matmul_flops + program.attention_flops
-    text = [f"{report.name} (compiled in {report.seconds:.0f} s)",
-            f"  memory per chip: arguments {report.arguments / GB:.2f} + temporaries {report.temporaries / GB:.2f} + "
-             f"outputs {report.outputs / GB:.2f} + resident beside {report.resident / GB:.2f} = "
-            f"{report.total / GB:.2f} GB",
-            f"  operations per chip: {done / 1e12:.1f} TFLOP, {program.attention_flops / 1e12:.1f} of them attention"
-            + (f"; the model needs {model_flops / 1e12:.1f}" if model_flops else "")
-            + (f"; {program.unknown_loops} loops of unknown length counted once" if program.unknown_loops else "")]
-    text += [f"  {kind}: {traffic.times} x, {traffic.sent_bytes / GB:.2f} GB sent"
-             for kind, traffic in program.collectives.items()]
+    text = [
+        f"{report.name} (compiled in {report.seconds:.0f} s)",
+        f"  memory per chip: arguments {report.arguments / GB:.2f} + temporaries {report.temporaries / GB:.2f} + "
+        f"outputs {report.outputs / GB:.2f} + resident beside {report.resident / GB:.2f} = "
+        f"{report.total / GB:.2f} GB",
+        f"  operations per chip: {done / 1e12:.1f} TFLOP, {program.attention_flops / 1e12:.1f} of them attention"
+        + (f"; the model needs {model_flops / 1e12:.1f}" if model_flops else "")
+        + (f"; {program.unknown_loops} loops of unknown length counted once" if program.unknown_loops else ""),
+    ]
+    text += [
+        f"  {kind}: {traffic.times} x, {traffic.sent_bytes / GB:.2f} GB sent"
+        for kind, traffic in program.collectives.items()
+    ]
     text.append(f"  buffers of tokens x tokens: {', '.join(report.squares) or 'none'}")
     if goal.chip is not None:
         compute, links = roofline(program, goal.chip)
-        text.append(f"  roofline: compute {compute:.3f} s (attention at {goal.chip.fill:.0%} of the matrix unit), "
-                    f"links {links:.3f} s; at best {max(compute, links):.3f} s")
+        text.append(
+            f"  roofline: compute {compute:.3f} s (attention at {goal.chip.fill:.0%} of the matrix unit), "
+            f"links {links:.3f} s; at best {max(compute, links):.3f} s"
+        )
     return text
 
 
 def roofline(program: hlo.Program, chip: Chip) -> tuple[float, float]:
     """Least seconds for the operations, and for the bytes between chips."""
-    return (program.matmul_flops / chip.peak + program.attention_flops / (chip.peak * chip.fill),
-            sum(traffic.sent_bytes for traffic in program.collectives.values()) / chip.links)
+    return (
+        program.matmul_flops / chip.peak + program.attention_flops / (chip.peak * chip.fill),
+        sum(traffic.sent_bytes for traffic in program.collectives.values()) / chip.links,
+    )
 
 
 def _bytes(tree: Any) -> int:

@@ -30,8 +30,10 @@ def parse(argv: Sequence[str], config: Any, *, known_only: bool = False) -> list
     except (flags.Error, AttributeError, KeyError, TypeError, ImportError, OSError, SyntaxError, ValueError) as error:
         text = " ".join(str(error).split())
         if isinstance(error, SyntaxError) or "has no attribute 'get_config'" in text:
-            raise UserError(f"--config {getattr(error, 'filename', None) or ''}: expected a Python file with "
-                            f"get_config(), such as configs/tiny.py") from error
+            raise UserError(
+                f"--config {getattr(error, 'filename', None) or ''}: expected a Python file with "
+                f"get_config(), such as configs/tiny.py"
+            ) from error
         if isinstance(error, AttributeError | KeyError):
             if text[:1] in ("'", '"'):  # quoted, as the text of a KeyError is
                 text = text[1:-1].replace("\\n", " ").replace("\\'", "'")

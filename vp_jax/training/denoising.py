@@ -1,7 +1,7 @@
 """What every stage that learns to denoise latents shares: its random draws and its loss (model facts, section 6).
 
-    t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
-    loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
+t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
+loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
 """
 
 from __future__ import annotations
@@ -45,20 +45,24 @@ class Draws(NamedTuple):
 
 def draw(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
     """Timesteps, uniform for each example, and noise for latents of ``shape``."""
-    return Draws(jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps),
-                 jax.random.normal(keys.noise, shape, jnp.float32))
+    return Draws(
+        jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps),
+        jax.random.normal(keys.noise, shape, jnp.float32),
+    )
 
 
 class Denoiser:
     """Base of the stages that predict a velocity: subclasses say which models do."""
 
-    def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
-                 t_B: jax.Array) -> jax.Array:
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+    ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C)."""
         raise TypeError(f"{type(self).__name__} predicts no velocity")
 
-    def inputs(self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
-               ) -> dict[str, jax.Array]:
+    def inputs(
+        self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
+    ) -> dict[str, jax.Array]:
         """The step's batch from the loader's."""
         return encoders.encode(weights, batch, key)
 
@@ -66,8 +70,9 @@ class Denoiser:
         """Random numbers of a step."""
         return draw(keys, batch["latents_BThwC"].shape, schedule.num_timesteps)
 
-    def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: Draws, schedule: Schedule
-             ) -> InpaintingLoss:
+    def loss(
+        self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: Draws, schedule: Schedule
+    ) -> InpaintingLoss:
         """Loss of every example."""
         x0 = batch["latents_BThwC"].astype(jnp.float32)
         abar_B = jnp.asarray(schedule.abar, jnp.float32)[draws.t_B]

@@ -30,8 +30,20 @@ from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.vae import VAE
 from vp_jax.sharding import constrain
 
-INPUTS = ("pixels", "masks", "masked_BFHWC", "masks_BFHW", "image_sigma", "image_keep", "input_ids", "latents_BThwC",
-          "masked_latents_BThwC", "image_latents_BThwC", "mask_BThw", "text_BMD")
+INPUTS = (
+    "pixels",
+    "masks",
+    "masked_BFHWC",
+    "masks_BFHW",
+    "image_sigma",
+    "image_keep",
+    "input_ids",
+    "latents_BThwC",
+    "masked_latents_BThwC",
+    "image_latents_BThwC",
+    "mask_BThw",
+    "text_BMD",
+)
 """Keys of a loader's batch that go to the device; the others (captions, names) stay on the host."""
 
 DRAWS = ("video", "masked", "image", "image_noise")
@@ -87,8 +99,9 @@ class Encoders:
             out["text_BMD"] = self.text(weights, batch["input_ids"])
         return self._with_image(weights, out, batch, keys)
 
-    def _with_image(self, weights: trees.Tree, out: dict[str, jax.Array], batch: Mapping[str, Any],
-                    keys: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    def _with_image(
+        self, weights: trees.Tree, out: dict[str, jax.Array], batch: Mapping[str, Any], keys: dict[str, jax.Array]
+    ) -> dict[str, jax.Array]:
         if not self.image:
             out.pop("image_latents_BThwC", None)
         elif "image_latents_BThwC" not in out:
@@ -99,19 +112,22 @@ class Encoders:
         """Embeddings BMD of token ids."""
         if self.t5 is not None:
             return nnx.merge(t5_graph(self.t5)[0], weights["t5"])(ids_BM)
-        vectors = jax.vmap(jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i),
-                                                                (self.text_dim,))))
+        vectors = jax.vmap(
+            jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i), (self.text_dim,)))
+        )
         return vectors(ids_BM)
 
-    def _sample(self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
-                ) -> jax.Array:
+    def _sample(
+        self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
+    ) -> jax.Array:
         vae = nnx.merge(vae_graph(self.vae)[0], weights["vae"])
         posterior = vae.encode(constrain(pixels_BFHWC, "pixels"), slicing=self.slicing)
         latents = posterior.sample(jax.random.normal(key, posterior.mean_BThwC.shape, jnp.float32))
         return vae_module.scale(self.vae, latents, image=image)
 
-    def _image(self, weights: trees.Tree, batch: Mapping[str, Any], frames: int, keys: dict[str, jax.Array]
-               ) -> jax.Array:
+    def _image(
+        self, weights: trees.Tree, batch: Mapping[str, Any], frames: int, keys: dict[str, jax.Array]
+    ) -> jax.Array:
         first = batch["pixels_BFHWC"][:, :1]
         noise = jax.random.normal(keys["image_noise"], first.shape, jnp.float32)
         noisy = first + batch["image_sigma"].reshape(-1, 1, 1, 1, 1) * noise

@@ -1,12 +1,12 @@
 """From the data settings of a run to batches on the devices.
 
-    kind        what ``path`` is
-    vpdata      shards built by `vp_jax.data.vpdata_tfds`
-    csv         the official layout: a folder, ``csv`` a file of it
-    folder      videos with masks beside them
-    davis       DAVIS as VPBench ships it
-    latents     shards built by `vp_jax.data.latents_tfds`; clean-only ones need ``clips``, the shards they are made of
-    synthetic   nothing: scenes of `vp_jax.data.synthetic`, drawn as they are asked for
+kind        what ``path`` is
+vpdata      shards built by `vp_jax.data.vpdata_tfds`
+csv         the official layout: a folder, ``csv`` a file of it
+folder      videos with masks beside them
+davis       DAVIS as VPBench ships it
+latents     shards built by `vp_jax.data.latents_tfds`; clean-only ones need ``clips``, the shards they are made of
+synthetic   nothing: scenes of `vp_jax.data.synthetic`, drawn as they are asked for
 """
 
 from __future__ import annotations
@@ -92,16 +92,30 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
     if data.kind == "vpdata":
         return VPDataRecords(data.path, data.split)
     if data.kind == "csv":
-        return VPData.from_csv(data.csv, Layout.under(data.path), frames=loader.frames, fps=loader.fps,
-                               min_caption=data.min_caption)
+        return VPData.from_csv(
+            data.csv, Layout.under(data.path), frames=loader.frames, fps=loader.fps, min_caption=data.min_caption
+        )
     if data.kind == "synthetic":
-        return World(data.synthetic_clips, 2 * loader.frames, loader.height, loader.width, data.synthetic_first,
-                     data.synthetic_absent)
+        return World(
+            data.synthetic_clips,
+            2 * loader.frames,
+            loader.height,
+            loader.width,
+            data.synthetic_first,
+            data.synthetic_absent,
+        )
     return video_folder(data.path, loader.fps) if data.kind == "folder" else davis(data.path, loader.fps)
 
 
-def open_loader(data: DataConfig, loader: LoaderConfig, tokenizer: Callable[[str], np.ndarray], latent_scale: float,
-                process: tuple[int, int], *, masked: bool = True) -> Loader:
+def open_loader(
+    data: DataConfig,
+    loader: LoaderConfig,
+    tokenizer: Callable[[str], np.ndarray],
+    latent_scale: float,
+    process: tuple[int, int],
+    *,
+    masked: bool = True,
+) -> Loader:
     """The loader of a run.
 
     Args:
@@ -111,9 +125,16 @@ def open_loader(data: DataConfig, loader: LoaderConfig, tokenizer: Callable[[str
     if data.kind != "latents":
         return make_loader(open_source(data, loader), loader, *process, tokenizer=tokenizer)
     clips = VPDataRecords(data.clips, data.split) if data.clips else None
-    return make_latent_loader(LatentRecords(data.path, data.split), loader, latent_scale, *process, source=clips,
-                              empty_text_MD=load_empty_text(data.path) if loader.empty_caption else None,
-                              tokenizer=tokenizer, masked=masked)
+    return make_latent_loader(
+        LatentRecords(data.path, data.split),
+        loader,
+        latent_scale,
+        *process,
+        source=clips,
+        empty_text_MD=load_empty_text(data.path) if loader.empty_caption else None,
+        tokenizer=tokenizer,
+        masked=masked,
+    )
 
 
 def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
@@ -125,12 +146,17 @@ def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
       UserError: the batch does not divide, or a host holds parts that are not next to each other.
     """
     layout = sharding.batch_shardings(jax.ShapeDtypeStruct((batch_size,), np.float32), mesh)
-    rows = {row for (part,) in layout.addressable_devices_indices_map((batch_size,)).values()
-            for row in range(*part.indices(batch_size))}
+    rows = {
+        row
+        for (part,) in layout.addressable_devices_indices_map((batch_size,)).values()
+        for row in range(*part.indices(batch_size))
+    }
     first, count = min(rows), len(rows)
     if max(rows) - first + 1 != count or batch_size % count or first % count:
-        raise UserError(f"this host's devices hold rows {sorted(rows)} of a batch of {batch_size}: choose mesh sizes "
-                        f"that give each host one equal run of rows")
+        raise UserError(
+            f"this host's devices hold rows {sorted(rows)} of a batch of {batch_size}: choose mesh sizes "
+            f"that give each host one equal run of rows"
+        )
     return first // count, batch_size // count
 
 

@@ -21,8 +21,17 @@ from vp_jax.training.scratch import BackboneStage, VAEStage
 from vp_jax.training.single_branch import SingleBranchStage
 from vp_jax.training.stages import BranchStage
 
-PEAK = {"TPU v4": 275e12, "TPU v5p": 459e12, "TPU v5": 459e12, "TPU v5 lite": 197e12, "TPU v6 lite": 918e12,
-        "TPU v6e": 918e12, "NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
+PEAK = {
+    "TPU v4": 275e12,
+    "TPU v5p": 459e12,
+    "TPU v5": 459e12,
+    "TPU v5 lite": 197e12,
+    "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA A100": 312e12,
+}
 """Dense bfloat16 operations per second of a chip, by the start of its `jax.Device.device_kind` (makers' data)."""
 
 

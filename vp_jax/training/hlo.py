@@ -21,8 +21,25 @@ import numpy as np
 
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 
-_BYTES = {"pred": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "f16": 2, "bf16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8,
-          "u64": 8, "f64": 8, "s4": 1, "u4": 1, "f8e4m3fn": 1, "f8e5m2": 1}
+_BYTES = {
+    "pred": 1,
+    "s8": 1,
+    "u8": 1,
+    "s16": 2,
+    "u16": 2,
+    "f16": 2,
+    "bf16": 2,
+    "s32": 4,
+    "u32": 4,
+    "f32": 4,
+    "s64": 8,
+    "u64": 8,
+    "f64": 8,
+    "s4": 1,
+    "u4": 1,
+    "f8e4m3fn": 1,
+    "f8e5m2": 1,
+}
 _SHAPE = re.compile(r"\b([a-z]\w*)\[([\d,]*)\]")
 _MATMULS = {"fwd": 2, "dq": 3, "dkv": 4}
 """Products of the splash kernels: q k, p v; again q k, do v, ds k; again q k, do v, p do, ds q."""
@@ -95,8 +112,13 @@ def _instruction(line: str) -> Instruction:
     op, _, _ = body[end:].strip().partition("(")
     opening = body.index("(", end)
     closing = _closing(body, opening)
-    return Instruction(name.lstrip("%"), op, _shapes(body[:end]),
-                       tuple(re.findall(r"%([\w.\-]+)", body[opening:closing])), body[opening:])
+    return Instruction(
+        name.lstrip("%"),
+        op,
+        _shapes(body[:end]),
+        tuple(re.findall(r"%([\w.\-]+)", body[opening:closing])),
+        body[opening:],
+    )
 
 
 def _closing(text: str, start: int) -> int:
@@ -134,14 +156,17 @@ def runs(computations: Mapping[str, list[Instruction]], entry: str) -> tuple[dic
 
 
 def _called(instruction: Instruction) -> Iterator[str]:
-    for match in re.finditer(r"\b(?:calls|to_apply|body|condition|called_computations|branch_computations)="
-                             r"(?:\{([^}]*)\}|%?([\w.\-]+))", instruction.rest):
+    for match in re.finditer(
+        r"\b(?:calls|to_apply|body|condition|called_computations|branch_computations)="
+        r"(?:\{([^}]*)\}|%?([\w.\-]+))",
+        instruction.rest,
+    ):
         yield from (part.strip().lstrip("%") for part in (match[1] or match[2]).split(","))
 
 
 def _turns(loop: Instruction, computations: Mapping[str, list[Instruction]]) -> int | None:
     """Turns of a while: the compiler's note, or the bound that a scan's counter is compared with."""
-    note = re.search(r'known_trip_count\W+n\W+(\d+)', loop.rest)
+    note = re.search(r"known_trip_count\W+n\W+(\d+)", loop.rest)
     if note:
         return int(note[1])
     condition = re.search(r"condition=%?([\w.\-]+)", loop.rest)
@@ -194,8 +219,12 @@ def _convolution_flops(i: Instruction, shapes: Mapping[str, tuple[Shape, ...]]) 
     flops = 2.0 * out[labels[3].index("b")] * out[labels[3].index("f")] * kernel[labels[2].index("i")]
     spatial = sorted(label for label in labels[3] if label.isdigit())
     for d, label in enumerate(spatial):
-        flops *= _taps(base[labels[1].index(label)], kernel[labels[2].index(label)], out[labels[3].index(label)],
-                       {key: _window(i.rest, key, d) for key in ("stride", "pad", "lhs_dilate", "rhs_dilate")})
+        flops *= _taps(
+            base[labels[1].index(label)],
+            kernel[labels[2].index(label)],
+            out[labels[3].index(label)],
+            {key: _window(i.rest, key, d) for key in ("stride", "pad", "lhs_dilate", "rhs_dilate")},
+        )
     return flops / int(groups[1]) if groups else flops
 
 
@@ -229,8 +258,13 @@ def _sent(kind: str, i: Instruction, shapes: Mapping[str, tuple[Shape, ...]], de
     group = _group_size(i.rest, devices)
     inputs = sum(s.nbytes for name in i.operands for s in shapes.get(name, ()))
     share = (group - 1) / group
-    return {"all-gather": inputs * (group - 1), "all-reduce": 2 * inputs * share, "reduce-scatter": inputs * share,
-            "all-to-all": inputs * share, "collective-permute": inputs}[kind]
+    return {
+        "all-gather": inputs * (group - 1),
+        "all-reduce": 2 * inputs * share,
+        "reduce-scatter": inputs * share,
+        "all-to-all": inputs * share,
+        "collective-permute": inputs,
+    }[kind]
 
 
 def _group_size(rest: str, devices: int) -> int:
@@ -247,6 +281,9 @@ def _group_size(rest: str, devices: int) -> int:
 
 def square_buffers(text: str, side: int) -> list[str]:
     """Shapes with two or more dimensions of at least ``side``: scores of every query with every key."""
-    found = {f"{kind}[{dims}]" for kind, dims in _SHAPE.findall(text)
-             if sum(int(d) >= side for d in dims.split(",") if d) >= 2}
+    found = {
+        f"{kind}[{dims}]"
+        for kind, dims in _SHAPE.findall(text)
+        if sum(int(d) >= side for d in dims.split(",") if d) >= 2
+    }
     return sorted(found)

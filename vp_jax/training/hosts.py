@@ -24,8 +24,10 @@ def join(spec: str) -> None:
         try:
             jax.distributed.initialize()
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"distributed auto: this is no TPU pod or cluster known to JAX ({error}); give "
-                            f"HOST:PORT,COUNT,INDEX, or an empty value for one process") from error
+            raise UserError(
+                f"distributed auto: this is no TPU pod or cluster known to JAX ({error}); give "
+                f"HOST:PORT,COUNT,INDEX, or an empty value for one process"
+            ) from error
         return
     address, *numbers = spec.split(",")
     if not address.rpartition(":")[2].isdigit() or len(numbers) != 2 or not all(map(str.isdigit, numbers)):

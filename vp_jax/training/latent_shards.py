@@ -100,8 +100,14 @@ def main(argv: list[str]) -> None:
         length = described.max_text_len
     encoders = functools.partial(CheckpointEncoders, config.model.checkpoint, length, config.model.dtype)
     begin = time.perf_counter()
-    folder = build_latents(LatentConfig(loader, masks.value, images.value, windows.value), source, encoders, out.value,
-                           config.data.split, beam_options or None)
+    folder = build_latents(
+        LatentConfig(loader, masks.value, images.value, windows.value),
+        source,
+        encoders,
+        out.value,
+        config.data.split,
+        beam_options or None,
+    )
     seconds = time.perf_counter() - begin
     print(f"{clips} clips in {seconds:.0f} s ({clips / seconds:.2f} per second): {folder}")
 

@@ -126,8 +126,10 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
         branch = dataclasses.replace(branch, num_layers=_read(cfg.init_from, "branch").dit.num_layers)
     elif cfg.stage == "branch":
         if cfg.branch_layers > backbone.num_layers:
-            raise UserError(f"branch_layers {cfg.branch_layers}: expected at most {backbone.num_layers}, the layers of "
-                            f"the backbone that they are copied from")
+            raise UserError(
+                f"branch_layers {cfg.branch_layers}: expected at most {backbone.num_layers}, the layers of "
+                f"the backbone that they are copied from"
+            )
         branch = dataclasses.replace(branch, num_layers=cfg.branch_layers)
     t5 = models.t5 and dataclasses.replace(models.t5, **types)
     image = backbone.in_channels == 2 * models.vae.latent_channels
@@ -164,8 +166,10 @@ def check_size(described: Described, frames: int, height: int, width: int) -> No
     if isinstance(stage, VAEStage):
         for size, most in zip(stage.crop, (height, width)):
             if size % stride or size > most or (not all(stage.crop) and any(stage.crop)):
-                raise UserError(f"vae_crop {stage.crop} of {height} x {width} pixels: expected smaller multiples of "
-                                f"{stride}, or (0, 0) for whole pictures")
+                raise UserError(
+                    f"vae_crop {stage.crop} of {height} x {width} pixels: expected smaller multiples of "
+                    f"{stride}, or (0, 0) for whole pictures"
+                )
     else:
         patch = stage.backbone.patch
     if frames % TEMPORAL_STRIDE != 1:
@@ -181,8 +185,10 @@ def tokenizer_file(cfg: ModelConfig) -> Path:
         return Path(cfg.tokenizer)
     folder = cfg.init_from if cfg.stage == "backbone" else cfg.checkpoint
     if not folder:
-        raise UserError("the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
-                        "python -m vp_jax.data.vocabulary FILE")
+        raise UserError(
+            "the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
+            "python -m vp_jax.data.vocabulary FILE"
+        )
     return Path(folder) / "tokenizer" / "spiece.model"
 
 
@@ -204,8 +210,11 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
         shapes |= {name: given[name] for name in stage.models}
         if cfg.init_from:
             shapes.setdefault("branch", given["branch"])
-    stored = {name for name in shapes if cfg.checkpoint and name != stage.kind
-              and (name == "vae" or not isinstance(stage, VAEStage | BackboneStage))}
+    stored = {
+        name
+        for name in shapes
+        if cfg.checkpoint and name != stage.kind and (name == "vae" or not isinstance(stage, VAEStage | BackboneStage))
+    }
     like = sharding.placed(shapes, mesh)
     loaded = random_models({name: like[name] for name in (*stage.models, *encoders.shapes()) if name not in stored})
     for name in stored & {*stage.models, *encoders.shapes()}:
@@ -224,8 +233,14 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     return jax.jit(stage.start, out_shardings=placed)(models, key), encoder_weights
 
 
-def export(folder: Path, cfg: ModelConfig, described: Described, trainable: trees.Tree, frozen: trees.Tree,
-           batches: Iterable[Mapping[str, Any]]) -> Path:
+def export(
+    folder: Path,
+    cfg: ModelConfig,
+    described: Described,
+    trainable: trees.Tree,
+    frozen: trees.Tree,
+    batches: Iterable[Mapping[str, Any]],
+) -> Path:
     """Write what was trained as a part of a converted checkpoint: ``folder/branch``, ``folder/id_adapter``,
     ``folder/vae``, or ``folder/transformer`` with text encoder, tokenizer and schedule.
 
@@ -271,6 +286,7 @@ def random_models(like: trees.Tree) -> trees.Tree:
 
     Made on the host: random numbers for every leaf of a VAE take XLA minutes to compile.
     """
+
     def make(number: int, path: str, leaf: jax.ShapeDtypeStruct) -> jax.Array:
         name = path.rsplit("/", 1)[-1]
         values = np.full(leaf.shape, float(name == "scale"), np.float32)
@@ -279,8 +295,9 @@ def random_models(like: trees.Tree) -> trees.Tree:
             values = np.random.default_rng(number).standard_normal(leaf.shape, np.float32) / math.sqrt(inputs)
         return jax.make_array_from_callback(leaf.shape, leaf.sharding, lambda part: values[part].astype(leaf.dtype))
 
-    return trees.unflatten({path: make(number, path, leaf)
-                            for number, (path, leaf) in enumerate(trees.flatten(like).items())})
+    return trees.unflatten(
+        {path: make(number, path, leaf) for number, (path, leaf) in enumerate(trees.flatten(like).items())}
+    )
 
 
 def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
@@ -290,7 +307,8 @@ def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
     if cfg.stage == "backbone" and (cfg.checkpoint or cfg.init_from):
         models, schedule = _by_name(cfg.name)
         folders = ({"vae": cfg.checkpoint} if cfg.checkpoint else {}) | (
-            {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {})
+            {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {}
+        )
         known = {name: _read(Path(folder) / FOLDERS[name], KINDS[name]) for name, folder in folders.items()}
         return dataclasses.replace(models, **known), schedule
     if cfg.checkpoint and cfg.stage != "vae":

@@ -57,19 +57,29 @@ class OptimConfig:
 def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:
     """Rate by step, for a run of ``steps``."""
     return optax.warmup_cosine_decay_schedule(
-        0.0 if cfg.warmup else cfg.lr, cfg.lr, cfg.warmup, max(int(cfg.cosine_stretch * steps), cfg.warmup + 1),
-        cfg.end_lr)
+        0.0 if cfg.warmup else cfg.lr,
+        cfg.lr,
+        cfg.warmup,
+        max(int(cfg.cosine_stretch * steps), cfg.warmup + 1),
+        cfg.end_lr,
+    )
 
 
 def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation:
     """The whole chain: clip, precondition, decay, learning rate."""
     rate = learning_rate(cfg, steps)
     if cfg.name == "adafactor":
-        precondition = optax.chain(optax.scale_by_factored_rms(),
-                                   optax.clip_by_block_rms(1.0),
-                                   optax.ema(cfg.b1, accumulator_dtype=jnp.bfloat16))
+        precondition = optax.chain(
+            optax.scale_by_factored_rms(),
+            optax.clip_by_block_rms(1.0),
+            optax.ema(cfg.b1, accumulator_dtype=jnp.bfloat16),
+        )
     else:
         first = jnp.bfloat16 if cfg.name == "adamw_bf16" else jnp.float32
         precondition = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps, mu_dtype=first)
-    return optax.chain(optax.clip_by_global_norm(cfg.clip), precondition,
-                       optax.add_decayed_weights(cfg.weight_decay), optax.scale_by_learning_rate(rate))
+    return optax.chain(
+        optax.clip_by_global_norm(cfg.clip),
+        precondition,
+        optax.add_decayed_weights(cfg.weight_decay),
+        optax.scale_by_learning_rate(rate),
+    )

@@ -77,16 +77,25 @@ def _facts(run: Path) -> dict[str, Any]:
         lines = read_metrics(run)
         last = next(line for line in reversed(lines) if "loss" in line)
     except (OSError, ValueError, StopIteration) as error:
-        raise UserError(f"{run}: its config.json, starts.jsonl or metrics.jsonl is missing or damaged ({error}), "
-                        f"expected the whole workdir of a finished run") from error
+        raise UserError(
+            f"{run}: its config.json, starts.jsonl or metrics.jsonl is missing or damaged ({error}), "
+            f"expected the whole workdir of a finished run"
+        ) from error
     # paths of the machine are no fact of the weights
     for group in (config["model"], config["data"], config.get("validation", {}), config):
         for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
             if isinstance(group.get(name), str):
                 group[name] = Path(group[name]).name
-    return {"run": run.name, "stage": config["model"]["stage"], "step": lines[-1]["step"], "data_seed": config["seed"],
-            "starts": starts, "metrics": last,
-            "validation": next((line for line in reversed(lines) if "val_psnr" in line), None), "config": config}
+    return {
+        "run": run.name,
+        "stage": config["model"]["stage"],
+        "step": lines[-1]["step"],
+        "data_seed": config["seed"],
+        "starts": starts,
+        "metrics": last,
+        "validation": next((line for line in reversed(lines) if "val_psnr" in line), None),
+        "config": config,
+    }
 
 
 def table(folder: Path) -> str:
@@ -95,8 +104,10 @@ def table(folder: Path) -> str:
     for run in _written(folder):
         value = run["validation"] and run["validation"]["val_psnr"]
         commits = ", ".join(start["commit"][:7] for start in run["starts"])
-        lines.append(f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
-                     f"{f'{value:.2f}' if value else '-'} | {commits} |")
+        lines.append(
+            f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
+            f"{f'{value:.2f}' if value else '-'} | {commits} |"
+        )
     return "\n".join(lines)
 
 

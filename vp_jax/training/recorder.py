@@ -30,8 +30,15 @@ class Recorder:
       flops, peak: operations of a step, and operations per second of all chips (either may be ``None``: not known).
     """
 
-    def __init__(self, writer: MetricsWriter | None, rate: Callable[[Any], Any], steps: int, batch_size: int,
-                 flops: float | None, peak: float | None) -> None:
+    def __init__(
+        self,
+        writer: MetricsWriter | None,
+        rate: Callable[[Any], Any],
+        steps: int,
+        batch_size: int,
+        flops: float | None,
+        peak: float | None,
+    ) -> None:
         self._writer, self._rate, self._steps, self._batch_size = writer, rate, steps, batch_size
         self._flops, self._peak = flops, peak
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
@@ -55,24 +62,35 @@ class Recorder:
         first, step = self._pending[0][0], self._pending[-1][0]
         values = jax.device_get([metrics for _, metrics in self._pending])
         seconds = time.perf_counter() - self._since
-        line = {name: float(np.mean([v[name] for v in values], dtype=np.float64))
-                for name in values[0] if not name.startswith("bin_")}
+        line = {
+            name: float(np.mean([v[name] for v in values], dtype=np.float64))
+            for name in values[0]
+            if not name.startswith("bin_")
+        }
         bad = sorted(name for name, value in line.items() if not math.isfinite(value))
         if bad:
-            raise UserError(f"{', '.join(bad)} not finite between steps {first} and {step}: the newest checkpoint is "
-                            f"from before; lower optimizer.lr, or look at the data of these steps")
+            raise UserError(
+                f"{', '.join(bad)} not finite between steps {first} and {step}: the newest checkpoint is "
+                f"from before; lower optimizer.lr, or look at the data of these steps"
+            )
         rate = len(values) / seconds
-        line |= {"lr": float(self._rate(step - 1)), "examples_per_s": rate * self._batch_size,
-                 "data_wait": self._waited / seconds, **_by_timestep(values)}
+        line |= {
+            "lr": float(self._rate(step - 1)),
+            "examples_per_s": rate * self._batch_size,
+            "data_wait": self._waited / seconds,
+            **_by_timestep(values),
+        }
         if self._peak and self._flops:
             line["mfu"] = rate * self._flops / self._peak
         if self._writer:
             self._writer.write(step, line)
         self._pending, self._waited, self._since = [], 0.0, time.perf_counter()
         mfu = f"  mfu {line['mfu']:.1%}" if "mfu" in line else ""
-        return (f"step {step}/{self._steps}  loss {line['loss']:.4g}  grad {line['grad_norm']:.3g}  lr {line['lr']:.3g}"
-                f"  {line['examples_per_s']:.3g} examples/s{mfu}  data wait {line['data_wait']:.1%}"
-                f"  {duration((self._steps - step) / rate)} left")
+        return (
+            f"step {step}/{self._steps}  loss {line['loss']:.4g}  grad {line['grad_norm']:.3g}  lr {line['lr']:.3g}"
+            f"  {line['examples_per_s']:.3g} examples/s{mfu}  data wait {line['data_wait']:.1%}"
+            f"  {duration((self._steps - step) / rate)} left"
+        )
 
     def pause(self) -> None:
         """Time from `flush` until now (saving, validation) is not the steps'. Steps since then keep theirs."""

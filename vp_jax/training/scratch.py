@@ -90,8 +90,9 @@ class VAEStage:
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[VAEConfig, trees.Tree]]:
         return {"vae": (self.vae, trainable["vae"])}
 
-    def inputs(self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
-               ) -> dict[str, jax.Array]:
+    def inputs(
+        self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
+    ) -> dict[str, jax.Array]:
         pixels = to_model_range(dict(batch))["pixels_BFHWC"]
         if not any(self.crop):
             return {"pixels_BFHWC": pixels}
@@ -115,14 +116,21 @@ class VAEStage:
         """The autoencoder with these weights."""
         return nnx.merge(vae_graph(self.vae)[0], trainable["vae"])
 
-    def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: jax.Array, schedule: Schedule
-             ) -> Reconstruction:
+    def loss(
+        self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: jax.Array, schedule: Schedule
+    ) -> Reconstruction:
         model = self.model(compute_copy(trainable, self.vae.dtype))
         x = batch["pixels_BFHWC"]
         posterior = model.encode(x)
         y = model.decode(posterior.sample(draws))
-        edges_B = sum((_mean(jnp.abs(jnp.diff(y, axis=axis) - jnp.diff(x, axis=axis))) for axis in (1, 2, 3)
-                       if x.shape[axis] > 1), start=jnp.zeros(x.shape[0]))
+        edges_B = sum(
+            (
+                _mean(jnp.abs(jnp.diff(y, axis=axis) - jnp.diff(x, axis=axis)))
+                for axis in (1, 2, 3)
+                if x.shape[axis] > 1
+            ),
+            start=jnp.zeros(x.shape[0]),
+        )
         return Reconstruction(_mean(jnp.abs(y - x)), edges_B, self.kl_weight * kl(posterior))
 
 
@@ -145,9 +153,9 @@ def fresh_vae(weights: trees.Tree) -> trees.Tree:
         elif path.endswith(("conv_y/kernel", "conv_b/kernel", "conv2/kernel")):
             flat[path] = 0.3 * leaf
         elif path == "encoder/conv_out/kernel":
-            flat[path] = leaf.at[..., leaf.shape[-1] // 2:].multiply(0.1)
+            flat[path] = leaf.at[..., leaf.shape[-1] // 2 :].multiply(0.1)
         elif path == "encoder/conv_out/bias":
-            flat[path] = leaf.at[leaf.shape[-1] // 2:].set(START_LOGVAR)
+            flat[path] = leaf.at[leaf.shape[-1] // 2 :].set(START_LOGVAR)
     return trees.unflatten(flat)
 
 
@@ -156,6 +164,7 @@ def latent_std(stage: VAEStage, trainable: trees.Tree, batches: Iterable[Mapping
 
     Scaled latents then have unit variance, as the noise schedule takes for granted (arXiv 2112.10752 appendix G).
     """
+
     @jax.jit
     def moments(weights: trees.Tree, batch: Mapping[str, Any]) -> tuple[jax.Array, jax.Array]:
         z = stage.model(weights).encode(to_model_range(dict(batch))["pixels_BFHWC"]).mean_BThwC
@@ -200,25 +209,28 @@ class BackboneStage(Denoiser):
         """The transformer with its position table."""
         return join_buffers(trainable["backbone"], frozen["backbone"])
 
-    def exports(self, trainable: trees.Tree, frozen: trees.Tree
-                ) -> dict[str, tuple[DiTConfig | T5Config, trees.Tree]]:
-        return {"transformer": (self.backbone, self.whole(trainable, frozen)),
-                "text_encoder": (self.t5, trainable["t5"])}
+    def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[DiTConfig | T5Config, trees.Tree]]:
+        return {
+            "transformer": (self.backbone, self.whole(trainable, frozen)),
+            "text_encoder": (self.t5, trainable["t5"]),
+        }
 
     def text(self, trainable: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BMD of token ids."""
         return nnx.merge(t5_graph(self.t5)[0], trainable["t5"])(ids_BM)
 
-    def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
-                 t_B: jax.Array) -> jax.Array:
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+    ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(graph(self.backbone)[0], self.whole(working, frozen))
         image = batch.get("image_latents_BThwC")
         latents = x_t if image is None else jnp.concatenate([x_t, image], axis=-1)
         return backbone(latents, self.text(working, batch["input_ids"]), t_B).sample
 
-    def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: Draws, schedule: Schedule
-             ) -> InpaintingLoss:
+    def loss(
+        self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: Draws, schedule: Schedule
+    ) -> InpaintingLoss:
         no_hole = jnp.zeros(batch["latents_BThwC"].shape[:-1])
         return super().loss(trainable, frozen, {**batch, "mask_BThw": no_hole}, draws, schedule)
 
@@ -227,8 +239,9 @@ def fresh_backbone(weights: trees.Tree) -> trees.Tree:
     """Modulations and the head start at zero: every block does nothing at first (adaLN-Zero, arXiv 2212.09748)."""
     flat = trees.flatten(weights)
     zero = ("norm1/linear", "norm2/linear", "norm_out/linear", "proj_out")
-    return trees.unflatten({path: jnp.zeros_like(leaf) if path.rpartition("/")[0].endswith(zero) else leaf
-                            for path, leaf in flat.items()})
+    return trees.unflatten(
+        {path: jnp.zeros_like(leaf) if path.rpartition("/")[0].endswith(zero) else leaf for path, leaf in flat.items()}
+    )
 
 
 def fresh_t5(cfg: T5Config, weights: trees.Tree) -> trees.Tree:

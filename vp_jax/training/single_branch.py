@@ -1,6 +1,6 @@
 """The ablation "single-branch" (paper section 4.4): no context encoder, the backbone takes the condition and learns.
 
-    [noisy | image | masked video | mask] latents --> backbone        the new rows of its patch embedding start at zero
+[noisy | image | masked video | mask] latents --> backbone        the new rows of its patch embedding start at zero
 """
 
 from __future__ import annotations
@@ -64,13 +64,18 @@ class SingleBranchStage(Denoiser):
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[DiTConfig, trees.Tree]]:
         return {"transformer": (self.backbone, self.whole(trainable, frozen))}
 
-    def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
-                 t_B: jax.Array) -> jax.Array:
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+    ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(graph(self.backbone)[0], self.whole(working, frozen))
         image = batch.get("image_latents_BThwC")
-        latents = [x_t, *([] if image is None else [image]), batch["masked_latents_BThwC"],
-                   batch["mask_BThw"][..., None]]
+        latents = [
+            x_t,
+            *([] if image is None else [image]),
+            batch["masked_latents_BThwC"],
+            batch["mask_BThw"][..., None],
+        ]
         return backbone(jnp.concatenate(latents, axis=-1), batch["text_BMD"], t_B).sample
 
 

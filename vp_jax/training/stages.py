@@ -76,13 +76,15 @@ class Stage(Protocol):
         """Both trees before the first step, from ``models``: ``backbone``, ``branch``, ``id_adapter`` ... Pure."""
         ...
 
-    def exports(self, trainable: trees.Tree, frozen: trees.Tree
-                ) -> Mapping[str, tuple[DiTConfig | BranchConfig | LoRAConfig | VAEConfig | T5Config, trees.Tree]]:
+    def exports(
+        self, trainable: trees.Tree, frozen: trees.Tree
+    ) -> Mapping[str, tuple[DiTConfig | BranchConfig | LoRAConfig | VAEConfig | T5Config, trees.Tree]]:
         """The trained models whole, with their descriptions, by the folder of a converted checkpoint."""
         ...
 
-    def inputs(self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
-               ) -> dict[str, jax.Array]:
+    def inputs(
+        self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
+    ) -> dict[str, jax.Array]:
         """The step's batch from the loader's."""
         ...
 
@@ -134,13 +136,22 @@ class BranchStage(Denoiser):
         """The context encoder with its position table."""
         return join_buffers(trainable, frozen["branch"])
 
-    def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
-                 t_B: jax.Array) -> jax.Array:
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+    ) -> jax.Array:
         backbone = nnx.merge(graph(self.backbone)[0], frozen["backbone"])
         working = compute_copy(trainable, self.branch.dit.dtype)
         branch = nnx.merge(graph(self.branch)[0], self.whole(working, frozen))
-        return predict(backbone, branch, x_t, batch.get("image_latents_BThwC"), _condition(batch), batch["text_BMD"],
-                       t_B, injection=self.injection).sample
+        return predict(
+            backbone,
+            branch,
+            x_t,
+            batch.get("image_latents_BThwC"),
+            _condition(batch),
+            batch["text_BMD"],
+            t_B,
+            injection=self.injection,
+        ).sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,15 +186,25 @@ class AdapterStage(Denoiser):
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[LoRAConfig, trees.Tree]]:
         return {"id_adapter": (self.lora, trainable)}
 
-    def velocity(self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch,
-                 t_B: jax.Array) -> jax.Array:
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+    ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = lora.attach(nnx.merge(graph(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
         branch = nnx.merge(graph(self.branch)[0], frozen["branch"])
         text = batch["text_BMD"]
         own = joint_mask(masked_tokens(batch["mask_BThw"], self.backbone.patch), text.shape[1])
-        return predict(backbone, branch, x_t, batch.get("image_latents_BThwC"), _condition(batch), text, t_B,
-                       injection=self.injection, resample=Resample(True, own)).sample
+        return predict(
+            backbone,
+            branch,
+            x_t,
+            batch.get("image_latents_BThwC"),
+            _condition(batch),
+            text,
+            t_B,
+            injection=self.injection,
+            resample=Resample(True, own),
+        ).sample
 
 
 def adapter_config(rank: int = 256, alpha: float = 128.0) -> LoRAConfig:
@@ -197,8 +218,9 @@ def compute_copy(weights: trees.Tree, dtype: str) -> trees.Tree:
     Cast here and not where they are used, sharded masters travel between chips in the compute type.
     """
     flat = trees.flatten(weights)
-    return trees.unflatten({path: leaf.astype(dtype) if path.rsplit("/", 1)[-1] in MATMUL_WEIGHTS else leaf
-                            for path, leaf in flat.items()})
+    return trees.unflatten(
+        {path: leaf.astype(dtype) if path.rsplit("/", 1)[-1] in MATMUL_WEIGHTS else leaf for path, leaf in flat.items()}
+    )
 
 
 def random_weights(cfg: DiTConfig | BranchConfig, key: jax.Array) -> trees.Tree:
@@ -226,8 +248,10 @@ def buffer_paths(cfg: DiTConfig | BranchConfig) -> frozenset[str]:
 def split_buffers(tree: trees.Tree, buffers: frozenset[str]) -> tuple[trees.Tree, trees.Tree]:
     """A tree without and with only the leaves ``buffers``."""
     flat = trees.flatten(tree)
-    return (trees.unflatten({k: v for k, v in flat.items() if k not in buffers}),
-            trees.unflatten({k: v for k, v in flat.items() if k in buffers}))
+    return (
+        trees.unflatten({k: v for k, v in flat.items() if k not in buffers}),
+        trees.unflatten({k: v for k, v in flat.items() if k in buffers}),
+    )
 
 
 def join_buffers(weights: trees.Tree, buffers: trees.Tree) -> trees.Tree:

@@ -60,5 +60,6 @@ def state_shardings(shapes: TrainState, mesh: Mesh, *, offload: bool = False) ->
     places = sharding.place(shapes, mesh).shardings
     if not offload:
         return places
-    return dataclasses.replace(places, opt_state=jax.tree.map(
-        lambda place: place.with_memory_kind("pinned_host"), places.opt_state))
+    return dataclasses.replace(
+        places, opt_state=jax.tree.map(lambda place: place.with_memory_kind("pinned_host"), places.opt_state)
+    )

@@ -56,8 +56,9 @@ def step_keys(base_key: jax.Array, step: jax.Array | int) -> StepKeys:
     return StepKeys(*jax.random.split(jax.random.fold_in(base_key, step), len(StepKeys._fields)))
 
 
-def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: StepConfig,
-                    schedule: Schedule) -> TrainStep:
+def make_train_step(
+    stage: Stage, optimizer: optax.GradientTransformation, cfg: StepConfig, schedule: Schedule
+) -> TrainStep:
     """The step, to be jitted by the caller with ``donate_argnums=0``.
 
     Returns:
@@ -66,8 +67,9 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
       numbers of examples by timestep.
     """
 
-    def train_step(state: TrainState, frozen: trees.Tree, batch: Batch, base_key: jax.Array,
-                   draws: Any = None) -> tuple[TrainState, Metrics]:
+    def train_step(
+        state: TrainState, frozen: trees.Tree, batch: Batch, base_key: jax.Array, draws: Any = None
+    ) -> tuple[TrainState, Metrics]:
         if draws is None:
             draws = stage.draw(step_keys(base_key, state.step), batch, schedule)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
@@ -79,10 +81,13 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1.0 - cfg.ema_decay)
         total_B = loss.total(cfg.hole_weight)
-        metrics = {"loss": total_B.mean(),
-                   **{f"loss_{name.removesuffix('_B')}": part_B.mean() for name, part_B in loss._asdict().items()},
-                   "grad_norm": optax.tree.norm(grads), "param_norm": optax.tree.norm(params),
-                   "update_norm": optax.tree.norm(updates)}
+        metrics = {
+            "loss": total_B.mean(),
+            **{f"loss_{name.removesuffix('_B')}": part_B.mean() for name, part_B in loss._asdict().items()},
+            "grad_norm": optax.tree.norm(grads),
+            "param_norm": optax.tree.norm(params),
+            "update_norm": optax.tree.norm(updates),
+        }
         if isinstance(draws, Draws):
             metrics |= by_timestep(total_B, draws.t_B, schedule.num_timesteps)
         return TrainState(state.step + 1, params, opt_state, ema), metrics
@@ -90,8 +95,15 @@ def make_train_step(stage: Stage, optimizer: optax.GradientTransformation, cfg: 
     return train_step
 
 
-def gradients(stage: Stage, cfg: StepConfig, schedule: Schedule, trainable: trees.Tree, frozen: trees.Tree,
-              batch: Batch, draws: Any) -> tuple[trees.Tree, Loss]:
+def gradients(
+    stage: Stage,
+    cfg: StepConfig,
+    schedule: Schedule,
+    trainable: trees.Tree,
+    frozen: trees.Tree,
+    batch: Batch,
+    draws: Any,
+) -> tuple[trees.Tree, Loss]:
     """Gradients of the batch's mean loss, float32, and the loss of every example."""
 
     def mean_loss(trainable: trees.Tree, batch: Batch, draws: Any) -> tuple[jax.Array, Loss]:

@@ -32,8 +32,9 @@ def claimed(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"another process trains in {folder}: wait until it ends, or choose another --workdir"
-                            ) from error
+            raise UserError(
+                f"another process trains in {folder}: wait until it ends, or choose another --workdir"
+            ) from error
         except OSError:
             pass  # a file system without locks
         yield

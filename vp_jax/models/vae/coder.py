@@ -24,8 +24,12 @@ class DownLevel(nnx.Module):
 
     def __init__(self, cfg: VAEConfig, level: int, *, rngs: nnx.Rngs) -> None:
         d_in, d_out = cfg.channels[max(level - 1, 0)], cfg.channels[level]
-        self.resnets = nnx.List([ResBlock(cfg, d_in if i == 0 else d_out, d_out, conditioned=False, rngs=rngs)
-                                 for i in range(cfg.layers_per_block)])
+        self.resnets = nnx.List(
+            [
+                ResBlock(cfg, d_in if i == 0 else d_out, d_out, conditioned=False, rngs=rngs)
+                for i in range(cfg.layers_per_block)
+            ]
+        )
         last = level == len(cfg.channels) - 1
         self.downsample = None if last else Downsample(cfg, d_out, time=level < cfg.time_levels, rngs=rngs)
 
@@ -41,8 +45,12 @@ class UpLevel(nnx.Module):
     def __init__(self, cfg: VAEConfig, level: int, *, rngs: nnx.Rngs) -> None:
         widths = cfg.channels[::-1]
         d_in, d_out = widths[max(level - 1, 0)], widths[level]
-        self.resnets = nnx.List([ResBlock(cfg, d_in if i == 0 else d_out, d_out, conditioned=True, rngs=rngs)
-                                 for i in range(cfg.layers_per_block + 1)])
+        self.resnets = nnx.List(
+            [
+                ResBlock(cfg, d_in if i == 0 else d_out, d_out, conditioned=True, rngs=rngs)
+                for i in range(cfg.layers_per_block + 1)
+            ]
+        )
         last = level == len(widths) - 1
         self.upsample = None if last else Upsample(cfg, d_out, time=level < cfg.time_levels, rngs=rngs)
 

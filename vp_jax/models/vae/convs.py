@@ -72,19 +72,24 @@ def frame_conv(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Paddi
     return lax.conv_general_dilated(x_NHWC, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
-def _frame_conv_forward(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding
-                        ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _frame_conv_forward(
+    x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return frame_conv(x_NHWC, kernel, stride, padding), (x_NHWC, kernel)
 
 
-def _frame_conv_backward(stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy_NHWC: jax.Array
-                         ) -> tuple[jax.Array, jax.Array]:
+def _frame_conv_backward(
+    stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy_NHWC: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x_NHWC, kernel = saved
-    back = tuple((k - 1 - low, n + low - stride * (m - 1) - 1)
-                 for k, n, m, (low, _) in zip(kernel.shape, x_NHWC.shape[1:3], dy_NHWC.shape[1:3], padding))
+    back = tuple(
+        (k - 1 - low, n + low - stride * (m - 1) - 1)
+        for k, n, m, (low, _) in zip(kernel.shape, x_NHWC.shape[1:3], dy_NHWC.shape[1:3], padding)
+    )
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    dx_NHWC = lax.conv_general_dilated(dy_NHWC, turned, (1, 1), back, lhs_dilation=(stride, stride),
-                                       dimension_numbers=_LAYOUT)
+    dx_NHWC = lax.conv_general_dilated(
+        dy_NHWC, turned, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
+    )
     N, H, W, _ = dy_NHWC.shape
     group = max(n for n in range(1, N + 1) if N % n == 0 and (n == 1 or n * H * W <= CACHED))
     padded = jnp.pad(x_NHWC, ((0, 0), *padding, (0, 0)))
@@ -92,9 +97,15 @@ def _frame_conv_backward(stride: int, padding: Padding, saved: tuple[jax.Array, 
 
     def body(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
         x, dy = part  # channels take the place of the batch, frames that of the channels
-        dw = lax.conv_general_dilated(x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3), (1, 1), ((0, 0), (0, 0)),
-                                      rhs_dilation=(stride, stride), dimension_numbers=_LAYOUT)
-        return total + dw[:, :kernel.shape[0], :kernel.shape[1]].astype(jnp.float32), None
+        dw = lax.conv_general_dilated(
+            x.transpose(3, 1, 2, 0),
+            dy.transpose(1, 2, 0, 3),
+            (1, 1),
+            ((0, 0), (0, 0)),
+            rhs_dilation=(stride, stride),
+            dimension_numbers=_LAYOUT,
+        )
+        return total + dw[:, : kernel.shape[0], : kernel.shape[1]].astype(jnp.float32), None
 
     start = jnp.zeros((kernel.shape[2], *kernel.shape[:2], kernel.shape[3]), jnp.float32)
     dw_IabO = lax.scan(body, start, parts)[0]
@@ -116,14 +127,15 @@ def _float32(x: jax.Array) -> jax.Array:
 
 def conv3d_xla(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     """Valid in time, zeros around the frames, by XLA's own 3-D convolution (cuDNN on GPU, very slow on CPU)."""
-    return lax.conv_general_dilated(x_BFHWC, kernel, (1, 1, 1), ((0, 0), (1, 1), (1, 1)),
-                                    dimension_numbers=("NDHWC", "DHWIO", "NDHWC"))
+    return lax.conv_general_dilated(
+        x_BFHWC, kernel, (1, 1, 1), ((0, 0), (1, 1), (1, 1)), dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
+    )
 
 
 def conv3d_taps(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     """The same as a sum over three time taps of per-frame convolutions, added in float32."""
     n = x_BFHWC.shape[1] - 2
-    taps = [x_BFHWC[:, a:a + n] for a in range(3)]
+    taps = [x_BFHWC[:, a : a + n] for a in range(3)]
     if x_BFHWC.shape[-1] < THIN:
         return conv2d(jnp.concatenate(taps, axis=-1), jnp.concatenate(list(kernel), axis=-2))
     y0, y1, y2 = (_float32(conv2d(tap, kernel[a])) for a, tap in enumerate(taps))
@@ -144,7 +156,7 @@ def conv3d_winograd(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
     pairs = n // 2
     if C < THIN or not pairs:
         return conv3d_taps(x_BFHWC, kernel)
-    even_odd = _float32(x_BFHWC[:, :2 * pairs + 2].reshape(B, pairs + 1, 2, H, W, C))
+    even_odd = _float32(x_BFHWC[:, : 2 * pairs + 2].reshape(B, pairs + 1, 2, H, W, C))
     d0, d1, d2, d3 = even_odd[:, :-1, 0], even_odd[:, :-1, 1], even_odd[:, 1:, 0], even_odd[:, 1:, 1]
     g0, g1, g2 = _float32(kernel)
     half_sum, half_mid = (g0 + g2) / 2, g1 / 2

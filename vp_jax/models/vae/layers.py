@@ -115,7 +115,7 @@ class Downsample(FrameConv):
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
         B, F, H, W, C = x_BFHWC.shape
         if self.time and F > 1:
-            head, rest = x_BFHWC[:, :F % 2], x_BFHWC[:, F % 2:].astype(jnp.float32)
+            head, rest = x_BFHWC[:, : F % 2], x_BFHWC[:, F % 2 :].astype(jnp.float32)
             rest = rest.reshape(B, F // 2, 2, H, W, C).mean(2).astype(x_BFHWC.dtype)
             x_BFHWC = jnp.concatenate([head, rest], axis=1)
         kernel, bias = self.weights(self.cfg.dtype)
@@ -142,8 +142,9 @@ class Upsample(FrameConv):
         B, F, H, W, C = x_BFHWC.shape
         kernel, bias = self.weights("float32")
         merged = jnp.einsum("pra,qsb,abio->rsipqo", MERGE, MERGE, kernel, precision=lax.Precision.HIGHEST)
-        y = frame_conv(x_BFHWC.reshape(B * F, H, W, C), merged.reshape(2, 2, C, -1).astype(self.cfg.dtype), 1,
-                       ((1, 1), (1, 1))).reshape(B, F, H + 1, W + 1, 2, 2, -1)
-        rows = [jnp.stack([y[:, :, p:p + H, q:q + W, p, q] for q in (0, 1)], axis=4) for p in (0, 1)]
+        y = frame_conv(
+            x_BFHWC.reshape(B * F, H, W, C), merged.reshape(2, 2, C, -1).astype(self.cfg.dtype), 1, ((1, 1), (1, 1))
+        ).reshape(B, F, H + 1, W + 1, 2, 2, -1)
+        rows = [jnp.stack([y[:, :, p : p + H, q : q + W, p, q] for q in (0, 1)], axis=4) for p in (0, 1)]
         y = jnp.stack(rows, axis=3).reshape(B, F, 2 * H, 2 * W, -1) + bias.astype(self.cfg.dtype)
         return repeat_time(y, 2 * F - F % 2) if self.time else y

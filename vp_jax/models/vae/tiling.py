@@ -47,8 +47,10 @@ def _axis(length: int, tile_in: int, tile_out: int, overlap: float, name: str) -
     step, blend = int(tile_in * (1 - overlap)), int(tile_out * overlap)
     keep = tile_out - blend
     if step * tile_out != keep * tile_in:
-        raise UserError(f"tiles of {max(tile_in, tile_out)} pixels in {name} do not overlap by whole latent cells: set "
-                        f"sample_{name} of the VAE to a multiple of its native {NATIVE[name]} or do not tile")
+        raise UserError(
+            f"tiles of {max(tile_in, tile_out)} pixels in {name} do not overlap by whole latent cells: set "
+            f"sample_{name} of the VAE to a multiple of its native {NATIVE[name]} or do not tile"
+        )
     # what is left of a clip after the last whole cell makes no latents
     starts = tuple(s for s in range(0, length, step) if (length - s) * tile_out >= tile_in)
     return Axis(starts, tuple(min(tile_in, length - s) for s in starts), blend, keep)
@@ -56,8 +58,10 @@ def _axis(length: int, tile_in: int, tile_out: int, overlap: float, name: str) -
 
 def _plan(cfg: VAEConfig, height: int, width: int, *, from_pixels: bool) -> Plan | None:
     axes = []
-    for length, sample, overlap, name in ((height, cfg.sample_height, OVERLAP_HEIGHT, "height"),
-                                          (width, cfg.sample_width, OVERLAP_WIDTH, "width")):
+    for length, sample, overlap, name in (
+        (height, cfg.sample_height, OVERLAP_HEIGHT, "height"),
+        (width, cfg.sample_width, OVERLAP_WIDTH, "width"),
+    ):
         pixels, latents = sample // 2, sample // 2 // cfg.spatial_stride
         axes.append((length, *((pixels, latents) if from_pixels else (latents, pixels)), overlap, name))
     if all(length <= tile for length, tile, *_ in axes):
@@ -117,6 +121,10 @@ def run_tiles(function: Callable[[jax.Array], jax.Array], x: jax.Array, *, plan:
             done[i, j] = fade(done[i - 1, j], done[i, j], rows.blend, axis=2)
         if j > 0:
             done[i, j] = fade(done[i, j - 1], done[i, j], columns.blend, axis=3)
-    return jnp.concatenate([
-        jnp.concatenate([done[i, j][:, :, :rows.keep, :columns.keep] for j in range(len(columns.starts))], axis=3)
-        for i in range(len(rows.starts))], axis=2)
+    return jnp.concatenate(
+        [
+            jnp.concatenate([done[i, j][:, :, : rows.keep, : columns.keep] for j in range(len(columns.starts))], axis=3)
+            for i in range(len(rows.starts))
+        ],
+        axis=2,
+    )

@@ -140,7 +140,8 @@ class VAE(nnx.Module):
         """Streaming: the next chunk of unscaled latents -> ``(pixels BFHWC, cache)``; `DECODE_CHUNK` at a time."""
         return self.decoder(latents_BThwC, cache)
 
-    def _apply(self, run: Callable[[jax.Array], jax.Array], x: jax.Array, plan: tiles.Plan | None,
-               slicing: bool) -> jax.Array:
+    def _apply(
+        self, run: Callable[[jax.Array], jax.Array], x: jax.Array, plan: tiles.Plan | None, slicing: bool
+    ) -> jax.Array:
         whole = run if plan is None else functools.partial(tiles.run_tiles, run, plan=plan)
         return run_slices(whole, x) if slicing and x.shape[0] > 1 else whole(x)
