@@ -7,7 +7,7 @@ Writes ``out.mp4`` (the source's size, rate, frame count and sound; outside of t
 suffix for lossless), ``out_comparison.mp4``, ``out_contact.png`` and ``out.json`` (settings, seed, versions, times).
 Everything cheap is checked before a model is loaded, and an existing result is replaced only by a finished one. After
 Ctrl-C, SIGTERM or a crash the same command continues behind the last finished window, or step.
-Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.data.masks`.
+Masks: white, or label ``--mask_id``, marks what is generated; see `vp_jax.media.masks`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from vp_jax.data import masks, video
-from vp_jax.data.video_writer import check_output, write_video
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError
 from vp_jax.eval import video_metrics
-from vp_jax.inference import packaged, pictures, report
-from vp_jax.inference.canvas import Finished, resize_frames, resize_holes
-from vp_jax.inference.progress import Progress
-from vp_jax.inference.record import beside, check_outputs, outputs, place, unfinished, versions
+from vp_jax.files import beside, write_atomically, write_text
 from vp_jax.inference.settings import MODES, SAMPLERS, Settings
+from vp_jax.interrupts import run_cli
+from vp_jax.jobs import packaged, report
+from vp_jax.jobs.outputs import check_outputs, outputs, unfinished
+from vp_jax.jobs.progress import Progress
+from vp_jax.media import masks, pictures, video
+from vp_jax.media.canvas import Finished, resize_frames, resize_holes
+from vp_jax.media.video_writer import check_output, write_video
+from vp_jax.provenance import versions
 
 PIXEL_MULTIPLE = 16  # 8 pixels per latent cell, 2 cells per token
 
@@ -235,7 +238,7 @@ def write_report(args: argparse.Namespace, values: dict[str, Any]) -> None:
         tables={"Settings": values["settings"], "Seconds": values["seconds"], "Versions": values["versions"]},
         commands=packaged.COMMANDS if nano else (),
     )  # fmt: skip
-    place(args.report, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(args.report, text)
 
 
 @contextlib.contextmanager
@@ -269,8 +272,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames_FHWC, holes_FHW, fps, source = read_media(args)
     lap("read")
 
-    from vp_jax.inference import compile_cache  # importing jax takes seconds, mistakes are told before
     from vp_jax.inference.pipeline import Pipeline
+    from vp_jax.jobs import compile_cache
 
     cache = compile_cache.keep(args.compilation_cache)
     with enough_memory("--precision bfloat16, or a device with more"):
@@ -318,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if source.has_audio and not audio:
         print(f"sound    is missing: {out.suffix or 'a folder'} does not hold this kind of it, .mkv would")
     write_video(comparison, pictures.comparison_frames(frames_FHWC, holes_FHW, finished), fps)
-    place(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, finished, title=args.prompt or "").save)
+    write_atomically(contact, pictures.contact_sheet(frames_FHWC, holes_FHW, finished, title=args.prompt or "").save)
     lap("write")
     values = {
         "settings": dataclasses.asdict(settings), "arguments": vars(args), "seconds": times, "versions": versions(),
@@ -326,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "windows": list(plan.windows), "padded_frames": plan.padded_frames, "audio_copied": audio,
         "compilation_cache": cache, "hole": measure(frames_FHWC, holes_FHW, np.stack(finished)) if shown else None,
     }  # fmt: skip
-    place(record, lambda path: path.write_text(json.dumps(values, indent=2, default=str) + "\n"))
+    write_text(record, json.dumps(values, indent=2, default=str) + "\n")
     if args.report is not None:
         write_report(args, values)
     shutil.rmtree(keep, ignore_errors=True)

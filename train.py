@@ -7,9 +7,9 @@
     python train.py --config ... --workdir RUN --export               write the newest checkpoint's model and stop
 
 CONVERTED is made by `python -m convert all`. Running the same command again continues where RUN ends; SIGTERM and
-Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `python -m vp_jax.plots RUN`), pictures/, data.jsonl
-(clips that could not be used), config.json, starts.jsonl (commit and versions of every start), and at the end
-export/, whose folders replace those in CONVERTED.
+Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `python -m vp_jax.runs.plots RUN`), pictures/,
+data.jsonl (clips that could not be used), config.json, starts.jsonl (commit and versions of every start), and at
+the end export/, whose folders replace those in CONVERTED.
 """
 
 from __future__ import annotations
@@ -31,23 +31,25 @@ from ml_collections import ConfigDict, config_flags
 from vp_jax import sharding, trees
 from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.augment import MaskAugment
-from vp_jax.data.latents import load_empty_text
 from vp_jax.data.pipeline import LoaderConfig
-from vp_jax.data.synthetic import HELD_OUT, WordIds
-from vp_jax.errors import UserError, check_numbers, run_cli
-from vp_jax.eval import validation
-from vp_jax.inference.record import commit, versions
+from vp_jax.data.shards.latents import load_empty_text
+from vp_jax.errors import UserError, check_numbers
 from vp_jax.inference.settings import Settings
-from vp_jax.metrics import MetricsWriter
+from vp_jax.interrupts import run_cli
+from vp_jax.planning import aot
+from vp_jax.provenance import commit, versions
+from vp_jax.runs import command, feed, hosts, load, validation
+from vp_jax.runs.recorder import Recorder
+from vp_jax.runs.stop import StopSignal
+from vp_jax.runs.workdir import claimed, write_config
+from vp_jax.scalars import MetricsWriter
 from vp_jax.shapes import latent_grid
-from vp_jax.training import aot, command, feed, flops, hosts, load
+from vp_jax.training import flops
 from vp_jax.training.optim import OptimConfig, learning_rate, make_optimizer
-from vp_jax.training.recorder import Recorder
-from vp_jax.training.scratch import VAEStage
+from vp_jax.training.stages.scratch import VAEStage
 from vp_jax.training.state import init_state, state_shardings
 from vp_jax.training.step import StepConfig, make_train_step, step_keys
-from vp_jax.training.stop import StopSignal
-from vp_jax.training.workdir import claimed, write_config
+from vp_jax.world.synthetic import HELD_OUT, WordIds
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Settings: a file of configs/.", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")

@@ -21,9 +21,10 @@ from bench.nano.results import METRICS
 from bench.nano.runner import Job, Setup
 from bench.nano.variants import LONG, SHORT, Variant
 from bench.timing import machine
-from vp_jax.errors import UserError, run_cli
-from vp_jax.inference import compile_cache, packaged
-from vp_jax.inference.progress import Progress
+from vp_jax.errors import UserError
+from vp_jax.interrupts import run_cli
+from vp_jax.jobs import compile_cache, packaged
+from vp_jax.jobs.progress import Progress
 
 SHORT_METRICS = ("hole_psnr", "inner_psnr", "edge_psnr", "hole_ssim", "background_psnr", "temporal_error")
 LONG_METRICS = ("hole_psnr", "hole_ssim", "temporal_error", "identity_drift")

@@ -18,14 +18,15 @@ from vp_jax import sharding
 from vp_jax.diffusion.noise import KeyNoise
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowLatents, WindowProgram
+from vp_jax.interrupts import run_cli
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.variants import variant
-from vp_jax.training import aot
+from vp_jax.planning import aot
 
 
 def main() -> int:

@@ -20,7 +20,8 @@ from flax import nnx
 
 from bench import timing
 from vp_jax import trees
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError
+from vp_jax.interrupts import run_cli
 from vp_jax.models import attention
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT

@@ -16,10 +16,10 @@ from bench.ablation import arguments, setup_of
 from bench.nano import cases, paper, runner, tables
 from bench.nano.variants import ALL_TOKENS, BACKBONE, BRANCH_2, DEFAULT, EDITING
 from bench.timing import machine
-from vp_jax.data.synthetic import OPERATIONS
-from vp_jax.errors import run_cli
-from vp_jax.inference import compile_cache, packaged
-from vp_jax.inference.progress import Progress
+from vp_jax.interrupts import run_cli
+from vp_jax.jobs import compile_cache, packaged
+from vp_jax.jobs.progress import Progress
+from vp_jax.world.synthetic import OPERATIONS
 
 METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
 

@@ -28,10 +28,10 @@ import torch
 
 from vp_jax.data import augment
 from vp_jax.data.clips import AugmentMasks, ChooseWindow, Read, Resize, ShowFirstFrame, to_model_range
-from vp_jax.data.decode import read_frames
 from vp_jax.data.pipeline import LoaderConfig, make_loader, stack
-from vp_jax.data.tfds_source import VPDataRecords
-from vp_jax.data.vpdata import LabelMap, Layout, VPData
+from vp_jax.data.sources.tfds_source import VPDataRecords
+from vp_jax.data.sources.vpdata import LabelMap, Layout, VPData
+from vp_jax.media.decode import read_frames
 
 try:
     import decord

@@ -3,7 +3,7 @@
 import jax
 
 from convert.main import main
-from vp_jax.errors import run_cli
+from vp_jax.interrupts import run_cli
 
 if __name__ == "__main__":
     jax.config.update("jax_platforms", "cpu")  # weights only pass through: leave accelerators alone

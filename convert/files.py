@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import safetensors
 
 from vp_jax.errors import UserError
+from vp_jax.files import replacing
 
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights")
 TORCH_SUFFIXES = (".bin", ".pt", ".pth")
@@ -197,7 +197,6 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
       metadata: strings for the header; ``{"format": "pt"}`` is what the original program expects, and the default.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # widest types first, so that every tensor is aligned to its type
     order = sorted(tensors, key=lambda key: (-np.dtype(tensors[key].dtype).itemsize, key))
     header: dict[str, Any] = {"__metadata__": dict(metadata or {"format": "pt"})}
@@ -208,8 +207,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
         header[key] = {"dtype": _NAMES[kind], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for key in order:
             file.write(
@@ -217,4 +215,3 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mappin
                 if len(tensors[key].shape)
                 else np.asarray(tensors[key]).tobytes()
             )
-    os.replace(partial, path)

@@ -8,6 +8,7 @@ original: ``torch_config.json`` and, for the context encoder, ``unused.safetenso
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from convert.kinds import ADAPTERS, KINDS, MODELS
 from convert.layout import TOKENIZER_MODEL, find_tokenizer
 from vp_jax import checkpoint, trees
 from vp_jax.errors import UserError
+from vp_jax.files import write_atomically, write_text
 from vp_jax.models import config as descriptions
 
 TORCH_CONFIG, UNUSED = "torch_config.json", "unused.safetensors"
@@ -206,8 +208,7 @@ def copy_tokenizer(source: Path, folder: Path) -> Report:
     names = sorted(p.name for p in source.iterdir() if p.is_file())
     for name in sorted(names, key=lambda name: name == TOKENIZER_MODEL):
         if (source / name).resolve() != (folder / name).resolve():
-            shutil.copyfile(source / name, folder / (name + ".part"))
-            (folder / (name + ".part")).replace(folder / name)
+            write_atomically(folder / name, functools.partial(shutil.copyfile, source / name))
     size = sum((folder / name).stat().st_size for name in names)
     return Report("tokenizer", bytes=size, seconds=time.perf_counter() - start, note=f"{len(names)} files copied")
 
@@ -283,7 +284,4 @@ def _model_to_torch(kind: str, folder: Path, cfg: Any, tree: trees.Tree) -> dict
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
-    partial.replace(path)
+    write_text(path, json.dumps(values, indent=1, sort_keys=True) + "\n")

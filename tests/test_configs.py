@@ -12,7 +12,7 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.errors import UserError
 from vp_jax.models.variants import variant
-from vp_jax.training import feed, load
+from vp_jax.runs import feed, load
 from vp_jax.training.optim import OptimConfig
 from vp_jax.training.step import StepConfig
 

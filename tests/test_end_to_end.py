@@ -11,10 +11,10 @@ from PIL import Image
 
 import sample
 from convert.main import main as convert
-from tests import media
+from tests import clip_files
 from tests.compare import GOLDEN
-from vp_jax.data.video import read_video
 from vp_jax.errors import UserError
+from vp_jax.media.video import read_video
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def checkpoint(tmp_path_factory):
 def clip(tmp_path_factory):
     """Seven frames of an odd size and their mask, as folders."""
     folder = tmp_path_factory.mktemp("clip")
-    frames, mask = media.moving(7, 50, 70), np.zeros((50, 70), np.uint8)
+    frames, mask = clip_files.moving(7, 50, 70), np.zeros((50, 70), np.uint8)
     mask[10:30, 20:45] = 255
     (folder / "frames").mkdir()
     for i, frame in enumerate(frames):

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 import sample
-from tests import media
-from vp_jax.data import video
-from vp_jax.errors import run_cli
+from tests import clip_files
+from vp_jax.interrupts import run_cli
+from vp_jax.media import video
 
 F, H, W = 14, 45, 61
-FRAMES = media.moving(F, H, W)
+FRAMES = clip_files.moving(F, H, W)
 HOLES = np.zeros((F, H, W), bool)
 HOLES[:, 10:30, 20:45] = True
 PAINT = (250, 10, 200)
@@ -77,8 +77,8 @@ def pipeline(monkeypatch):
 def given(tmp_path):
     """A folder of inputs; returns the command line as a dict to be changed."""
     (tmp_path / "weights").mkdir()
-    media.folder(tmp_path / "video", FRAMES)
-    media.folder(tmp_path / "mask", HOLES.astype(np.uint8) * 255)
+    clip_files.folder(tmp_path / "video", FRAMES)
+    clip_files.folder(tmp_path / "mask", HOLES.astype(np.uint8) * 255)
     return {
         "--checkpoint": tmp_path / "weights", "--video": tmp_path / "video", "--mask": tmp_path / "mask",
         "--prompt": "a pink wall", "--out": tmp_path / "new" / "out.mkv",
@@ -123,10 +123,10 @@ def test_one_command_makes_all_files(pipeline, given, capsys):
 
 
 def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
-    frames, mask = media.moving(60, 48, 64), np.zeros((60, 48, 64, 3), np.uint8)
+    frames, mask = clip_files.moving(60, 48, 64), np.zeros((60, 48, 64, 3), np.uint8)
     mask[:, 8:24, 8:24] = 255
-    given["--video"] = media.encode(tmp_path / "in.mp4", frames, sound=True)
-    given["--mask"] = media.encode(tmp_path / "mask.mp4", mask)
+    given["--video"] = clip_files.encode(tmp_path / "in.mp4", frames, sound=True)
+    given["--mask"] = clip_files.encode(tmp_path / "mask.mp4", mask)
     given["--out"] = tmp_path / "out.mp4"
     flags = {**given, "--start": 6, "--stop": 50, "--fps": 8, "--mask_dilate": 2}
     frames, record = result(flags)
@@ -138,8 +138,8 @@ def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
 
 
 def test_sound_that_is_lost_is_said(pipeline, given, tmp_path, capsys):
-    given["--video"] = media.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
-    media.folder(tmp_path / "holes", HOLES[:, :44, :60].astype(np.uint8) * 255)
+    given["--video"] = clip_files.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
+    clip_files.folder(tmp_path / "holes", HOLES[:, :44, :60].astype(np.uint8) * 255)
     result({**given, "--mask": tmp_path / "holes", "--out": tmp_path / "a.webm"})
     assert "sound    is missing: .webm does not hold this kind of it, .mkv would" in capsys.readouterr().out
     result({**given, "--mask": tmp_path / "holes"})
@@ -315,8 +315,8 @@ def test_mistakes_are_one_line_before_any_model_is_loaded(
     Path("empty").mkdir()
     Path("empty.mp4").mkdir()
     Path("page.html").mkdir()
-    media.folder(Path("frames"), FRAMES[:1])
-    media.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
+    clip_files.folder(Path("frames"), FRAMES[:1])
+    clip_files.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
     Image.new("L", (8, 8), 255).save("small.png")
     Image.new("L", (W, H), 0).save("black.png")
     labels = HOLES.astype(np.uint8)

@@ -21,14 +21,14 @@ from tests.compare import DEFAULT
 from tests.parity import reference as ref
 from tests.test_configs import config_of
 from vp_jax import checkpoint, trees
-from vp_jax.data.latents import LatentRecords
-from vp_jax.data.latents_tfds import LatentConfig, build_latents
 from vp_jax.data.pipeline import LoaderConfig
-from vp_jax.data.synthetic import World
+from vp_jax.data.shards.latents import LatentRecords
+from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
-from vp_jax.metrics import read_metrics
 from vp_jax.models import config as model_config
+from vp_jax.scalars import read_metrics
+from vp_jax.world.synthetic import World
 
 ROOT = Path(__file__).parent.parent
 TIMES = {"examples_per_s", "data_wait", "mfu"}
@@ -236,7 +236,7 @@ def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
         command = [
             sys.executable,
             "-m",
-            "vp_jax.training.latent_shards",
+            "vp_jax.runs.latent_shards",
             "--config",
             "configs/tiny.py",
             "--out",
@@ -399,7 +399,7 @@ def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
 
 
 def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
-    from vp_jax.training.recorder import Recorder, duration
+    from vp_jax.runs.recorder import Recorder, duration
 
     recorder = Recorder(None, lambda step: 1e-5, 100, 8, 1e12, None)
     good = {"loss": np.float32(1), "grad_norm": np.float32(1), "bin_loss": np.ones(10), "bin_count": np.ones(10)}

@@ -140,7 +140,7 @@ def test_mistakes_on_the_command_line_are_one_line(arguments, message):
 )
 def test_building_shards_tells_mistakes_alike(arguments, message):
     done = subprocess.run(
-        [sys.executable, "-m", "vp_jax.training.latent_shards", "--config", "configs/tiny.py", *arguments],
+        [sys.executable, "-m", "vp_jax.runs.latent_shards", "--config", "configs/tiny.py", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vp_jax.data.masks import dilate
-from vp_jax.data.synthetic import (
+from vp_jax.jobs import packaged
+from vp_jax.media.masks import dilate
+from vp_jax.world.synthetic import (
     HELD_OUT,
     OPERATIONS,
     World,
@@ -25,7 +26,6 @@ from vp_jax.data.synthetic import (
     possible,
     render,
 )
-from vp_jax.inference import packaged
 
 WINDOW, HEIGHT, WIDTH = 17, 64, 96
 LONG = 65

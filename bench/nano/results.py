@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.nano.cases import Case
-from vp_jax.data.masks import cover_cells
 from vp_jax.eval import video_metrics as metrics
 from vp_jax.eval.bootstrap import Interval, interval
-from vp_jax.inference.canvas import composite
+from vp_jax.media.canvas import composite
+from vp_jax.media.masks import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE
 
 METRICS = {

@@ -17,7 +17,7 @@ from bench.nano.variants import Variant
 from vp_jax.errors import UserError
 from vp_jax.eval.bootstrap import Interval
 from vp_jax.eval.video_metrics import MOST_DB
-from vp_jax.inference.pictures import masked
+from vp_jax.media.pictures import masked
 
 _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
 

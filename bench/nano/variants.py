@@ -50,7 +50,8 @@ class Variant:
             filter(
                 None,
                 (
-                    f"python train.py --config configs/nano_branch.py --workdir {runs / self.run} --config.steps={STEPS}",
+                    "python train.py --config configs/nano_branch.py",
+                    f"--workdir {runs / self.run} --config.steps={STEPS}",
                     self.changes,
                     f"--config.model.checkpoint={model} --config.data.path=LATENTS",
                 ),

@@ -15,7 +15,8 @@ from convert import files, layout, parts
 from convert.kinds import MODELS
 from convert.main import main
 from vp_jax import checkpoint, trees
-from vp_jax.errors import UserError, run_cli
+from vp_jax.errors import UserError
+from vp_jax.interrupts import run_cli
 from vp_jax.models import config
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"

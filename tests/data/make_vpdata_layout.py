@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vp_jax.data.decode import encode_mp4, probe
-from vp_jax.data.folders import IMAGES, VIDEOS, FolderClip
 from vp_jax.data.records import load
+from vp_jax.data.sources.folders import IMAGES, VIDEOS, FolderClip
+from vp_jax.media.decode import encode_mp4, probe
 
 FIELDS = ("path", "start_frame", "end_frame", "fps", "mask_id", "caption")
 

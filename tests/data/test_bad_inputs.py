@@ -10,7 +10,7 @@ from tests.data.make_vpdata_layout import LayoutWriter, caption_of, draw_clip
 from vp_jax.data.journal import Journal
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.records import BadRecord, load
-from vp_jax.data.vpdata import Layout, VPData
+from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
 
 EACH = 8

@@ -99,7 +99,7 @@ def test_workers_end_when_their_parent_is_killed(layout, tmp_path, waiting):
     script.write_text(
         "import multiprocessing, os, signal, threading, time\n"
         "from vp_jax.data.pipeline import LoaderConfig, make_loader\n"
-        "from vp_jax.data.vpdata import Layout, VPData\n"
+        "from vp_jax.data.sources.vpdata import Layout, VPData\n"
         "if __name__ == '__main__':\n"
         f"    source = VPData.from_csv({str(layout / 'train.csv')!r}, Layout.under({str(layout)!r}), frames=9)\n"
         "    loader = make_loader(source, LoaderConfig(2, frames=9, height=32, width=48, workers=2))\n"

@@ -91,13 +91,12 @@ def test_reference_mode_names_a_short_video():
 def test_output_has_the_input_s_frames_and_the_same_seed_the_same_pixels(pipeline, clip, frames):
     video, holes, text = clip
     calls = []
-    run = lambda: pipeline.inpaint(
-        video[:frames],
-        holes[:frames],
-        text,
-        settings(),  # noqa: E731
-        progress=lambda *call: calls.append(call),
-    )
+
+    def run():
+        return pipeline.inpaint(
+            video[:frames], holes[:frames], text, settings(), progress=lambda *call: calls.append(call)
+        )
+
     first = run()
     assert first.shape == (frames, 32, 32, 3) and first.dtype == np.uint8
     np.testing.assert_array_equal(first, run())

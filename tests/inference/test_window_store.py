@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vp_jax.errors import Terminated, UserError
+from vp_jax.errors import UserError
 from vp_jax.inference import window_store
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry
 from vp_jax.inference.window_store import WindowStore, digest
+from vp_jax.interrupts import Terminated
 
 STEPS = 3
 WINDOWS = 3  # of eleven frames, five at a time, one shared

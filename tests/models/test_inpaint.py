@@ -119,8 +119,8 @@ def test_bfloat16_is_near_float32(models, inputs):
         branch = BranchConfig(DiTConfig(**{**BRANCH.dit.__dict__, "dtype": dtype, "param_dtype": dtype}))
         graphs = [
             trees.abstract(lambda: DiT(dit, rngs=nnx.Rngs(0)))[0],  # noqa: B023
-            trees.abstract(lambda: Branch(branch, rngs=nnx.Rngs(0)))[0],
-        ]  # noqa: B023
+            trees.abstract(lambda: Branch(branch, rngs=nnx.Rngs(0)))[0],  # noqa: B023
+        ]
         built = [nnx.merge(g, trees.cast(trees.split(m)[1], dtype)) for g, m in zip(graphs, models)]
         outputs.append(predict(*built, *inputs).sample.astype(jnp.float32))
     assert relative_error(outputs[1], outputs[0]) < 2e-2

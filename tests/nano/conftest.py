@@ -7,12 +7,12 @@ import pytest
 import sentencepiece
 
 from vp_jax import checkpoint, trees
-from vp_jax.data.synthetic import World
 from vp_jax.models import config, lora
 from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
-from vp_jax.training import load
+from vp_jax.runs import load
 from vp_jax.training.encode import Encoders
-from vp_jax.training.stages import AdapterStage, adapter_config
+from vp_jax.training.stages.videopainter import AdapterStage, adapter_config
+from vp_jax.world.synthetic import World
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ from bench.nano import cases, fillers, paper, runner
 from bench.nano.batched import BatchSampler
 from bench.nano.results import Key, Store, inner_tokens, measure
 from bench.nano.variants import LONG, SHORT
-from vp_jax.data.synthetic import HELD_OUT, OPERATIONS
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.settings import Settings
+from vp_jax.world.synthetic import HELD_OUT, OPERATIONS
 
 SMALL = ["--steps", "2", "--batch", "2"]
 

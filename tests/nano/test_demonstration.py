@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 import sample
-from tests import media
-from vp_jax.data.masks import dilate
-from vp_jax.data.synthetic import HELD_OUT, World
-from vp_jax.data.video import read_video
+from tests import clip_files
 from vp_jax.errors import UserError
-from vp_jax.inference import compile_cache, packaged, report
+from vp_jax.jobs import compile_cache, packaged, report
+from vp_jax.media.masks import dilate
+from vp_jax.media.video import read_video
+from vp_jax.world.synthetic import HELD_OUT, World
 
 
 @pytest.fixture
@@ -77,12 +77,12 @@ def test_files_of_the_folder_stay_as_they_are(nano, tmp_path):
 
 
 def test_a_video_of_ones_own(nano, tmp_path, capsys):
-    media.folder(tmp_path / "frames", media.moving(5, 50, 70))
+    clip_files.folder(tmp_path / "frames", clip_files.moving(5, 50, 70))
     Image.fromarray((np.indices((50, 70))[0] > 25).astype(np.uint8) * 255).save(tmp_path / "mask.png")
     arguments = ["--video", "frames", "--mask", "mask.png", "--prompt", "a red <ring>", "--out", "mine.mkv"]
     assert sample.main([*arguments, "--steps", "1"]) == 0
     frames, _ = read_video(tmp_path / "mine.mkv")
-    np.testing.assert_array_equal(frames[:, :20], media.moving(5, 50, 70)[:, :20])
+    np.testing.assert_array_equal(frames[:, :20], clip_files.moving(5, 50, 70)[:, :20])
     page = (tmp_path / "mine_report.html").read_text()
     assert "a red &lt;ring&gt;" in page and "PSNR in the hole" not in page
     assert json.loads((tmp_path / "mine.json").read_text())["hole"] is None
@@ -91,7 +91,7 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_stopped_run_continues(tmp_path):
-    media.folder(tmp_path / "frames", media.moving(40, 64, 96))
+    clip_files.folder(tmp_path / "frames", clip_files.moving(40, 64, 96))
     Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save(tmp_path / "mask.png")
     command = [
         sys.executable,

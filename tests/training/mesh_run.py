@@ -17,7 +17,7 @@ from vp_jax import sharding
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import BranchConfig, DiTConfig
 from vp_jax.training.optim import OptimConfig, make_optimizer
-from vp_jax.training.stages import AdapterStage, BranchStage, adapter_config, random_weights
+from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, adapter_config, random_weights
 from vp_jax.training.state import TrainState, init_state
 from vp_jax.training.step import StepConfig, make_train_step
 

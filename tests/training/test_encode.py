@@ -13,10 +13,10 @@ from tests.compare import DEFAULT, relative_error
 from tests.parity import reference as ref
 from vp_jax import sharding
 from vp_jax.data.pipeline import LoaderConfig, make_loader
-from vp_jax.data.synthetic import WordIds, World
 from vp_jax.models.latent_mask import mask_to_latent
-from vp_jax.training.denoising import Batch
 from vp_jax.training.encode import INPUTS, Encoders
+from vp_jax.training.stages.denoising import Batch
+from vp_jax.world.synthetic import WordIds, World
 
 
 def key():

@@ -5,7 +5,7 @@ import pytest
 
 from vp_jax.models.variants import variant
 from vp_jax.training.flops import Flops, peak_flops, step_flops, transformer_flops, video_tokens
-from vp_jax.training.stages import AdapterStage, BranchStage, adapter_config
+from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, adapter_config
 
 T = 1e12
 

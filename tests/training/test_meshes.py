@@ -13,7 +13,7 @@ import pytest
 from tests.compare import relative_error
 from tests.training import mesh_run
 from vp_jax import sharding, trees
-from vp_jax.training import hlo
+from vp_jax.planning import hlo
 
 MESHES = [{"data": 2, "fsdp": 4}, {"fsdp": 2, "context": 4}, {"fsdp": 4, "tensor": 2}]
 

@@ -16,8 +16,8 @@ from tests.compare import relative_error
 from tests.parity import reference as ref
 from vp_jax import trees
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.training.denoising import Draws, draw
-from vp_jax.training.stages import AdapterStage, BranchStage
+from vp_jax.training.stages.denoising import Draws, draw
+from vp_jax.training.stages.videopainter import AdapterStage, BranchStage
 from vp_jax.training.state import init_state
 from vp_jax.training.step import StepConfig, gradients, make_train_step, step_keys
 

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.data.augment import MaskAugment
-from vp_jax.data.masks import cover_cells
 from vp_jax.data.records import BadRecord, Clip
+from vp_jax.media.masks import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
 
 Example = dict[str, Any]

@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
 from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
-from vp_jax.data.vpdata import Layout, VPData
-from vp_jax.errors import run_cli
+from vp_jax.data.sources.vpdata import Layout, VPData
+from vp_jax.interrupts import run_cli
 
 
 def contact_sheet(

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vp_jax.data.masks import dilate
+from vp_jax.media.masks import dilate
 
 MOST_DB = 100.0
 RIM = 2

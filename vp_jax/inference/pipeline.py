@@ -19,16 +19,17 @@ import numpy as np
 from flax import nnx
 
 from vp_jax import checkpoint, trees
-from vp_jax.data.masks import cover_cells
 from vp_jax.diffusion.noise import KeyNoise, NoiseSource
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.errors import UserError, interrupt_arrived
-from vp_jax.inference.canvas import to_uint8
+from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
 from vp_jax.inference.window_store import WindowStore, digest
+from vp_jax.interrupts import interrupt_arrived
+from vp_jax.media.canvas import to_uint8
+from vp_jax.media.masks import cover_cells
 from vp_jax.models import config, t5, tokenizer
 from vp_jax.models.attention import check_backend, default_backend
 from vp_jax.models.vae import vae as vae_module

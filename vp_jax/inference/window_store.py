@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from vp_jax.diffusion.sampler import LoopState
-from vp_jax.inference.record import place
+from vp_jax.files import write_atomically, write_text
 from vp_jax.inference.window import Carry
 from vp_jax.models.id_resample import PreviousWindow
 
@@ -102,7 +102,7 @@ class WindowStore:
     def _claim(self) -> None:
         if not self._ours:
             shutil.rmtree(self.folder, ignore_errors=True)
-            place(self.folder / "job.txt", lambda path: path.write_text(self._job))
+            write_text(self.folder / "job.txt", self._job)
             self._ours = True
 
     def _path(self, what: str, window: int) -> Path:
@@ -150,4 +150,4 @@ def _save(path: Path, values: dict[str, object]) -> None:
         except SafetensorError as error:  # a full disk, for instance
             raise OSError(str(error)) from error
 
-    place(path, write)
+    write_atomically(path, write)

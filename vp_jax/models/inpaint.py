@@ -48,7 +48,7 @@ def predict(
       noisy_BThwC: (B, T, h, w, 16) noisy latents.
       image_BThwC: (B, T, h, w, 16) image condition of I2V backbones, ``None`` for T2V.
       condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole); a backbone with room for them
-        (`vp_jax.training.single_branch`) takes them too.
+        (`vp_jax.training.stages.single_branch`) takes them too.
       text_BME: (B, M, text_dim).
       t_B: (B,) timesteps.
       injection: scale and variants.

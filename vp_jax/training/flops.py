@@ -16,10 +16,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vp_jax.models.config import DiTConfig
-from vp_jax.training.load import Stage
-from vp_jax.training.scratch import BackboneStage, VAEStage
-from vp_jax.training.single_branch import SingleBranchStage
-from vp_jax.training.stages import BranchStage
+from vp_jax.runs.load import Stage
+from vp_jax.training.stages.scratch import BackboneStage, VAEStage
+from vp_jax.training.stages.single_branch import SingleBranchStage
+from vp_jax.training.stages.videopainter import BranchStage
 
 PEAK = {
     "TPU v4": 275e12,

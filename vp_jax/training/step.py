@@ -1,4 +1,4 @@
-"""The training step: one pure function, whose loss is the stage's (`vp_jax.training.denoising`, `.scratch`).
+"""The training step: one pure function, whose loss is the stage's (`vp_jax.training.stages.denoising`, `.scratch`).
 
     train_step(state, frozen, batch, base_key) -> (state, metrics)
 
@@ -20,8 +20,8 @@ import optax
 from vp_jax import trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
-from vp_jax.training.denoising import Batch, Draws, StepKeys
-from vp_jax.training.stages import Loss, Stage
+from vp_jax.training.stages.denoising import Batch, Draws, StepKeys
+from vp_jax.training.stages.videopainter import Loss, Stage
 from vp_jax.training.state import TrainState
 
 Metrics = dict[str, jax.Array]

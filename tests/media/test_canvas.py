@@ -1,0 +1,95 @@
+"""Stretching and pasting: the source survives bit for bit, the hole is never cut."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests import clip_files
+from vp_jax.media import canvas
+from vp_jax.media.masks import cover_cells
+from vp_jax.models.latent_mask import mask_to_latent
+
+SOURCE = clip_files.moving(3, 45, 61)
+RESULT = 255 - SOURCE
+HOLES = np.zeros((3, 45, 61), bool)
+HOLES[:, 10:31, 20:52] = True
+HOLES[1, :, :9] = True  # at the frame's edge
+
+
+@pytest.mark.parametrize("feather", [0, 1, 4, 30])
+def test_outside_is_the_source_bit_for_bit(feather):
+    before = SOURCE.copy()
+    out = canvas.composite(SOURCE, RESULT, HOLES, feather)
+    np.testing.assert_array_equal(out[~HOLES], SOURCE[~HOLES])
+    np.testing.assert_array_equal(SOURCE, before)
+
+
+def test_without_feather_inside_is_the_result():
+    out = canvas.composite(SOURCE, RESULT, HOLES)
+    np.testing.assert_array_equal(out[HOLES], RESULT[HOLES])
+
+
+def test_feather_is_a_ramp_by_depth_that_ignores_the_frames_edge():
+    white = np.full_like(SOURCE, 255)
+    out = canvas.composite(np.zeros_like(SOURCE), white, HOLES, feather=4)[..., 0]
+    assert out[0, 20, 18:27].tolist() == [0, 0, 51, 102, 153, 204, 255, 255, 255]
+    assert out[0, 10:16, 35].tolist() == [51, 102, 153, 204, 255, 255]
+    assert out[1, 22, :11].tolist() == [255] * 5 + [204, 153, 102, 51, 0, 0]
+
+
+def test_equal_sizes_are_left_alone():
+    assert canvas.resize_frames(SOURCE, 45, 61) is SOURCE
+    assert canvas.resize_holes(HOLES, 45, 61) is HOLES
+
+
+def test_frames_are_averaged_when_reduced():
+    checks = np.indices((64, 64)).sum(0) % 2 * 255
+    frames = np.repeat(checks[None, :, :, None], 3, axis=3).astype(np.uint8)
+    small = canvas.resize_frames(frames, 16, 16)
+    assert small.shape == (1, 16, 16, 3) and small.dtype == np.uint8
+    assert np.abs(small.astype(int) - 127).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(32, 48), (16, 16), (90, 122), (64, 40)], ids=str)
+def test_any_touched_pixel_is_hole(size):
+    points = np.zeros((1, 45, 61), bool)
+    points[0, 7, 13] = points[0, 44, 60] = True
+    small = canvas.resize_holes(points, *size)
+    assert small.shape == (1, *size) and small.dtype == bool
+    expected = np.zeros(size, bool)
+    for y, x in ((7, 13), (44, 60)):
+        rows = [r for r in range(size[0]) if Fraction(45 * r, size[0]) < y + 1 and Fraction(45 * (r + 1), size[0]) > y]
+        cols = [c for c in range(size[1]) if Fraction(61 * c, size[1]) < x + 1 and Fraction(61 * (c + 1), size[1]) > x]
+        expected[np.ix_(rows, cols)] = True
+    np.testing.assert_array_equal(small[0], expected)
+
+
+@pytest.mark.parametrize("frames", [1, 17, 49])
+def test_covered_cells_leave_no_half_hole_on_the_latent_grid(frames):
+    """Every pixel of a hole lies in a cell that the latent mask calls hole, and the other way round."""
+    holes_FHW = np.random.default_rng(frames).random((frames, 32, 48)) > 0.997
+    holes_FHW[0] = False
+    covered_FHW = cover_cells(holes_FHW)
+    assert not (holes_FHW & ~covered_FHW).any() and not covered_FHW[0].any()
+    mask_Thw = np.asarray(mask_to_latent(covered_FHW[None].astype(np.float32)))[0] > 0
+    group_F = (np.arange(frames) + 3) // 4
+    np.testing.assert_array_equal(mask_Thw[group_F].repeat(8, 1).repeat(8, 2), covered_FHW)
+    touched = [
+        holes_FHW[group_F == t, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8].any()
+        for t, row, column in np.ndindex(mask_Thw.shape)
+    ]
+    np.testing.assert_array_equal(mask_Thw.reshape(-1), touched)
+
+
+@pytest.mark.parametrize("paste, feather", [(True, 0), (True, 3), (False, 0)])
+def test_finished_frames_are_those_of_the_whole_arrays(paste, feather):
+    small = canvas.resize_frames(RESULT, 32, 48)[:2]  # reference mode makes fewer frames than there are
+    finished = canvas.Finished(SOURCE, HOLES, small, paste=paste, feather=feather)
+    whole = canvas.resize_frames(small, 45, 61)
+    want = canvas.composite(SOURCE[:2], whole, HOLES[:2], feather) if paste else whole
+    np.testing.assert_array_equal(np.stack(finished), want)
+    np.testing.assert_array_equal(np.stack(finished[-2:]), want)
+    np.testing.assert_array_equal(finished[-1], want[1])
+    with pytest.raises(IndexError):
+        finished[2]

@@ -1,0 +1,316 @@
+"""Reading and writing of videos: exact counts, rates, sizes; one line for every failure."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import clip_files
+from vp_jax.errors import UserError
+from vp_jax.media import video, video_writer
+from vp_jax.media.video_writer import write_video
+
+CLIP = clip_files.moving()
+
+
+def distance(a, b):
+    return np.abs(a.astype(int) - b.astype(int)).mean()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (47, 63), (21, 34)], ids=str)
+@pytest.mark.parametrize("suffix, worst", [(".mp4", 3), (".mov", 3), (".webm", 4), (".mkv", 0), (".gif", 12)])
+def test_what_is_written_is_read_back(tmp_path, suffix, worst, size):
+    frames = clip_files.moving(7, *size)
+    path = tmp_path / f"new/folder/out{suffix}"
+    assert write_video(path, frames, clip_files.FPS) is False
+    back, fps = video.read_video(path)
+    assert back.shape == frames.shape and back.dtype == np.uint8
+    assert distance(back, frames) <= worst
+    if suffix != ".gif":  # GIF time is in 1/100 s
+        assert fps == clip_files.FPS
+    info = video.probe(path)
+    assert (info.frames, info.height, info.width, info.has_audio) == (7, *size, False)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_gif_keeps_frames_that_repeat(tmp_path):
+    write_video(tmp_path / "still.gif", np.repeat(CLIP[:1], 6, axis=0), 10)
+    frames, fps = video.read_video(tmp_path / "still.gif")
+    assert len(frames) == 6 and fps == 10
+
+
+def test_colours_survive_in_hd_conventions(tmp_path):
+    colours = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (128, 128, 128)], np.uint8)
+    frames = np.broadcast_to(colours[:, None, None, :], (5, 32, 32, 3))
+    write_video(tmp_path / "out.mp4", frames, 24)
+    back, _ = video.read_video(tmp_path / "out.mp4")
+    assert np.abs(back.astype(int) - frames).max() <= 4
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert next(container.decode(video=0)).colorspace == 1  # BT.709, tagged
+
+
+def test_folder_round_trip_is_bit_exact_and_replaces_only_our_own(tmp_path):
+    path = tmp_path / "frames"
+    (tmp_path / ".frames.partial").mkdir()  # left by a run that was killed
+    write_video(path, CLIP, 8)
+    write_video(path, CLIP[:5], 8)
+    back, fps = video.read_video(path)
+    np.testing.assert_array_equal(back, CLIP[:5])
+    assert fps == video.FOLDER_FPS
+    (path / "diary.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"diary\.txt, which is not a frame of ours"):
+        write_video(path, CLIP, 8)
+    assert (path / "diary.txt").read_text() == "mine"
+
+
+def test_failure_midway_keeps_the_old_file_and_leaves_no_scraps(tmp_path):
+    path = tmp_path / "out.mp4"
+    write_video(path, CLIP, 24)
+    before = path.read_bytes()
+
+    def broken():
+        yield CLIP[0]
+        raise RuntimeError("power cut")
+
+    for target in (path, tmp_path / "folder"):
+        with pytest.raises(RuntimeError, match="power cut"):
+            write_video(target, broken(), 24)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_is_copied_from_the_chosen_second(tmp_path, suffix):
+    source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(90), sound=True)
+    frames, fps = video.read_video(source, start=30, stop=60)
+    out = tmp_path / f"out{suffix}"
+    assert write_video(out, frames, fps, audio_from=source, audio_start=float(30 / fps)) is True
+    info = video.probe(out)
+    assert info.has_audio and info.frames == 30 and info.fps == clip_files.FPS
+    with av.open(str(out)) as container:
+        samples = sum(block.samples for block in container.decode(audio=0))
+    assert samples / 16000 == pytest.approx(30 / fps, abs=0.13)  # whole AAC packets of 1024 samples
+
+
+def test_sound_is_left_out_where_it_cannot_be(tmp_path):
+    source = clip_files.encode(tmp_path / "in.mp4", CLIP, sound=True)
+    silent = clip_files.encode(tmp_path / "silent.mp4", CLIP)
+    still = clip_files.folder(tmp_path / "frames", CLIP)
+    assert write_video(tmp_path / "a.webm", CLIP, 24, audio_from=source) is False  # WebM holds no AAC
+    assert write_video(tmp_path / "b.mp4", CLIP, 24, audio_from=silent) is False
+    opus = clip_files.opus(tmp_path / "in.mkv")
+    assert write_video(tmp_path / "d.mkv", CLIP, 24, audio_from=opus) is True
+    assert write_video(tmp_path / "e.mov", CLIP, 24, audio_from=opus) is False  # though on MOV's list of codecs
+    assert len(video.read_video(tmp_path / "e.mov")[0]) == len(CLIP)
+    assert write_video(tmp_path / "f.mp4", CLIP, 24, audio_from=tmp_path / "gone meanwhile.mp4") is False
+    assert write_video(tmp_path / "c.mp4", CLIP, 24, audio_from=still) is False
+
+
+def test_another_codec_steps_in_without_libx264(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_writer.av, "codecs_available", {"mpeg4"})
+    write_video(tmp_path / "out.mp4", CLIP, 24)
+    back, fps = video.read_video(tmp_path / "out.mp4")
+    assert back.shape == CLIP.shape and fps == 24 and distance(back, CLIP) < 5
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [("out.avi", "cannot write .avi, expected .mp4"), ("taken.mp4", "is a folder"), ("file/out.mp4", "not a folder")],
+)
+def test_outputs_that_cannot_be(tmp_path, name, message):
+    (tmp_path / "taken.mp4").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=message):
+        video_writer.check_output(tmp_path / name)
+
+
+def test_no_frames_to_write(tmp_path):
+    with pytest.raises(UserError, match="no frames to write"):
+        write_video(tmp_path / "out.mp4", CLIP[:0], 24)
+
+
+@pytest.mark.parametrize(
+    "fps, target, step",
+    [(24, 8, 3), (25, 8, 3), (clip_files.FPS, 8, 3), (30, 8, 3), (60, 8, 7), (8, 8, 1), (5, 8, 1), (30, None, 1)],
+)
+def test_thinning_rule(fps, target, step):
+    assert video.subsample_step(fps, target) == step
+
+
+def test_thinning_follows_slicing_and_keeps_the_rate_exact(tmp_path):
+    write_video(tmp_path / "in.mkv", clip_files.moving(20), clip_files.FPS)
+    every, _ = video.read_video(tmp_path / "in.mkv")
+    frames, fps = video.read_video(tmp_path / "in.mkv", start=2, stop=13, fps=8)
+    np.testing.assert_array_equal(frames, every[2:13:3])
+    assert fps == Fraction(10000, 1001)
+
+
+def test_variable_rate_keeps_every_frame(tmp_path):
+    path = clip_files.encode(tmp_path / "in.mp4", CLIP, fps=Fraction(30), pts=[0, 1, 2, 5, 9, 10, 20, 21])
+    frames, fps = video.read_video(path)
+    assert len(frames) == 8 and distance(frames, CLIP) < 5
+    assert fps < 30
+    assert video.probe(path).frames == 8
+
+
+def test_titles_need_not_be_utf_8(tmp_path):
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        container.metadata["title"] = "TITLE"
+        stream = container.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "bgr0"
+        for image in CLIP:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    data = (tmp_path / "in.mkv").read_bytes()
+    assert b"TITLE" in data
+    (tmp_path / "in.mkv").write_bytes(data.replace(b"TITLE", "Caf\xe9s".encode("latin-1")))
+    np.testing.assert_array_equal(video.read_video(tmp_path / "in.mkv")[0], CLIP)
+
+
+def test_phone_video_comes_upright(tmp_path):
+    clip = CLIP.copy()
+    clip[:, :24, :32] = (255, 0, 0)  # top left, goes to the top right
+    path = clip_files.rotate_header(clip_files.encode(tmp_path / "in.mp4", clip))
+    frames, _ = video.read_video(path)
+    assert frames.shape == (8, 64, 48, 3)
+    assert distance(frames, np.rot90(clip, -1, axes=(1, 2))) < 6
+    info = video.probe(path)
+    assert (info.height, info.width) == (64, 48)
+
+
+def test_alpha_is_dropped_over_black(tmp_path):
+    rgba = np.concatenate([CLIP, np.full((8, 48, 64, 1), 255, np.uint8)], axis=-1)
+    rgba[:, :, 32:, 3] = 0
+    rgba[:, :24, :32, 3] = 128
+    film = clip_files.encode(tmp_path / "in.mkv", rgba, codec="ffv1")
+    stills = clip_files.folder(tmp_path / "frames", rgba)
+    for path in (film, stills):
+        frames, _ = video.read_video(path)
+        np.testing.assert_array_equal(frames[:, 24:, :32], CLIP[:, 24:, :32])
+        assert not frames[:, :, 32:].any()
+        assert np.abs(frames[:, :24, :32].astype(float) - CLIP[:, :24, :32] * (128 / 255)).max() <= 1
+
+
+def test_folders_are_read_in_natural_order_past_other_files(tmp_path):
+    path = clip_files.folder(tmp_path / "frames", clip_files.moving(12), names="shot1_{}.png")
+    (path / "notes.txt").write_text("x")
+    (path / ".hidden.png").write_text("x")
+    frames, _ = video.read_video(path)
+    np.testing.assert_array_equal(frames, clip_files.moving(12))
+    np.testing.assert_array_equal(video.read_video(path, start=9, stop=11)[0], clip_files.moving(12)[9:11])
+
+
+def test_sixteen_bit_grey_is_scaled(tmp_path):
+    Image.fromarray(np.full((4, 5), 40000, np.uint16)).save(tmp_path / "deep.png")
+    assert (video.read_image(tmp_path / "deep.png") == 40000 >> 8).all()
+
+
+def missing(tmp_path):
+    return tmp_path / "none.mp4"
+
+
+def text(tmp_path):
+    (tmp_path / "a.mp4").write_text("hello")
+    return tmp_path / "a.mp4"
+
+
+def empty_file(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"")
+    return tmp_path / "a.mp4"
+
+
+def empty_folder(tmp_path):
+    (tmp_path / "frames").mkdir()
+    return tmp_path / "frames"
+
+
+def without_picture(tmp_path):
+    return clip_files.sound_only(tmp_path / "a.mp4")
+
+
+def without_index(tmp_path):
+    path = clip_files.encode(tmp_path / "a.mp4", clip_files.moving(40))
+    path.write_bytes(path.read_bytes()[:-600])
+    return path
+
+
+def damaged(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
+    path = clip_files.encode(tmp_path / "a.mp4", noise)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20000] = bytes(20000)
+    path.write_bytes(data)
+    return path
+
+
+def cut_short(name):
+    def make(tmp_path):
+        noise = np.random.default_rng(0).integers(0, 255, (90, 48, 64, 3), np.uint8)
+        path = clip_files.encode(
+            tmp_path / name, noise, container={"movflags": "faststart"} if ".mp4" in name else None
+        )
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        return path
+
+    make.__name__ = f"cut_short_{name}"
+    return make
+
+
+def mixed_sizes(tmp_path):
+    path = clip_files.folder(tmp_path / "frames", CLIP)
+    Image.new("RGB", (10, 10)).save(path / "00003.png")
+    return path
+
+
+def changing_size(tmp_path):
+    parts = [
+        clip_files.encode(tmp_path / f"{n}.ts", clip_files.moving(6, *size)).read_bytes()
+        for n, size in enumerate([(48, 64), (64, 96)])
+    ]
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    return tmp_path / "a.ts"
+
+
+def broken_image(tmp_path):
+    path = clip_files.folder(tmp_path / "frames", CLIP)
+    file = path / "00003.png"
+    file.write_bytes(file.read_bytes()[:100])
+    return path
+
+
+BAD = [
+    (missing, "no such file"),
+    (text, "cannot be opened as a video"),
+    (empty_file, "cannot be opened as a video"),
+    (empty_folder, "no images in this folder"),
+    (without_picture, "no video stream"),
+    (without_index, "cannot be opened as a video.*complete"),
+    (damaged, r"decoding stopped at frame [1-5]\d"),
+    (cut_short("a.mp4"), r"decoding stopped at frame [1-5]\d"),
+    (cut_short("a.mkv"), r"cut short, decoding stopped at frame [1-5]\d"),
+    (mixed_sizes, r"00003\.png: 10x10 pixels, but the frames before it are 64x48"),
+    (changing_size, r"a\.ts, frame \d+: 96x64 pixels, but the frames before it are 64x48"),
+    (broken_image, r"00003\.png: cannot be read as an image"),
+]
+
+
+@pytest.mark.parametrize("make, message", BAD, ids=[make.__name__ for make, _ in BAD])
+def test_bad_videos_give_one_line(tmp_path, make, message):
+    with pytest.raises(UserError, match=message) as caught:
+        video.read_video(make(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("start, stop", [(-1, None), (4, 4), (8, None), (0, 9)])
+def test_ranges_outside_the_video(tmp_path, start, stop):
+    path = clip_files.folder(tmp_path / "frames", CLIP)
+    with pytest.raises(UserError, match=r"frames -?\d to"):
+        video.read_video(path, start=start, stop=stop)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_wished_rate_that_is_none(tmp_path, fps):
+    with pytest.raises(UserError, match=f"fps {fps:g}: expected a number above 0"):
+        video.read_video(clip_files.folder(tmp_path / "frames", CLIP), fps=fps)

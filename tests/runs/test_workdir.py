@@ -1,0 +1,46 @@
+"""A run's folder: one process at a time, nothing else in it, exports whole or not at all."""
+
+import json
+
+import pytest
+
+from vp_jax.errors import UserError
+from vp_jax.runs.workdir import claimed, replace_parts, write_config
+
+
+def test_one_process_at_a_time(tmp_path):
+    with claimed(tmp_path / "run"):
+        with pytest.raises(UserError, match="another process trains in"), claimed(tmp_path / "run"):
+            pass
+    with claimed(tmp_path / "run"):
+        pass
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    text = json.dumps({"kind": "dit"})
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"no run of train\.py wrote"), claimed(tmp_path):
+        pass
+    assert (tmp_path / "config.json").read_text() == text
+    write_config(tmp_path, json.dumps({"checkpoints": {"keep": 3}}))
+    with claimed(tmp_path):
+        pass
+    with pytest.raises(UserError, match=r"expected a folder that can be written to"), claimed(tmp_path / "config.json"):
+        pass
+
+
+def test_exports_appear_whole_and_leave_others_alone(tmp_path):
+    def written(value):
+        (tmp_path / "new" / "branch").mkdir(parents=True)
+        (tmp_path / "new" / "branch" / value).touch()
+        replace_parts(tmp_path / "new", tmp_path / "export")
+
+    written("first")
+    (tmp_path / "export" / "vae").mkdir()
+    written("second")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "export",
+        "export/branch",
+        "export/branch/second",
+        "export/vae",
+    ]

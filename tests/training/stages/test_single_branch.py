@@ -1,0 +1,97 @@
+"""The single-branch ablation: it starts as the backbone it is made of, learns from the condition, and is sampled."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.compare import relative_error
+from vp_jax import trees
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.models.branch import Branch
+from vp_jax.models.config import BranchConfig
+from vp_jax.models.dit import DiT
+from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.variants import variant
+from vp_jax.runs import load
+from vp_jax.training.stages.single_branch import SingleBranchStage, widened
+from vp_jax.training.stages.videopainter import graph
+
+TINY = variant("tiny")
+
+
+@pytest.fixture(scope="module")
+def batch():
+    def draw(number, *shape):
+        return jax.random.normal(jax.random.key(number), shape)
+
+    image = draw(2, 2, 3, 8, 12, 16) * (jnp.arange(3) == 0)[None, :, None, None, None]
+    return {
+        "latents_BThwC": draw(0, 2, 3, 8, 12, 16),
+        "masked_latents_BThwC": draw(1, 2, 3, 8, 12, 16),
+        "image_latents_BThwC": image,
+        "mask_BThw": (draw(3, 2, 3, 8, 12) > 0).astype(jnp.float32),
+        "text_BMD": draw(4, 2, 6, 24),
+    }
+
+
+def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
+    narrow = trees.split(DiT(TINY.backbone, rngs=nnx.Rngs(0)))[1]
+    stage = SingleBranchStage(widened(TINY.backbone))
+    assert stage.narrow == TINY.backbone and stage.backbone.in_channels == 49
+    weights = stage.start({"backbone": narrow}, jax.random.key(0))
+    assert jax.tree.map(jnp.shape, weights) == jax.tree.map(lambda s: s.shape, stage.shapes())
+    x, t = batch["latents_BThwC"] + 0.5, jnp.array([10, 900])
+    plain = nnx.merge(graph(TINY.backbone)[0], narrow)(
+        jnp.concatenate([x, batch["image_latents_BThwC"]], axis=-1), batch["text_BMD"], t
+    ).sample
+    made = stage.velocity(*weights, x, batch, t)
+    assert relative_error(np.asarray(made), np.asarray(plain)) < 1e-5
+
+    gradient = jax.grad(lambda w: jnp.square(stage.velocity(w, weights.frozen, x, batch, t)).mean())(weights.trainable)
+    new_rows = gradient["patch_embed"]["proj"]["kernel"][TINY.backbone.patch_values :]
+    assert new_rows.shape[0] == 17 * 4 and jnp.abs(new_rows).min(axis=1).max() > 0
+
+
+def test_sampling_hands_it_the_condition(batch):
+    cfg = widened(TINY.backbone)
+    backbone, branch = DiT(cfg, rngs=nnx.Rngs(0)), Branch(TINY.branch, rngs=nnx.Rngs(1))
+    assert Models(cfg, TINY.branch, TINY.vae).takes_image
+    stage = SingleBranchStage(cfg)
+    weights = stage.start({"backbone": trees.split(DiT(TINY.backbone, rngs=nnx.Rngs(2)))[1]}, jax.random.key(0))
+    whole = stage.exports(*weights)["transformer"][1]
+    assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, trees.split(backbone)[1])
+    condition = jnp.concatenate([batch["masked_latents_BThwC"], batch["mask_BThw"][..., None]], axis=-1)
+    t, x = jnp.array([10, 900]), batch["latents_BThwC"]
+    made = predict(
+        backbone,
+        branch,
+        x,
+        batch["image_latents_BThwC"],
+        condition,
+        batch["text_BMD"],
+        t,
+        injection=InjectionSettings(scale=0.0),
+    ).sample
+    direct = backbone(jnp.concatenate([x, batch["image_latents_BThwC"], condition], axis=-1), batch["text_BMD"], t)
+    assert relative_error(np.asarray(made), np.asarray(direct.sample)) < 1e-6
+
+
+def test_described_by_name_and_loaded():
+    cfg = load.ModelConfig(stage="single_branch", name="tiny", dtype="float32", remat="", branch_remat="")
+    stage = load.describe(cfg).stage
+    assert isinstance(stage, SingleBranchStage) and stage.backbone.in_channels == 49
+    with pytest.raises(UserError, match="starts from the checkpoint's backbone"):
+        dataclasses.replace(cfg, init_from="x")
+
+
+def test_hints_into_every_token_are_a_setting():
+    cfg = load.ModelConfig(name="tiny", dtype="float32", injection_tokens="all")
+    stage = load.describe(cfg).stage
+    assert stage.injection.tokens == "all" and isinstance(stage.branch, BranchConfig)
+    with pytest.raises(UserError, match="injection_tokens 'some': expected one of background, partial, all"):
+        load.ModelConfig(injection_tokens="some")

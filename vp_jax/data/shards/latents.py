@@ -1,0 +1,218 @@
+"""Latent shards, reading: training examples whose VAE and T5 work was done beforehand (`latents_tfds` writes them).
+
+A record holds, for one window of one clip, mean and standard deviation of the VAE's posterior for the clean video, for
+the masked video under each of k pre-drawn masks, and for the first frame at some noise levels, and the T5 embedding of
+the caption, if the shards were built with a text encoder. At each use a mask is picked and latents are sampled anew,
+``scale * (mean + std * noise)``.
+
+Clean-only shards (k = 0) leave the mask open: `make_latent_loader` then reads the clip itself, for fresh masks and
+float pixels of the masked video, which the training step encodes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vp_jax.data.clips import AugmentMasks, CoverCells, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
+from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
+from vp_jax.data.records import BadRecord, Source
+from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder
+from vp_jax.errors import UserError
+from vp_jax.shapes import latent_grid
+
+EMPTY_TEXT = "empty_text.npy"
+LATENT_KEYS = (
+    "latents",
+    "masked_latents",
+    "mask",
+    "text",
+    "input_ids",
+    "image_latents",
+    "pixels",
+    "masks",
+    "caption",
+    "id",
+)
+BATCH_NAMES = {
+    "latents": "latents_BThwC",
+    "masked_latents": "masked_latents_BThwC",
+    "mask": "mask_BThw",
+    "text": "text_BMD",
+    "image_latents": "image_latents_BThwC",
+}
+
+
+def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
+    """Named arrays as uncompressed npz bytes, floats as float16. Raises `BadRecord` if float16 cannot hold them."""
+    with np.errstate(over="ignore"):
+        stored = {name: x.astype(np.float16) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+    broken = [name for name, x in stored.items() if x.dtype.kind == "f" and not np.isfinite(x).all()]
+    if broken:
+        raise BadRecord(f"{', '.join(broken)} have values that are not finite in float16")
+    file = io.BytesIO()
+    np.savez(file, **stored)
+    return file.getvalue()
+
+
+class LatentRecords(ShardRecords):
+    """Latent shards of one split as `LatentClip`s."""
+
+    def __getitem__(self, index: int) -> LatentClip:
+        return LatentClip(self.fields(index))
+
+
+class LatentClip(StoredRecord):
+    """One stored window. ``clip_id`` names the clip it was cut from, in the source that the shards were built of."""
+
+    @property
+    def clip_id(self) -> str:
+        return self.fields["clip_id"].decode()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays as stored. Raises `BadRecord` for damaged bytes."""
+        try:
+            with np.load(io.BytesIO(self.fields["arrays"])) as file:
+                return dict(file)
+        except Exception as error:  # np.load raises what its zip and header readers happen to raise
+            raise BadRecord(f"stored arrays cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class SampleLatents:
+    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, D), and ``masked_latents``, ``mask``.
+
+    ``scale`` is the VAE's scaling factor. ``image_latents`` is the first frame followed by zeros, or all zeros with
+    probability ``image_dropout``. ``empty_text_MD`` replaces the text with probability ``empty_caption``; without
+    ``text`` there are no embeddings, and the caption alone is replaced.
+    """
+
+    scale: float
+    image_dropout: float = 0.05
+    empty_caption: float = 0.0
+    empty_text_MD: np.ndarray | None = None
+    text: bool = True
+
+    def __post_init__(self):
+        if self.text and self.empty_caption and self.empty_text_MD is None:
+            raise UserError("empty_caption > 0 needs the embedding of the empty caption, see load_empty_text")
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        clip: LatentClip = example["clip"]
+        stored = clip.arrays()
+        latents_ThwC = self._sample(stored, "clean", (), rng)
+        image = self._sample(stored, "image", (int(rng.integers(len(stored["image_mean"]))),), rng)
+        image_latents = np.zeros_like(latents_ThwC)
+        if rng.random() >= self.image_dropout:
+            image_latents[:1] = image
+        dropped = rng.random() < self.empty_caption
+        out = {
+            "latents": latents_ThwC,
+            "image_latents": image_latents,
+            "caption": "" if dropped else clip.caption,
+            "indices": stored["indices"],
+            "id": clip.id,
+        }
+        if self.text:
+            out["text"] = self.empty_text_MD if dropped else stored["text"].astype(np.float32)
+        if len(stored["mask"]):
+            pick = int(rng.integers(len(stored["mask"])))
+            out["masked_latents"] = self._sample(stored, "masked", (pick,), rng)
+            out["mask"] = stored["mask"][pick].astype(np.float32)
+        return {**example, **out}
+
+    def _sample(self, stored: dict[str, np.ndarray], name: str, at: tuple[int, ...], rng) -> np.ndarray:
+        mean, std = stored[f"{name}_mean"][at], stored[f"{name}_std"][at]
+        noise = rng.standard_normal(mean.shape, dtype=np.float32)
+        return np.float32(self.scale) * (mean.astype(np.float32) + std.astype(np.float32) * noise)
+
+
+@dataclass(frozen=True)
+class ReadStoredWindow:
+    """The pixels and masks of a stored window, from the source that the shards were built of."""
+
+    source: Source
+    places: Mapping[str, int]
+
+    def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        clip_id = example["clip"].clip_id
+        if clip_id not in self.places:
+            raise BadRecord(f"{clip_id} is not in the source that was given with the shards")
+        frames_FHWC, masks_FHW = self.source[self.places[clip_id]].read(example["indices"])
+        return {**example, "pixels": frames_FHWC, "masks": masks_FHW}
+
+
+def make_latent_loader(
+    shards: LatentRecords,
+    cfg: LoaderConfig,
+    scale: float,
+    process_index: int = 0,
+    process_count: int = 1,
+    source: Source | None = None,
+    empty_text_MD: np.ndarray | None = None,
+    tokenizer: Callable[[str], np.ndarray] | None = None,
+    masked: bool = True,
+) -> Loader:
+    """Like `pipeline.make_loader`, over latent shards.
+
+    Batches hold ``latents_BThwC``, ``masked_latents_BThwC``, ``mask_BThw``, ``text_BMD``, ``image_latents_BThwC``, all
+    float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
+    ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``; without ``masked`` clean latents
+    are all that is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text_BMD`` if the shards hold it.
+    """
+    first = _first_readable(shards)
+    size = cfg.frames, cfg.height, cfg.width
+    got, want = first["clean_mean"].shape[:3], latent_grid(*size)
+    if got != want:
+        raise UserError(
+            f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
+            f"{size} are {want}: change these settings, or build the shards again"
+        )
+    text, drawn = "text" in first, bool(len(first["mask"]))
+    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD, text)]
+    if tokenizer:
+        steps.append(Tokenize(tokenizer))
+    if source is None and masked and not drawn:
+        raise UserError(f"{shards.folder} holds clean latents only: give the source they were built of as well")
+    if source is not None and drawn:
+        raise UserError(f"{shards.folder} holds pre-drawn masks already: leave the source out")
+    if source is not None:
+        places = {source[i].id: i for i in range(len(source))}
+        steps += [ReadStoredWindow(source, places), AugmentMasks(cfg.augment)]
+        steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
+        steps += [CoverCells()] if cfg.cover_cells else []
+    steps.append(Keep(LATENT_KEYS))
+    return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, name_batch)
+
+
+def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
+    """The arrays of the first record that is not damaged: all have the same names and shapes."""
+    reason = "it has no records"
+    for index in range(min(len(shards), ATTEMPTS)):
+        try:
+            return shards[index].arrays()
+        except BadRecord as error:
+            reason = str(error)
+    raise UserError(f"{shards.folder} cannot be used, {reason}: build the shards again")
+
+
+def name_batch(batch: Example) -> Example:
+    """Keys with their shapes as suffixes; pixels, where there are any, to masked float video."""
+    if "pixels" in batch:
+        batch = to_model_range(batch)
+        del batch["pixels_BFHWC"]
+    return {BATCH_NAMES.get(key, key): value for key, value in batch.items()}
+
+
+def load_empty_text(folder: Path | str) -> np.ndarray | None:
+    """Embedding (M, D) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards.
+
+    ``None`` for shards without embeddings.
+    """
+    file = builder_folder(folder) / EMPTY_TEXT
+    return np.load(file).astype(np.float32) if file.is_file() else None

@@ -1,0 +1,156 @@
+"""Clips from plain folders: videos with masks beside them, and DAVIS as VPBench ships it.
+
+    a folder      name.mp4 or name/ (images); name_mask.mp4, name_mask/, name_mask.png (all frames) or name_mask.npz
+                  (arr_0, non-zero = hole); name.txt the caption (optional)
+    DAVIS         JPEGImages_432_240/name/, test_masks/name/, davis_caption.csv
+
+Image sequences have no frame rate: theirs is an argument, 8 by default.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.data.sources.vpdata import LabelMap
+from vp_jax.errors import UserError
+from vp_jax.media.decode import VideoInfo, probe, read_frames
+from vp_jax.media.video import natural_order
+
+VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif")
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted((file for file in folder.iterdir() if file.suffix.lower() in IMAGES), key=natural_order)
+    if not files:
+        raise BadRecord(f"folder {folder.name} has no images ({', '.join(IMAGES)})")
+    return files
+
+
+def _open_image(file: Path, mode: str) -> np.ndarray:
+    try:
+        with Image.open(file) as image:
+            # a palette's index is the label, whatever colour it is shown in
+            return np.asarray(image if mode == "L" and image.mode == "P" else image.convert(mode))
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise BadRecord(f"image {file.name} cannot be read: {error}") from error
+
+
+def _info(path: Path, fps: float) -> VideoInfo:
+    if path.is_dir():
+        files = _images(path)
+        return VideoInfo(len(files), fps, *_open_image(files[0], "RGB").shape[:2])
+    return probe(path)
+
+
+def _frames(path: Path, indices_F: np.ndarray) -> np.ndarray:
+    if not path.is_dir():
+        return read_frames(path, indices_F)
+    files = _images(path)
+    images = [_open_image(files[i], "RGB") for i in indices_F]
+    if len({image.shape for image in images}) > 1:
+        raise BadRecord(f"images of {path.name} differ in size: {sorted({image.shape[:2] for image in images})}")
+    return np.stack(images)
+
+
+def _hole(mask_HW: np.ndarray) -> np.ndarray:
+    """Label images (0, 1, 2 ...) are holes where not 0, grey images (up to 255) above the middle."""
+    return (mask_HW > (127 if mask_HW.max(initial=0) > 32 else 0)).astype(np.uint8)
+
+
+def _masks(path: Path, indices_F: np.ndarray) -> np.ndarray:
+    if path.is_dir():
+        files = _images(path)
+        if indices_F[-1] >= len(files):
+            raise BadRecord(f"{path.name} has {len(files)} masks, frame {indices_F[-1]} was asked for")
+        return np.stack([_hole(_open_image(files[i], "L")) for i in indices_F])
+    if path.suffix == ".npz":
+        labels = LabelMap(path)
+        if indices_F[-1] >= labels.shape[0]:
+            raise BadRecord(f"{path.name} has {labels.shape[0]} masks, frame {indices_F[-1]} was asked for")
+        return (1 - labels.equals(0, indices_F)).astype(np.uint8)
+    if path.suffix.lower() in IMAGES:
+        still_HW = _hole(_open_image(path, "L"))
+        return np.broadcast_to(still_HW, (len(indices_F), *still_HW.shape))
+    return (read_frames(path, indices_F)[..., 0] > 127).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class FolderClip:
+    """A video file or image folder with its masks, as a `records.Clip`."""
+
+    video: Path
+    mask: Path
+    caption: str
+    fps: float = 8
+
+    @property
+    def id(self) -> str:
+        return self.video.name
+
+    @property
+    def origin(self) -> str:
+        return f"{self.video.parent.name}/{self.video.name}"
+
+    def open(self) -> ClipInfo:
+        info = _info(self.video, self.fps)
+        if not info.fps:
+            raise BadRecord("the file does not state its frame rate")
+        return ClipInfo(info.frames, info.fps)
+
+    def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        frames_FHWC, masks_FHW = _frames(self.video, indices_F), _masks(self.mask, indices_F)
+        if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
+            raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
+        if not masks_FHW.any():
+            raise BadRecord(f"the mask is empty in frames {indices_F[0]} to {indices_F[-1]}")
+        return frames_FHWC, masks_FHW
+
+
+def video_folder(folder: Path | str, fps: float = 8) -> Sequence[FolderClip]:
+    """Every video of a folder that has a mask beside it. Raises `UserError` if there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give one that holds name.mp4 and name_mask.mp4 (or .npz, .png, /)")
+    clips = []
+    for video in sorted(folder.iterdir()):
+        if video.stem.endswith("_mask") or not (video.is_dir() or video.suffix.lower() in VIDEOS):
+            continue
+        name = video.name if video.is_dir() else video.stem
+        masks = [folder / f"{name}_mask{suffix}" for suffix in ("", ".npz", ".png", *VIDEOS)]
+        mask = next((path for path in masks if path.exists()), None)
+        if mask:
+            text = folder / f"{name}.txt"
+            clips.append(FolderClip(video, mask, text.read_text().strip() if text.exists() else "", fps))
+    if not clips:
+        raise UserError(f"{folder} has no video with a mask beside it, such as name.mp4 and name_mask.mp4")
+    return clips
+
+
+def davis(folder: Path | str, fps: float = 8) -> Sequence[FolderClip]:
+    """DAVIS at 432 x 240 in VPBench's layout, captions by sorted position. Raises `UserError` for a missing part."""
+    folder = Path(folder)
+    masks_root, table = folder / "test_masks", folder / "davis_caption.csv"
+    if not masks_root.is_dir() or not (folder / "JPEGImages_432_240").is_dir():
+        raise UserError(f"{folder} needs the folders JPEGImages_432_240 and test_masks")
+    captions: dict[int, str] = {}
+    if table.exists():
+        with open(table, newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            if not {"Video_Index", "Video_Caption"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{table} needs the columns Video_Index and Video_Caption, has {reader.fieldnames}")
+            captions = {int(row["Video_Index"]): row["Video_Caption"] for row in reader}
+    names = sorted(path.name for path in masks_root.iterdir() if path.is_dir())
+    if not names:
+        raise UserError(f"{masks_root} has no folders of masks")
+    return [
+        FolderClip(folder / "JPEGImages_432_240" / name, masks_root / name, captions.get(number, ""), fps)
+        for number, name in enumerate(names, start=1)
+    ]

@@ -1,0 +1,254 @@
+"""VPData and VPBench in their official layout: a CSV, videos, and one label map per video.
+
+    <data>/videovo/raw_video/<9 digits>/<12 digits>.0.mp4
+    <data>/pexels/pexels/raw_video/<9 digits>/<12 digits>_<id>.mp4
+    <data>/video_inpainting/{videovo,pexels}/<name>/all_masks.npz        arr_0: integer labels (T, H, W)
+
+A CSV row names a video, a half-open range of its frames, one label and a caption. The hole is ``arr_0 == mask_id``.
+Columns are read by name, so other columns and any order are harmless. One record per row: two objects of one video are
+two records.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.errors import UserError
+from vp_jax.media.decode import probe, read_frames
+
+COLUMNS = ("path", "mask_id", "start_frame", "end_frame", "fps")
+CAPTIONS = ("caption", "video_inpainting_prompt", "Edited_video_caption")
+"""A row's caption stands in the first of these columns that the file has (VPData, VPBench inpainting, editing)."""
+
+ZIP_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError)
+"""What `zipfile` and NumPy raise for damaged, encrypted or foreign archives."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the three kinds of files are; `under` gives the official places below one folder."""
+
+    videovo_root: Path
+    pexels_root: Path
+    mask_root: Path
+
+    @classmethod
+    def under(cls, data: Path | str) -> Layout:
+        data = Path(data)
+        return cls(data / "videovo/raw_video", data / "pexels/pexels/raw_video", data / "video_inpainting")
+
+    def files(self, path: str) -> tuple[Path, Path]:
+        """Video and mask file of a row's ``path`` (a bare file name). Raises `BadRecord` for any other form."""
+        base = path.split(".")[0]
+        if not base or "/" in path or "\\" in path:
+            raise BadRecord(f"path {path!r} is not a file name such as 000000123456.0.mp4")
+        if ".0.mp4" in path:
+            return self.videovo_root / base[:-3] / f"{base}.0.mp4", self.mask_root / "videovo" / base / "all_masks.npz"
+        if ".mp4" in path:
+            return self.pexels_root / base[:9] / f"{base}.mp4", self.mask_root / "pexels" / base / "all_masks.npz"
+        raise BadRecord(f"path {path!r} is neither *.0.mp4 (videovo) nor *.mp4 (pexels)")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One CSV row. ``fault`` is what is wrong with it, "" if nothing."""
+
+    path: str
+    mask_id: int
+    start_frame: int
+    end_frame: int
+    fps: float
+    caption: str
+    origin: str
+    fault: str = ""
+
+
+def _row(cells: dict[str, str | None], caption_column: str, origin: str) -> Row:
+    """Cells to a `Row`; the first fault found is kept with the row instead of raised."""
+    path = cells.get("path") or ""
+    try:
+        numbers = {name: float(cells[name] or "") for name in COLUMNS[1:]}
+    except (TypeError, ValueError):
+        named = {name: cells.get(name) for name in COLUMNS[1:]}
+        return Row(path, 0, 0, 0, 0.0, "", origin, f"not four numbers: {named}")
+    caption = (cells.get(caption_column) or "").strip()
+    start, end, fps = numbers["start_frame"], numbers["end_frame"], numbers["fps"]
+    fault = ""
+    if not all(math.isfinite(x) for x in numbers.values()):
+        fault = f"not finite: {numbers}"
+        return Row(path, 0, 0, 0, 0.0, caption, origin, fault)
+    if not path:
+        fault = "path is empty"
+    elif not caption:
+        fault = f"{caption_column} is empty"
+    elif fps < 0:
+        fault = f"fps is {fps:g}, expected a positive rate or 0 for the file's own"
+    elif not 0 <= start < end:
+        fault = f"frames [{start:g}:{end:g}) are not a range"
+    elif any(numbers[name] % 1 for name in ("mask_id", "start_frame", "end_frame")):
+        fault = f"mask_id, start_frame and end_frame must be whole numbers: {numbers}"
+    return Row(path, int(numbers["mask_id"]), int(start), int(end), fps, caption, origin, fault)
+
+
+def read_rows(file: Path | str) -> list[Row]:
+    """All rows of a CSV, bad ones included with their ``fault``. Raises `UserError` if a column is missing."""
+    file = Path(file)
+    try:
+        with open(file, newline="", encoding="utf-8", errors="replace") as stream:
+            reader = csv.DictReader(stream)
+            header = reader.fieldnames or []
+            caption = next((name for name in CAPTIONS if name in header), None)
+            missing = [name for name in COLUMNS if name not in header] + ([] if caption else [CAPTIONS[0]])
+            if missing:
+                raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
+            return [_row(cells, caption or CAPTIONS[0], f"{file.name}:{reader.line_num}") for cells in reader]
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{file} cannot be read as a CSV: {error}") from error
+
+
+def select(rows: list[Row], frames: int = 49, fps: float = 8, min_caption: int = 50) -> list[Row]:
+    """The published filter: captions longer than ``min_caption`` characters, at least ``frames`` frames at ``fps``.
+
+    Rows with a fault stay, so that the loader can name them.
+    """
+
+    def long_enough(row: Row) -> bool:
+        stride = max(1, int(row.fps // fps))
+        return len(row.caption) > min_caption and (row.end_frame - row.start_frame) // stride >= frames
+
+    return [row for row in rows if row.fault or long_enough(row)]
+
+
+class LabelMap:
+    """``all_masks.npz`` read frame by frame: a whole map of a ten-second HD video would be 0.6 GB per byte of label."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+                if "arr_0.npy" not in names:
+                    raise BadRecord(f"all_masks.npz has {', '.join(names) or 'nothing'}, expected arr_0.npy")
+                with archive.open("arr_0.npy") as stream:
+                    self.shape, self._fortran, self.dtype = self._header(stream)
+        except ZIP_ERRORS as error:
+            raise BadRecord(f"all_masks.npz cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if len(self.shape) != 3:
+            raise BadRecord(f"all_masks.npz has shape {self.shape}, expected (T, H, W)")
+        if self.dtype.kind not in "iub":
+            raise BadRecord(f"all_masks.npz has dtype {self.dtype}, expected integer labels")
+
+    @staticmethod
+    def _header(stream) -> tuple[tuple[int, ...], bool, np.dtype]:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        try:
+            return read(stream)
+        except Exception as error:  # the header is a Python literal: damage raises whatever its parser does
+            raise BadRecord(f"all_masks.npz has a damaged array header: {error}") from error
+
+    def equals(self, label: int, indices_F: np.ndarray) -> np.ndarray:
+        """``arr_0[indices] == label`` as uint8 FHW, for ascending indices."""
+        H, W = self.shape[1:]
+        out_FHW = np.empty((len(indices_F), H, W), np.uint8)
+        frame_bytes = H * W * self.dtype.itemsize
+        try:
+            with zipfile.ZipFile(self.file) as archive, archive.open("arr_0.npy") as stream:
+                self._header(stream)
+                if self._fortran:
+                    labels = np.frombuffer(stream.read(), self.dtype).reshape(self.shape, order="F")
+                    return (labels[indices_F] == label).astype(np.uint8)
+                at = 0
+                for place, index in enumerate(indices_F):
+                    while at < index:
+                        stream.read(frame_bytes)
+                        at += 1
+                    labels_HW = np.frombuffer(stream.read(frame_bytes), self.dtype).reshape(H, W)
+                    np.equal(labels_HW, label, out=out_FHW[place].view(bool))
+                    at += 1
+        except ZIP_ERRORS as error:
+            raise BadRecord(f"all_masks.npz breaks off: {error}") from error
+        return out_FHW
+
+
+@dataclass(frozen=True)
+class VPDataClip:
+    """One row of the official layout as a `records.Clip`; frame 0 is the row's ``start_frame``."""
+
+    row: Row
+    layout: Layout
+
+    @property
+    def id(self) -> str:
+        row = self.row
+        return f"{row.path}#{row.mask_id}[{row.start_frame}:{row.end_frame}]@{row.origin}"
+
+    @property
+    def origin(self) -> str:
+        return self.row.origin
+
+    @property
+    def caption(self) -> str:
+        return self.row.caption
+
+    def open(self) -> ClipInfo:
+        row = self.row
+        if row.fault:
+            raise BadRecord(row.fault)
+        video, mask = self.layout.files(row.path)
+        info, labels = probe(video), LabelMap(mask)
+        if labels.shape[1:] != (info.height, info.width):
+            raise BadRecord(f"masks are {labels.shape[1:]}, the video is {(info.height, info.width)}")
+        # one range cuts video and masks alike, and a slice past the end of either is just shorter
+        frames = min(row.end_frame, info.frames, labels.shape[0]) - row.start_frame
+        if frames <= 0:
+            raise BadRecord(
+                f"start_frame {row.start_frame} is past the end: {info.frames} frames, {labels.shape[0]} masks"
+            )
+        fps = row.fps or info.fps
+        if not fps:
+            raise BadRecord("fps is 0 and the file does not state its own")
+        return ClipInfo(frames, fps)
+
+    def read_masks(self, indices_F: np.ndarray) -> np.ndarray:
+        """Masks alone, FHW uint8. Raises `BadRecord` if the object is in none of the frames."""
+        at_F = np.asarray(indices_F) + self.row.start_frame
+        masks_FHW = LabelMap(self.layout.files(self.row.path)[1]).equals(self.row.mask_id, at_F)
+        if not masks_FHW.any():
+            raise BadRecord(f"mask_id {self.row.mask_id} is not in frames {at_F[0]} to {at_F[-1]}")
+        return masks_FHW
+
+    def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        masks_FHW = self.read_masks(indices_F)
+        return read_frames(self.layout.files(self.row.path)[0], np.asarray(indices_F) + self.row.start_frame), masks_FHW
+
+
+@dataclass(frozen=True)
+class VPData:
+    """A source over CSV rows: no build step, random access."""
+
+    layout: Layout
+    rows: list[Row] = field(repr=False)
+
+    @classmethod
+    def from_csv(cls, file: Path | str, layout: Layout, **filters) -> VPData:
+        """Rows of ``file`` that pass `select` (same keyword arguments)."""
+        rows = select(read_rows(file), **filters)
+        if all(row.fault for row in rows):
+            first = f"; the first says: {rows[0].fault}" if rows else ""
+            raise UserError(f"{file}: no usable row passes the filters {filters or '(defaults)'}{first}")
+        return cls(layout, rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> VPDataClip:
+        return VPDataClip(self.rows[index], self.layout)

@@ -1,0 +1,44 @@
+"""The files that a sampling job leaves behind: their names, and the check that none overwrites what is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from vp_jax.errors import UserError
+from vp_jax.files import beside, check_writable
+
+
+class Outputs(NamedTuple):
+    """``out.mp4``, ``out_comparison.mp4``, ``out_contact.png``, ``out.json``; a folder ``out`` names the same."""
+
+    result: Path
+    comparison: Path
+    contact: Path
+    record: Path
+
+
+def outputs(out: Path) -> Outputs:
+    """Names of a run's files beside ``out``."""
+    return Outputs(out, *(beside(out, end) for end in ("_comparison.mp4", "_contact.png", ".json")))
+
+
+def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Check, before any work, that ``paths`` can be written without harm to the files that are read.
+
+    Raises:
+      UserError: a folder in the way or one that cannot be written to, or a source that would be overwritten.
+    """
+    whole = [source.resolve() for source in sources]
+    for path in paths:
+        check_writable(path)
+        if path.suffix and path.is_dir():
+            raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another --out")
+        if any(path.resolve() in (source, *source.parents) for source in whole):
+            raise UserError(f"{path} would be overwritten: choose another --out")
+
+
+def unfinished(out: Path) -> Path:
+    """Hidden folder beside ``out`` for what an interrupted run has finished."""
+    return out.with_name(f".{beside(out, '.windows').name}")

@@ -1,0 +1,127 @@
+"""Between the source's pixels and the model's: stretch there, stretch back, and paste into the untouched source.
+
+The hole at the model's size covers every model pixel that touches a source hole pixel (area > 0), so no pixel that is
+to be generated is taken from the old content. The result is pasted at the source's size:
+
+    out = source                              outside of the hole, bit for bit
+    out = source + a (result - source)        inside, a = min(d, feather + 1) / (feather + 1)
+
+with d the distance in pixels to the nearest kept pixel (largest of rows and columns, 1 at the rim), so the default
+feather 0 takes the result everywhere in the hole, and a blend never leaves the hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+from PIL import Image
+
+from vp_jax.media.masks import dilate
+
+
+def to_uint8(values: np.ndarray) -> np.ndarray:
+    """Pixels uint8 of values around [-1, 1], clipped and rounded."""
+    return np.round((np.clip(np.asarray(values, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch uint8 frames to another size, antialiased (bicubic); equal sizes come back as they are."""
+    if frames_FHWC.shape[1:3] == (height, width):
+        return frames_FHWC
+    out_FHWC = np.empty((len(frames_FHWC), height, width, 3), np.uint8)
+    for frame_HWC, out_HWC in zip(frames_FHWC, out_FHWC):
+        out_HWC[:] = np.asarray(Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC))
+    return out_FHWC
+
+
+def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch bool holes to another size; a pixel is hole if any part of it is."""
+    if holes_FHW.shape[1:] == (height, width):
+        return holes_FHW
+    return np.stack([_touched(_touched(hole_HW, height).T, width).T for hole_HW in holes_FHW])
+
+
+def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0) -> np.ndarray:
+    """Paste results into the source's holes, as the module's equation says.
+
+    Args:
+      source_FHWC, result_FHWC: uint8, one shape.
+      holes_FHW: bool, True = generated.
+      feather: pixels inside the hole over which the source fades out.
+
+    Returns:
+      uint8 frames; equal to the source wherever ``holes_FHW`` is False.
+    """
+    return np.stack([_pasted(*three, feather) for three in zip(source_FHWC, result_FHWC, holes_FHW)])
+
+
+class Finished(Sequence[np.ndarray]):
+    """Frames of a result at the source's size, uint8 HWC, made when asked for: long videos need not be held twice.
+
+    Args:
+      source_FHWC, holes_FHW: the source, uint8, and its holes, bool; may be longer than the result.
+      result_FHWC: the model's frames, uint8, at any size.
+      paste: into the source, see `composite`; otherwise the model's whole picture.
+      feather: see `composite`.
+    """
+
+    def __init__(
+        self,
+        source_FHWC: np.ndarray,
+        holes_FHW: np.ndarray,
+        result_FHWC: np.ndarray,
+        *,
+        paste: bool = True,
+        feather: int = 0,
+    ) -> None:
+        self._source, self._holes, self._result, self._paste = source_FHWC, holes_FHW, result_FHWC, paste
+        self._feather = feather
+
+    def __len__(self) -> int:
+        return len(self._result)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray]: ...
+
+    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        whole_HWC = resize_frames(self._result[index : index + 1], *self._source.shape[1:3])[0]
+        return _pasted(self._source[index], whole_HWC, self._holes[index], self._feather) if self._paste else whole_HWC
+
+
+def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray, feather: int) -> np.ndarray:
+    out_HWC = source_HWC.copy()
+    if not feather:
+        out_HWC[hole_HW] = result_HWC[hole_HW]
+        return out_HWC
+    alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
+    source_xC = out_HWC[hole_HW].astype(np.float32)
+    out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
+    return out_HWC
+
+
+def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
+    """Stretch to ``rows`` rows; a new row is hole where any old row it overlaps is (Pillow's box filter drops some)."""
+    old = len(hole_HW)
+    first = np.arange(rows) * old // rows
+    behind = -(-(np.arange(rows) + 1) * old // rows)
+    counts_HW = np.zeros((old + 1, hole_HW.shape[1]), np.int32)
+    np.cumsum(hole_HW, axis=0, out=counts_HW[1:])
+    return counts_HW[behind] > counts_HW[first]
+
+
+def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
+    """Distance of each hole pixel to the nearest kept one, up to ``limit``; 0 outside. The frame's edge is no rim."""
+    kept_FHW, depth_HW = ~hole_HW[None], hole_HW.astype(np.float32)
+    for _ in range(limit - 1):
+        kept_FHW = dilate(kept_FHW, 1)
+        depth_HW += ~kept_FHW[0]
+    return depth_HW

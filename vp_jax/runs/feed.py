@@ -1,0 +1,167 @@
+"""From the data settings of a run to batches on the devices.
+
+kind        what ``path`` is
+vpdata      shards built by `vp_jax.data.shards.vpdata_tfds`
+csv         the official layout: a folder, ``csv`` a file of it
+folder      videos with masks beside them
+davis       DAVIS as VPBench ships it
+latents     shards built by `vp_jax.data.shards.latents_tfds`; clean-only ones need ``clips``, the shards they come from
+synthetic   nothing: scenes of `vp_jax.world.synthetic`, drawn as they are asked for
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from vp_jax import sharding
+from vp_jax.data.pipeline import Loader, LoaderConfig, make_loader
+from vp_jax.data.records import Source
+from vp_jax.data.shards.latents import LatentRecords, load_empty_text, make_latent_loader
+from vp_jax.data.sources.folders import davis, video_folder
+from vp_jax.data.sources.tfds_source import VPDataRecords
+from vp_jax.data.sources.vpdata import Layout, VPData
+from vp_jax.errors import UserError, check_numbers
+from vp_jax.models.tokenizer import Tokenizer
+from vp_jax.training.encode import INPUTS
+from vp_jax.world.synthetic import World
+
+KINDS = ("vpdata", "csv", "folder", "davis", "latents", "synthetic")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where training examples come from, see the module.
+
+    Attributes:
+      kind, path, csv, split, clips: see the module; ``split`` is of shards.
+      min_caption: characters that a caption of the official layout must have.
+      synthetic_clips, synthetic_first: number of clips, the seed of the first one (>= 0).
+      synthetic_absent: how often the thing under the mask is neither in the picture nor in the caption, 0 to 1.
+    """
+
+    kind: str = "vpdata"
+    path: str = ""
+    csv: str = ""
+    split: str = "train"
+    clips: str = ""
+    min_caption: int = 50
+    synthetic_clips: int = 64
+    synthetic_first: int = 0
+    synthetic_absent: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UserError(f"data.kind {self.kind!r}: expected one of {', '.join(KINDS)}")
+        if self.kind != "synthetic" and not self.path:
+            raise UserError(f"data.kind {self.kind} needs a folder: --config.data.path=FOLDER")
+        if self.kind == "csv" and not self.csv:
+            raise UserError("data.kind csv needs the file of rows: --config.data.csv=FILE")
+        check_numbers(self, "min_caption synthetic_first", group="data.")
+        check_numbers(self, "synthetic_clips", 1, group="data.")
+        check_numbers(self, "synthetic_absent", 0, 1, group="data.")
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionIds:
+    """Token ids (M,) of a caption; the tokenizer is opened again in every process that this travels to."""
+
+    file: Path
+    length: int
+
+    def __call__(self, caption: str) -> np.ndarray:
+        return _tokenizer(self.file).encode([caption], self.length)[0]
+
+
+_tokenizer = functools.lru_cache(maxsize=1)(Tokenizer)
+
+
+def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
+    """The clips of every kind but latents.
+
+    Raises:
+      UserError: files that are not there or not what they should be.
+    """
+    if data.kind == "vpdata":
+        return VPDataRecords(data.path, data.split)
+    if data.kind == "csv":
+        return VPData.from_csv(
+            data.csv, Layout.under(data.path), frames=loader.frames, fps=loader.fps, min_caption=data.min_caption
+        )
+    if data.kind == "synthetic":
+        return World(
+            data.synthetic_clips,
+            2 * loader.frames,
+            loader.height,
+            loader.width,
+            data.synthetic_first,
+            data.synthetic_absent,
+        )
+    return video_folder(data.path, loader.fps) if data.kind == "folder" else davis(data.path, loader.fps)
+
+
+def open_loader(
+    data: DataConfig,
+    loader: LoaderConfig,
+    tokenizer: Callable[[str], np.ndarray],
+    latent_scale: float,
+    process: tuple[int, int],
+    *,
+    masked: bool = True,
+) -> Loader:
+    """The loader of a run.
+
+    Args:
+      process: the share (index, count) of this host.
+      masked: the step needs masked videos; otherwise shards of clean latents will do.
+    """
+    if data.kind != "latents":
+        return make_loader(open_source(data, loader), loader, *process, tokenizer=tokenizer)
+    clips = VPDataRecords(data.clips, data.split) if data.clips else None
+    return make_latent_loader(
+        LatentRecords(data.path, data.split),
+        loader,
+        latent_scale,
+        *process,
+        source=clips,
+        empty_text_MD=load_empty_text(data.path) if loader.empty_caption else None,
+        tokenizer=tokenizer,
+        masked=masked,
+    )
+
+
+def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
+    """(index, count): which of ``count`` equal parts of the batch this host's devices hold.
+
+    Hosts that share a sequence (axes context, tensor) hold the same part and load it alike.
+
+    Raises:
+      UserError: the batch does not divide, or a host holds parts that are not next to each other.
+    """
+    layout = sharding.batch_shardings(jax.ShapeDtypeStruct((batch_size,), np.float32), mesh)
+    rows = {
+        row
+        for (part,) in layout.addressable_devices_indices_map((batch_size,)).values()
+        for row in range(*part.indices(batch_size))
+    }
+    first, count = min(rows), len(rows)
+    if max(rows) - first + 1 != count or batch_size % count or first % count:
+        raise UserError(
+            f"this host's devices hold rows {sorted(rows)} of a batch of {batch_size}: choose mesh sizes "
+            f"that give each host one equal run of rows"
+        )
+    return first // count, batch_size // count
+
+
+def on_devices(batch: Mapping[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
+    """What the devices need of a host's share of a batch, as global arrays divided by rows."""
+    local = {name: np.asarray(batch[name]) for name in INPUTS if name in batch}
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(sharding.BATCH))
+    return {name: jax.make_array_from_process_local_data(rows, array) for name, array in local.items()}

@@ -1,0 +1,130 @@
+"""One checkpoint folder from several runs, small enough to be shipped: what ``vp_jax/nano`` is made with.
+
+    python -m vp_jax.runs.package --out vp_jax/nano RUN_VAE RUN_BACKBONE RUN_BRANCH RUN_ID
+
+    python -m vp_jax.runs.package --out vp_jax/nano --keep vae,backbone RUN_BRANCH     on top of what is there
+    python -m vp_jax.runs.package --out vp_jax/nano                 what it was made of, as a table
+
+Every RUN is a finished workdir of train.py. What a later run exports takes the place of an earlier run's. Weights are
+stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics. ``--keep``
+names the runs written down there before that these ones continue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+
+from vp_jax import checkpoint, trees
+from vp_jax.errors import UserError
+from vp_jax.interrupts import run_cli
+from vp_jax.scalars import read_metrics
+
+LIMIT = 25e6
+"""Bytes that a shipped folder may have."""
+
+
+def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
+    """Write the folder ``out``; returns its bytes.
+
+    Args:
+      runs: finished workdirs, each after those that it starts from.
+      keep: runs of ``out/provenance.json`` that ``runs`` continue; their entries stay, before the new ones.
+
+    Raises:
+      UserError: a run that is not finished or not known, or a result larger than `LIMIT`.
+    """
+    known = {entry["run"]: entry for entry in _written(out)} if keep else {}
+    unknown = sorted({*keep} - {*known})
+    if unknown:
+        raise UserError(f"--keep {', '.join(unknown)}: {out} knows {', '.join(known) or 'no run'}")
+    parts: dict[str, Path] = {}
+    for run in runs:
+        folders = sorted(path for path in (run / "export").glob("*") if path.is_dir())
+        if not folders:
+            raise UserError(f"{run}: no export/ in it, expected a finished run of train.py")
+        parts.update({folder.name: folder for folder in folders})
+    facts = {"weights": "bfloat16", "runs": [*(known[name] for name in keep), *(_facts(run) for run in runs)]}
+    for name, folder in parts.items():
+        if (folder / checkpoint.PARAMS).is_dir():
+            weights = trees.cast(checkpoint.load_params(folder), jnp.bfloat16)
+            checkpoint.save_params(out / name, weights, checkpoint.load_config(folder))
+            # Orbax's mark for object stores; it names the folder of this machine, and reading needs it on no disk
+            (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
+        else:
+            shutil.copytree(folder, out / name, dirs_exist_ok=True)
+    (out / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    if size > LIMIT:
+        raise UserError(f"{out} has {size / 1e6:.1f} MB, expected at most {LIMIT / 1e6:.0f}: a smaller model")
+    return size
+
+
+def _written(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "provenance.json"
+    return json.loads(file.read_text())["runs"] if file.is_file() else []
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((run / "config.json").read_text())
+        starts = [json.loads(line) for line in (run / "starts.jsonl").read_text().splitlines()]
+        lines = read_metrics(run)
+        last = next(line for line in reversed(lines) if "loss" in line)
+    except (OSError, ValueError, StopIteration) as error:
+        raise UserError(
+            f"{run}: its config.json, starts.jsonl or metrics.jsonl is missing or damaged ({error}), "
+            f"expected the whole workdir of a finished run"
+        ) from error
+    # paths of the machine are no fact of the weights
+    for group in (config["model"], config["data"], config.get("validation", {}), config):
+        for name in ("checkpoint", "init_from", "tokenizer", "path", "csv", "clips", "compilation_cache"):
+            if isinstance(group.get(name), str):
+                group[name] = Path(group[name]).name
+    return {
+        "run": run.name,
+        "stage": config["model"]["stage"],
+        "step": lines[-1]["step"],
+        "data_seed": config["seed"],
+        "starts": starts,
+        "metrics": last,
+        "validation": next((line for line in reversed(lines) if "val_psnr" in line), None),
+        "config": config,
+    }
+
+
+def table(folder: Path) -> str:
+    """The runs behind ``folder`` as Markdown."""
+    lines = ["| run | stage | steps | loss at the end | validation PSNR, dB | commit |", "|---|---|---|---|---|---|"]
+    for run in _written(folder):
+        value = run["validation"] and run["validation"]["val_psnr"]
+        commits = ", ".join(start["commit"][:7] for start in run["starts"])
+        lines.append(
+            f"| {run['run']} | {run['stage']} | {run['step']} | {run['metrics']['loss']:.4f} | "
+            f"{f'{value:.2f}' if value else '-'} | {commits} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--keep", default="", metavar="NAMES", help="earlier runs that these continue, with commas")
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
+    args = parser.parse_args()
+    if args.runs:
+        size = package(args.runs, args.out, [*filter(None, args.keep.split(","))])
+        print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
+    elif not (args.out / "provenance.json").is_file():
+        raise UserError(f"{args.out}: no provenance.json in it; give the runs to make one")
+    print(table(args.out))
+
+
+if __name__ == "__main__":
+    run_cli(main)

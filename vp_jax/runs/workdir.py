@@ -1,0 +1,52 @@
+"""The folder of a run: it holds that run alone, and one process at a time writes to it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from vp_jax.errors import UserError
+from vp_jax.files import write_text
+
+CONFIG = "config.json"
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, is this process's until the end of the context.
+
+    Raises:
+      UserError: it cannot be made, holds something else than a run, or another process has it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("a")
+    except OSError as error:
+        raise UserError(f"workdir {folder}: {error.strerror}; expected a folder that can be written to") from error
+    with lock:
+        if (folder / CONFIG).exists() and not _is_run(folder / CONFIG):
+            raise UserError(f"workdir {folder} holds a {CONFIG} that no run of train.py wrote: choose another folder")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another process trains in {folder}: wait until it ends, or choose another --workdir"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def write_config(folder: Path, text: str) -> None:
+    """Write the settings of a run, all of them or none."""
+    write_text(folder / CONFIG, text)
+
+
+def _is_run(file: Path) -> bool:
+    try:
+        return "checkpoints" in json.loads(file.read_text())
+    except (ValueError, TypeError, OSError):
+        return False

@@ -1,0 +1,79 @@
+"""Contact sheets of the procedural world, to look at what a model learns from.
+
+    python -m vp_jax.world.sheet world.png --scenes 0 1 2 3 --edits 2
+
+A scene is a row of five frames and the labels of the third. Edits are a row of the scene as it was and one of the exact
+result of each, with its hole in the third frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from vp_jax.errors import UserError
+from vp_jax.interrupts import run_cli
+from vp_jax.world.render import RGB
+from vp_jax.world.synthetic import caption, edit, edit_masks, make_scene, masked_thing, possible, render
+
+TIMES_F = np.arange(0, 17, 4)
+Row = tuple[str, list[np.ndarray]]
+
+
+def scene_row(seed: int, height: int) -> Row:
+    """Caption, frames and the labels of the middle one as flat colours."""
+    scene = make_scene(seed)
+    drawn = render(scene, TIMES_F, height, height * 3 // 2)
+    flat = np.array([(235, 235, 235), *(RGB[thing.colour] for thing in scene.things)], np.uint8)
+    return f"{seed}: {caption(scene)}", [*drawn.frames_FHWC, flat[drawn.labels_FHW[len(TIMES_F) // 2]]]
+
+
+def edit_rows(seed: int, height: int) -> Iterator[Row]:
+    """The frames of a scene, then those after each edit and the edit's hole in black."""
+    scene = make_scene(seed)
+    before = render(scene, TIMES_F, height, height * 3 // 2)
+    yield f"{seed}: {caption(scene)}", [*before.frames_FHWC]
+    for operation in possible(scene):
+        done = edit(scene, operation, masked_thing(scene, seed), seed)
+        after = render(done.scene, TIMES_F, height, height * 3 // 2)
+        hole_FHW = edit_masks(before, after, done)
+        middle = len(TIMES_F) // 2
+        masked_HWC = np.where(hole_FHW[middle][:, :, None] > 0, np.uint8(0), before.frames_FHWC[middle])
+        yield f"{operation}: {done.prompt}", [*after.frames_FHWC, masked_HWC]
+
+
+def sheet(rows: list[Row], gap: int = 4, text: int = 15) -> Image.Image:
+    """Rows of equally large pictures, each under its title."""
+    height, width = rows[0][1][0].shape[:2]
+    columns = max(len(pictures) for _, pictures in rows)
+    whole = Image.new("RGB", (columns * (width + gap) + gap, len(rows) * (height + text) + gap), "white")
+    draw = ImageDraw.Draw(whole)
+    for place, (title, pictures) in enumerate(rows):
+        top = place * (height + text)
+        draw.text((gap, top + 2), title, fill="black")
+        for column, picture in enumerate(pictures):
+            whole.paste(Image.fromarray(picture), (gap + column * (width + gap), top + text))
+    return whole
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--scenes", type=int, nargs="*", default=range(6), metavar="SEED", help="scenes to show")
+    parser.add_argument("--edits", type=int, nargs="*", default=[2], metavar="SEED", help="scenes to edit in every way")
+    parser.add_argument("--height", type=int, default=96, help="of a picture, in pixels; 64 is what the model sees")
+    args = parser.parse_args()
+    seeds = [*args.scenes, *args.edits]
+    if not seeds or min(seeds) < 0 or args.height < 16:
+        raise UserError("expected at least one seed, none below 0, and --height of at least 16")
+    rows = [scene_row(seed, args.height) for seed in args.scenes]
+    sheet([*rows, *(row for seed in args.edits for row in edit_rows(seed, args.height))]).save(args.out, optimize=True)
+    print(args.out)
+
+
+if __name__ == "__main__":
+    run_cli(main)
