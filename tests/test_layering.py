@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROWS = [
     ("errors", "interrupts", "shapes", "trees", "files", "provenance", "scalars"),
-    ("media", "diffusion", "sharding", "checkpoint", "vlm"),
+    ("sharding",),
+    ("media", "diffusion", "checkpoint", "vlm"),
     ("models", "segment"),
     ("data", "inference", "eval"),
     ("world", "training"),
