@@ -13,10 +13,9 @@ Recomputation (remat) is work that the model does not need: it is not counted.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vp_jax.models.config import DiTConfig
-from vp_jax.runs.load import Stage
 from vp_jax.training.stages.scratch import BackboneStage, VAEStage
 from vp_jax.training.stages.single_branch import SingleBranchStage
 from vp_jax.training.stages.videopainter import BranchStage
@@ -67,7 +66,7 @@ def transformer_flops(cfg: DiTConfig, tokens: int, *, key_sets: int = 1) -> Flop
     return Flops(cfg.num_layers * block + ends + text, cfg.num_layers * 4 * joint * key_sets * joint * cfg.dim)
 
 
-def step_flops(stage: Stage, batch: int, frames: int, rows: int, columns: int) -> float | None:
+def step_flops(stage: Any, batch: int, frames: int, rows: int, columns: int) -> float | None:
     """Operations of one training step on ``batch`` examples of latents (T, h, w); ``None``: a VAE's are not counted.
 
     A text encoder that learns with its backbone, small beside it, is left out.
