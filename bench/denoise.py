@@ -64,8 +64,8 @@ def theirs(cfg: DiTConfig, params: trees.Tree) -> Any:
     import torch
     from diffusers import CogVideoXTransformer3DModel
 
-    from convert import dit as table
-    from convert import engine
+    from vp_jax.convert import dit as table
+    from vp_jax.convert import engine
 
     with torch.device("meta"):
         model = CogVideoXTransformer3DModel(**table.config_to_torch(cfg))

@@ -22,9 +22,9 @@ import torch
 from flax import nnx
 
 from bench import timing
-from convert import engine
-from convert import vae as table
 from vp_jax import trees
+from vp_jax.convert import engine
+from vp_jax.convert import vae as table
 from vp_jax.interrupts import run_cli
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import vae

@@ -8,7 +8,7 @@ Latent shards keep VAE and T5 out of the loop; with ``data.kind=vpdata`` they ru
 
 from ml_collections import ConfigDict
 
-from configs import common
+from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:

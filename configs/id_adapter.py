@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 
 def get_config(base: str) -> ConfigDict:
-    config = importlib.import_module(f"configs.{base}").get_config()
+    config = importlib.import_module(f"vp_jax.configs.{base}").get_config()
     config.model.stage = "id_adapter"
     if base != "tiny":
         config.steps = 2_000

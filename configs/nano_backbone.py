@@ -10,7 +10,7 @@ CHECKPOINT is a folder with vae/ of configs/nano_vae.py; LATENTS are shards of `
 
 from ml_collections import ConfigDict
 
-from configs import common
+from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:

@@ -10,7 +10,7 @@ widened, made boxes or ellipses that move along, or drawn over the first frame's
 
 from ml_collections import ConfigDict
 
-from configs import nano_backbone
+from vp_jax.configs import nano_backbone
 
 
 def get_config() -> ConfigDict:

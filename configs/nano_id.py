@@ -10,7 +10,7 @@ way on. As published, the extra keys are those of the window itself where it has
 
 from ml_collections import ConfigDict
 
-from configs import nano_branch
+from vp_jax.configs import nano_branch
 
 
 def get_config() -> ConfigDict:

@@ -11,7 +11,7 @@ than a few cells anyway. RUN_3/export/vae is a part of the checkpoint folder tha
 
 from ml_collections import ConfigDict
 
-from configs import common
+from vp_jax.configs import common
 
 PARTS = ("images", "clips", "whole")
 

@@ -7,7 +7,7 @@ python train.py --config configs/id_adapter.py:tiny --workdir /tmp/run_id
 
 from ml_collections import ConfigDict
 
-from configs import common
+from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:

@@ -1,0 +1,1 @@
+"""The published PyTorch checkpoints to our folders, and back. Installed as ``vp_jax.convert``."""

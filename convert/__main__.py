@@ -2,7 +2,7 @@
 
 import jax
 
-from convert.main import main
+from vp_jax.convert.main import main
 from vp_jax.interrupts import run_cli
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from convert import dit
-from convert.engine import Rule, Shape
+from vp_jax.convert import dit
+from vp_jax.convert.engine import Rule, Shape
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig
 

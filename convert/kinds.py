@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from convert import branch, dit, t5, vae
-from convert.engine import Rule, Shape
 from vp_jax import trees
+from vp_jax.convert import branch, dit, t5, vae
+from vp_jax.convert.engine import Rule, Shape
 from vp_jax.models.branch import Branch
 from vp_jax.models.dit import DiT
 from vp_jax.models.t5 import T5Encoder

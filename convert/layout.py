@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from convert import files, scheduler
-from convert.kinds import MODELS
+from vp_jax.convert import files, scheduler
+from vp_jax.convert.kinds import MODELS
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig
 

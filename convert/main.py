@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 import ml_dtypes
 import numpy as np
 
-from convert import layout, parts
-from convert.kinds import ADAPTERS, KINDS
 from vp_jax import checkpoint
+from vp_jax.convert import layout, parts
+from vp_jax.convert.kinds import ADAPTERS, KINDS
 from vp_jax.errors import UserError
 
 _TYPES: dict[str, Any] = {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16, "float32": np.float32, "stored": None}

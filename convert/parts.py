@@ -20,10 +20,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from convert import engine, files, lora, scheduler
-from convert.kinds import ADAPTERS, KINDS, MODELS
-from convert.layout import TOKENIZER_MODEL, find_tokenizer
 from vp_jax import checkpoint, trees
+from vp_jax.convert import engine, files, lora, scheduler
+from vp_jax.convert.kinds import ADAPTERS, KINDS, MODELS
+from vp_jax.convert.layout import TOKENIZER_MODEL, find_tokenizer
 from vp_jax.errors import UserError
 from vp_jax.files import write_atomically, write_text
 from vp_jax.models import config as descriptions

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from convert.engine import Rule
+from vp_jax.convert.engine import Rule
 from vp_jax.errors import UserError
 from vp_jax.models.config import T5Config
 

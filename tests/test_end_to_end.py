@@ -10,9 +10,9 @@ import transformers
 from PIL import Image
 
 import sample
-from convert.main import main as convert
 from tests import clip_files
 from tests.compare import GOLDEN
+from vp_jax.convert.main import main as convert
 from vp_jax.errors import UserError
 from vp_jax.media.video import read_video
 

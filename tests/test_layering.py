@@ -11,18 +11,29 @@ ROWS = [
     ("sharding",),
     ("media", "diffusion", "checkpoint", "vlm"),
     ("models", "segment"),
-    ("data", "inference", "eval"),
+    ("data", "inference", "eval", "convert", "configs"),
     ("world", "training"),
     ("runs", "jobs", "curate"),
     ("edit", "vpbench", "planning"),
     ("cli", "serve"),
+    ("__main__",),
 ]
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
 GROUND = set(ROWS[0])
+ALONE = {"convert": {"cli"}, "configs": set()}
+"""Rooms that only these rooms import: the converter's users call the command, settings are read from files."""
+
+
+LINKED = ("convert", "configs")
+"""Rooms that stand at the top of the repository; ``vp_jax/NAME`` is a link to each."""
 
 
 def files() -> list[Path]:
-    return [path for path in (ROOT / "vp_jax").rglob("*.py") if path.name != "__init__.py"]
+    """Every module of ``vp_jax``, named as it is imported: through the links."""
+    package = ROOT / "vp_jax"
+    found = {path for path in package.rglob("*.py") if not set(path.relative_to(package).parts[:1]) & set(LINKED)}
+    found |= {path for name in LINKED for path in (package / name).glob("*.py")}
+    return sorted(path for path in found if path.name != "__init__.py")
 
 
 def imported(path: Path) -> set[str]:
@@ -53,6 +64,8 @@ def faults_of(path: Path) -> list[str]:
             faults.append(f"{path}: imports {name}")
         if top != "vp_jax" or there in ("", own):
             continue
+        if there in ALONE and own not in ALONE[there]:
+            faults.append(f"{path}: {own} may not import {name}")
         if there in GROUND and own in GROUND:
             continue  # a few words that speak of each other; circles are excluded below
         if ROW[there] >= ROW[own]:
@@ -69,6 +82,14 @@ def test_imports_flow_one_way():
     assert [fault for path in files() for fault in faults_of(path)] == []
 
 
+@pytest.mark.parametrize("name", LINKED)
+def test_a_module_has_one_name(name):
+    """``convert.dit`` and ``vp_jax.convert.dit`` would be two modules with two sets of classes."""
+    assert (ROOT / "vp_jax" / name).is_symlink() and (ROOT / "vp_jax" / name).samefile(ROOT / name)
+    places = [*files(), *ROOT.glob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    assert [path for path in places for module in imported(path) if module.split(".")[0] == name] == []
+
+
 def test_no_circle_on_the_ground_floor():
     arrows = {name: {room(i) for i in imported(ROOT / "vp_jax" / f"{name}.py")} & GROUND for name in GROUND}
     while free := [name for name, below in arrows.items() if not below & set(arrows)]:
@@ -81,7 +102,7 @@ def test_no_circle_on_the_ground_floor():
     "library, rooms",
     [
         ("orbax", {"checkpoint"}),
-        ("torch", set()),
+        ("torch", {"convert"}),
         ("diffusers", set()),
         ("peft", set()),
         ("transformers", {"segment", "vlm"}),

@@ -12,8 +12,8 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 
-from convert import branch, dit, engine
 from vp_jax import trees
+from vp_jax.convert import branch, dit, engine
 from vp_jax.errors import UserError
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import DiTConfig

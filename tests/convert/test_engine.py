@@ -5,9 +5,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from convert import engine
-from convert.engine import Rule
 from vp_jax import trees
+from vp_jax.convert import engine
+from vp_jax.convert.engine import Rule
 from vp_jax.errors import UserError
 
 RULES = [

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from convert import files
+from vp_jax.convert import files
 from vp_jax.errors import UserError
 
 

@@ -16,9 +16,9 @@ from diffusers.utils import convert_state_dict_to_kohya
 from flax import nnx
 from safetensors.numpy import load_file
 
-from convert import lora as table
 from tests.compare import relative_error
 from vp_jax import trees
+from vp_jax.convert import lora as table
 from vp_jax.errors import UserError
 from vp_jax.models import lora
 from vp_jax.models.config import DiTConfig, LoRAConfig

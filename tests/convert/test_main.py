@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from convert import files, layout, parts
-from convert.kinds import MODELS
-from convert.main import main
 from vp_jax import checkpoint, trees
+from vp_jax.convert import files, layout, parts
+from vp_jax.convert.kinds import MODELS
+from vp_jax.convert.main import main
 from vp_jax.errors import UserError
 from vp_jax.interrupts import run_cli
 from vp_jax.models import config

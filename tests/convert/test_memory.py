@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from convert import dit, engine, files, parts
 from vp_jax import checkpoint, trees
+from vp_jax.convert import dit, engine, files, parts
 from vp_jax.models import config
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT

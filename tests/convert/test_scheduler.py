@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 
-from convert import scheduler
+from vp_jax.convert import scheduler
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from convert import engine
-from convert import t5 as table
 from vp_jax import trees
+from vp_jax.convert import engine
+from vp_jax.convert import t5 as table
 from vp_jax.errors import UserError
 from vp_jax.models.config import T5Config
 from vp_jax.models.t5 import T5Encoder

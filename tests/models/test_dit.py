@@ -12,10 +12,10 @@ from diffusers.models.embeddings import get_3d_rotary_pos_embed, get_timestep_em
 from diffusers.pipelines.cogvideo.pipeline_cogvideox import get_resize_crop_region_for_grid
 from flax import nnx
 
-from convert import dit as dit_table
-from convert import engine
 from tests.compare import relative_error
 from vp_jax import trees
+from vp_jax.convert import dit as dit_table
+from vp_jax.convert import engine
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig

@@ -12,10 +12,10 @@ import torch
 import transformers
 from flax import nnx
 
-from convert import engine
-from convert import t5 as table
 from tests.compare import relative_error
 from vp_jax import trees
+from vp_jax.convert import engine
+from vp_jax.convert import t5 as table
 from vp_jax.models.config import T5Config
 from vp_jax.models.t5 import T5Encoder, encode_text, position_buckets
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from convert import vae as table
 from tests.compare import relative_error
 from vp_jax import trees
+from vp_jax.convert import vae as table
 from vp_jax.errors import UserError
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import convs, layers, tiling, vae

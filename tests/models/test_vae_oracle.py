@@ -9,10 +9,10 @@ import torch
 from diffusers import AutoencoderKLCogVideoX
 from flax import nnx
 
-from convert import engine
-from convert import vae as table
 from tests.compare import relative_error
 from vp_jax import trees
+from vp_jax.convert import engine
+from vp_jax.convert import vae as table
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae.vae import VAE
 

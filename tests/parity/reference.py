@@ -14,13 +14,13 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 
-from convert import branch as branch_table
-from convert import dit as dit_table
-from convert import engine
-from convert import lora as lora_table
-from convert import vae as vae_table
 from tests.compare import DEFAULT
 from vp_jax import trees
+from vp_jax.convert import branch as branch_table
+from vp_jax.convert import dit as dit_table
+from vp_jax.convert import engine
+from vp_jax.convert import lora as lora_table
+from vp_jax.convert import vae as vae_table
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import LoRAConfig
 from vp_jax.models.dit import DiT

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from convert import branch as branch_table
-from convert import engine
-from convert import lora as lora_table
 from tests.compare import relative_error
 from tests.parity import reference as ref
 from vp_jax import trees
+from vp_jax.convert import branch as branch_table
+from vp_jax.convert import engine
+from vp_jax.convert import lora as lora_table
 from vp_jax.diffusion import predict as P
 from vp_jax.diffusion.loss import inpainting_loss
 from vp_jax.diffusion.schedule import Schedule

@@ -9,7 +9,7 @@ from vp_jax.planning import aot, hlo
 
 
 def settings(name, **mesh):
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = importlib.import_module(f"vp_jax.configs.{name}").get_config()
     config.mesh.update(mesh)
     return config
 

@@ -9,12 +9,12 @@ import numpy as np
 import optax
 import pytest
 
-from convert import branch as branch_table
-from convert import engine
-from convert import lora as lora_table
 from tests.compare import relative_error
 from tests.parity import reference as ref
 from vp_jax import trees
+from vp_jax.convert import branch as branch_table
+from vp_jax.convert import engine
+from vp_jax.convert import lora as lora_table
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.training.stages.denoising import Draws, draw
 from vp_jax.training.stages.videopainter import AdapterStage, BranchStage
