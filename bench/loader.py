@@ -31,7 +31,7 @@ from vp_jax.data.clips import AugmentMasks, ChooseWindow, Read, Resize, ShowFirs
 from vp_jax.data.pipeline import LoaderConfig, make_loader, stack
 from vp_jax.data.sources.tfds_source import VPDataRecords
 from vp_jax.data.sources.vpdata import LabelMap, Layout, VPData
-from vp_jax.media.decode import read_frames
+from vp_jax.media.video import read_frames
 
 try:
     import decord

@@ -248,7 +248,7 @@ def status(flags: dict) -> int:
 
 BEFORE_LOADING = [
     ({"--video": "none.mp4"}, "none.mp4: no such file"),
-    ({"--video": "text.mp4"}, "text.mp4: cannot be opened as a video"),
+    ({"--video": "text.mp4"}, "text.mp4: cannot be read as a video"),
     ({"--video": "empty"}, "no images in this folder"),
     ({"--mask": "none.npz"}, "none.npz: no such file"),
     ({"--mask": "small.png"}, "mask is 8x8 pixels, the video 61x45"),

@@ -7,7 +7,7 @@ import pytest
 from tests.data.make_vpdata_layout import LayoutWriter, caption_of, draw_clip
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.sources.vpdata import Layout, VPData
-from vp_jax.media.decode import encode_mp4
+from vp_jax.media.video_writer import encode_mp4
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ import numpy as np
 
 from vp_jax.data.records import load
 from vp_jax.data.sources.folders import IMAGES, VIDEOS, FolderClip
-from vp_jax.media.decode import encode_mp4, probe
+from vp_jax.media.video import probe
+from vp_jax.media.video_writer import encode_mp4
 
 FIELDS = ("path", "start_frame", "end_frame", "fps", "mask_id", "caption")
 
@@ -98,7 +99,7 @@ def convert(clips: Path, out: Path) -> Path:
         elif path.suffix.lower() in VIDEOS:
             info = probe(path)
             labels_FHW = draw_labels(info.frames, info.height, info.width)
-            row = writer.add(path.read_bytes(), labels_FHW, info.fps, caption_of(name))
+            row = writer.add(path.read_bytes(), labels_FHW, float(info.fps), caption_of(name))
             writer.rows.append({**row, "mask_id": 2})
         else:
             continue

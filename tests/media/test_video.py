@@ -282,11 +282,11 @@ def broken_image(tmp_path):
 
 BAD = [
     (missing, "no such file"),
-    (text, "cannot be opened as a video"),
-    (empty_file, "cannot be opened as a video"),
+    (text, "cannot be read as a video"),
+    (empty_file, "cannot be read as a video"),
     (empty_folder, "no images in this folder"),
     (without_picture, "no video stream"),
-    (without_index, "cannot be opened as a video.*complete"),
+    (without_index, "cannot be read as a video.*complete"),
     (damaged, r"decoding stopped at frame [1-5]\d"),
     (cut_short("a.mp4"), r"decoding stopped at frame [1-5]\d"),
     (cut_short("a.mkv"), r"cut short, decoding stopped at frame [1-5]\d"),
@@ -301,6 +301,47 @@ def test_bad_videos_give_one_line(tmp_path, make, message):
     with pytest.raises(UserError, match=message) as caught:
         video.read_video(make(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return clip_files.encode(tmp_path_factory.mktemp("film") / "clip.mp4", clip_files.moving(40, 48, 66))
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_frames_by_number_are_those_of_the_film(film, threads):
+    every_FHWC, _ = video.read_video(film)
+    indices_F = np.array([0, 3, 4, 17, 39])
+    for source in (film, film.read_bytes()):
+        np.testing.assert_array_equal(video.read_frames(source, indices_F, threads=threads), every_FHWC[indices_F])
+
+
+def test_frames_by_number_are_those_of_the_folder(tmp_path):
+    path = clip_files.folder(tmp_path / "frames", CLIP)
+    np.testing.assert_array_equal(video.read_frames(path, np.array([1, 6])), CLIP[[1, 6]])
+
+
+def test_only_requested_frames_are_converted_and_decoding_stops_behind_the_last(film, monkeypatch):
+    converted, plain = [], video._frame_array
+    monkeypatch.setattr(video, "_frame_array", lambda frame: converted.append(frame.pts) or plain(frame))
+    video.read_frames(film, np.array([2, 5]))
+    assert len(converted) == 2 and converted == sorted(converted)
+
+
+def test_the_header_of_bytes_and_file_are_the_same(film):
+    info = video.probe(film)
+    assert (info.frames, info.height, info.width, info.fps) == (40, 48, 66, clip_files.FPS)
+    assert video.probe(film.read_bytes()) == info
+
+
+def test_films_without_a_frame_count_are_counted(tmp_path):
+    assert video.probe(clip_files.encode(tmp_path / "clip.mkv", clip_files.moving(7))).frames == 7
+
+
+def test_a_frame_behind_the_end_is_named(film, tmp_path):
+    for source in (film, clip_files.folder(tmp_path / "frames", clip_files.moving(40, 8, 8))):
+        with pytest.raises(UserError, match="ends before frame 41"):
+            video.read_frames(source, np.array([0, 41]))
 
 
 @pytest.mark.parametrize("start, stop", [(-1, None), (4, 4), (8, None), (0, 9)])

@@ -7,16 +7,28 @@ whole clip into a `Record`. Whatever is wrong with a clip raises `BadRecord`, wh
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from vp_jax.errors import UserError
+
 
 class BadRecord(Exception):
     """One clip cannot be used. The message says what is wrong with it, in one line."""
+
+
+@contextlib.contextmanager
+def bad_record() -> Iterator[None]:
+    """Context in which a reader's `UserError` becomes a `BadRecord` with the same message."""
+    try:
+        yield
+    except UserError as error:
+        raise BadRecord(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Video at the door: files and folders of frames to uint8 arrays (write: `vp_jax.media.video_writer`).
+"""Reading videos: files, their bytes and folders of frames to uint8 arrays (writing: `vp_jax.media.video_writer`).
 
 A video is a file that PyAV decodes (mp4, mov, mkv, webm, gif ...) or a folder of images in natural order
 (``frame2.png`` before ``frame10.png``). Pixels are RGB uint8, upright (rotation metadata applied), over black where
@@ -7,15 +7,20 @@ back is the average, an exact fraction (30000/1001, not 29.97).
 
 Thinning is done only on request and by the reference's rule (VPData and DAVIS at 8 frames per second): every k-th
 frame, ``k = max(1, floor(fps / target))``, so 24, 25 and 30 frames per second all give k = 3.
+
+Frames are counted in presentation order from 0 and decoded from the start of the file: consumer encoders put one key
+frame into about 250 frames, so for ten-second clips seeking saves nothing and costs exactness. Only requested frames
+are converted to RGB, which is the more expensive half of the work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,6 +37,9 @@ FOLDER_FPS = Fraction(8)
 CONVERSION = 0x4 | 0x2000 | 0x40000
 """How swscale changes colour spaces: bicubic, full-resolution chroma, accurate rounding. The default costs a mean
 error of 1.9 of 255 on a 4:2:0 round trip of a photograph, this 0.6."""
+
+Source = str | Path | bytes
+"""A video file, a folder of images, or the bytes of a video file."""
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
 _IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
@@ -61,24 +69,23 @@ def subsample_step(fps: Fraction | float, target: float | None) -> int:
     return max(1, int(fps // Fraction(target)))
 
 
-def probe(path: str | Path) -> VideoInfo:
+def probe(source: Source) -> VideoInfo:
     """Frame count, size, rate and sound of a video, reading its index and one frame only.
 
     Raises:
       UserError: missing, unreadable or empty.
     """
-    path = _existing(path)
-    if path.is_dir():
-        files = image_files(path)
+    if folder := _folder(source):
+        files = image_files(folder)
         height, width = read_image(files[0]).shape[:2]
         return VideoInfo(len(files), height, width, FOLDER_FPS, False)
-    with _opened(path) as container:
+    with _opened(source) as container:
         stream = container.streams.video[0]
         frames = stream.frames or sum(1 for packet in container.demux(stream) if packet.size)
-        fps, has_audio = _rate(stream, path), bool(container.streams.audio)
-    first_HWC = next(_decode(path), None)
+        fps, has_audio = _rate(stream, source), bool(container.streams.audio)
+    _, first_HWC = next(_decode(source, range(1)), (0, None))
     if first_HWC is None:
-        raise UserError(f"{path}: no frame in it, expected a video of at least one")
+        raise UserError(f"{_name(source)}: no frame in it, expected a video of at least one")
     return VideoInfo(frames, first_HWC.shape[0], first_HWC.shape[1], fps, has_audio)
 
 
@@ -90,7 +97,7 @@ def read_video(
     Args:
       path: a video file or a folder of images.
       start, stop: source frames, before thinning; ``stop=None`` reads to the end.
-      fps: wished rate; the real one is ``source / k``, see `subsample_step`.
+      fps: requested rate; the real one is ``source / k``, see `subsample_step`.
 
     Returns:
       frames_FHWC, uint8 RGB; and their exact rate.
@@ -121,6 +128,33 @@ def read_video(
     return _joined(frames), source_fps / step
 
 
+def read_frames(source: Source, indices_F: np.ndarray, *, threads: int = 1) -> np.ndarray:
+    """Frames of a video by number.
+
+    Args:
+      source: a video file, its bytes, or a folder of images.
+      indices_F: ascending frame numbers.
+      threads: of the decoder, 0 for as many as the machine has cores. Loader workers are the parallelism of training.
+
+    Returns:
+      frames_FHWC, uint8 RGB.
+
+    Raises:
+      UserError: as `read_video`, and a video that ends before the last of ``indices_F``.
+    """
+    wanted = [int(index) for index in indices_F]
+    out_FHWC: np.ndarray | None = None
+    count = 0
+    with contextlib.closing(_indexed_frames(source, wanted, threads)) as frames:
+        for count, frame_HWC in zip(range(1, len(wanted) + 1), _sized(frames)):
+            if out_FHWC is None:
+                out_FHWC = np.empty((len(wanted), *frame_HWC.shape), np.uint8)
+            out_FHWC[count - 1] = frame_HWC
+    if out_FHWC is None or count < len(wanted):
+        raise UserError(f"{_name(source)}: ends before frame {wanted[count]}, which was requested")
+    return out_FHWC
+
+
 def _joined(frames: list[np.ndarray]) -> np.ndarray:
     """Frames as one array; the list is emptied on the way, so that a long video is not held twice."""
     out_FHWC = np.empty((len(frames), *frames[0].shape), frames[0].dtype)
@@ -129,10 +163,15 @@ def _joined(frames: list[np.ndarray]) -> np.ndarray:
     return out_FHWC
 
 
-def frame_images(path: Path) -> Iterator[np.ndarray]:
-    """Yield the frames of a video file or folder one by one, uint8 HWC RGB. `UserError` unless all have one size."""
+def frame_images(source: Source) -> Iterator[np.ndarray]:
+    """Yield the frames of a video one by one, uint8 HWC RGB. `UserError` unless all have one size."""
+    return _sized(_indexed_frames(source, None, 0))
+
+
+def _sized(frames: Iterator[tuple[str, np.ndarray]]) -> Iterator[np.ndarray]:
+    """Pass named frames on without their names; `UserError` at the first of another size."""
     size = None
-    for name, frame_HWC in _named_frames(path):
+    for name, frame_HWC in frames:
         if size is not None and frame_HWC.shape != size:
             raise UserError(
                 f"{name}: {frame_HWC.shape[1]}x{frame_HWC.shape[0]} pixels, but the frames before it are "
@@ -142,11 +181,17 @@ def frame_images(path: Path) -> Iterator[np.ndarray]:
         yield frame_HWC
 
 
-def _named_frames(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    if path.is_dir():
-        yield from ((str(file), read_image(file)) for file in image_files(path))
-    else:
-        yield from ((f"{path}, frame {index}", frame_HWC) for index, frame_HWC in enumerate(_decode(path)))
+def _indexed_frames(
+    source: Source, wanted: list[int] | None, threads: int
+) -> Generator[tuple[str, np.ndarray], None, None]:
+    """Yield requested frames (None: all) with the name that an error gives them."""
+    if folder := _folder(source):
+        files = image_files(folder)
+        chosen = files if wanted is None else [files[index] for index in wanted if index < len(files)]
+        yield from ((str(file), read_image(file)) for file in chosen)
+        return
+    for index, frame_HWC in _decode(source, None if wanted is None else set(wanted), threads):
+        yield f"{_name(source)}, frame {index}", frame_HWC
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -202,48 +247,67 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
+def _folder(source: Source) -> Path | None:
+    """The folder that a source is, None for a file or bytes."""
+    return None if isinstance(source, bytes) or not _existing(source).is_dir() else Path(source)
+
+
+def _name(source: Source) -> str:
+    return "video" if isinstance(source, bytes) else str(source)
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[av.container.InputContainer]:
+def _opened(source: Source) -> Iterator[av.container.InputContainer]:
+    name = _name(source)
     try:
+        file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{_existing(source)}"
         # titles in other encodings than UTF-8 are no reason to refuse a video
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(file, "r", metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
-        raise UserError(f"{path}: cannot be opened as a video ({_short(error)}); is the file complete?") from error
+        raise UserError(f"{name}: cannot be read as a video ({_short(error)}); is the file complete?") from error
     with container:
         if not container.streams.video:
-            raise UserError(f"{path}: no video stream in it (sound only?)")
+            raise UserError(f"{name}: no video stream in it (sound only?)")
+        if container.streams.video[0].codec_context is None:
+            raise UserError(f"{name}: FFmpeg does not know the codec of its video stream; re-encode it")
         yield container
 
 
-def _rate(stream: av.VideoStream, path: Path) -> Fraction:
+def _rate(stream: av.VideoStream, source: Source) -> Fraction:
     rate = stream.average_rate or stream.guessed_rate
     if not rate:
-        raise UserError(f"{path}: no frame rate in it; re-encode it, or give a folder of frames")
+        raise UserError(f"{_name(source)}: no frame rate in it; re-encode it, or give a folder of frames")
     return Fraction(rate)
 
 
-def _decode(path: Path) -> Iterator[np.ndarray]:
-    """Yield every frame of a file; damage and missing ends are errors that name the frame reached."""
-    done, packets, end = 0, 0, 0.0
-    with _opened(path) as container:
+def _decode(source: Source, wanted: Container[int] | None = None, threads: int = 0) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (number, RGB frame) of the requested frames of a file (None: all).
+
+    Who has all it wants stops asking; whoever asks on gets to the end of the file, where missing ends show. Damage and
+    missing ends are errors that name the frame reached.
+    """
+    name, done, packets, end = _name(source), 0, 0, 0.0
+    with _opened(source) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
         try:
             for packet in container.demux(stream):
                 packets += bool(packet.size)
                 for frame in packet.decode():
                     if frame.is_corrupt:
-                        raise UserError(f"{path}: damaged, decoding stopped at frame {done}")
-                    yield _frame_array(frame)
+                        raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
+                    if wanted is None or done in wanted:
+                        yield done, _frame_array(frame)
                     done, end = done + 1, float(frame.time or 0.0)
         except av.error.FFmpegError as error:
-            raise UserError(f"{path}: damaged, decoding stopped at frame {done} ({_short(error)})") from error
+            raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({_short(error)})") from error
         # containers that promise more than they hold end without an error
         if packets < stream.frames:
-            raise UserError(f"{path}: cut short, decoding stopped at frame {done} of {stream.frames}")
+            raise UserError(f"{name}: cut short, decoding stopped at frame {done} of {stream.frames}")
         promised = _promised_seconds(stream)
         if promised is not None and end + _LATE_SECONDS < promised:
-            raise UserError(f"{path}: cut short, decoding stopped at frame {done} ({end:.1f} of {promised:.1f} s)")
+            raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({end:.1f} of {promised:.1f} s)")
 
 
 def _promised_seconds(stream: av.VideoStream) -> float | None:

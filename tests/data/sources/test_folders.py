@@ -9,7 +9,7 @@ from vp_jax.data.records import BadRecord, load
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
-from vp_jax.media.decode import encode_mp4
+from vp_jax.media.video_writer import encode_mp4
 
 
 def save_images(folder, images_F, suffix=".png"):

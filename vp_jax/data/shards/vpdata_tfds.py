@@ -28,7 +28,7 @@ from vp_jax.data.records import BadRecord, load, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
 from vp_jax.interrupts import run_cli
-from vp_jax.media.decode import encode_mp4
+from vp_jax.media.video_writer import encode_mp4
 
 Encode = Callable[[Any], Iterator[tuple[str, dict[str, Any]]]]
 

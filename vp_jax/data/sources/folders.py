@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.data.records import BadRecord, ClipInfo, bad_record
 from vp_jax.data.sources.vpdata import LabelMap
 from vp_jax.errors import UserError
-from vp_jax.media.decode import VideoInfo, probe, read_frames
-from vp_jax.media.video import natural_order
+from vp_jax.media.video import natural_order, probe, read_frames
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif")
 IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -43,23 +42,6 @@ def _open_image(file: Path, mode: str) -> np.ndarray:
         raise BadRecord(f"image {file.name} cannot be read: {error}") from error
 
 
-def _info(path: Path, fps: float) -> VideoInfo:
-    if path.is_dir():
-        files = _images(path)
-        return VideoInfo(len(files), fps, *_open_image(files[0], "RGB").shape[:2])
-    return probe(path)
-
-
-def _frames(path: Path, indices_F: np.ndarray) -> np.ndarray:
-    if not path.is_dir():
-        return read_frames(path, indices_F)
-    files = _images(path)
-    images = [_open_image(files[i], "RGB") for i in indices_F]
-    if len({image.shape for image in images}) > 1:
-        raise BadRecord(f"images of {path.name} differ in size: {sorted({image.shape[:2] for image in images})}")
-    return np.stack(images)
-
-
 def _hole(mask_HW: np.ndarray) -> np.ndarray:
     """Label images (0, 1, 2 ...) are holes where not 0, grey images (up to 255) above the middle."""
     return (mask_HW > (127 if mask_HW.max(initial=0) > 32 else 0)).astype(np.uint8)
@@ -79,7 +61,8 @@ def _masks(path: Path, indices_F: np.ndarray) -> np.ndarray:
     if path.suffix.lower() in IMAGES:
         still_HW = _hole(_open_image(path, "L"))
         return np.broadcast_to(still_HW, (len(indices_F), *still_HW.shape))
-    return (read_frames(path, indices_F)[..., 0] > 127).astype(np.uint8)
+    with bad_record():
+        return (read_frames(path, indices_F)[..., 0] > 127).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -100,13 +83,14 @@ class FolderClip:
         return f"{self.video.parent.name}/{self.video.name}"
 
     def open(self) -> ClipInfo:
-        info = _info(self.video, self.fps)
-        if not info.fps:
-            raise BadRecord("the file does not state its frame rate")
-        return ClipInfo(info.frames, info.fps)
+        with bad_record():
+            info = probe(self.video)
+        return ClipInfo(info.frames, self.fps if self.video.is_dir() else float(info.fps))
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        frames_FHWC, masks_FHW = _frames(self.video, indices_F), _masks(self.mask, indices_F)
+        with bad_record():
+            frames_FHWC = read_frames(self.video, indices_F)
+        masks_FHW = _masks(self.mask, indices_F)
         if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
             raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
         if not masks_FHW.any():

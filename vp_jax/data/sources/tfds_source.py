@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vp_jax.data.records import BadRecord, ClipInfo, unpack_masks
+from vp_jax.data.records import BadRecord, ClipInfo, bad_record, unpack_masks
 from vp_jax.errors import UserError
-from vp_jax.media.decode import read_frames
+from vp_jax.media.video import read_frames
 
 
 def builder_folder(folder: Path | str) -> Path:
@@ -86,7 +86,8 @@ class StoredClip(StoredRecord):
         masks_FHW = unpack_masks(self.fields["masks"], self.fields["shape"], indices_F)
         if not masks_FHW.any():
             raise BadRecord(f"the mask is empty in frames {indices_F[0]} to {indices_F[-1]}")
-        return read_frames(self.fields["video"], np.asarray(indices_F) + int(self.fields["start"])), masks_FHW
+        with bad_record():
+            return read_frames(self.fields["video"], np.asarray(indices_F) + int(self.fields["start"])), masks_FHW
 
 
 class VPDataRecords(ShardRecords):

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.data.records import BadRecord, ClipInfo, bad_record
 from vp_jax.errors import UserError
-from vp_jax.media.decode import probe, read_frames
+from vp_jax.media.video import probe, read_frames
 
 COLUMNS = ("path", "mask_id", "start_frame", "end_frame", "fps")
 CAPTIONS = ("caption", "video_inpainting_prompt", "Edited_video_caption")
@@ -204,7 +204,9 @@ class VPDataClip:
         if row.fault:
             raise BadRecord(row.fault)
         video, mask = self.layout.files(row.path)
-        info, labels = probe(video), LabelMap(mask)
+        with bad_record():
+            info = probe(video)
+        labels = LabelMap(mask)
         if labels.shape[1:] != (info.height, info.width):
             raise BadRecord(f"masks are {labels.shape[1:]}, the video is {(info.height, info.width)}")
         # one range cuts video and masks alike, and a slice past the end of either is just shorter
@@ -213,10 +215,7 @@ class VPDataClip:
             raise BadRecord(
                 f"start_frame {row.start_frame} is past the end: {info.frames} frames, {labels.shape[0]} masks"
             )
-        fps = row.fps or info.fps
-        if not fps:
-            raise BadRecord("fps is 0 and the file does not state its own")
-        return ClipInfo(frames, fps)
+        return ClipInfo(frames, row.fps or float(info.fps))
 
     def read_masks(self, indices_F: np.ndarray) -> np.ndarray:
         """Masks alone, FHW uint8. Raises `BadRecord` if the object is in none of the frames."""
@@ -228,7 +227,9 @@ class VPDataClip:
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         masks_FHW = self.read_masks(indices_F)
-        return read_frames(self.layout.files(self.row.path)[0], np.asarray(indices_F) + self.row.start_frame), masks_FHW
+        with bad_record():
+            video, _ = self.layout.files(self.row.path)
+            return read_frames(video, np.asarray(indices_F) + self.row.start_frame), masks_FHW
 
 
 @dataclass(frozen=True)
