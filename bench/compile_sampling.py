@@ -23,7 +23,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowLatents, WindowProgram
 from vp_jax.interrupts import run_cli
-from vp_jax.models.attention import check_backend, default_backend
+from vp_jax.models.attention import choose
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.variants import variant
 from vp_jax.planning import aot
@@ -44,7 +44,7 @@ def main() -> int:
 
     named = variant(args.name)
     types = {"dtype": "bfloat16", "param_dtype": "bfloat16"}
-    backend = check_backend(default_backend(goal.platform), goal.platform)
+    backend = choose(dtype="bfloat16", head_dim=named.backbone.head_dim, platform=goal.platform)
     models = Models(
         dataclasses.replace(named.backbone, **types, attention=backend),
         BranchConfig(dataclasses.replace(named.branch.dit, **types, attention=backend)),

@@ -119,7 +119,8 @@ def main() -> None:
     on_gpu = jax.default_backend() == "gpu"
     if args.size == "full" and not on_gpu:
         raise UserError("--size full computes 664 TFLOP a pass: expected a GPU, use --size slice here")
-    backend = attention.check_backend(args.attention or ("cudnn" if on_gpu and cfg.dtype == "bfloat16" else "xla"))
+    backend = args.attention or ("cudnn" if on_gpu and cfg.dtype == "bfloat16" else "xla")
+    backend = attention.choose(backend, dtype=cfg.dtype, head_dim=cfg.head_dim)
     cfg = DiTConfig(**{**cfg.__dict__, "attention": backend})
 
     rng = np.random.default_rng(0)

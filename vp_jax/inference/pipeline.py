@@ -31,7 +31,7 @@ from vp_jax.interrupts import interrupt_arrived
 from vp_jax.media.canvas import to_uint8
 from vp_jax.media.masks import cover_cells
 from vp_jax.models import config, t5, tokenizer
-from vp_jax.models.attention import check_backend, default_backend
+from vp_jax.models.attention import choose
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.convs import Cache
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames
@@ -103,7 +103,7 @@ class Pipeline:
           folder: holds ``transformer/ branch/ vae/`` and, where converted, ``text_encoder/ tokenizer/ id_adapter/``
             and ``scheduler/``.
           precision: ``bfloat16`` or ``float32``, for weights and computation.
-          attention: see `vp_jax.models.attention`; fused where there is a GPU by default.
+          attention: backend, see `vp_jax.models.attention`; the fastest that serves the model and device by default.
           id_adapter: attach the ID adapter if the folder has one.
           id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
           loras: converted style adapters, each with a factor on its own scale.
@@ -116,14 +116,15 @@ class Pipeline:
             raise UserError(f"no checkpoint folder {folder}: make one with `python -m convert all CKPT_DIR {folder}`")
         if precision not in ("bfloat16", "float32"):
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
-        backend = check_backend(attention or default_backend())
 
         def described(name: str, kind: str, **changes: str) -> Any:
             return config.from_json(
                 checkpoint.load_config(folder / name, kind), dtype=precision, param_dtype=precision, **changes
             )
 
-        backbone_cfg = described("transformer", "dit", attention=backend)
+        backbone_cfg = described("transformer", "dit")
+        backend = choose(attention, dtype=precision, head_dim=backbone_cfg.head_dim)
+        backbone_cfg = dataclasses.replace(backbone_cfg, attention=backend)
         branch_cfg = described("branch", "branch", attention=backend)
         vae_cfg = described("vae", "vae")
         if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:

@@ -36,7 +36,14 @@ BLOCKS: dict[str, Blocks] = {
 }
 """By ``device_kind``. What fits each chip's vector memory, checked by its compiler."""
 
+DTYPES = ("bfloat16", "float32")
+
 _OTHER = Blocks(512, 512, 512, 512, 512, 512)
+
+
+def takes(head_dim: int) -> bool:
+    """The kernels compute heads of ``head_dim`` values."""
+    return head_dim < _LANES or head_dim % _LANES == 0
 
 
 def fit(length: int, *largest: int) -> tuple[int, ...]:
@@ -92,7 +99,8 @@ def attend(
         )
 
     def example(q_KSA: jax.Array, k_KSA: jax.Array, v_KSA: jax.Array) -> jax.Array:
-        return splash(q_KSA, k_KSA, v_KSA, segment_ids=segments)
+        out_KSA: jax.Array = splash(q_KSA, k_KSA, v_KSA, segment_ids=segments)
+        return out_KSA
 
     scaled = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
     out = jax.vmap(example)(

@@ -20,7 +20,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.files import replace_parts
 from vp_jax.models import config
-from vp_jax.models.attention import check_backend, default_backend
+from vp_jax.models.attention import choose
 from vp_jax.models.dit import REMAT
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
@@ -119,7 +119,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     """
     models, schedule = _described(cfg)
     types: dict[str, Any] = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
-    backend = check_backend(cfg.attention or default_backend(platform), platform)
+    backend = choose(cfg.attention, dtype=cfg.dtype, head_dim=models.backbone.head_dim, platform=platform)
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
     if cfg.stage == "branch" and cfg.init_from:
