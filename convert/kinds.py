@@ -7,15 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 from vp_jax import trees
 from vp_jax.convert import branch, dit, t5, vae
 from vp_jax.convert.engine import Rule, Shape
-from vp_jax.models.branch import Branch
-from vp_jax.models.dit import DiT
-from vp_jax.models.t5 import T5Encoder
-from vp_jax.models.vae.vae import VAE
+from vp_jax.models.folder import abstract
 
 
 def _same(keys: Iterable[str]) -> dict[str, str]:
@@ -29,7 +25,6 @@ class Kind:
     Attributes:
       rules, ignored: its table.
       from_torch, to_torch: ``config.json`` values <-> description.
-      model: the class, ``model(cfg, rngs=...)``.
       weights: name of the weights file of the original layout.
       normalise: names in the file -> names in the table.
       torch_shapes: PyTorch shapes that our layout does not show.
@@ -40,7 +35,6 @@ class Kind:
     ignored: list[str]
     from_torch: Callable[[dict[str, Any]], Any]
     to_torch: Callable[[Any], dict[str, Any]]
-    model: Callable[..., nnx.Module]
     weights: str = "diffusion_pytorch_model.safetensors"
     normalise: Callable[[Iterable[str]], dict[str, str]] = _same
     torch_shapes: Callable[[Any], Mapping[str, Shape]] = lambda cfg: {}
@@ -48,29 +42,27 @@ class Kind:
 
     def abstract(self, cfg: Any) -> trees.Tree:
         """Shapes of the model's tree."""
-        return trees.abstract(lambda: self.model(cfg, rngs=nnx.Rngs(0)))[1]
+        return abstract(cfg)[1]
 
 
 MODELS: dict[str, Kind] = {
     "transformer": Kind(
-        dit.RULES, dit.IGNORED, dit.config_from_torch, dit.config_to_torch, DiT, torch_shapes=dit.torch_shapes
+        dit.RULES, dit.IGNORED, dit.config_from_torch, dit.config_to_torch, torch_shapes=dit.torch_shapes
     ),
     "branch": Kind(
         branch.RULES,
         branch.IGNORED,
         branch.config_from_torch,
         branch.config_to_torch,
-        Branch,
         torch_shapes=branch.torch_shapes,
         unused=branch.unused_tensors,
     ),
-    "vae": Kind(vae.RULES, vae.IGNORED, vae.config_from_torch, vae.config_to_torch, VAE),
+    "vae": Kind(vae.RULES, vae.IGNORED, vae.config_from_torch, vae.config_to_torch),
     "text_encoder": Kind(
         t5.RULES,
         t5.IGNORED,
         t5.config_from_torch,
         t5.config_to_torch,
-        T5Encoder,
         weights="model.safetensors",
         normalise=t5.normalise,
     ),

@@ -15,6 +15,7 @@ from vp_jax.models import lora
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, VAEConfig
 from vp_jax.models.dit import DiT
+from vp_jax.models.folder import abstract
 from vp_jax.models.vae.vae import VAE
 
 
@@ -34,9 +35,9 @@ class Models:
     def abstract(self) -> dict[str, tuple[nnx.GraphDef, trees.Tree]]:
         """Graph definition and shapes of ``backbone``, ``branch`` and ``vae``."""
         return {
-            "backbone": trees.abstract(lambda: DiT(self.backbone_cfg, rngs=nnx.Rngs(0))),
-            "branch": trees.abstract(lambda: Branch(self.branch_cfg, rngs=nnx.Rngs(0))),
-            "vae": trees.abstract(lambda: VAE(self.vae_cfg, rngs=nnx.Rngs(0))),
+            "backbone": abstract(self.backbone_cfg),
+            "branch": abstract(self.branch_cfg),
+            "vae": abstract(self.vae_cfg),
         }
 
     @property

@@ -32,6 +32,16 @@ from vp_jax.media.canvas import to_uint8
 from vp_jax.media.masks import cover_cells
 from vp_jax.models import config, t5, tokenizer
 from vp_jax.models.attention import choose
+from vp_jax.models.folder import (
+    AUTOENCODER,
+    BACKBONE,
+    BRANCH,
+    ID_ADAPTER,
+    TEXT_ENCODER,
+    CheckpointFolder,
+    abstract,
+    read_description,
+)
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.convs import Cache
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames
@@ -111,45 +121,39 @@ class Pipeline:
         Raises:
           UserError: a missing, unconverted or unfitting folder; an unknown precision or backend.
         """
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise UserError(f"no checkpoint folder {folder}: make one with `python -m convert all CKPT_DIR {folder}`")
+        source = CheckpointFolder.existing(folder)
         if precision not in ("bfloat16", "float32"):
             raise UserError(f"precision {precision!r}: expected bfloat16 or float32")
-
-        def described(name: str, kind: str, **changes: str) -> Any:
-            return config.from_json(
-                checkpoint.load_config(folder / name, kind), dtype=precision, param_dtype=precision, **changes
-            )
-
-        backbone_cfg = described("transformer", "dit")
+        types = {"dtype": precision, "param_dtype": precision}
+        backbone_cfg = source.describe(BACKBONE, **types)
         backend = choose(attention, dtype=precision, head_dim=backbone_cfg.head_dim)
         backbone_cfg = dataclasses.replace(backbone_cfg, attention=backend)
-        branch_cfg = described("branch", "branch", attention=backend)
-        vae_cfg = described("vae", "vae")
+        branch_cfg = source.describe(BRANCH, **types, attention=backend)
+        vae_cfg = source.describe(AUTOENCODER, **types)
         if branch_cfg.dit.dim != backbone_cfg.dim or backbone_cfg.patch_t:
             raise UserError(
-                f"{folder / 'branch'} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
+                f"{source.of(BRANCH)} (width {branch_cfg.dit.dim}) was not made for the backbone beside it "
                 f"(width {backbone_cfg.dim}): convert the pair that belongs together"
             )
 
-        adapters = [(folder / "id_adapter", id_scale)] if id_adapter and (folder / "id_adapter").is_dir() else []
+        adapters = [(source.of(ID_ADAPTER), id_scale)] if id_adapter and source.has(ID_ADAPTER) else []
         lora_cfgs, lora_params = [], []
         for path, factor in [*adapters, *loras]:
-            cfg = config.from_json(checkpoint.load_config(path, "lora"))
+            cfg = read_description(path, config.LoRAConfig)
             lora_cfgs.append(dataclasses.replace(cfg, scale=factor if cfg.extra_keys else cfg.scale * factor))
             lora_params.append(checkpoint.load_params(path))
 
         models = Models(backbone_cfg, branch_cfg, vae_cfg, tuple(lora_cfgs))
-        names = {"backbone": "transformer", "branch": "branch", "vae": "vae"}
+        parts = (BACKBONE, BRANCH, AUTOENCODER)
+        shapes = {name: like for name, (_, like) in models.abstract().items()}
         params: dict[str, Any] = {
-            key: checkpoint.load_params(folder / names[key], shapes) for key, (_, shapes) in models.abstract().items()
+            part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in parts
         }
         params["loras"] = [trees.cast(p, jnp.dtype(precision)) for p in lora_params]
-        read = [*(folder / name for name in names.values()), *(path for path, _ in (*adapters, *loras))]
-        pipeline = cls(models, params, _load_schedule(folder), folders=tuple(read))
-        if (folder / "text_encoder").is_dir():
-            pipeline.text_encoder = described("text_encoder", "t5"), folder
+        read = [*(source.of(part) for part in parts), *(path for path, _ in (*adapters, *loras))]
+        pipeline = cls(models, params, source.schedule(), folders=tuple(read))
+        if source.has(TEXT_ENCODER):
+            pipeline.text_encoder = source.describe(TEXT_ENCODER, **types), source.path
         return pipeline
 
     @property
@@ -189,11 +193,12 @@ class Pipeline:
         if self.text_encoder is None:
             raise UserError("this checkpoint has no text encoder: convert one, or pass --prompt_embeds FILE.npz")
         cfg, folder = self.text_encoder
-        ids = tokenizer.Tokenizer(folder / "tokenizer" / "spiece.model").encode(
+        source = CheckpointFolder(folder)
+        ids = tokenizer.Tokenizer(source.vocabulary()).encode(
             list(prompts), length=self.models.backbone_cfg.max_text_len
         )
-        graph, shapes = trees.abstract(lambda: t5.T5Encoder(cfg, rngs=nnx.Rngs(0)))
-        encoder = nnx.merge(graph, checkpoint.load_params(folder / "text_encoder", shapes))
+        graph, shapes = abstract(cfg)
+        encoder = nnx.merge(graph, checkpoint.load_params(source.of(TEXT_ENCODER), shapes))
         return np.asarray(t5.encode_text(encoder, jnp.asarray(ids)), np.float32)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:
@@ -395,10 +400,3 @@ def _decode_chunk(
 ) -> tuple[jax.Array, Cache]:
     pixels, cache = models.vae(params).decode_chunk(vae_module.unscale(models.vae_cfg, latents_BThwC), cache)
     return pixels.astype(jnp.float32), cache
-
-
-def _load_schedule(folder: Path) -> Schedule:
-    """The converted scheduler, or CogVideoX-5B's where none was converted."""
-    if not (folder / "scheduler").is_dir():
-        return Schedule()
-    return Schedule.from_json(checkpoint.load_config(folder / "scheduler"))

@@ -31,11 +31,10 @@ from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
 from vp_jax.errors import UserError
 from vp_jax.interrupts import run_cli
-from vp_jax.models import config as model_config
+from vp_jax.models.folder import AUTOENCODER, BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.runs import command, feed
-from vp_jax.training.encode import t5_graph, vae_graph
 
 
 @dataclass(frozen=True)
@@ -66,18 +65,18 @@ class CheckpointEncoders:
 
 @functools.lru_cache(maxsize=1)
 def _vae(folder: str, dtype: str) -> tuple[trees.Tree, Any]:
-    cfg = model_config.from_json(checkpoint.load_config(Path(folder) / "vae"), dtype=dtype, param_dtype=dtype)
-    graph, shapes = vae_graph(cfg)
-    weights = checkpoint.load_params(Path(folder) / "vae", shapes)
+    source = CheckpointFolder(Path(folder))
+    graph, shapes = abstract(source.describe(AUTOENCODER, dtype=dtype, param_dtype=dtype))
+    weights = checkpoint.load_params(source.of(AUTOENCODER), shapes)
     return weights, jax.jit(lambda weights, pixels: tuple(nnx.merge(graph, weights).encode(pixels)))
 
 
 @functools.lru_cache(maxsize=1)
 def _t5(folder: str, dtype: str) -> tuple[T5Encoder, Tokenizer]:
-    cfg = model_config.from_json(checkpoint.load_config(Path(folder) / "text_encoder"), dtype=dtype, param_dtype=dtype)
-    graph, shapes = t5_graph(cfg)
-    weights = checkpoint.load_params(Path(folder) / "text_encoder", shapes)
-    return nnx.merge(graph, weights), Tokenizer(Path(folder) / "tokenizer" / "spiece.model")
+    source = CheckpointFolder(Path(folder))
+    graph, shapes = abstract(source.describe(TEXT_ENCODER, dtype=dtype, param_dtype=dtype))
+    weights = checkpoint.load_params(source.of(TEXT_ENCODER), shapes)
+    return nnx.merge(graph, weights), Tokenizer(source.vocabulary())
 
 
 def main(argv: list[str]) -> None:
@@ -94,11 +93,9 @@ def main(argv: list[str]) -> None:
     loader = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment))
     source = functools.partial(feed.open_source, feed.DataConfig(**config.data), loader)
     clips = len(source())  # what is wrong with data or checkpoint is told here, not by Beam's workers
-    model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "vae"))
-    length = 0
-    if text.value:
-        described = model_config.from_json(checkpoint.load_config(Path(config.model.checkpoint) / "transformer"))
-        length = described.max_text_len
+    models = CheckpointFolder(Path(config.model.checkpoint))
+    models.describe(AUTOENCODER)
+    length = models.describe(BACKBONE).max_text_len if text.value else 0
     encoders = functools.partial(CheckpointEncoders, config.model.checkpoint, length, config.model.dtype)
     begin = time.perf_counter()
     folder = build_latents(

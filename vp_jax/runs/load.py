@@ -22,6 +22,16 @@ from vp_jax.files import replace_parts
 from vp_jax.models import config
 from vp_jax.models.attention import choose
 from vp_jax.models.dit import REMAT
+from vp_jax.models.folder import (
+    AUTOENCODER,
+    BACKBONE,
+    BRANCH,
+    PARTS,
+    TEXT_ENCODER,
+    CheckpointFolder,
+    abstract,
+    read_description,
+)
 from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import Variant, variant
 from vp_jax.runs import hosts
@@ -29,7 +39,7 @@ from vp_jax.shapes import TEMPORAL_STRIDE
 from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.scratch import BackboneStage, VAEStage, latent_std
 from vp_jax.training.stages.single_branch import SingleBranchStage, widened
-from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, Weights, adapter_config, graph
+from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, Weights, adapter_config
 
 Stage = BranchStage | AdapterStage | VAEStage | BackboneStage | SingleBranchStage
 STAGES = ("branch", "id_adapter", "vae", "backbone", "single_branch")
@@ -123,7 +133,9 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     backbone = dataclasses.replace(models.backbone, **types, attention=backend, remat=cfg.remat)
     branch = dataclasses.replace(models.branch.dit, **types, attention=backend, remat=cfg.branch_remat)
     if cfg.stage == "branch" and cfg.init_from:
-        branch = dataclasses.replace(branch, num_layers=_read(cfg.init_from, "branch").dit.num_layers)
+        branch = dataclasses.replace(
+            branch, num_layers=read_description(cfg.init_from, config.BranchConfig).dit.num_layers
+        )
     elif cfg.stage == "branch":
         if cfg.branch_layers > backbone.num_layers:
             raise UserError(
@@ -150,7 +162,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> Described:
     else:
         lora = adapter_config(cfg.rank, cfg.alpha)
         if cfg.init_from:
-            lora = _read(cfg.init_from, "lora")
+            lora = read_description(cfg.init_from, config.LoRAConfig)
         stage = AdapterStage(backbone, config.BranchConfig(branch), lora)
     return Described(stage, encoders, schedule, backbone.max_text_len)
 
@@ -189,7 +201,7 @@ def tokenizer_file(cfg: ModelConfig) -> Path:
             "the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
             "python -m vp_jax.world.vocabulary FILE"
         )
-    return Path(folder) / "tokenizer" / "spiece.model"
+    return CheckpointFolder(Path(folder)).vocabulary()
 
 
 def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> tuple[Weights, trees.Tree]:
@@ -204,7 +216,7 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     if isinstance(stage, BackboneStage):
         shapes["t5"] = own.trainable["t5"]
     elif isinstance(stage, SingleBranchStage):
-        shapes["backbone"] = graph(stage.narrow)[1]
+        shapes["backbone"] = abstract(stage.narrow)[1]
     elif not isinstance(stage, VAEStage):
         given = AdapterStage(stage.backbone, stage.branch, adapter_config(1, 1.0)).shapes().frozen
         shapes |= {name: given[name] for name in stage.models}
@@ -218,10 +230,13 @@ def load(cfg: ModelConfig, described: Described, mesh: Mesh, key: jax.Array) -> 
     like = sharding.placed(shapes, mesh)
     loaded = random_models({name: like[name] for name in (*stage.models, *encoders.shapes()) if name not in stored})
     for name in stored & {*stage.models, *encoders.shapes()}:
-        loaded[name] = checkpoint.load_params(Path(cfg.checkpoint) / FOLDERS[name], like[name])
+        loaded[name] = checkpoint.load_params(CheckpointFolder(Path(cfg.checkpoint)).of(PARTS[name]), like[name])
     if cfg.init_from and isinstance(stage, BackboneStage):
         whole = sharding.placed({"backbone": stage.whole(own.trainable, own.frozen), "t5": own.trainable["t5"]}, mesh)
-        loaded |= {name: checkpoint.load_params(Path(cfg.init_from) / FOLDERS[name], whole[name]) for name in whole}
+        loaded |= {
+            name: checkpoint.load_params(CheckpointFolder(Path(cfg.init_from)).of(PARTS[name]), whole[name])
+            for name in whole
+        }
     elif cfg.init_from:
         trained = like if stage.kind in shapes else sharding.placed({stage.kind: own.trainable}, mesh)
         loaded[stage.kind] = checkpoint.load_params(cfg.init_from, trained[stage.kind])
@@ -276,11 +291,6 @@ def export(
     return folder
 
 
-FOLDERS = {"backbone": "transformer", "branch": "branch", "vae": "vae", "t5": "text_encoder"}
-KINDS = {"backbone": "dit", "branch": "branch", "vae": "vae", "t5": "t5"}
-"""Of models by name: their folder in a checkpoint, and what its description calls them."""
-
-
 def random_models(like: trees.Tree) -> trees.Tree:
     """Weights for trying a program out, on the devices that ``like`` names: matrices of variance 1 / inputs, norms 1.
 
@@ -303,22 +313,18 @@ def random_models(like: trees.Tree) -> trees.Tree:
 def _described(cfg: ModelConfig) -> tuple[Variant, Schedule]:
     if cfg.stage == "vae" and cfg.init_from:
         models, schedule = _by_name(cfg.name)
-        return dataclasses.replace(models, vae=_read(cfg.init_from, "vae")), schedule
+        return dataclasses.replace(models, vae=read_description(cfg.init_from, config.VAEConfig)), schedule
     if cfg.stage == "backbone" and (cfg.checkpoint or cfg.init_from):
         models, schedule = _by_name(cfg.name)
-        folders = ({"vae": cfg.checkpoint} if cfg.checkpoint else {}) | (
-            {"backbone": cfg.init_from, "t5": cfg.init_from} if cfg.init_from else {}
-        )
-        known = {name: _read(Path(folder) / FOLDERS[name], KINDS[name]) for name, folder in folders.items()}
-        return dataclasses.replace(models, **known), schedule
+        if cfg.checkpoint:
+            models = dataclasses.replace(models, vae=CheckpointFolder(Path(cfg.checkpoint)).describe(AUTOENCODER))
+        if cfg.init_from:
+            source = CheckpointFolder(Path(cfg.init_from))
+            models = dataclasses.replace(models, backbone=source.describe(BACKBONE), t5=source.describe(TEXT_ENCODER))
+        return models, schedule
     if cfg.checkpoint and cfg.stage != "vae":
-        return _from_checkpoint(Path(cfg.checkpoint))
+        return _from_checkpoint(CheckpointFolder(Path(cfg.checkpoint)))
     return _by_name(cfg.name)
-
-
-def _read(folder: Path | str, kind: str) -> Any:
-    """The description of a model folder, which is to be of this ``kind``."""
-    return config.from_json(checkpoint.load_config(folder, kind))
 
 
 def _by_name(name: str) -> tuple[Variant, Schedule]:
@@ -326,16 +332,10 @@ def _by_name(name: str) -> tuple[Variant, Schedule]:
     return models, Schedule(snr_shift=models.snr_shift)
 
 
-def _from_checkpoint(folder: Path) -> tuple[Variant, Schedule]:
-    def described(name: str) -> Any:
-        return _read(folder / FOLDERS[name], KINDS[name])
-
-    backbone = described("backbone")
+def _from_checkpoint(source: CheckpointFolder) -> tuple[Variant, Schedule]:
+    backbone = source.describe(BACKBONE)
     branch = config.BranchConfig(dataclasses.replace(backbone, num_layers=2, in_channels=33))
-    if (folder / FOLDERS["branch"]).is_dir():
-        branch = described("branch")
-    t5 = described("t5") if (folder / FOLDERS["t5"]).is_dir() else None
-    schedule = Schedule()
-    if (folder / "scheduler").is_dir():
-        schedule = Schedule.from_json(checkpoint.load_config(folder / "scheduler"))
-    return Variant(backbone, branch, described("vae"), t5), schedule
+    if source.has(BRANCH):
+        branch = source.describe(BRANCH)
+    t5 = source.describe(TEXT_ENCODER) if source.has(TEXT_ENCODER) else None
+    return Variant(backbone, branch, source.describe(AUTOENCODER), t5), source.schedule()

@@ -28,13 +28,14 @@ from vp_jax.media.canvas import to_uint8
 from vp_jax.media.pictures import contact_sheet
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig
+from vp_jax.models.folder import abstract
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.runs.load import Described
 from vp_jax.shapes import SPATIAL_STRIDE, latent_index
 from vp_jax.training.stages.denoising import Batch
 from vp_jax.training.stages.scratch import BackboneStage, VAEStage
 from vp_jax.training.stages.single_branch import SingleBranchStage
-from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, graph
+from vp_jax.training.stages.videopainter import AdapterStage, BranchStage
 
 
 class Samples(NamedTuple):
@@ -95,7 +96,7 @@ class Validation:
         if isinstance(stage, BranchStage):
             return {"backbone": frozen["backbone"], "branch": stage.whole(trainable, frozen), "loras": []}
         backbone = stage.whole(trainable, frozen)
-        fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), graph(self.branch)[1])
+        fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract(self.branch)[1])
         return {"backbone": backbone, "branch": init_from_backbone(backbone, fresh), "loras": []}
 
     def sample(

@@ -13,7 +13,6 @@ here, from the step's key. A batch of latent shards has most of it already: only
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +23,9 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.data.clips import to_model_range
 from vp_jax.models.config import T5Config, VAEConfig
+from vp_jax.models.folder import abstract
 from vp_jax.models.latent_mask import mask_to_latent
-from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae import vae as vae_module
-from vp_jax.models.vae.vae import VAE
 from vp_jax.sharding import constrain
 
 INPUTS = (
@@ -73,7 +71,7 @@ class Encoders:
 
     def shapes(self) -> trees.Tree:
         """Shapes of the weights: ``vae`` and, if there is one, ``t5``."""
-        return {"vae": vae_graph(self.vae)[1]} | ({"t5": t5_graph(self.t5)[1]} if self.t5 else {})
+        return {"vae": abstract(self.vae)[1]} | ({"t5": abstract(self.t5)[1]} if self.t5 else {})
 
     def encode(self, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array) -> dict[str, jax.Array]:
         """The step's batch; pure.
@@ -111,7 +109,7 @@ class Encoders:
     def text(self, weights: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BMD of token ids."""
         if self.t5 is not None:
-            return nnx.merge(t5_graph(self.t5)[0], weights["t5"])(ids_BM)
+            return nnx.merge(abstract(self.t5)[0], weights["t5"])(ids_BM)
         vectors = jax.vmap(
             jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(jax.random.key(0), i), (self.text_dim,)))
         )
@@ -120,7 +118,7 @@ class Encoders:
     def _sample(
         self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False
     ) -> jax.Array:
-        vae = nnx.merge(vae_graph(self.vae)[0], weights["vae"])
+        vae = nnx.merge(abstract(self.vae)[0], weights["vae"])
         posterior = vae.encode(constrain(pixels_BFHWC, "pixels"), slicing=self.slicing)
         latents = posterior.sample(jax.random.normal(key, posterior.mean_BThwC.shape, jnp.float32))
         return vae_module.scale(self.vae, latents, image=image)
@@ -134,15 +132,3 @@ class Encoders:
         latents = self._sample(weights, noisy, keys["image"], image=True)
         latents = latents * batch["image_keep"].reshape(-1, 1, 1, 1, 1)
         return jnp.pad(latents, ((0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0)))
-
-
-@functools.lru_cache(maxsize=4)
-def vae_graph(cfg: VAEConfig) -> tuple[nnx.GraphDef, trees.Tree]:
-    """Graph definition and shapes of a VAE."""
-    return trees.abstract(lambda: VAE(cfg, rngs=nnx.Rngs(0)))
-
-
-@functools.lru_cache(maxsize=4)
-def t5_graph(cfg: T5Config) -> tuple[nnx.GraphDef, trees.Tree]:
-    """Graph definition and shapes of a text encoder."""
-    return trees.abstract(lambda: T5Encoder(cfg, rngs=nnx.Rngs(0)))

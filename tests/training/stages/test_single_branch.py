@@ -15,11 +15,11 @@ from vp_jax.inference.models import Models
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.dit import DiT
+from vp_jax.models.folder import abstract
 from vp_jax.models.inpaint import InjectionSettings, predict
 from vp_jax.models.variants import variant
 from vp_jax.runs import load
 from vp_jax.training.stages.single_branch import SingleBranchStage, widened
-from vp_jax.training.stages.videopainter import graph
 
 TINY = variant("tiny")
 
@@ -46,7 +46,7 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     weights = stage.start({"backbone": narrow}, jax.random.key(0))
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(lambda s: s.shape, stage.shapes())
     x, t = batch["latents_BThwC"] + 0.5, jnp.array([10, 900])
-    plain = nnx.merge(graph(TINY.backbone)[0], narrow)(
+    plain = nnx.merge(abstract(TINY.backbone)[0], narrow)(
         jnp.concatenate([x, batch["image_latents_BThwC"]], axis=-1), batch["text_BMD"], t
     ).sample
     made = stage.velocity(*weights, x, batch, t)

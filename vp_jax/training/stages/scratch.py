@@ -25,16 +25,16 @@ from vp_jax.data.clips import to_model_range
 from vp_jax.diffusion.loss import InpaintingLoss
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import DiTConfig, T5Config, VAEConfig
+from vp_jax.models.folder import abstract
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
-from vp_jax.training.encode import Encoders, t5_graph, vae_graph
+from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.denoising import Batch, Denoiser, Draws, StepKeys
 from vp_jax.training.stages.videopainter import (
     Weights,
     buffer_paths,
     compute_copy,
     float32_shapes,
-    graph,
     join_buffers,
     random_weights,
     split_buffers,
@@ -81,7 +81,7 @@ class VAEStage:
         return ("vae",)
 
     def shapes(self) -> Weights:
-        return Weights(float32_shapes({"vae": vae_graph(self.vae)[1]}), {})
+        return Weights(float32_shapes({"vae": abstract(self.vae)[1]}), {})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         weights = trees.cast(models["vae"], jnp.float32)
@@ -114,7 +114,7 @@ class VAEStage:
 
     def model(self, trainable: trees.Tree) -> VAE:
         """The autoencoder with these weights."""
-        return nnx.merge(vae_graph(self.vae)[0], trainable["vae"])
+        return nnx.merge(abstract(self.vae)[0], trainable["vae"])
 
     def loss(
         self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: jax.Array, schedule: Schedule
@@ -194,8 +194,8 @@ class BackboneStage(Denoiser):
         return ("t5",)
 
     def shapes(self) -> Weights:
-        weights, buffers = split_buffers(graph(self.backbone)[1], buffer_paths(self.backbone))
-        return Weights(float32_shapes({"backbone": weights, "t5": t5_graph(self.t5)[1]}), {"backbone": buffers})
+        weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
+        return Weights(float32_shapes({"backbone": weights, "t5": abstract(self.t5)[1]}), {"backbone": buffers})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         backbone = models.get("backbone")
@@ -217,13 +217,13 @@ class BackboneStage(Denoiser):
 
     def text(self, trainable: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BMD of token ids."""
-        return nnx.merge(t5_graph(self.t5)[0], trainable["t5"])(ids_BM)
+        return nnx.merge(abstract(self.t5)[0], trainable["t5"])(ids_BM)
 
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
     ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = nnx.merge(graph(self.backbone)[0], self.whole(working, frozen))
+        backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
         image = batch.get("image_latents_BThwC")
         latents = x_t if image is None else jnp.concatenate([x_t, image], axis=-1)
         return backbone(latents, self.text(working, batch["input_ids"]), t_B).sample

@@ -14,13 +14,13 @@ from flax import nnx
 
 from vp_jax import trees
 from vp_jax.models.config import DiTConfig
+from vp_jax.models.folder import abstract
 from vp_jax.training.stages.denoising import Batch, Denoiser
 from vp_jax.training.stages.videopainter import (
     Weights,
     buffer_paths,
     compute_copy,
     float32_shapes,
-    graph,
     join_buffers,
     split_buffers,
 )
@@ -46,7 +46,7 @@ class SingleBranchStage(Denoiser):
         return dataclasses.replace(self.backbone, in_channels=self.backbone.in_channels - _extra(self.backbone))
 
     def shapes(self) -> Weights:
-        weights, buffers = split_buffers(graph(self.backbone)[1], buffer_paths(self.backbone))
+        weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
         return Weights(float32_shapes(weights), buffers)
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
@@ -68,7 +68,7 @@ class SingleBranchStage(Denoiser):
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
     ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = nnx.merge(graph(self.backbone)[0], self.whole(working, frozen))
+        backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
         image = batch.get("image_latents_BThwC")
         latents = [
             x_t,

@@ -23,9 +23,9 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models import lora
-from vp_jax.models.branch import Branch, init_from_backbone
+from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, T5Config, VAEConfig
-from vp_jax.models.dit import DiT
+from vp_jax.models.folder import abstract, build
 from vp_jax.models.id_resample import Resample, joint_mask
 from vp_jax.models.injection import masked_tokens
 from vp_jax.models.inpaint import InjectionSettings, predict
@@ -117,8 +117,8 @@ class BranchStage(Denoiser):
         return ("backbone",)
 
     def shapes(self) -> Weights:
-        weights, buffers = split_buffers(graph(self.branch)[1], buffer_paths(self.branch))
-        return Weights(float32_shapes(weights), {"backbone": graph(self.backbone)[1], "branch": buffers})
+        weights, buffers = split_buffers(abstract(self.branch)[1], buffer_paths(self.branch))
+        return Weights(float32_shapes(weights), {"backbone": abstract(self.backbone)[1], "branch": buffers})
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         branch = models.get("branch")
@@ -139,9 +139,9 @@ class BranchStage(Denoiser):
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
     ) -> jax.Array:
-        backbone = nnx.merge(graph(self.backbone)[0], frozen["backbone"])
+        backbone = nnx.merge(abstract(self.backbone)[0], frozen["backbone"])
         working = compute_copy(trainable, self.branch.dit.dtype)
-        branch = nnx.merge(graph(self.branch)[0], self.whole(working, frozen))
+        branch = nnx.merge(abstract(self.branch)[0], self.whole(working, frozen))
         return predict(
             backbone,
             branch,
@@ -172,7 +172,7 @@ class AdapterStage(Denoiser):
         return "backbone", "branch"
 
     def shapes(self) -> Weights:
-        frozen = {"backbone": graph(self.backbone)[1], "branch": graph(self.branch)[1]}
+        frozen = {"backbone": abstract(self.backbone)[1], "branch": abstract(self.branch)[1]}
         adapter = jax.eval_shape(lambda: lora.init(self.lora, frozen["backbone"], jax.random.key(0)))
         return Weights(adapter, frozen)
 
@@ -190,8 +190,8 @@ class AdapterStage(Denoiser):
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
     ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = lora.attach(nnx.merge(graph(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
-        branch = nnx.merge(graph(self.branch)[0], frozen["branch"])
+        backbone = lora.attach(nnx.merge(abstract(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
+        branch = nnx.merge(abstract(self.branch)[0], frozen["branch"])
         text = batch["text_BMD"]
         own = joint_mask(masked_tokens(batch["mask_BThw"], self.backbone.patch), text.shape[1])
         return predict(
@@ -225,23 +225,13 @@ def compute_copy(weights: trees.Tree, dtype: str) -> trees.Tree:
 
 def random_weights(cfg: DiTConfig | BranchConfig, key: jax.Array) -> trees.Tree:
     """Freshly initialised weights of a backbone or context encoder."""
-    return trees.split(_build(cfg, nnx.Rngs(key)))[1]
-
-
-def _build(cfg: DiTConfig | BranchConfig, rngs: nnx.Rngs) -> nnx.Module:
-    return Branch(cfg, rngs=rngs) if isinstance(cfg, BranchConfig) else DiT(cfg, rngs=rngs)
-
-
-@functools.lru_cache(maxsize=16)
-def graph(cfg: DiTConfig | BranchConfig) -> tuple[nnx.GraphDef, trees.Tree]:
-    """Graph definition and shapes of a backbone or context encoder."""
-    return trees.abstract(lambda: _build(cfg, nnx.Rngs(0)))
+    return trees.split(build(cfg, nnx.Rngs(key)))[1]
 
 
 @functools.lru_cache(maxsize=16)
 def buffer_paths(cfg: DiTConfig | BranchConfig) -> frozenset[str]:
     """Leaves that are never trained."""
-    state = nnx.state(nnx.eval_shape(lambda: _build(cfg, nnx.Rngs(0))), trees.Buffer)
+    state = nnx.state(nnx.eval_shape(lambda: build(cfg, nnx.Rngs(0))), trees.Buffer)
     return frozenset(trees.flatten(nnx.to_pure_dict(state)))
 
 

@@ -1,0 +1,101 @@
+"""One reader of checkpoint folders: parts, kinds, the default schedule, and shapes of descriptions."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import pytest
+from flax import nnx
+
+import vp_jax
+from vp_jax import checkpoint, trees
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.errors import UserError
+from vp_jax.models import config, folder
+from vp_jax.models.branch import Branch
+from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, T5Config, VAEConfig
+from vp_jax.models.dit import DiT
+from vp_jax.models.folder import CheckpointFolder, abstract, read_description
+from vp_jax.models.t5 import T5Encoder
+from vp_jax.models.vae.vae import VAE
+from vp_jax.models.variants import variant
+
+NANO = Path(vp_jax.__path__[0]) / "nano"
+TINY = variant("tiny")
+T5 = T5Config(vocab_size=16, dim=8, head_dim=4, ff_dim=8, num_layers=1, num_heads=2)
+PARTS = tuple(folder.PARTS.values())
+
+
+def written(root, part, description):
+    (root / part.folder).mkdir(parents=True)
+    (root / part.folder / "config.json").write_text(json.dumps(config.to_json(description)))
+
+
+def test_every_kind_of_description_has_one_part_and_one_folder():
+    assert [part.kind for part in PARTS] == ["dit", "branch", "vae", "t5", "lora"]
+    assert {part.kind for part in PARTS} == set(config.KINDS)
+    assert len({part.folder for part in PARTS}) == len({part.name for part in PARTS}) == len(PARTS)
+
+
+def test_the_shipped_checkpoint_is_read_as_what_it_is():
+    source = CheckpointFolder.existing(NANO)
+    assert all(source.has(part) for part in PARTS) and source.vocabulary().is_file()
+    found = [source.describe(part) for part in PARTS]
+    assert [type(one) for one in found] == [DiTConfig, BranchConfig, VAEConfig, T5Config, LoRAConfig]
+    assert found[0] == variant("nano").backbone
+    assert source.schedule() == Schedule()
+
+
+def test_changes_replace_fields_of_the_stored_description(tmp_path):
+    written(tmp_path, folder.BRANCH, TINY.branch)
+    source = CheckpointFolder(tmp_path)
+    plain = source.describe(folder.BRANCH)
+    changed = source.describe(folder.BRANCH, dtype="bfloat16", attention="splash")
+    assert plain == TINY.branch
+    assert changed.dit == dataclasses.replace(TINY.branch.dit, dtype="bfloat16", attention="splash")
+
+
+def test_a_folder_without_a_schedule_has_that_of_cogvideox_5b(tmp_path):
+    source = CheckpointFolder(tmp_path)
+    assert source.schedule() == Schedule(snr_shift=1.0)
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "config.json").write_text('{"kind": "scheduler", "snr_shift": 3.0, "sampler": "ddim"}')
+    assert source.schedule() == Schedule(snr_shift=3.0)
+
+
+def test_what_is_missing_or_of_another_kind_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no checkpoint folder .*nowhere: make one with"):
+        CheckpointFolder.existing(tmp_path / "nowhere")
+    source = CheckpointFolder(tmp_path)
+    assert not source.has(folder.AUTOENCODER)
+    with pytest.raises(UserError, match=r"no config.json in .*vae"):
+        source.describe(folder.AUTOENCODER)
+    written(tmp_path, folder.AUTOENCODER, TINY.backbone)
+    with pytest.raises(UserError, match="holds a model of kind dit, not vae"):
+        source.describe(folder.AUTOENCODER)
+    with pytest.raises(UserError, match="holds a model of kind dit, not lora"):
+        read_description(tmp_path / "vae", LoRAConfig)
+
+
+@pytest.mark.parametrize(
+    "description, model",
+    [(TINY.backbone, DiT), (TINY.branch, Branch), (TINY.vae, VAE), (T5, T5Encoder)],
+    ids=["dit", "branch", "vae", "t5"],
+)
+def test_shapes_are_those_of_the_built_model_and_nothing_is_allocated(description, model):
+    graph, shapes = abstract(description)
+    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(shapes))
+    built = trees.flatten(trees.split(model(description, rngs=nnx.Rngs(1)))[1])
+    assert {path: (leaf.shape, leaf.dtype) for path, leaf in trees.flatten(shapes).items()} == {
+        path: (leaf.shape, leaf.dtype) for path, leaf in built.items()
+    }
+    assert isinstance(nnx.merge(graph, shapes), model)
+    assert abstract(dataclasses.replace(description)) is abstract(description)
+
+
+def test_weights_on_disk_fit_the_shapes_of_their_description():
+    source = CheckpointFolder.existing(NANO)
+    _, shapes = abstract(source.describe(folder.AUTOENCODER))
+    weights = checkpoint.load_params(source.of(folder.AUTOENCODER), shapes)
+    assert jax.tree.map(lambda leaf: leaf.shape, weights) == jax.tree.map(lambda leaf: leaf.shape, shapes)
