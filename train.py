@@ -7,7 +7,7 @@
     python train.py --config ... --workdir RUN --export               write the newest checkpoint's model and stop
 
 CONVERTED is made by `python -m convert all`. Running the same command again continues where RUN ends; SIGTERM and
-Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `python -m vp_jax.runs.plots RUN`), pictures/,
+Ctrl-C save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/,
 data.jsonl (clips that could not be used), config.json, starts.jsonl (commit and versions of every start), and at
 the end export/, whose folders replace those in CONVERTED.
 """
@@ -30,12 +30,12 @@ from ml_collections import ConfigDict, config_flags
 
 from vp_jax import sharding, trees
 from vp_jax.checkpoint import TrainingCheckpoints
+from vp_jax.cli.program import run_cli
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.shards.latents import load_empty_text
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.inference.settings import Settings
-from vp_jax.interrupts import run_cli
 from vp_jax.planning import aot
 from vp_jax.provenance import commit, versions
 from vp_jax.runs import command, feed, hosts, load, validation

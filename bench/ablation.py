@@ -21,8 +21,9 @@ from bench.nano.results import METRICS
 from bench.nano.runner import Job, Setup
 from bench.nano.variants import LONG, SHORT, Variant
 from bench.timing import machine
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.jobs import compile_cache, packaged
 from vp_jax.jobs.progress import Progress
 
@@ -42,7 +43,7 @@ def setup_of(args: argparse.Namespace) -> Setup:
 
 def arguments(description: str) -> argparse.ArgumentParser:
     """Flags that this command and bench.editing share."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=description)
     flag = parser.add_argument
     flag("--model", type=Path, default=packaged.FOLDER, help="folder of weights; default: the packaged nano model")
     flag("--runs", type=Path, default=Path("runs/nano"), help="folder of the variants' training runs")

@@ -8,13 +8,14 @@ One denoising step of a window of 49 frames of 480 x 720 with classifier-free gu
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
 from vp_jax import sharding
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.program import run_cli
 from vp_jax.diffusion.noise import KeyNoise
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
@@ -22,7 +23,6 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowLatents, WindowProgram
-from vp_jax.interrupts import run_cli
 from vp_jax.models.attention import choose
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.variants import variant
@@ -30,7 +30,7 @@ from vp_jax.planning import aot
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("where", help="chips: v6e:2x4, v4:2x2x2, v5p:2x2x2 ... or local")
     parser.add_argument("--mesh", default="data=2,context=-1")
     parser.add_argument("--name", default="cogvideox-5b-i2v")

@@ -10,7 +10,6 @@ compiled program's temporary memory.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import jax
@@ -20,8 +19,9 @@ from flax import nnx
 
 from bench import timing
 from vp_jax import trees
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.models import attention
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT
@@ -110,7 +110,7 @@ def attentions(batch: int, tokens: int, cfg: DiTConfig, device: str) -> dict[str
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--attention", default="", help="backend; fused on a GPU, whole on a CPU by default")

@@ -16,7 +16,7 @@ from bench.ablation import arguments, setup_of
 from bench.nano import cases, paper, runner, tables
 from bench.nano.variants import ALL_TOKENS, BACKBONE, BRANCH_2, DEFAULT, EDITING
 from bench.timing import machine
-from vp_jax.interrupts import run_cli
+from vp_jax.cli.program import run_cli
 from vp_jax.jobs import compile_cache, packaged
 from vp_jax.jobs.progress import Progress
 from vp_jax.world.synthetic import OPERATIONS

@@ -9,7 +9,6 @@ Both sides have the same random weights. Compilation is timed by itself; PyTorch
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Callable
@@ -23,9 +22,10 @@ from flax import nnx
 
 from bench import timing
 from vp_jax import trees
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.program import run_cli
 from vp_jax.convert import engine
 from vp_jax.convert import vae as table
-from vp_jax.interrupts import run_cli
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import vae
 
@@ -48,7 +48,7 @@ def build(cfg: VAEConfig, device: str) -> tuple[torch.nn.Module, nnx.GraphDef, t
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="49x480x720 at full width in bfloat16")
     parser.add_argument("--wide", action="store_true", help="all widths and layers at the reduced size, float32")
     parser.add_argument("--size", type=int, nargs=3, metavar=("F", "H", "W"), help="clip, default 17 64 96")

@@ -1,10 +1,6 @@
-"""``python -m convert``, see `convert.main`."""
+"""``python -m convert``: the command ``vp-jax convert`` from a checkout."""
 
-import jax
-
-from vp_jax.convert.main import main
-from vp_jax.interrupts import run_cli
+from vp_jax.cli.main import main
 
 if __name__ == "__main__":
-    jax.config.update("jax_platforms", "cpu")  # weights only pass through: leave accelerators alone
-    run_cli(main)
+    main("convert", prog="python -m convert")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the small model of vp_jax/nano from nothing. It may be stopped at any time and
+# Trains the small model of vp_jax/nano from scratch. It may be stopped at any time and
 # started again; every stage continues where it was.
 #
 #   bash examples/train_nano.sh [FOLDER]
@@ -27,11 +27,11 @@ take() {  # NAME: what a run has made becomes part of the model that later runs 
   cp -r "$R/$1/export/." "$R/model/"
 }
 latents() {  # NAME FIRST_SEED CLIPS: encoded once, trained on many times
-  [ -d "$R/$1/vpdata_latents/1.0.0" ] || "$PYTHON" -m vp_jax.runs.latent_shards \
-    --config configs/nano_branch.py --out "$R/$1" --config.model.checkpoint="$R/model" \
+  [ -d "$R/$1/vpdata_latents/1.0.0" ] || "$PYTHON" -m vp_jax latents \
+    --config nano_branch --out "$R/$1" --config.model.checkpoint="$R/model" \
     --config.data.kind=synthetic --config.data.synthetic_first="$2" --config.data.synthetic_clips="$3" \
     --masks 1 --images 1 \
-    --direct_num_workers="$CORES" --direct_running_mode=multi_processing
+    -- --direct_num_workers="$CORES" --direct_running_mode=multi_processing
 }
 
 vae vae_images images
@@ -41,11 +41,11 @@ take vae
 latents latents 0 4000
 latents held_out 10000000 64
 data=(--config.data.path="$R/latents" --config.validation.path="$R/held_out")
-[ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax.world.vocabulary "$R/spiece.model"
+[ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax vocabulary "$R/spiece.model"
 stage backbone nano_backbone.py --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
   "${data[@]}"
 take backbone
 stage branch nano_branch.py --config.model.checkpoint="$R/model" "${data[@]}"
 take branch
 stage id nano_id.py --config.model.checkpoint="$R/model" "${data[@]}"
-"$PYTHON" -m vp_jax.runs.package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,id}
+"$PYTHON" -m vp_jax package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,id}

@@ -9,10 +9,9 @@ import sentencepiece
 import transformers
 from PIL import Image
 
-import sample
 from tests import clip_files
 from tests.compare import GOLDEN
-from vp_jax.convert.main import main as convert
+from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.media.video import read_video
 
@@ -64,7 +63,7 @@ def checkpoint(tmp_path_factory):
         bos_id=-1,
         minloglevel=2,
     )
-    assert not convert(["all", str(source), str(out), "--dtype", "float32"])
+    assert not run(["convert", "all", str(source), str(out), "--dtype", "float32"])
     return out
 
 
@@ -102,7 +101,7 @@ def arguments(checkpoint, folder, out, *more):
 def test_prompt_to_files(checkpoint, clip, tmp_path):
     folder, frames, hole = clip
     out = tmp_path / "result.mkv"
-    assert sample.main(arguments(checkpoint, folder, out, "--prompt", "a ball rolls")) == 0
+    assert run(["sample", *arguments(checkpoint, folder, out, "--prompt", "a ball rolls")]) == 0
     result, fps = read_video(out)
     assert result.shape == frames.shape and fps == 8
     np.testing.assert_array_equal(result[:, ~hole], frames[:, ~hole])
@@ -114,7 +113,7 @@ def test_prompt_to_files(checkpoint, clip, tmp_path):
     assert record["settings"]["steps"] == 2 and record["frames"] == 7
 
     # the prompt matters: another one gives another hole
-    assert sample.main(arguments(checkpoint, folder, tmp_path / "other.mkv", "--prompt", "the sky is blue")) == 0
+    assert run(["sample", *arguments(checkpoint, folder, tmp_path / "other.mkv", "--prompt", "the sky is blue")]) == 0
     other, _ = read_video(tmp_path / "other.mkv")
     assert (other[:, hole] != result[:, hole]).any()
 
@@ -123,4 +122,9 @@ def test_a_model_of_fixed_size_names_other_sizes(checkpoint, clip, tmp_path):
     cfg = json.loads((GOLDEN / "transformer" / "config.json").read_text())
     height, width = 8 * cfg["sample_height"], 8 * cfg["sample_width"]
     with pytest.raises(UserError, match=f"this model runs at {height} x {width} only"):
-        sample.main(arguments(checkpoint, clip[0], tmp_path / "x.mp4", "--prompt", "a", "--height", str(height // 2)))
+        run(
+            [
+                "sample",
+                *arguments(checkpoint, clip[0], tmp_path / "x.mp4", "--prompt", "a", "--height", str(height // 2)),
+            ]
+        )

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import sample
 from tests import clip_files
-from vp_jax.interrupts import run_cli
+from vp_jax.cli.main import run
+from vp_jax.cli.program import run_cli
 from vp_jax.media import video
 
 F, H, W = 14, 45, 61
@@ -93,7 +93,7 @@ def argv(flags: dict) -> list[str]:
 
 
 def result(flags: dict) -> tuple[np.ndarray, dict]:
-    assert sample.main(argv(flags)) == 0
+    assert run(["sample", *argv(flags)]) == 0
     out = Path(flags["--out"])
     record = json.loads((out.with_suffix("") if out.suffix else out).with_suffix(".json").read_text())
     return video.read_video(out)[0], record
@@ -155,7 +155,7 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
         "--id_adapter": "off", "--id_scale": 0.7, "--precision": "float32", "--attention": "xla", "--height": 64,
         "--width": 80, "--lora": f"{tmp_path}/a.safetensors:0.5",
     })  # fmt: skip
-    assert sample.main([*flags, "--lora", f"{tmp_path}/b:2:-1", "--lora", f"{tmp_path}/a.safetensors"]) == 0
+    assert run(["sample", *flags, "--lora", f"{tmp_path}/b:2:-1", "--lora", f"{tmp_path}/a.safetensors"]) == 0
     loras = [(tmp_path / "a.safetensors", 0.5), (tmp_path / "b:2", -1.0), (tmp_path / "a.safetensors", 1.0)]
     assert pipeline.calls["load"] == (given["--checkpoint"], "float32", "xla", False, 0.7, loras)
     settings = dataclasses.asdict(pipeline.calls["inpaint"][3])
@@ -242,7 +242,7 @@ def test_models_that_do_not_fit_in_memory(pipeline, given, monkeypatch, capsys, 
 
 def status(flags: dict) -> int:
     with pytest.raises(SystemExit) as caught:
-        run_cli(lambda: sample.main(argv(flags)))
+        run_cli(lambda: run(["sample", *argv(flags)]))
     return caught.value.code
 
 
@@ -302,7 +302,7 @@ BEFORE_LOADING = [
     ({"--sampler": "euler"}, "argument --sampler: invalid choice: 'euler'"),
     ({"--feather": "-1"}, "--feather -1"),
     ({"--feather": "2", "--no_composite": True}, "--feather 2"),
-    ({"--masks": "x"}, "unrecognized arguments: --masks"),
+    ({"--masks": "x"}, "unknown flag --masks: did you mean --mask?"),
 ]
 
 
@@ -355,5 +355,5 @@ def test_the_one_frame_whose_hole_is_kept(pipeline, given, capsys):
 
 def test_exit_status_of_the_program(given):
     command = [sys.executable, "sample.py", *argv({**given, "--video": "none.mp4"})]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(sample.__file__).parent, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
     assert (done.returncode, done.stderr) == (2, "error: none.mp4: no such file or folder\n")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from vp_jax import scalars as metrics
+from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.runs import plots
 
@@ -49,7 +50,7 @@ def test_tensorboard_holds_the_same_numbers(tmp_path):
     assert found == {"loss": 0.25, "sample": 6}
 
 
-def test_curves_are_drawn(tmp_path, monkeypatch, capsys):
+def test_curves_are_drawn(tmp_path, capsys):
     rng = np.random.default_rng(0)
     with metrics.MetricsWriter(tmp_path) as writer:
         for step in range(1, 60):
@@ -66,8 +67,7 @@ def test_curves_are_drawn(tmp_path, monkeypatch, capsys):
                     "mfu": 0.4,
                 },
             )
-    monkeypatch.setattr("sys.argv", ["plots", str(tmp_path)])
-    plots.main()
+    run(["plots", str(tmp_path)])
     assert capsys.readouterr().out.strip() == str(tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (1430, 770)

@@ -236,9 +236,10 @@ def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
         command = [
             sys.executable,
             "-m",
-            "vp_jax.runs.latent_shards",
+            "vp_jax",
+            "latents",
             "--config",
-            "configs/tiny.py",
+            "tiny",
             "--out",
             str(tmp_path / name),
             f"--config.model.checkpoint={converted}",
@@ -247,6 +248,7 @@ def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
             "--config.data.synthetic_clips=3",
             "--config.augment.probability=0.0",
             "--config.loader.cover_cells=True",
+            "--",
             *beam,
         ]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)

@@ -133,17 +133,3 @@ def test_mistakes_on_the_command_line_are_one_line(arguments, message):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("error: ")
     assert re.search(message, done.stderr), done.stderr
-
-
-@pytest.mark.parametrize(
-    "arguments, message", [(["--masks", "x"], "masks=x"), (["--config.foo=1"], "no setting 'foo'")]
-)
-def test_building_shards_tells_mistakes_alike(arguments, message):
-    done = subprocess.run(
-        [sys.executable, "-m", "vp_jax.runs.latent_shards", "--config", "configs/tiny.py", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2 and done.stderr.strip().splitlines()[-1].startswith("error: ")
-    assert re.search(message, done.stderr) and "Traceback" not in done.stderr

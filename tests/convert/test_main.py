@@ -12,11 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vp_jax import checkpoint, trees
+from vp_jax.cli.main import run
+from vp_jax.cli.program import run_cli
 from vp_jax.convert import files, layout, parts
 from vp_jax.convert.kinds import MODELS
-from vp_jax.convert.main import main
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.models import config
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -31,6 +31,11 @@ T5 = {
     "relative_attention_max_distance": 16,
     "feed_forward_proj": "gated-gelu",
 }
+
+
+def main(argv):
+    """``vp-jax convert`` in this process."""
+    return run(["convert", *argv])
 
 
 def text_encoder(folder):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import sample
 from tests import clip_files
+from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.jobs import compile_cache, packaged, report
 from vp_jax.media.masks import dilate
@@ -34,7 +34,7 @@ def nano(model, monkeypatch, tmp_path):
 
 
 def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
-    assert sample.main([]) == 0
+    assert run(["sample"]) == 0
     clip = World(packaged.CLIP + 1, 17, 64, 96, first=HELD_OUT)[packaged.CLIP]
     truth, masks = clip.read(np.arange(17))
     source, fps = read_video(nano / "nano_source.mkv")
@@ -72,7 +72,7 @@ def test_files_of_the_folder_stay_as_they_are(nano, tmp_path):
     names = ("source.mkv", "mask.mkv", "report.html")
     for name in names:
         (tmp_path / name).write_text("mine")
-    assert sample.main(["--out", "clip.gif", "--steps", "1"]) == 0
+    assert run(["sample", "--out", "clip.gif", "--steps", "1"]) == 0
     assert all((tmp_path / name).read_text() == "mine" for name in names)
 
 
@@ -80,7 +80,7 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
     clip_files.folder(tmp_path / "frames", clip_files.moving(5, 50, 70))
     Image.fromarray((np.indices((50, 70))[0] > 25).astype(np.uint8) * 255).save(tmp_path / "mask.png")
     arguments = ["--video", "frames", "--mask", "mask.png", "--prompt", "a red <ring>", "--out", "mine.mkv"]
-    assert sample.main([*arguments, "--steps", "1"]) == 0
+    assert run(["sample", *arguments, "--steps", "1"]) == 0
     frames, _ = read_video(tmp_path / "mine.mkv")
     np.testing.assert_array_equal(frames[:, :20], clip_files.moving(5, 50, 70)[:, :20])
     page = (tmp_path / "mine_report.html").read_text()
@@ -95,7 +95,7 @@ def test_a_stopped_run_continues(tmp_path):
     Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save(tmp_path / "mask.png")
     command = [
         sys.executable,
-        Path(sample.__file__),
+        Path(__file__).parent.parent.parent / "sample.py",
         "--video",
         "frames",
         "--mask",
@@ -136,14 +136,14 @@ def test_a_stopped_run_continues(tmp_path):
 )
 def test_mistakes(nano, arguments, message):
     with pytest.raises(UserError, match=message):
-        sample.main(arguments)
+        run(["sample", *arguments])
 
 
 def test_a_copy_without_weights(monkeypatch, tmp_path):
     monkeypatch.setattr(packaged, "FOLDER", tmp_path / "none")
     monkeypatch.setitem(packaged.DEFAULTS, "checkpoint", tmp_path / "none")
     with pytest.raises(UserError, match="has no nano model"):
-        sample.main([])
+        run(["sample"])
 
 
 def test_where_compiled_programs_are_kept(monkeypatch, tmp_path):

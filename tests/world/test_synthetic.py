@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vp_jax.cli.main import run
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.errors import UserError
 from vp_jax.runs.feed import DataConfig, open_source
@@ -27,7 +28,6 @@ from vp_jax.world.scene import (
     Thing,
     pose,
 )
-from vp_jax.world.sheet import main as sheet_main
 from vp_jax.world.synthetic import (
     HELD_OUT,
     OPERATIONS,
@@ -283,12 +283,10 @@ def test_wrong_settings_are_refused(setting, message):
         DataConfig(kind="synthetic", **setting)
 
 
-def test_the_sheet_command_draws(tmp_path, monkeypatch):
+def test_the_sheet_command_draws(tmp_path):
     out = tmp_path / "world.png"
-    monkeypatch.setattr("sys.argv", ["world_sheet", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
-    sheet_main()
+    run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
     with Image.open(out) as picture:
         assert picture.size == (6 * (48 + 4) + 4, 7 * (32 + 15) + 4), "a scene, it before its edits, five edits"
-    monkeypatch.setattr("sys.argv", ["world_sheet", str(out), "--scenes", "-4"])
     with pytest.raises(UserError, match="none below 0"):
-        sheet_main()
+        run(["sheet", "world", str(out), "--scenes", "-4"])

@@ -1,11 +1,7 @@
-"""Contact sheets of training examples, to look at what augmentation does before training on it.
-
-python -m vp_jax.data.contact_sheet --data DATA --csv FILE --out sheet.png
-"""
+"""Contact sheets of training examples, to look at what augmentation does (``vp-jax sheet data``)."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +11,6 @@ from PIL import Image, ImageDraw
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
 from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
 from vp_jax.data.sources.vpdata import Layout, VPData
-from vp_jax.interrupts import run_cli
 
 
 def contact_sheet(
@@ -55,17 +50,7 @@ def every_family(data: VPData, resize: Resize, frames: int = 49, seed: int = 0) 
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="folder in the official layout")
-    parser.add_argument("--csv", required=True)
-    parser.add_argument("--out", type=Path, default=Path("sheet.png"))
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    data = VPData.from_csv(args.csv, Layout.under(args.data))
-    contact_sheet(every_family(data, Resize(), seed=args.seed)).save(args.out)
-    print(args.out)
-
-
-if __name__ == "__main__":
-    run_cli(main)
+def draw(out: Path, folder: Path | str, csv: Path | str, seed: int = 0) -> None:
+    """Save the sheet of `every_family` on the rows ``csv`` of VPData in ``folder``."""
+    data = VPData.from_csv(csv, Layout.under(folder))
+    contact_sheet(every_family(data, Resize(), seed=seed)).save(out)

@@ -198,8 +198,7 @@ def tokenizer_file(cfg: ModelConfig) -> Path:
     folder = cfg.init_from if cfg.stage == "backbone" else cfg.checkpoint
     if not folder:
         raise UserError(
-            "the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by "
-            "python -m vp_jax.world.vocabulary FILE"
+            "the backbone stage needs a vocabulary: --config.model.tokenizer=FILE, made by vp-jax vocabulary FILE"
         )
     return CheckpointFolder(Path(folder)).vocabulary()
 

@@ -1,18 +1,11 @@
 """One checkpoint folder from several runs, small enough to be shipped: what ``vp_jax/nano`` is made with.
 
-    python -m vp_jax.runs.package --out vp_jax/nano RUN_VAE RUN_BACKBONE RUN_BRANCH RUN_ID
-
-    python -m vp_jax.runs.package --out vp_jax/nano --keep vae,backbone RUN_BRANCH     on top of what is there
-    python -m vp_jax.runs.package --out vp_jax/nano                 what it was made of, as a table
-
-Every RUN is a finished workdir of train.py. What a later run exports takes the place of an earlier run's. Weights are
-stored in bfloat16; ``provenance.json`` says of each run its settings, commits, steps, and last metrics. ``--keep``
-names the runs written down there before that these ones continue.
+What a later run exports takes the place of an earlier run's. Weights are stored in bfloat16; ``provenance.json`` says
+of each run its settings, commits, steps and last metrics. The command is ``vp-jax package``.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -23,9 +16,9 @@ import jax.numpy as jnp
 
 from vp_jax import checkpoint, trees
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.scalars import read_metrics
 
+PROVENANCE = "provenance.json"
 LIMIT = 25e6
 """Bytes that a shipped folder may have."""
 
@@ -43,12 +36,12 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
     known = {entry["run"]: entry for entry in _written(out)} if keep else {}
     unknown = sorted({*keep} - {*known})
     if unknown:
-        raise UserError(f"--keep {', '.join(unknown)}: {out} knows {', '.join(known) or 'no run'}")
+        raise UserError(f"keep {', '.join(unknown)}: {out} knows {', '.join(known) or 'no run'}")
     parts: dict[str, Path] = {}
     for run in runs:
         folders = sorted(path for path in (run / "export").glob("*") if path.is_dir())
         if not folders:
-            raise UserError(f"{run}: no export/ in it, expected a finished run of train.py")
+            raise UserError(f"{run}: no export/ in it, expected the workdir of a finished training run")
         parts.update({folder.name: folder for folder in folders})
     facts = {"weights": "bfloat16", "runs": [*(known[name] for name in keep), *(_facts(run) for run in runs)]}
     for name, folder in parts.items():
@@ -59,7 +52,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
             (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
-    (out / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (out / PROVENANCE).write_text(json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT:
         raise UserError(f"{out} has {size / 1e6:.1f} MB, expected at most {LIMIT / 1e6:.0f}: a smaller model")
@@ -67,7 +60,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
 
 
 def _written(folder: Path) -> list[dict[str, Any]]:
-    file = folder / "provenance.json"
+    file = folder / PROVENANCE
     return json.loads(file.read_text())["runs"] if file.is_file() else []
 
 
@@ -100,7 +93,13 @@ def _facts(run: Path) -> dict[str, Any]:
 
 
 def table(folder: Path) -> str:
-    """The runs behind ``folder`` as Markdown."""
+    """The runs behind ``folder`` as Markdown.
+
+    Raises:
+      UserError: nothing was packaged there.
+    """
+    if not (folder / PROVENANCE).is_file():
+        raise UserError(f"{folder}: no {PROVENANCE} in it; give the runs to make one")
     lines = ["| run | stage | steps | loss at the end | validation PSNR, dB | commit |", "|---|---|---|---|---|---|"]
     for run in _written(folder):
         value = run["validation"] and run["validation"]["val_psnr"]
@@ -110,21 +109,3 @@ def table(folder: Path) -> str:
             f"{f'{value:.2f}' if value else '-'} | {commits} |"
         )
     return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--keep", default="", metavar="NAMES", help="earlier runs that these continue, with commas")
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN")
-    args = parser.parse_args()
-    if args.runs:
-        size = package(args.runs, args.out, [*filter(None, args.keep.split(","))])
-        print(f"{size / 1e6:.1f} MB in {args.out}: {', '.join(sorted(path.name for path in args.out.iterdir()))}")
-    elif not (args.out / "provenance.json").is_file():
-        raise UserError(f"{args.out}: no provenance.json in it; give the runs to make one")
-    print(table(args.out))
-
-
-if __name__ == "__main__":
-    run_cli(main)

@@ -1,20 +1,13 @@
-"""Curves of a training run as one picture.
-
-    python -m vp_jax.runs.plots RUN [-o curves.png]
-
-RUN is the workdir of train.py; the picture is RUN/curves.png unless said otherwise. Needs matplotlib (extra ``train``).
-"""
+"""Curves of a training run as one picture: ``vp-jax plots``. Needs matplotlib (extra ``train``)."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.scalars import FILE, read_metrics
 
 PANELS = (
@@ -35,7 +28,7 @@ def draw(run: Path, out: Path) -> Path:
     """
     lines = read_metrics(run)
     if not lines:
-        raise UserError(f"no {FILE} with steps in {run}: expected the workdir of a train.py run")
+        raise UserError(f"no {FILE} with steps in {run}: expected the workdir of a training run")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -80,17 +73,3 @@ def _timesteps(axis: Any, lines: list[dict[str, Any]]) -> None:
     axis.bar(range(len(names)), means)
     axis.set_xticks(range(len(names)), [name.removeprefix("loss_t") for name in names], fontsize=7, rotation=45)
     axis.set(title="loss by timestep, last quarter", yscale="log")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m vp_jax.runs.plots", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path, metavar="RUN")
-    parser.add_argument("-o", "--out", type=Path)
-    args = parser.parse_args()
-    print(draw(args.run, args.out or args.run / "curves.png"))
-
-
-if __name__ == "__main__":
-    run_cli(main)

@@ -1,6 +1,4 @@
-"""Contact sheets of the procedural world, to look at what a model learns from.
-
-    python -m vp_jax.world.sheet world.png --scenes 0 1 2 3 --edits 2
+"""Contact sheets of the procedural world, to look at what a model learns from: ``vp-jax sheet world``.
 
 A scene is a row of five frames and the labels of the third. Edits are a row of the scene as it was and one of the exact
 result of each, with its hole in the third frame.
@@ -8,15 +6,13 @@ result of each, with its hole in the third frame.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from vp_jax.errors import UserError
-from vp_jax.interrupts import run_cli
 from vp_jax.world.render import RGB
 from vp_jax.world.synthetic import caption, edit, edit_masks, make_scene, masked_thing, possible, render
 
@@ -60,20 +56,14 @@ def sheet(rows: list[Row], gap: int = 4, text: int = 15) -> Image.Image:
     return whole
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--scenes", type=int, nargs="*", default=range(6), metavar="SEED", help="scenes to show")
-    parser.add_argument("--edits", type=int, nargs="*", default=[2], metavar="SEED", help="scenes to edit in every way")
-    parser.add_argument("--height", type=int, default=96, help="of a picture, in pixels; 64 is what the model sees")
-    args = parser.parse_args()
-    seeds = [*args.scenes, *args.edits]
-    if not seeds or min(seeds) < 0 or args.height < 16:
-        raise UserError("expected at least one seed, none below 0, and --height of at least 16")
-    rows = [scene_row(seed, args.height) for seed in args.scenes]
-    sheet([*rows, *(row for seed in args.edits for row in edit_rows(seed, args.height))]).save(args.out, optimize=True)
-    print(args.out)
+def draw(out: Path, scenes: Sequence[int], edits: Sequence[int], height: int = 96) -> None:
+    """Save the sheet of some scenes, named by their seeds, and of others with all their edits.
 
-
-if __name__ == "__main__":
-    run_cli(main)
+    Raises:
+      UserError: no seed, one below 0, or pictures of fewer than 16 rows.
+    """
+    seeds = [*scenes, *edits]
+    if not seeds or min(seeds) < 0 or height < 16:
+        raise UserError("expected at least one seed, none below 0, and a height of at least 16")
+    rows = [scene_row(seed, height) for seed in scenes]
+    sheet([*rows, *(row for seed in edits for row in edit_rows(seed, height))]).save(out, optimize=True)

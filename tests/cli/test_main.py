@@ -1,0 +1,131 @@
+"""The command ``vp-jax``: help without JAX, every command, near misses, packages that are not installed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vp_jax.cli import main as cli
+from vp_jax.cli.main import COMMANDS, overview, parser_of, run
+from vp_jax.errors import UserError
+
+ROOT = Path(__file__).parent.parent.parent
+QUICK = """
+import sys
+{block}
+sys.argv = ["vp-jax", *{argv!r}]
+from vp_jax.cli.main import main
+try:
+    main()
+finally:
+    print(sorted({{"jax", "flax", "torch", "grain", "ml_collections"}} & set(sys.modules)), file=sys.stderr)
+"""
+BLOCK = """
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def program(argv, absent=(), cwd=ROOT):
+    """The command in a process of its own, where some packages are not installed."""
+    code = QUICK.format(argv=[*argv], block=BLOCK.format(names=tuple(absent)) if absent else "")
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, env=env, check=False)
+    *lines, loaded = done.stderr.splitlines()
+    return done.returncode, done.stdout, lines, loaded
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_no_library(argv, tmp_path):
+    status, out, lines, loaded = program(argv, cwd=tmp_path)
+    assert (status, lines, loaded) == (0, [], "[]")
+    assert "usage: vp-jax" in out or "vp_jax" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_mistyped_flag_is_one_line_and_imports_no_library(name, tmp_path):
+    status, out, lines, loaded = program([name, "--hlep"], cwd=tmp_path)
+    assert (status, out, loaded) == (2, "", "[]")
+    assert len(lines) == 1 and re.match(rf"error: .*; see vp-jax {name}\b.* --help$", lines[0])
+
+
+def test_every_command_stands_in_the_overview_and_has_a_module():
+    assert all(re.search(rf"^  {name} +\S", overview(), re.MULTILINE) for name in COMMANDS)
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    assert modules == {*COMMANDS, "__init__", "main", "parser", "program", "settings"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_is_explained(name):
+    """Where the name of the flag does not say it all."""
+    parser = parser_of(name)
+    silent = [action.dest for action in parser._actions if action.option_strings and not action.help]
+    assert set(silent) <= {"seed"} or name == "sample"
+    assert parser.format_help().startswith(f"usage: vp-jax {name}")
+
+
+def test_an_unknown_command_is_named():
+    with pytest.raises(UserError, match=r"unknown command 'smaple': did you mean sample\?"):
+        run(["smaple"])
+    with pytest.raises(UserError, match=r"unknown command 'xyz': one of sample, train, "):
+        run(["xyz"])
+
+
+def test_a_door_is_named_as_the_user_typed_it():
+    with pytest.raises(UserError, match=r"; see python -m convert --help$"):
+        run(["convert", "--hlep"], prog="python -m convert")
+
+
+@pytest.mark.parametrize(
+    "argv, package, extra",
+    [
+        (["shards", "--data", "d", "--csv", "train=t.csv", "--out", "o"], "apache_beam", "build"),
+        (["latents", "--config", "tiny", "--out", "o", "--config.model.checkpoint=c"], "apache_beam", "build"),
+        (["plots", "run"], "matplotlib", "train"),
+    ],
+)
+def test_an_optional_package_that_is_missing_is_one_line(argv, package, extra, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 1, "loss": 1.0}\n')
+    status, _, lines, _ = program(argv, absent=[package], cwd=tmp_path)
+    assert (status, len(lines)) == (2, 1), lines
+    assert lines[0].startswith("error: ") and f"pip install 'vp_jax[{extra}]'" in lines[0]
+
+
+def test_beam_options_that_beam_does_not_know_are_refused(tmp_path):
+    pytest.importorskip("apache_beam")
+    argv = ["shards", "--data", str(tmp_path), "--csv", "train=x.csv", "--out", str(tmp_path / "out")]
+    with pytest.raises(UserError, match="Beam has no option --direct_num_worker:"):
+        run([*argv, "--", "--direct_num_worker=2"])
+
+
+def test_a_csv_without_a_split_is_refused_before_anything_is_imported(tmp_path):
+    status, _, lines, loaded = program(["shards", "--data", "d", "--csv", "t.csv", "--out", "o"], cwd=tmp_path)
+    assert (status, loaded) == (2, "[]")
+    assert lines == ["error: --csv t.csv: expected SPLIT=FILE, such as train=train.csv"]
+
+
+def test_the_kinds_of_the_converter_are_those_of_its_command():
+    from vp_jax.cli import convert
+    from vp_jax.convert.kinds import KINDS
+    from vp_jax.convert.main import DTYPES
+
+    assert (tuple(KINDS), tuple(DTYPES)) == (convert.KINDS, convert.DTYPES)
+
+
+def test_a_vocabulary_is_written(tmp_path, capsys):
+    assert run(["vocabulary", str(tmp_path / "v.model"), "--captions", "50", "--pieces", "80"]) == 0
+    assert (tmp_path / "v.model").stat().st_size > 0 and "80 pieces in" in capsys.readouterr().out
+
+
+def test_the_table_of_a_package_is_printed(capsys, tmp_path):
+    assert run(["package", "--out", str(ROOT / "vp_jax" / "nano")]) == 0
+    assert "| run | stage |" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"no provenance.json in it; give the runs"):
+        run(["package", "--out", str(tmp_path)])

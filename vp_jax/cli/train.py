@@ -1,0 +1,55 @@
+"""Train VideoPainter's context encoder or ID adapter, or from scratch the VAE and the backbone they need.
+
+    vp-jax train --config tpu_v4 --workdir RUN \\
+        --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
+    vp-jax train --config tiny --workdir RUN               a minute on a CPU, needs no files
+    vp-jax train --config ... --compile_only v4:4x4x4      does the step fit a pod that is not here?
+    vp-jax train --config ... --workdir RUN --export       write the newest checkpoint's model and stop
+
+CONVERTED is made by `vp-jax convert all`. Running the same command again continues where RUN ends; SIGTERM and Ctrl-C
+save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/, data.jsonl (clips that could
+not be used), config.json, starts.jsonl (commit and versions of every start), and at the end export/, whose folders
+replace those in CONVERTED.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vp_jax.cli import settings
+from vp_jax.cli.parser import Parser
+from vp_jax.errors import UserError
+
+
+def add_arguments(parser: Parser) -> None:
+    """The flags of this command."""
+    inputs = parser.add_argument_group("input")
+    settings.add_arguments(parser, inputs)
+    outputs = parser.add_argument_group("output")
+    outputs.add_argument("--workdir", metavar="RUN", help="folder of the run; one that exists is continued")
+    outputs.add_argument("--export", action="store_true", help="write the newest checkpoint's model and stop")
+    machine = parser.add_argument_group("machine")
+    machine.add_argument(
+        "--compile_only",
+        metavar="TARGET",
+        help="compile the step for a TPU slice (v4:4x4x4, v5p:2x2x4, v6e:8x8; needs vp_jax[aot]) or for 'local' "
+        "devices, say what it takes and stop; as vp-jax compile",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or say what a step takes; returns the exit status."""
+    config = settings.read(args)
+    if config is not None and args.compile_only is not None:
+        from vp_jax.planning import aot
+
+        return aot.compile_only(config, args.compile_only)
+    if config is None or not args.workdir:
+        raise UserError("give --config FILE and --workdir RUN, such as --config tiny --workdir runs/tiny")
+    import importlib
+
+    train = importlib.import_module("train").train  # BRIDGE
+
+    status: int = train(config, Path(args.workdir), export_only=args.export)
+    return status
