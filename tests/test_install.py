@@ -1,0 +1,104 @@
+"""The installed package: sdist to wheel, a fresh environment outside the checkout, every door of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vp_jax.cli.main import COMMANDS
+from vp_jax.cli.settings import names
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / ".pytest_cache" / "xla"
+"""Compiled programs, shared by all tests and kept for the next run."""
+
+
+def call(*command, cwd):
+    """Output of a command without this checkout on its path."""
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XLA_FLAGS")}
+    env |= {"JAX_PLATFORMS": "cpu", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel of the sdist of what git would hand on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("vp_jax", "configs", "convert"):
+        shutil.copytree(
+            ROOT / name, folder / "tree" / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "tree")
+    backend = "import setuptools.build_meta as backend; print(backend.build_{}('../out'))"
+    sdist = call(sys.executable, "-c", backend.format("sdist"), cwd=folder / "tree").split()[-1]
+    shutil.unpack_archive(folder / "out" / sdist, folder)
+    unpacked = folder / sdist.removesuffix(".tar.gz")
+    return folder / "out" / call(sys.executable, "-c", backend.format("wheel"), cwd=unpacked).split()[-1]
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """Folder of programs of a new environment that holds the wheel; dependencies are those of this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    call(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+    (site / "dependencies.pth").write_text("\n".join(ours) + "\n")
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    call(*pip, "install", "--no-deps", "--no-index", "--ignore-installed", "--quiet", wheel, cwd=folder)
+    return folder / "bin"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_programs_settings_and_nano_and_one_package(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {
+        f"vp_jax/{prefix}{path.relative_to(folder)}"
+        for folder, prefix in ((ROOT / "vp_jax", ""), (ROOT / "configs", "configs/"), (ROOT / "convert", "convert/"))
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert held == wanted
+    assert {name.split("/")[0] for name in held} == {"vp_jax"}
+
+
+@pytest.mark.slow
+def test_the_command_works_in_an_empty_folder(installed, tmp_path):
+    out = call(installed / "vp-jax", "--help", cwd=tmp_path)
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+    where = call(installed / "python", "-c", "import vp_jax; print(vp_jax.__file__)", cwd=tmp_path)
+    assert str(installed.parent) in where and str(ROOT) not in where
+    assert "usage: vp-jax convert" in call(installed / "vp-jax", "convert", "--help", cwd=tmp_path)
+    assert "usage: vp-jax convert" in call(installed / "python", "-m", "vp_jax", "convert", "--help", cwd=tmp_path)
+    assert all(name in call(installed / "vp-jax", "train", "--help", cwd=tmp_path) for name in names())
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_it_samples_and_trains_in_an_empty_folder(installed, tmp_path):
+    cache = ("--compilation_cache", CACHE)
+    out = call(installed / "vp-jax", "sample", "--steps", "1", *cache, cwd=tmp_path)
+    assert "done     nano_out/nano_report.html" in out
+    assert (tmp_path / "nano_out" / "nano.mp4").stat().st_size > 1000
+    settings = ("--config.steps=1", f"--config.compilation_cache={CACHE}")
+    out = call(installed / "vp-jax", "train", "--config", "tiny", "--workdir", "run", *settings, cwd=tmp_path)
+    assert "step 1: model written to run/export" in out
+    assert (tmp_path / "run" / "export" / "branch" / "config.json").is_file()
+
+
+def test_sampling_imports_nothing_that_only_training_needs():
+    code = (
+        "import sys, vp_jax.inference.pipeline, vp_jax.jobs.packaged, vp_jax.jobs.report, vp_jax.cli.sample\n"
+        "heavy = {'grain', 'tensorflow_datasets', 'ml_collections', 'apache_beam', 'torch', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
