@@ -53,6 +53,8 @@ def room(dotted: str) -> str:
 
 
 def own_room(path: Path) -> str:
+    if path.name == "__main__.py":
+        return "__main__"  # a door, of the package or of a room
     return path.relative_to(ROOT / "vp_jax").parts[0].removesuffix(".py")
 
 
