@@ -4,10 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from vp_jax.cli.main import COMMANDS
 from vp_jax.cli.settings import names
@@ -92,6 +95,15 @@ def test_it_samples_and_trains_in_an_empty_folder(installed, tmp_path):
     out = call(installed / "vp-jax", "train", "--config", "tiny", "--workdir", "run", *settings, cwd=tmp_path)
     assert "step 1: model written to run/export" in out
     assert (tmp_path / "run" / "export" / "branch" / "config.json").is_file()
+
+
+def test_the_tested_versions_are_allowed_ones_and_complete():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    tested = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    for text in (*project["dependencies"], *project["optional-dependencies"]["test"]):
+        wanted = Requirement(text)
+        assert tested[canonicalize_name(wanted.name)] in wanted.specifier, text
 
 
 def test_sampling_imports_nothing_that_only_training_needs():

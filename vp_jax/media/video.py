@@ -23,6 +23,7 @@ import re
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -42,6 +43,8 @@ Source = str | Path | bytes
 """A video file, a folder of images, or the bytes of a video file."""
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
+_ANY_TITLE: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Titles in other encodings than UTF-8 are no reason to refuse a video; PyAV 19 replaces what it cannot decode."""
 _IMAGE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
@@ -261,8 +264,7 @@ def _opened(source: Source) -> Iterator[av.container.InputContainer]:
     name = _name(source)
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{_existing(source)}"
-        # titles in other encodings than UTF-8 are no reason to refuse a video
-        container = av.open(file, "r", metadata_errors="replace")
+        container = av.open(file, "r", **_ANY_TITLE)
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{name}: cannot be read as a video ({_short(error)}); is the file complete?") from error
     with container:

@@ -1,0 +1,42 @@
+# Commands for those who change the code; `just` alone lists them. They use the python on the PATH.
+#   pip install -c constraints.txt -e ".[test]"     brings what they need, just itself included
+
+export JAX_PLATFORMS := env("JAX_PLATFORMS", "cpu")
+
+# list the commands
+_list:
+    @just --list --unsorted
+
+# before every commit: format, lint, types, tests that are not slow; under 4 minutes on two cores
+check: format-check lint types
+    pytest -n 2 --dist loadfile -m "not slow"
+
+# what CI runs
+all: format-check lint types
+    pytest -n 2 --dist loadfile
+
+# put the files into the one format, and mend what ruff can mend
+format:
+    ruff format .
+    ruff check --fix .
+
+format-check:
+    ruff format --check .
+
+lint:
+    ruff check .
+
+types:
+    mypy
+
+# tests of some files, such as: just test tests/cli -k settings
+test *ARGUMENTS:
+    pytest {{ARGUMENTS}}
+
+# which tests take longest
+durations *ARGUMENTS:
+    pytest -n 2 --dist loadfile --durations=40 {{ARGUMENTS}}
+
+# the wheel and the sdist, into dist/
+build:
+    python -m pip wheel --no-deps --wheel-dir dist .
