@@ -5,7 +5,7 @@ export JAX_PLATFORMS := env("JAX_PLATFORMS", "cpu")
 
 # list the commands
 _list:
-    @just --list --unsorted
+    @{{just_executable()}} --list --unsorted
 
 # before every commit: format, lint, types, tests that are not slow; under 4 minutes on two cores
 check: format-check lint types
@@ -30,12 +30,14 @@ types:
     mypy
 
 # tests of some files, such as: just test tests/cli -k settings
+[positional-arguments]
 test *ARGUMENTS:
-    pytest {{ARGUMENTS}}
+    pytest "$@"
 
 # which tests take longest
+[positional-arguments]
 durations *ARGUMENTS:
-    pytest -n 2 --dist loadfile --durations=40 {{ARGUMENTS}}
+    pytest -n 2 --dist loadfile --durations=40 "$@"
 
 # the wheel and the sdist, into dist/
 build:
