@@ -39,6 +39,6 @@ test *ARGUMENTS:
 durations *ARGUMENTS:
     pytest -n 2 --dist loadfile --durations=40 "$@"
 
-# the wheel and the sdist, into dist/
+# the wheel, into dist/
 build:
     python -m pip wheel --no-deps --wheel-dir dist .
