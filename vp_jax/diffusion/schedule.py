@@ -12,11 +12,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.schema import Between, from_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Schedule:
       zero_terminal_snr: rescale so that the last timestep is pure noise.
     """
 
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
-    num_timesteps: int = 1000
-    snr_shift: float = 1.0
+    beta_start: Annotated[float, Between(0, 1)] = 0.00085
+    beta_end: Annotated[float, Between(0, 1)] = 0.012
+    num_timesteps: Annotated[int, Between(2, 100_000)] = 1000
+    snr_shift: Annotated[float, Between(1e-3, 1e3)] = 1.0
     zero_terminal_snr: bool = True
 
     def __post_init__(self) -> None:
@@ -44,8 +45,8 @@ class Schedule:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Schedule:
         """The schedule of a converted ``scheduler/config.json``; its other keys are passed over."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        passed_over = {"kind", "sampler", "prediction_type", "timestep_spacing"}
+        return from_values(cls, {k: v for k, v in values.items() if k not in passed_over}, "scheduler")
 
     @functools.cached_property
     def abar(self) -> np.ndarray:

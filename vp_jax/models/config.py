@@ -7,9 +7,36 @@ rotary embedding stay float32), ``param_dtype`` the type of the stored weights.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.schema import Between, OneOf, from_values
+
+Size = Annotated[int, Between(1, 1 << 16)]
+"""A width, a number of channels or tokens, pixels along a side."""
+Layers = Annotated[int, Between(1, 1024)]
+Patch = Annotated[int, Between(1, 64)]
+Positive = Annotated[float, Between(0, 1e6, above=True)]
+Epsilon = Annotated[float, Between(0, 1, above=True)]
+DType = Annotated[str, OneOf(("float32", "bfloat16", "float16", "float64"))]
+
+ATTENTION = ("xla", "chunked", "cudnn", "splash")
+"""`vp_jax.models.attention.BACKENDS`: naming them needs no JAX."""
+CONVS = ("taps", "winograd", "xla")
+"""Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
+REMAT = (
+    "",
+    "nothing_saveable",
+    "save_attention",
+    "offload_attention",
+    "dots_with_no_batch_dims_saveable",
+    "dots_saveable",
+)
+"""`vp_jax.models.dit.REMAT`, and nothing."""
+
+MOST_POSITIONS = 1 << 22
+"""Tokens of the largest native grid: a table of positions is made for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,36 +55,51 @@ class DiTConfig:
       remat: of `vp_jax.models.dit.REMAT`, what the scanned blocks keep for the backward pass, ``""`` for all.
     """
 
-    num_heads: int
-    head_dim: int
-    num_layers: int
-    in_channels: int = 16
-    out_channels: int = 16
-    text_dim: int = 4096
-    time_dim: int = 512
-    max_text_len: int = 226
-    patch: int = 2
-    patch_t: int | None = None
+    num_heads: Annotated[int, Between(1, 1024)]
+    head_dim: Annotated[int, Between(1, 1024)]
+    num_layers: Layers
+    in_channels: Size = 16
+    out_channels: Size = 16
+    text_dim: Size = 4096
+    time_dim: Size = 512
+    max_text_len: Size = 226
+    patch: Patch = 2
+    patch_t: Patch | None = None
     patch_bias: bool = True
     rope: bool = True
     learned_positions: bool = False
-    sample_height: int = 60
-    sample_width: int = 90
-    sample_frames: int = 49
-    spatial_interpolation: float = 1.875
-    temporal_interpolation: float = 1.0
-    ofs_dim: int | None = None
-    norm_eps: float = 1e-5
-    attention: str = "xla"
-    remat: str = ""
-    dtype: str = "float32"
-    param_dtype: str = "float32"
+    sample_height: Size = 60
+    sample_width: Size = 90
+    sample_frames: Size = 49
+    spatial_interpolation: Positive = 1.875
+    temporal_interpolation: Positive = 1.0
+    ofs_dim: Size | None = None
+    norm_eps: Epsilon = 1e-5
+    attention: Annotated[str, OneOf(ATTENTION)] = "xla"
+    remat: Annotated[str, OneOf(REMAT)] = ""
+    dtype: DType = "float32"
+    param_dtype: DType = "float32"
 
     def __post_init__(self) -> None:
         if self.rope and self.head_dim % 16:
             raise UserError(f"head_dim {self.head_dim}: expected a multiple of 16 (rotary frame, row, column pairs)")
+        if not self.rope and self.dim % 16:
+            raise UserError(f"width {self.dim}: expected a multiple of 16 (sines and cosines of frame, row, column)")
+        if self.dim % 2:
+            raise UserError(f"width {self.dim}: expected an even number (sines and cosines of the time)")
         if self.learned_positions and self.patch_t:
             raise UserError("learned positions with a temporal patch: CogVideoX1.5 has none, check the configuration")
+        if self.sample_height < self.patch or self.sample_width < self.patch:
+            raise UserError(
+                f"sample_height {self.sample_height}, sample_width {self.sample_width}: expected at least one patch "
+                f"of {self.patch}"
+            )
+        positions = (self.sample_frames // 4 + 1) * self.sample_height * self.sample_width // self.patch**2
+        if positions > MOST_POSITIONS:
+            raise UserError(
+                f"sample_frames {self.sample_frames}, sample_height {self.sample_height}, sample_width "
+                f"{self.sample_width}: {positions} tokens, expected at most {MOST_POSITIONS}"
+            )
 
     @property
     def dim(self) -> int:
@@ -94,30 +136,29 @@ class VAEConfig:
       conv: implementation of the 3x3x3 convolution, see `vp_jax.models.vae.convs`: "taps", "winograd" or "xla".
     """
 
-    in_channels: int = 3
-    out_channels: int = 3
-    latent_channels: int = 16
-    channels: tuple[int, ...] = (128, 256, 256, 512)
-    layers_per_block: int = 3
-    groups: int = 32
-    temporal_stride: int = 4
-    norm_eps: float = 1e-6
-    scaling_factor: float = 0.7
+    in_channels: Size = 3
+    out_channels: Size = 3
+    latent_channels: Size = 16
+    channels: Annotated[tuple[Size, ...], Between(1, 8)] = (128, 256, 256, 512)
+    layers_per_block: Annotated[int, Between(1, 64)] = 3
+    groups: Size = 32
+    temporal_stride: Annotated[int, Between(1, 128)] = 4
+    norm_eps: Epsilon = 1e-6
+    scaling_factor: Positive = 0.7
     invert_scale: bool = False
-    sample_height: int = 480
-    sample_width: int = 720
-    conv: str = "taps"
-    dtype: str = "float32"
-    param_dtype: str = "float32"
+    sample_height: Size = 480
+    sample_width: Size = 720
+    conv: Annotated[str, OneOf(CONVS)] = "taps"
+    dtype: DType = "float32"
+    param_dtype: DType = "float32"
 
     def __post_init__(self) -> None:
-        if self.conv not in ("taps", "winograd", "xla"):
-            raise UserError(f"conv {self.conv!r}: expected 'taps', 'winograd' or 'xla'")
+        if self.conv not in CONVS:
+            raise UserError(f"conv {self.conv!r}: expected {OneOf(CONVS)}")
         if self.temporal_stride not in [2**i for i in range(len(self.channels))]:
             raise UserError(
-                f"temporal_stride {self.temporal_stride}: expected a power of 2 up to "
-                f"{self.spatial_stride}, as {len(self.channels)} widths have {len(self.channels) - 1} "
-                f"resamplings"
+                f"temporal_stride {self.temporal_stride}: expected a power of 2 up to {self.spatial_stride}, as channels "
+                f"{self.channels} have {len(self.channels) - 1} resamplings"
             )
         odd = [width for width in self.channels if width % self.groups]
         if odd:
@@ -126,7 +167,7 @@ class VAEConfig:
     @property
     def spatial_stride(self) -> int:
         """Pixels per latent cell along rows and columns."""
-        return 2 ** (len(self.channels) - 1)
+        return 1 << (len(self.channels) - 1)
 
     @property
     def time_levels(self) -> int:
@@ -138,17 +179,24 @@ class VAEConfig:
 class T5Config:
     """T5-v1.1 encoder (arXiv 2002.05202): gated GELU, relative position buckets, no biases."""
 
-    vocab_size: int = 32128
-    dim: int = 4096
-    head_dim: int = 64
-    ff_dim: int = 10240
-    num_layers: int = 24
-    num_heads: int = 64
-    buckets: int = 32
-    max_distance: int = 128
-    norm_eps: float = 1e-6
-    dtype: str = "float32"
-    param_dtype: str = "float32"
+    vocab_size: Annotated[int, Between(1, 1 << 24)] = 32128
+    dim: Size = 4096
+    head_dim: Annotated[int, Between(1, 1024)] = 64
+    ff_dim: Annotated[int, Between(1, 1 << 18)] = 10240
+    num_layers: Layers = 24
+    num_heads: Annotated[int, Between(1, 1024)] = 64
+    buckets: Annotated[int, Between(4, 4096)] = 32
+    max_distance: Annotated[int, Between(2, 1 << 20)] = 128
+    norm_eps: Epsilon = 1e-6
+    dtype: DType = "float32"
+    param_dtype: DType = "float32"
+
+    def __post_init__(self) -> None:
+        if self.max_distance <= self.buckets // 4:
+            raise UserError(
+                f"max_distance {self.max_distance}: expected above {self.buckets // 4}, the distances that "
+                f"{self.buckets} buckets hold one by one"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,10 +210,24 @@ class LoRAConfig:
       extra_keys: the ID resample adapter's second set of masked keys and values (paper section 3.3).
     """
 
-    targets: tuple[str, ...]
-    rank: int
-    scale: float = 1.0
+    targets: Annotated[tuple[str, ...], Between(1, 1024)]
+    rank: Size
+    scale: Annotated[float, Between(-1e6, 1e6)] = 1.0
     extra_keys: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SchedulerConfig(Schedule):
+    """Noise schedule of a checkpoint, and the sampler that its makers used.
+
+    Attributes:
+      sampler: "dpm" or "ddim"; the sampling settings decide, this is what the original names.
+      prediction_type, timestep_spacing: the only ones that CogVideoX has.
+    """
+
+    sampler: Literal["dpm", "ddim"] = "dpm"
+    prediction_type: Literal["v_prediction"] = "v_prediction"
+    timestep_spacing: Literal["trailing"] = "trailing"
 
 
 HintTokens = Literal["background", "partial", "all"]
@@ -177,6 +239,7 @@ KINDS: dict[str, type] = {
     "vae": VAEConfig,
     "t5": T5Config,
     "lora": LoRAConfig,
+    "scheduler": SchedulerConfig,
 }
 
 
@@ -190,20 +253,15 @@ def from_json(values: dict[str, Any], **overrides: Any) -> Any:
     """Description from `to_json` values; ``overrides`` replace fields (``dtype``, ``attention`` ...).
 
     Raises:
-      UserError: unknown kind or field, or one missing.
+      UserError: unknown kind, or fields that are unknown, missing, of another type or out of their range.
     """
     values = dict(values)
-    cls = KINDS.get(values.pop("kind", None))
-    if cls is None:
-        raise UserError(f"unknown model kind in {sorted(values)}: expected one of {sorted(KINDS)}")
-    if cls is BranchConfig:
-        return BranchConfig(dit=from_json({"kind": "dit", **values.get("dit", {})}, **overrides))
-    values.update(overrides)
-    fields = {f.name for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - fields)
-    if unknown:
-        raise UserError(f"unknown fields {unknown} for {cls.__name__}: expected among {sorted(fields)}")
-    missing = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING and f.name not in values]
-    if missing:
-        raise UserError(f"fields {missing} of {cls.__name__} are missing: convert the checkpoint again")
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    kind = values.pop("kind", None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UserError(f"model of kind {kind!r}: expected one of {', '.join(KINDS)}")
+    if kind == "branch":
+        dit = values.pop("dit", {})
+        if values or not isinstance(dit, dict):
+            raise UserError(f"branch: expected one field dit, the description of its blocks, got {sorted(values)}")
+        return BranchConfig(dit=from_values(DiTConfig, {**dit, **overrides}, "branch"))
+    return from_values(KINDS[kind], {**values, **overrides}, kind)
