@@ -157,8 +157,8 @@ class VAEConfig:
             raise UserError(f"conv {self.conv!r}: expected {OneOf(CONVS)}")
         if self.temporal_stride not in [2**i for i in range(len(self.channels))]:
             raise UserError(
-                f"temporal_stride {self.temporal_stride}: expected a power of 2 up to {self.spatial_stride}, as channels "
-                f"{self.channels} have {len(self.channels) - 1} resamplings"
+                f"temporal_stride {self.temporal_stride}: expected a power of 2 up to {self.spatial_stride}, as "
+                f"channels {self.channels} have {len(self.channels) - 1} resamplings"
             )
         odd = [width for width in self.channels if width % self.groups]
         if odd:
