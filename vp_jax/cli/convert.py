@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
     from vp_jax.convert import main
 
-    jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
+    jax.config.update("jax_platforms", "cpu")
     main.header()
     if args.command == "all":
         main.convert_all(args.source, args.folder, base=args.base, dtype=args.dtype, force=args.force)

@@ -93,7 +93,7 @@ def change(config: ConfigDict, setting: str) -> None:
     from absl import flags
     from ml_collections import config_flags
 
-    values: Any = flags.FlagValues()  # type: ignore[no-untyped-call]
+    values: Any = flags.FlagValues()
     argv = ["vp-jax", setting]
     name, _, value = setting.partition("config.")[2].partition("=")
     try:
@@ -149,8 +149,9 @@ def _get_config(file: Path, name: str) -> Callable[..., Any]:
 
 def _reason(error: Exception) -> str:
     """The error in one line, with the place in the settings file unless the file raised it on purpose."""
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("vp_jax.configs."):
-        return f"no settings named {error.name.rpartition('.')[2]!r}: one of {', '.join(names())}"  # type: ignore[union-attr]
+    absent = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+    if absent.startswith("vp_jax.configs."):
+        return f"no settings named {absent.rpartition('.')[2]!r}: one of {', '.join(names())}"
     text = " ".join(str(error).split())
     if isinstance(error, ValueError | OSError) and not isinstance(error, UnicodeError):
         return text

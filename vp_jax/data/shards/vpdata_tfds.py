@@ -19,6 +19,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import tensorflow_datasets as tfds
+from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from vp_jax.data.records import BadRecord, load, pack_masks
@@ -82,7 +83,7 @@ class GoodOrNamed(beam.DoFn):
         try:
             yield from self.encode(element)
         except BadRecord as error:
-            beam.metrics.Metrics.counter("vpdata", "bad records").inc()
+            Metrics.counter("vpdata", "bad records").inc()
             yield beam.pvalue.TaggedOutput("bad", json.dumps({"id": self.name(element), "reason": str(error)}))
 
 
