@@ -9,6 +9,14 @@ import pytest
 from vp_jax.interrupts import Terminated, interrupt_arrived, sure_interrupt
 
 
+@pytest.fixture(autouse=True)
+def as_in_the_foreground():
+    """A shell's background job ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_that_was_swallowed_is_repeated():
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt), sure_interrupt(signal.SIGINT):

@@ -99,7 +99,6 @@ def test_an_optional_package_that_is_missing_is_one_line(argv, package, extra, t
 
 
 def test_beam_options_that_beam_does_not_know_are_refused(tmp_path):
-    pytest.importorskip("apache_beam")
     argv = ["shards", "--data", str(tmp_path), "--csv", "train=x.csv", "--out", str(tmp_path / "out")]
     with pytest.raises(UserError, match="Beam has no option --direct_num_worker:"):
         run([*argv, "--", "--direct_num_worker=2"])

@@ -15,6 +15,8 @@ import errno, gc, os, signal, sys, time
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+
 def collecting(phase, info):
     gc.callbacks.remove(collecting)
     os.kill(os.getpid(), signal.SIGINT)
