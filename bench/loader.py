@@ -26,6 +26,8 @@ import cv2
 import numpy as np
 import torch
 
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.program import run_cli
 from vp_jax.data import augment
 from vp_jax.data.clips import AugmentMasks, ChooseWindow, Read, Resize, ShowFirstFrame, to_model_range
 from vp_jax.data.pipeline import LoaderConfig, make_loader, stack
@@ -167,7 +169,7 @@ def family_costs(data: VPData) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder in the official layout")
     parser.add_argument("--csv", required=True)
     parser.add_argument("--shards", type=Path, help="vpdata shards of the same CSV: one more loader")
@@ -225,4 +227,4 @@ def _processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)
