@@ -28,6 +28,9 @@ class Parser(argparse.ArgumentParser):
     passes_on: str = ""
 
     def __init__(self, **kwargs: Any) -> None:
+        module = getattr(sys.modules.get("__main__"), "__spec__", None)
+        if module is not None:  # started as python -m NAME
+            kwargs.setdefault("prog", f"python -m {module.name.removesuffix('.__main__')}")
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**{**kwargs, "allow_abbrev": False})
 
