@@ -141,15 +141,16 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         # 3. the first backbone blocks (branch), an adapter that changes nothing (id_adapter)
         # of a converted checkpoint, or of a random model where there is none
         weights, encoder_weights = load.load(model_cfg, described, mesh, init_key)
-        frozen, resumed = weights.frozen, checkpoints.latest
+        frozen, resumed = weights.frozen, checkpoints.restore_newest(sharding.shapes_at(state_shapes, places))
         if resumed is None:
             state, done = jax.jit(start, out_shardings=places)(weights.trainable), 0
         else:
-            state, done = checkpoints.restore(resumed, sharding.shapes_at(state_shapes, places)), resumed
-            notes = checkpoints.notes(resumed)
-            loader.set_state(notes["loader"])
-            say(f"resumed from step {resumed}" + _changes(notes["config"], json.loads(config.to_json())))
-        del weights
+            state, done = resumed.state, resumed.step
+            loader.set_state(resumed.notes["loader"])
+            for line in resumed.damaged:
+                say(line)
+            say(f"resumed from step {done}" + _changes(resumed.notes["config"], json.loads(config.to_json())))
+        del weights, resumed
 
         writer = None
         if chief and not export_only:

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = [
-    ("errors", "interrupts", "shapes", "trees", "files", "provenance", "scalars", "reading", "schema"),
+    ("errors", "interrupts", "shapes", "trees", "files", "reading", "schema", "digests", "provenance", "scalars"),
     ("sharding",),
     ("media", "diffusion", "checkpoint", "vlm"),
     ("models", "segment"),

@@ -177,6 +177,7 @@ def test_finished_parts_are_kept_and_interrupted_ones_redone(download, tmp_path,
     assert (out / "transformer" / "config.json").stat().st_mtime_ns == stamp
     assert sorted(p.name for p in (out / "branch").iterdir()) == [
         "config.json",
+        "digests.json",
         "params",
         "torch_config.json",
         "unused.safetensors",

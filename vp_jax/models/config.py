@@ -239,13 +239,15 @@ KINDS: dict[str, type] = {
     "vae": VAEConfig,
     "t5": T5Config,
     "lora": LoRAConfig,
-    "scheduler": SchedulerConfig,
 }
+"""Descriptions of models, by what ``config.json`` calls them."""
+
+_DESCRIPTIONS: dict[str, type] = {**KINDS, "scheduler": SchedulerConfig}
 
 
 def to_json(config: Any) -> dict[str, Any]:
     """JSON values of a description, with its ``kind``."""
-    kind = next(k for k, cls in KINDS.items() if type(config) is cls)
+    kind = next(k for k, cls in _DESCRIPTIONS.items() if type(config) is cls)
     return {"kind": kind, **dataclasses.asdict(config)}
 
 
@@ -257,11 +259,11 @@ def from_json(values: dict[str, Any], **overrides: Any) -> Any:
     """
     values = dict(values)
     kind = values.pop("kind", None)
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise UserError(f"model of kind {kind!r}: expected one of {', '.join(KINDS)}")
+    if not isinstance(kind, str) or kind not in _DESCRIPTIONS:
+        raise UserError(f"model of kind {kind!r}: expected one of {', '.join(_DESCRIPTIONS)}")
     if kind == "branch":
         dit = values.pop("dit", {})
         if values or not isinstance(dit, dict):
             raise UserError(f"branch: expected one field dit, the description of its blocks, got {sorted(values)}")
         return BranchConfig(dit=from_values(DiTConfig, {**dit, **overrides}, "branch"))
-    return from_values(KINDS[kind], {**values, **overrides}, kind)
+    return from_values(_DESCRIPTIONS[kind], {**values, **overrides}, kind)

@@ -8,36 +8,74 @@ reverse: ``<extra_id_0>`` is the last.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import sentencepiece
 
+from vp_jax.digests import check_file
 from vp_jax.errors import UserError
+from vp_jax.reading import check_regular, reading
 
 PAD, EOS, UNK = 0, 1, 2
 _NAMES = {"<pad>": PAD, "</s>": EOS, "<unk>": UNK}
 _SENTINELS = 100
+_SPACE = "\u2581"
+"""How pieces write a space."""
 _SPECIAL = re.compile(r"(<pad>|</s>|<unk>|<extra_id_(?:0|[1-9]\d?)>)")
+
+
+class Unused(NamedTuple):
+    """What of a text its ids do not hold.
+
+    Attributes:
+      tokens: of the text, the end token included.
+      length: how many of them the model reads.
+      cut: the text that stands behind those.
+      unknown: pieces before the cut that the vocabulary does not have, in their order: the model reads each as the
+        same "unknown" token.
+    """
+
+    tokens: int
+    length: int
+    cut: str
+    unknown: tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = []
+        if self.cut:
+            parts.append(f"{self.tokens - self.length} of {self.tokens} tokens do not fit: {_shortened(self.cut)}")
+        if self.unknown:
+            parts.append(f"not in the vocabulary: {', '.join(map(_shortened, self.unknown[:5]))}")
+        return "; ".join(parts)
 
 
 class Tokenizer:
     """T5 tokens of a ``spiece.model`` file.
 
     Raises:
-      UserError: no such file, not a sentencepiece model, or not one of T5 (pad 0, end 1, unknown 2).
+      UserError: no such file, not a sentencepiece model, damaged since it was converted, or not one of T5 (pad 0,
+        end 1, unknown 2).
     """
 
     def __init__(self, model_file: str | Path) -> None:
-        if not Path(model_file).is_file():
+        if Path(model_file).exists() and not Path(model_file).is_dir():
+            check_regular(model_file)
+        else:
             raise UserError(
                 f"no tokenizer model {model_file}: expected the file spiece.model of the checkpoint's "
                 f"tokenizer/ folder (tokenizer.json does not replace it)"
             )
+        check_file(model_file)
+        with reading(model_file):
+            model = Path(model_file).read_bytes()
         try:
-            self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
-        except (RuntimeError, OSError) as error:
+            if not model:
+                raise ValueError("it is empty")
+            self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except (RuntimeError, OSError, ValueError) as error:
             raise UserError(
                 f"{model_file} is not a sentencepiece model: fetch spiece.model again (an unfetched "
                 f"git-lfs pointer looks like this)"
@@ -53,34 +91,68 @@ class Tokenizer:
         """Pieces and sentinels; the encoder's table may be padded beyond (32,100 of 32,128)."""
         return self._pieces.get_piece_size() + _SENTINELS
 
-    def encode(self, texts: Sequence[str], length: int = 226) -> np.ndarray:
+    def encode(
+        self, texts: Sequence[str], length: int = 226, on_unused: Callable[[int, Unused], None] | None = None
+    ) -> np.ndarray:
         """Ids of each text, the end token, then padding.
 
         Args:
           texts: B texts, may be empty.
           length: M; a longer text loses its last tokens, never the end token.
+          on_unused: called with the number of a text and what its ids do not hold, for texts that lose something.
 
         Returns:
           int32 ``(B, M)`` in ``[0, vocab_size)``.
+
+        Raises:
+          UserError: one text instead of several, no room for the end token, or a text that is not Unicode.
         """
         if isinstance(texts, str):
             raise UserError(f"the text {texts[:40]!r} was given alone: expected a list of texts")
         if length < 1:
             raise UserError(f"{length} text tokens: expected at least 1, for the end token")
         ids_BM = np.full((len(texts), length), PAD, np.int32)
-        for row_M, text in zip(ids_BM, texts):
-            ids = [*self._ids(text)[: length - 1], EOS]
+        for number, (row_M, text) in enumerate(zip(ids_BM, texts)):
+            ids = self._ids(text)
+            if on_unused and (len(ids) >= length or UNK in ids) and (unused := self.unused(text, length)):
+                on_unused(number, unused)
+            ids = [*ids[: length - 1], EOS]
             row_M[: len(ids)] = ids
         return ids_BM
 
+    def unused(self, text: str, length: int = 226) -> Unused | None:
+        """What `encode` would leave out of a text, ``None`` if nothing: to be reported before a model is loaded."""
+        tokens = [(id, piece) for part in _SPECIAL.split(text) for id, piece in self._tokens(part)]
+        cut = "".join(piece for _, piece in tokens[length - 1 :]).replace(_SPACE, " ").strip()
+        unknown = tuple(
+            piece.replace(_SPACE, " ").strip()
+            for id, piece in tokens[: length - 1]
+            if id == UNK and piece not in _NAMES
+        )
+        return Unused(len(tokens) + 1, length, cut, unknown) if cut or unknown else None
+
     def _ids(self, text: str) -> list[int]:
-        """Ids of a whole text without the end token."""
-        ids: list[int] = []
-        for part in _SPECIAL.split(text):
-            if part in _NAMES:
-                ids.append(_NAMES[part])
-            elif _SPECIAL.fullmatch(part):
-                ids.append(self.vocab_size - 1 - int(part[len("<extra_id_") : -1]))
-            else:
-                ids.extend(self._pieces.encode(part))
+        """Ids of a complete text, without the end token."""
+        return [id for part in _SPECIAL.split(text) for id in self._part(part)]
+
+    def _part(self, part: str) -> list[int]:
+        """Ids of one special token, or of text without any."""
+        if part in _NAMES:
+            return [_NAMES[part]]
+        if _SPECIAL.fullmatch(part):
+            return [self.vocab_size - 1 - int(part[len("<extra_id_") : -1])]
+        try:
+            part.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"the text {ascii(part)[:60]} holds bytes that are not UTF-8: write it again") from error
+        ids: list[int] = self._pieces.encode(part)
         return ids
+
+    def _tokens(self, part: str) -> list[tuple[int, str]]:
+        """Ids and pieces of one special token, or of text without any."""
+        ids = self._part(part)
+        return list(zip(ids, [part] if _SPECIAL.fullmatch(part) else self._pieces.encode(part, out_type=str)))
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:40]} ... {text[-15:]}")

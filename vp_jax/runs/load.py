@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from jax.sharding import Mesh
 
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.digests import record_files
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.files import replace_parts
 from vp_jax.models import config
@@ -283,9 +283,11 @@ def export(
             (new / name).mkdir(exist_ok=True)
         shutil.copy(tokenizer_file(cfg), new / "tokenizer" / "spiece.model")
         values = {"kind": "scheduler", "sampler": "dpm", **dataclasses.asdict(described.schedule)}
-        (new / "scheduler" / checkpoint.CONFIG).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+        checkpoint.save_config(new / "scheduler", values)
     hosts.meet("export written")
     if chief:
+        if (new / "tokenizer").is_dir():
+            record_files(new / "tokenizer")
         replace_parts(new, folder)
     return folder
 

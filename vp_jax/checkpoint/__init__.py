@@ -1,0 +1,41 @@
+"""The only room that talks to Orbax: weights of models, and states of training runs, each verified when it is read.
+
+=============================================  ================================================================
+`save_params`, `stream_params`, `save_config`  write a model folder: ``config.json`` beside ``params/``
+`load_config`, `load_params`                   read it; what is read is compared with its digests
+`verify`, `record`                             compare everything in a folder, read or not; make the digests anew
+`TrainingCheckpoints`                          states of a run, and JSON beside them
+=============================================  ================================================================
+
+A converted checkpoint is a folder of such model folders (``transformer/ branch/ vae/ ...``), see `convert`. Stored
+trees are pure nested dicts, so nothing of Flax is baked into files.
+"""
+
+from vp_jax.checkpoint.training import Restored, TrainingCheckpoints
+from vp_jax.checkpoint.weights import (
+    CONFIG,
+    PARAMS,
+    LazyLeaf,
+    load_config,
+    load_params,
+    record,
+    save_config,
+    save_params,
+    stream_params,
+    verify,
+)
+
+__all__ = [
+    "CONFIG",
+    "PARAMS",
+    "LazyLeaf",
+    "Restored",
+    "TrainingCheckpoints",
+    "load_config",
+    "load_params",
+    "record",
+    "save_config",
+    "save_params",
+    "stream_params",
+    "verify",
+]

@@ -1,0 +1,346 @@
+"""Model folders: ``config.json`` beside ``params/``, written and read as a whole or one array at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import type_handlers
+
+from vp_jax import digests, trees
+from vp_jax.checkpoint import array_digests
+from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line
+from vp_jax.digests import Damaged, Digests
+from vp_jax.errors import UserError
+from vp_jax.files import write_text
+from vp_jax.reading import check_tree, is_regular, read_json
+from vp_jax.schema import listed
+
+CONFIG, PARAMS = "config.json", "params"
+_AGAIN = "convert or copy it again"
+_LOCAL = ("commit_success.txt",)
+"""Files of Orbax that say nothing about the arrays: a mark for object stores, with the path of the writing machine."""
+
+log = logging.getLogger(__name__)
+
+
+def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) -> None:
+    """Write a model folder; ``config.json`` is removed first and written last: a folder that has one is complete.
+
+    In a job of several processes all of them call this, and one writes what is not divided.
+
+    Args:
+      folder: the model folder; an earlier model in it is replaced.
+      params: nested dict of arrays.
+      config: JSON values; key ``kind`` names the model.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    folder = Path(folder).resolve()
+    _begin(folder)
+    arrays = array_digests.of_arrays(trees.flatten(params))
+    with in_one_line(f"{folder} cannot be written", MAKE_ROOM), ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(folder / PARAMS, params, force=True)
+    _finish(folder, arrays, config)
+
+
+def save_config(folder: str | Path, config: dict[str, Any]) -> None:
+    """Write a folder that holds nothing but a description, such as ``scheduler/``."""
+    folder = Path(folder).resolve()
+    _begin(folder)
+    _finish(folder, {}, config)
+
+
+def _begin(folder: Path) -> None:
+    if jax.process_index() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).unlink(missing_ok=True)
+        (folder / digests.FILE).unlink(missing_ok=True)
+
+
+def _finish(folder: Path, arrays: dict[str, str], config: dict[str, Any], files: Sequence[str] = ()) -> None:
+    if jax.process_index() == 0:
+        text = json.dumps(config, indent=1, sort_keys=True) + "\n"
+        known = {name: digests.of_file(folder / name) for name in files}
+        known[CONFIG] = digests.of_json(config)
+        digests.write(folder, Digests(arrays, known, _sizes(folder)))
+        write_text(folder / CONFIG, text)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    if not (folder / PARAMS).is_dir():
+        return {}
+    return {name: size for name, size in check_tree(folder / PARAMS).items() if name not in _LOCAL}
+
+
+@dataclasses.dataclass(frozen=True)
+class LazyLeaf:
+    """An array that exists only while it is written: ``read`` makes it, `stream_params` drops it again."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    read: Callable[[], np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
+
+
+_CHUNK = 16 << 20
+"""Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
+_DATA_FILE = 64 << 20
+"""Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB unless told otherwise)."""
+
+
+class _FewAtATime(type_handlers.NumpyHandler):  # type: ignore[misc]
+    """Writes leaves one after the other (small ones together), without Orbax's copies against concurrent changes."""
+
+    async def serialize(
+        self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
+    ) -> Sequence[Any]:
+        waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
+        while waiting:
+            size = 0
+            group: list[tuple[LazyLeaf, Any, Any]] = []
+            while waiting and (not group or size + waiting[-1][0].nbytes <= _DATA_FILE):
+                size += waiting[-1][0].nbytes
+                group.append(waiting.pop())
+            arrays = [value.read() for value, _, _ in group]
+            for done in await super().serialize(arrays, [i for _, i, _ in group], [a for _, _, a in group]):
+                done.result()
+            del arrays  # before the next are read
+        return []
+
+
+def stream_params(
+    folder: str | Path,
+    leaves: trees.Tree,
+    config: dict[str, Any],
+    *,
+    files: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """`save_params` for trees that do not fit in memory; `load_params` restores them alike.
+
+    Peak memory is the compressed form of the largest leaf, plus what its ``read`` allocates.
+
+    Args:
+      folder: the model folder; what an interrupted run left of ``params`` in it is removed.
+      leaves: nested dict of `LazyLeaf`.
+      config: JSON values with key ``kind``.
+      files: other files in ``folder`` whose digests are kept.
+      check: called when every leaf has been read; if it raises, the folder stays incomplete and ``params`` is removed.
+    """
+    folder = Path(folder).resolve()
+    _begin(folder)
+    for rest in folder.glob(f"{PARAMS}.orbax-checkpoint-tmp*"):
+        shutil.rmtree(rest)
+    arrays: dict[str, str] = {}
+
+    def noting(path: str, leaf: LazyLeaf) -> LazyLeaf:
+        def read() -> np.ndarray:
+            array = leaf.read()
+            arrays.update(array_digests.of_arrays({path: array}))
+            return array
+
+        return dataclasses.replace(leaf, read=read)
+
+    leaves = trees.unflatten({path: noting(path, leaf) for path, leaf in trees.flatten(leaves).items()})
+    registry = type_handlers.create_type_handler_registry(
+        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler())
+    )
+    written = in_one_line(f"{folder} cannot be written", MAKE_ROOM)
+    with written, ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
+        pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
+        checkpointer.save(
+            folder / PARAMS,
+            force=True,
+            args=ocp.args.PyTreeSave(leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE),
+        )
+    try:
+        check()
+    except UserError:
+        shutil.rmtree(folder / PARAMS, ignore_errors=True)
+        raise
+    _finish(folder, arrays, config, files)
+
+
+def load_config(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
+    """The ``config.json`` of a model folder.
+
+    Args:
+      folder: a model folder.
+      kind: what has to be in it, a key of `vp_jax.models.config.KINDS`; ``None`` for any.
+
+    Raises:
+      UserError: no such folder, no config, not a converted checkpoint, or another kind of model.
+      Damaged: it is not what was written (a `UserError` too).
+    """
+    path = Path(folder) / CONFIG
+    made_by = "one lora FILE FOLDER" if kind == "lora" else "all CKPT_DIR OUT_DIR"
+    if not path.is_file():
+        if path.exists():
+            read_json(path)  # raises: a pipe, for instance
+        raise UserError(f"no {CONFIG} in {folder}: expected a folder made by `python -m convert {made_by}`")
+    config = read_json(path, "the description of a converted checkpoint")
+    if not isinstance(config.get("kind"), str):
+        raise UserError(
+            f"{path} has no 'kind': this looks like an original checkpoint, convert it first with "
+            f"`python -m convert all CKPT_DIR OUT_DIR`"
+        )
+    digests.check_file(path)
+    if kind not in (None, config["kind"]):
+        raise UserError(
+            f"{folder} holds a model of kind {config['kind']}, not {kind}: expected a folder made by "
+            f"`python -m convert {made_by}`"
+        )
+    return config
+
+
+def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: bool = False) -> trees.Tree:
+    """Restore the tree of ``folder`` in the shapes, dtypes and shardings of ``like``, or as it is stored.
+
+    Every array is compared with its digest before it changes its type. Folders of older versions have no digests:
+    they are read all the same, and reported once.
+
+    Args:
+      folder: a model folder.
+      like: nested dict of `jax.ShapeDtypeStruct`; without shardings the first device holds everything.
+      verify: compare the files that are not read here, too (`verify`).
+
+    Raises:
+      UserError: the stored tree has other names or shapes than ``like`` (all differences in one message).
+      Damaged: files are missing, cut off, or hold other values than were written (a `UserError` too).
+    """
+    folder = Path(folder).resolve()
+    if not (folder / PARAMS).is_dir():
+        raise UserError(f"no {PARAMS}/ in {folder}: expected a folder made by `python -m convert`")
+    if verify:
+        check_files(folder)
+    what = f"{folder / PARAMS} is damaged or incomplete"
+    known = digests.read(folder)
+    if known is None:
+        _report_once(folder)
+        check_tree(folder / PARAMS)
+    else:
+        digests.raise_if([*digests.wrong_sizes(known.sizes, _sizes(folder))], what, _AGAIN)
+    with in_one_line(what, _AGAIN, Damaged), ocp.StandardCheckpointer() as checkpointer:
+        metadata = checkpointer.metadata(folder / PARAMS).item_metadata
+        if metadata is None:  # what Orbax cannot read it only logs
+            raise ValueError("its index cannot be read")
+        stored = trees.flatten(metadata.tree)
+        if known is not None:
+            digests.raise_if(misnamed(known.arrays, stored), what, _AGAIN)
+        wanted = stored if like is None else trees.flatten(like)
+        faults = differences(stored, wanted)
+        if faults:
+            raise UserError(f"{folder} does not fit the model: {listed(faults)}")
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        # as stored, so that it can be compared; not where it was stored from: those devices may not be here
+        target = {
+            path: jax.ShapeDtypeStruct(
+                x.shape, stored[path].dtype, sharding=(like is not None and x.sharding) or device
+            )
+            for path, x in wanted.items()
+        }
+        restored = trees.flatten(checkpointer.restore(folder / PARAMS, trees.unflatten(target)))
+    if known is not None:
+        digests.raise_if(array_digests.differences(known.arrays, array_digests.of_arrays(restored)), what, _AGAIN)
+    return trees.unflatten({path: _cast(restored.pop(path), wanted[path].dtype) for path in [*restored]})
+
+
+def _cast(x: jax.Array, dtype: Any) -> jax.Array:
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+def verify(folder: str | Path) -> None:
+    """Compare everything in a model folder with its digests, whether a model needs it or not.
+
+    Raises:
+      UserError: no model folder, or one without digests.
+      Damaged: something in it is not what was written (a `UserError` too).
+    """
+    folder = Path(folder).resolve()
+    if digests.read(folder) is None:
+        raise UserError(f"{folder} has no {digests.FILE}: it cannot be verified, convert it again to have one made")
+    check_files(folder)
+    if (folder / PARAMS).is_dir():
+        load_params(folder)
+
+
+def record(folder: str | Path) -> None:
+    """Make the digests of a model folder, of an older version or changed on purpose, from what it holds now.
+
+    Raises:
+      UserError: no model folder, or one that cannot be read.
+    """
+    folder = Path(folder).resolve()
+    (folder / digests.FILE).unlink(missing_ok=True)
+    load_config(folder)
+    arrays: dict[str, str] = {}
+    if (folder / PARAMS).is_dir():
+        _reported.add(folder.parent)  # it is about to have some
+        arrays = array_digests.of_arrays(trees.flatten(load_params(folder)))
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    digests.write(folder, Digests(arrays, {name: digests.of_file(folder / name) for name in names}, _sizes(folder)))
+
+
+def check_files(folder: Path) -> None:
+    """Compare the files of a folder that are not arrays with its digests.
+
+    Raises:
+      Damaged: one is missing, or is not what was written.
+    """
+    known = digests.read(folder)
+    for name in known.files if known else ():
+        if not is_regular(folder / name):
+            raise Damaged(f"{folder} lacks {name}: {_AGAIN}")
+        digests.check_file(folder / name)
+    if known and known.arrays and not (folder / PARAMS).is_dir():
+        raise Damaged(f"{folder} lacks {PARAMS}/: {_AGAIN}")
+
+
+_reported: set[Path] = set()
+
+
+def _report_once(folder: Path) -> None:
+    if folder.parent not in _reported:
+        _reported.add(folder.parent)
+        log.warning(
+            "note: %s has no digests, it was written by an older version: damage to its weights would not be noticed",
+            folder,
+        )
+
+
+def misnamed(known: dict[str, str], stored: dict[str, Any]) -> list[str]:
+    """Arrays whose stored name, type or shape is not the one that was written."""
+    found = {path: array_digests.describe(x) for path, x in stored.items()}
+    wanted = {path: text.rpartition(" ")[0] for path, text in known.items()}
+    return [
+        f"{path}: stored as {found.get(path, 'nothing')}, written as {wanted.get(path, 'nothing')}"
+        for path in sorted({*found, *wanted})
+        if found.get(path) != wanted.get(path)
+    ]
+
+
+def differences(stored: Any, wanted: Any) -> list[str]:
+    """What a stored tree of shapes and the wanted one do not share, one line each."""
+    stored, wanted = trees.flatten(stored), trees.flatten(wanted)
+    faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
+    faults += [f"+ {k}: not in the checkpoint" for k in wanted if k not in stored]
+    return faults + [
+        f"! {k}: checkpoint {tuple(stored[k].shape)}, model {tuple(wanted[k].shape)}"
+        for k in wanted
+        if k in stored and tuple(stored[k].shape) != tuple(wanted[k].shape)
+    ]
