@@ -1,26 +1,29 @@
-"""The backbone against diffusers at random tiny sizes, and at full size by shape alone."""
+"""The backbone against diffusers at random tiny sizes, block by block, and at full size by shape alone."""
 
+import dataclasses
+import functools
 import json
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 from diffusers import CogVideoXTransformer3DModel
-from diffusers.models.embeddings import get_3d_rotary_pos_embed, get_timestep_embedding
-from diffusers.pipelines.cogvideo.pipeline_cogvideox import get_resize_crop_region_for_grid
 from flax import nnx
 
 from tests.compare import relative_error
+from tests.models.random_weights import run
+from tests.models.tiny import DIT
 from vp_jax import trees
 from vp_jax.convert import dit as dit_table
 from vp_jax.convert import engine
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
-from vp_jax.models.dit import DiT
-from vp_jax.models.layers import sinusoid
+from vp_jax.models.dit import Context, DiT, Extension, rotation_for
+from vp_jax.models.inpaint import predict
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 
@@ -155,44 +158,8 @@ def test_forward_equals_diffusers(name):
             ofs=None if ofs is None else torch.from_numpy(ofs),
             return_dict=False,
         )[0].numpy()
-    got = ours_of(model, cfg)(
-        jnp.asarray(latents), jnp.asarray(text), jnp.asarray(t), ofs_B=None if ofs is None else jnp.asarray(ofs)
-    ).sample
+    got = jax.jit(lambda ours, *args: ours(*args, ofs_B=ofs).sample)(ours_of(model, cfg), latents, text, t)
     assert relative_error(np.asarray(got).transpose(0, 1, 4, 2, 3), want) <= 1e-5
-
-
-@pytest.mark.parametrize("stretch, grid", [(True, (30, 45)), (True, (60, 90)), (True, (4, 6)), (False, (7, 9))])
-def test_rotation_tables_equal_diffusers(stretch, grid):
-    """Where the grid fills the base grid; for others diffusers moved its end points after VideoPainter's release."""
-    crop = (None, grid) if not stretch else (get_resize_crop_region_for_grid(grid, 45, 30), None)
-    cos, sin = get_3d_rotary_pos_embed(
-        64, crop[0], grid, 5, grid_type="linspace" if stretch else "slice", max_size=crop[1]
-    )
-    table = rope.rotation(5, *grid, 64, 0, stretch=stretch)
-    assert relative_error(np.repeat(table.cos, 2, axis=1), cos.numpy()) <= 1e-6
-    assert relative_error(np.repeat(table.sin, 2, axis=1), sin.numpy()) <= 1e-6
-
-
-@pytest.mark.parametrize(
-    "grid, rows, columns",
-    [
-        ((45, 30), (0, 30), (12, 32)),  # portrait: 20 columns wide, centred (12.5 rounds to even)
-        ((24, 40), (2, 29), (0, 45)),  # wider than 3:2: 27 rows, centred (1.5 rounds to 2)
-    ],
-)
-def test_other_shapes_are_centred_on_the_base_grid(grid, rows, columns):
-    _, got_rows, got_columns = rope.grid_positions(1, *grid, stretch=True)
-    np.testing.assert_allclose(got_rows, np.arange(grid[0]) * (rows[1] - rows[0]) / grid[0] + rows[0], rtol=1e-6)
-    np.testing.assert_allclose(
-        got_columns, np.arange(grid[1]) * (columns[1] - columns[0]) / grid[1] + columns[0], rtol=1e-6
-    )
-
-
-def test_other_sizes_than_the_learned_ones_are_named():
-    cfg, _, _ = VARIANTS["i2v"]
-    model = nnx.eval_shape(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
-    with pytest.raises(UserError, match="size 64x96 with a checkpoint whose learned positions are for 32x96 only"):
-        nnx.eval_shape(lambda m: m(jnp.zeros((1, 2, 8, 12, 32)), jnp.zeros((1, 3, 8)), jnp.zeros((1,))), model)
 
 
 def test_head_sizes_that_cannot_rotate_are_named():
@@ -210,8 +177,110 @@ def test_full_size_forward_by_shape():
     assert out.shape == (2, 13, 60, 90, 16)
 
 
-@pytest.mark.parametrize("width", [128, 1920, 3072])
-def test_waves_of_the_last_timestep(width):
-    """The largest angles, where a frequency rounded otherwise than the original's shows."""
-    want = get_timestep_embedding(torch.tensor([999]), width, flip_sin_to_cos=True, downscale_freq_shift=0)
-    assert relative_error(sinusoid(jnp.array([999]), width), want.numpy()) <= 5e-6
+def test_scanned_blocks_equal_a_loop(models, inputs):
+    backbone, _ = models
+    noisy, image, _, text, t = inputs
+    latents = jnp.concatenate([noisy, image], -1)
+
+    class Record(Extension):
+        def record(self, layer, x_BSD):
+            return x_BSD
+
+    scanned = backbone(latents, text, t, extension=Record()).recorded
+    x = backbone.patch_embed(latents, text)
+    ctx = Context(backbone.time_embed(t), rotation_for(DIT, latents, 3), 3)
+    graph, params = trees.split(backbone.blocks)
+    for i in range(DIT.num_layers):
+        block = nnx.merge(graph, jax.tree.map(lambda a: a[i], params))  # noqa: B023
+        x = block(x, ctx, Extension())
+        assert relative_error(scanned[i], x) < 1e-6
+
+
+@pytest.fixture(scope="module")
+def gradients(models, inputs):
+    """Of a scalar of the output by the backbone's parameters, by path, under a rematerialisation policy."""
+    params, branch = trees.split(models[0])[1], models[1]
+
+    @functools.cache
+    def of(policy):
+        cfg = dataclasses.replace(DIT, remat=policy)
+        graph, _ = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+        loss = lambda p: predict(nnx.merge(graph, p), branch, *inputs).sample.sum()  # noqa: E731
+        return trees.flatten(jax.jit(jax.grad(loss))(params))
+
+    return of
+
+
+@pytest.mark.parametrize("policy", ["nothing_saveable", "save_attention", "offload_attention"])
+def test_remat_changes_nothing(gradients, policy):
+    got, want = gradients(policy), gradients("")
+    assert got.keys() == want.keys()
+    for path, gradient in want.items():  # not number by number: sums that cancel differ with the order of additions
+        assert relative_error(got[path], gradient) < 1e-6, path
+
+
+def test_attention_backends_agree(models, inputs):
+    params = trees.split(models[0])[1]
+    noisy, image, _, text, t = inputs
+    got = []
+    for name in ("xla", "chunked"):
+        cfg = dataclasses.replace(DIT, attention=name)
+        graph, _ = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))  # noqa: B023
+        got.append(run(nnx.merge(graph, params), jnp.concatenate([noisy, image], -1), text, t).sample)
+    assert relative_error(*got) < 1e-6
+
+
+class Marked(Extension):
+    """Adds its layer's number after each block and records what left it."""
+
+    def per_layer(self):
+        return jnp.arange(DIT.num_layers, dtype=jnp.float32)
+
+    def after_block(self, layer, x_BSD):
+        return x_BSD + layer
+
+    def record(self, layer, x_BSD):
+        return layer, x_BSD
+
+
+def test_an_extension_gets_its_own_layer_and_records_what_left_the_block(models, inputs):
+    """Block i starts from the recorded state of block i - 1, which holds what the extension added."""
+    backbone, _ = models
+    noisy, image, _, text, t = inputs
+    latents = jnp.concatenate([noisy, image], -1)
+    numbers, states = backbone(latents, text, t, extension=Marked()).recorded
+    assert numbers.tolist() == list(range(DIT.num_layers))
+    ctx = Context(backbone.time_embed(t), rotation_for(DIT, latents, 3), 3)
+    graph, params = trees.split(backbone.blocks)
+    third = nnx.merge(graph, jax.tree.map(lambda a: a[2], params))
+    assert relative_error(states[2], third(states[1], ctx, Extension()) + 2) < 1e-6
+
+
+def test_examples_of_a_batch_do_not_see_each_other(models, inputs):
+    noisy, image, _, text, t = inputs
+    latents = jnp.concatenate([noisy, image], -1)
+    both = run(models[0], latents, text, t).sample
+    for i in range(2):
+        alone = run(models[0], latents[i : i + 1], text[i : i + 1], t[i : i + 1]).sample
+        assert relative_error(both[i : i + 1], alone) < 1e-6
+
+
+def test_an_unknown_policy_is_named(models, inputs):
+    cfg = dataclasses.replace(DIT, remat="everything")
+    graph, shapes = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+    with pytest.raises(UserError, match="remat 'everything': expected one of nothing_saveable, save_attention"):
+        jax.eval_shape(lambda p: nnx.merge(graph, p)(jnp.zeros((1, 3, 4, 6, 8)), inputs[3][:1], inputs[4][:1]), shapes)
+
+
+def test_a_model_that_embeds_an_ofs_value_asks_for_it():
+    cfg, (T, h, w), text_len = VARIANTS["1.5_i2v"]
+    graph, shapes = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
+    latents, text = jnp.zeros((1, T, h, w, 32)), jnp.zeros((1, text_len, cfg.text_dim))
+    with pytest.raises(ValueError, match="pass ofs_B"):
+        jax.eval_shape(lambda p: nnx.merge(graph, p)(latents, text, jnp.zeros((1,))), shapes)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4, 6, 7), (1, 3, 4, 6, 9)])
+def test_wrong_channels_are_an_error(models, inputs, shape):
+    with pytest.raises(AssertionError):
+        models[0](jnp.zeros(shape), inputs[3][:1], inputs[4][:1])

@@ -1,77 +1,15 @@
-"""The procedural world: what follows from a seed, that masks and edits are exact, and that a loader takes it."""
+"""The procedural world as a source: what follows from a seed, masks, absent things, held-out seeds, the loader."""
 
 import dataclasses
-from collections import Counter
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from vp_jax.cli.main import run
+from tests.world.scenes import TIMES, scene_of, still
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.errors import UserError
 from vp_jax.runs.feed import DataConfig, open_source
-from vp_jax.world.outlines import DISTANCES
-from vp_jax.world.render import RGB
-from vp_jax.world.scene import (
-    COLOURS,
-    GROUND_COLOURS,
-    GROUNDS,
-    HALF_HEIGHT,
-    HALF_WIDTH,
-    MOTIONS,
-    PATTERNS,
-    SHAPES,
-    Ground,
-    Light,
-    Scene,
-    Thing,
-    pose,
-)
-from vp_jax.world.synthetic import (
-    HELD_OUT,
-    OPERATIONS,
-    VOCABULARY,
-    WordIds,
-    World,
-    caption,
-    edit,
-    edit_masks,
-    make_scene,
-    masked_thing,
-    possible,
-    render,
-    thing_caption,
-)
-
-TIMES = np.arange(0, 17, 4)
-HOLES = range(12)
-
-
-def still(**changes) -> Thing:
-    """A thing that hardly moves, in the middle."""
-    values = dict(
-        shape="circle",
-        colour="red",
-        pattern="plain",
-        motion="pulses",
-        radius=0.2,
-        x=0.0,
-        y=0.0,
-        dx=0.0,
-        dy=0.0,
-        period=16.0,
-        phase=0.0,
-        angle=0.0,
-        turn=0.2,
-        breathe=0.0,
-        squash=0.0,
-    )
-    return Thing(**{**values, **changes})
-
-
-def scene_of(*things: Thing) -> Scene:
-    return Scene(Ground("clouds", "grey", 5, 0.0, 0.0, 0.0, 40.0), Light(-1.0, 0.0, 20.0), things)
+from vp_jax.world.synthetic import HELD_OUT, WordIds, World, caption, edit, make_scene, masked_thing, render
 
 
 def test_a_seed_is_one_scene_and_one_picture_and_other_seeds_are_others():
@@ -81,141 +19,6 @@ def test_a_seed_is_one_scene_and_one_picture_and_other_seeds_are_others():
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert (first.frames_FHWC != other.frames_FHWC).any()
     assert first.frames_FHWC.shape == (5, 64, 96, 3) and first.frames_FHWC.dtype == np.uint8
-
-
-def test_a_frame_depends_on_its_own_time_alone():
-    scene = make_scene(7)
-    whole, part = render(scene, np.arange(17), 64, 96), render(scene, np.array([3.0, 11.0]), 64, 96)
-    np.testing.assert_array_equal(whole.labels_FHW[[3, 11]], part.labels_FHW)
-    np.testing.assert_array_equal(whole.frames_FHWC[[3, 11]], part.frames_FHWC)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_same_picture_at_every_size(seed):
-    scene = make_scene(seed)
-    small, large = render(scene, TIMES, 64, 96), render(scene, TIMES, 128, 192)
-    halved = large.frames_FHWC.reshape(5, 64, 2, 96, 2, 3).astype(float).mean((2, 4))
-    difference = np.abs(halved - small.frames_FHWC)
-    assert difference.mean() < 1 and np.quantile(difference, 0.999) < 40
-    agree = large.labels_FHW[:, ::2, ::2] == small.labels_FHW
-    assert agree.mean() > 0.98
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_lie_in_the_unit_disc_and_labels_follow_the_signed_distance(shape):
-    grid = np.linspace(-1.5, 1.5, 301)
-    x, y = np.meshgrid(grid, grid)
-    inside = DISTANCES[shape](x, y) < 0
-    assert 0.6 < inside.sum() * 0.01**2 < np.pi, "big enough to be seen"
-    assert np.hypot(x, y)[inside].max() <= 1
-    drawn = render(scene_of(still(shape=shape)), np.zeros(1), 300, 450)
-    area = (drawn.labels_FHW == 1).sum() / 300**2
-    assert area == pytest.approx(inside.sum() * 0.01**2 * 0.2**2, rel=0.03)
-
-
-def test_a_label_is_more_than_half_of_the_pixel_and_the_mask_every_bit_of_it():
-    thing = scene_of(still(x=0.013, y=-0.021))
-    small, fine = render(thing, np.zeros(1), 64, 96), render(thing, np.zeros(1), 64 * 16, 96 * 16)
-    part = (fine.labels_FHW == 1).reshape(64, 16, 96, 16).mean((1, 3))
-    label, mask = small.labels_FHW[0] == 1, small.mask(0)[0] == 1
-    assert label[part > 0.6].all() and not label[part < 0.4].any()
-    assert mask[part > 0.1].all() and mask[label].all() and not (small.mask(1)).any()
-
-
-def test_later_things_hide_earlier_ones():
-    red, blue = still(), still(colour="blue", shape="square", x=0.1)
-    front, back = render(scene_of(red, blue), TIMES, 64, 96), render(scene_of(blue, red), TIMES, 64, 96)
-    both = (render(scene_of(red), TIMES, 64, 96).labels_FHW == 1) & (
-        render(scene_of(blue), TIMES, 64, 96).labels_FHW == 1
-    )
-    assert both.sum() > 100
-    assert (front.labels_FHW[both] == 2).all() and (back.labels_FHW[both] == 2).all()
-    channels = front.frames_FHWC[both].mean(0), back.frames_FHWC[both].mean(0)
-    assert channels[0].argmax() == 2 and channels[1].argmax() == 0
-
-
-@pytest.mark.parametrize("colour", COLOURS)
-def test_a_thing_has_the_colour_of_its_name(colour):
-    drawn = render(scene_of(still(colour=colour)), np.zeros(1), 64, 96)
-    mean = drawn.frames_FHWC[drawn.labels_FHW == 1].mean(0)
-    named = {name: np.linalg.norm(mean - np.array(rgb)) for name, rgb in RGB.items()}
-    assert min(named, key=named.get) == colour
-
-
-def test_things_move_smoothly_and_stay_in_the_frame():
-    for seed in range(60):
-        for thing in make_scene(seed).things:
-            at = pose(thing, np.arange(0, 34, 0.25))
-            assert (np.hypot(np.diff(at.x_F), np.diff(at.y_F)) < 0.05).all()
-            assert (np.abs(at.x_F) <= HALF_WIDTH - 0.8 * thing.radius).all(), (seed, thing)
-            assert (np.abs(at.y_F) <= HALF_HEIGHT - 0.75 * thing.radius).all(), (seed, thing)
-
-
-def test_captions_are_short_and_say_every_word_of_the_scene():
-    seen: Counter[str] = Counter()
-    for seed in (*range(400), *range(HELD_OUT, HELD_OUT + 100)):
-        scene = make_scene(seed)
-        words = caption(scene).split()
-        seen.update(words)
-        assert len(words) <= 20 and set(words) <= VOCABULARY and len(VOCABULARY) < 120
-        assert scene.ground.kind == words[-1] and scene.ground.colour == words[-2]
-        for index, thing in enumerate(scene.things):
-            assert f"{thing_caption(scene, index)} {thing.motion}" in caption(scene)
-            assert (thing.pattern in thing_caption(scene, index)) == (thing.pattern != "plain")
-        for name in ("shape", "colour"):
-            assert len({getattr(thing, name) for thing in scene.things}) == len(scene.things)
-    everything = {*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS}
-    assert everything <= set(seen) and everything <= VOCABULARY
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("seed", HOLES)
-def test_outside_of_its_hole_an_edit_changes_no_bit(seed, operation):
-    scene = make_scene(seed)
-    if operation not in possible(scene):
-        assert operation == "add" and len(scene.things) == 3
-        with pytest.raises(UserError, match="3 things already"):
-            edit(scene, operation, 0, seed)
-        return
-    for thing in range(len(scene.things)):
-        done = edit(scene, operation, thing, seed)
-        before, after = render(scene, TIMES, 64, 96), render(done.scene, TIMES, 64, 96)
-        hole = edit_masks(before, after, done) == 1
-        np.testing.assert_array_equal(before.frames_FHWC[~hole], after.frames_FHWC[~hole])
-        assert 0 < hole.mean() < 0.5
-        assert np.abs(before.frames_FHWC[hole].astype(int) - after.frames_FHWC[hole]).mean() > 5, "it shows"
-        assert done.prompt == caption(done.scene) != caption(scene)
-
-
-@pytest.mark.parametrize("seed", HOLES)
-def test_edits_change_what_they_say_and_nothing_else(seed):
-    scene = make_scene(seed)
-    thing = len(scene.things) - 1
-    old, looks = scene.things[thing], ("shape", "colour", "pattern")
-    for operation, differs in (("change", {"colour"}), ("shape", {"shape"}), ("swap", set(looks))):
-        done = edit(scene, operation, thing, seed)
-        new = done.scene.things[thing]
-        assert {name for name in looks if getattr(new, name) != getattr(old, name)} == differs
-        assert dataclasses.replace(new, **{name: getattr(old, name) for name in looks}) == old, "moves the same way"
-        assert done.thing == thing and done.scene.things[:thing] == scene.things[:thing]
-        assert edit(scene, operation, thing, seed) == done
-    removed = edit(scene, "remove", thing, seed)
-    assert removed.scene.things == scene.things[:-1] and removed.thing == thing
-    if "add" in possible(scene):
-        added = edit(scene, "add", thing, seed)
-        assert added.scene.things[:-1] == scene.things and added.thing == len(scene.things)
-    assert len({edit(scene, "swap", thing, draw).prompt for draw in range(12)}) > 4
-    assert all(edit(scene, name, thing, seed).scene.ground == scene.ground for name in possible(scene))
-
-
-def test_wrong_edits_are_said_in_one_line():
-    scene = make_scene(0)
-    with pytest.raises(UserError, match="edit 'paint': expected one of change, shape, add, remove, swap"):
-        edit(scene, "paint", 0, 0)
-    with pytest.raises(UserError, match="thing 7: the scene has"):
-        edit(scene, "change", 7, 0)
-    empty = edit(scene_of(still()), "remove", 0, 0)
-    assert empty.scene.things == () and possible(empty.scene) == ("add",) and empty.prompt == "grey clouds"
 
 
 def test_a_clip_masks_a_thing_that_is_visible():
@@ -283,10 +86,17 @@ def test_wrong_settings_are_refused(setting, message):
         DataConfig(kind="synthetic", **setting)
 
 
-def test_the_sheet_command_draws(tmp_path):
-    out = tmp_path / "world.png"
-    run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
-    with Image.open(out) as picture:
-        assert picture.size == (6 * (48 + 4) + 4, 7 * (32 + 15) + 4), "a scene, it before its edits, five edits"
-    with pytest.raises(UserError, match="none below 0"):
-        run(["sheet", "world", str(out), "--scenes", "-4"])
+def test_the_masked_thing_is_one_that_others_leave_visible():
+    """Alone it is the thing itself; of two on top of each other never the one behind."""
+    assert masked_thing(scene_of(still()), 0) == 0
+    hidden = scene_of(still(), still(colour="blue", shape="square"))
+    assert {masked_thing(hidden, seed) for seed in range(20)} == {1}
+    apart = scene_of(still(x=-0.5), still(colour="blue", shape="square", x=0.5))
+    assert {masked_thing(apart, seed) for seed in range(20)} == {0, 1}
+
+
+def test_words_have_ids_of_their_own_and_zero_fills_up():
+    ids = WordIds(6)("a red circle a")
+    assert ids.dtype == np.int32 and ids.shape == (6,)
+    assert ids[0] == ids[3] and len({*ids[:3].tolist()}) == 3 and (ids[:4] > 0).all() and not ids[4:].any()
+    np.testing.assert_array_equal(WordIds(2)("a red circle"), ids[:2])

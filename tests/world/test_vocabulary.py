@@ -1,0 +1,62 @@
+"""The captions' own tokens: T5's special ids, no unknown word, the same file from the same captions."""
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from vp_jax.cli.main import run
+from vp_jax.world import vocabulary
+from vp_jax.world.scene import VOCABULARY, caption, make_scene
+
+CAPTIONS = 300
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    file = tmp_path_factory.mktemp("vocabulary") / "made" / "world.model"
+    return file, vocabulary.train(vocabulary.world_captions(CAPTIONS), file, pieces=200)
+
+
+def test_captions_are_those_of_the_seeds_in_order():
+    assert list(vocabulary.world_captions(3, first=7)) == [caption(make_scene(seed)) for seed in (7, 8, 9)]
+
+
+def test_special_pieces_have_the_ids_of_t5(model):
+    file, count = model
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    assert (pieces.pad_id(), pieces.eos_id(), pieces.unk_id(), pieces.bos_id()) == (0, 1, 2, -1)
+    assert pieces.get_piece_size() == count <= 200
+
+
+def test_every_word_of_the_world_is_written_without_unknown_pieces(model):
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model[0]))
+    for seed in range(CAPTIONS, CAPTIONS + 50):  # captions that it has not seen
+        text = caption(make_scene(seed))
+        ids = pieces.encode(text)
+        assert pieces.unk_id() not in ids and pieces.decode(ids) == text
+    assert all(pieces.unk_id() not in pieces.encode(word) for word in VOCABULARY)
+
+
+def test_frequent_words_are_single_pieces(model):
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model[0]))
+    assert len(pieces.encode("and")) == len(pieces.encode("over")) == 1
+    lengths = [len(pieces.encode(text)) for text in vocabulary.world_captions(50)]
+    assert np.mean(lengths) < 24, "a prompt fits the model's 24 tokens"
+
+
+def test_the_same_captions_make_the_same_file(model, tmp_path):
+    again = tmp_path / "again.model"
+    assert vocabulary.train(vocabulary.world_captions(CAPTIONS), again, pieces=200) == model[1]
+    assert again.read_bytes() == model[0].read_bytes()
+
+
+def test_few_texts_make_few_pieces(tmp_path):
+    count = vocabulary.train(["a red ball"] * 10, tmp_path / "few.model", pieces=400)
+    assert 3 + 5 <= count < 60
+
+
+def test_the_command_reports_what_it_wrote(tmp_path, capsys):
+    out = tmp_path / "out.model"
+    run(["vocabulary", str(out), "--captions", "60", "--pieces", "100"])
+    count = sentencepiece.SentencePieceProcessor(model_file=str(out)).get_piece_size()
+    assert capsys.readouterr().out == f"{count} pieces in {out}; the world's captions have {len(VOCABULARY)} words\n"
