@@ -88,6 +88,7 @@ def test_a_door_is_named_as_the_user_typed_it():
         (["shards", "--data", "d", "--csv", "train=t.csv", "--out", "o"], "apache_beam", "build"),
         (["latents", "--config", "tiny", "--out", "o", "--config.model.checkpoint=c"], "apache_beam", "build"),
         (["plots", "run"], "matplotlib", "train"),
+        (["compile", "v4:2x2x1", "--config", "tpu_v4"], "libtpu", "aot"),
     ],
 )
 def test_an_optional_package_that_is_missing_is_one_line(argv, package, extra, tmp_path):
@@ -96,6 +97,12 @@ def test_an_optional_package_that_is_missing_is_one_line(argv, package, extra, t
     status, _, lines, _ = program(argv, absent=[package], cwd=tmp_path)
     assert (status, len(lines)) == (2, 1), lines
     assert lines[0].startswith("error: ") and f"pip install 'vp_jax[{extra}]'" in lines[0]
+
+
+@pytest.mark.parametrize("package, argv", [("ml_collections", ["--config", "tiny"]), ("grain", ["--config", "tiny"])])
+def test_a_required_package_that_is_missing_is_one_line(package, argv, tmp_path):
+    status, _, lines, _ = program(["train", *argv, "--workdir", "run"], absent=[package], cwd=tmp_path)
+    assert (status, lines) == (2, [f"error: {package} is not installed: pip install vp_jax brings it"])
 
 
 def test_beam_options_that_beam_does_not_know_are_refused(tmp_path):

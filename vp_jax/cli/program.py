@@ -62,12 +62,17 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
 
 def missing(error: ModuleNotFoundError) -> str:
     """What to install for a package that is not there; any other module that is missing is raised again."""
-    package = (error.name or "").partition(".")[0]
+    package = package_of(error)
     if package in EXTRAS:
         return f"{package} is not installed: pip install 'vp_jax[{EXTRAS[package]}]'"
     if package in REQUIRED:
         return f"{package} is not installed: pip install vp_jax brings it"
     raise error
+
+
+def package_of(error: ModuleNotFoundError) -> str:
+    """The top-level package of the module that is missing."""
+    return (error.name or "").partition(".")[0]
 
 
 def _mistake(text: str) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vp_jax.cli.program import EXTRAS, REQUIRED, package_of
 from vp_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def _get_config(file: Path, name: str) -> Callable[..., Any]:
     except (SyntaxError, UnicodeDecodeError) as error:
         raise UserError(f"--config {name}: {_EXPECTED} ({_reason(error)})") from error
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and package_of(error) in {*EXTRAS, *REQUIRED}:
+            raise  # the program says how to install it
         raise UserError(f"--config {name}: {_reason(error)}") from error
     if not callable(found):
         raise UserError(f"--config {name}: no get_config() in it, {_EXPECTED}")
