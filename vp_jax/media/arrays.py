@@ -24,7 +24,8 @@ from typing import IO
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.inputs import open_regular, reason, shown
+from vp_jax.media.inputs import open_regular, reason
+from vp_jax.reading import show
 
 MOST_BYTES = 4 << 30
 """Unpacked bytes of an array that is read as one, unless the caller asks for more."""
@@ -111,7 +112,7 @@ def opened_arrays(source: str | Path | bytes) -> Iterator[dict[str, Array]]:
     Raises:
       UserError: it is refused.
     """
-    name = "stored arrays" if isinstance(source, bytes) else shown(source)
+    name = "stored arrays" if isinstance(source, bytes) else show(source)
     with contextlib.ExitStack() as stack:
         file: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else stack.enter_context(open_regular(source))
         with _faults(name):
@@ -126,7 +127,7 @@ def opened_arrays(source: str | Path | bytes) -> Iterator[dict[str, Array]]:
                 for member in archive.infolist():
                     array = _member(archive, member, name, size)
                     if found.setdefault(array.name, array) is not array:
-                        raise UserError(f"{name}: holds {shown(array.name)} twice")
+                        raise UserError(f"{name}: holds {show(array.name)} twice")
         yield found
 
 
@@ -169,20 +170,20 @@ def read_array(source: str | Path | bytes, *, kinds: str = "biuf", most_bytes: i
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: str, size: int) -> Array:
     name = member.filename.removesuffix(".npy")
     if name == member.filename:
-        raise UserError(f"{file}: holds {shown(member.filename)}, expected arrays (.npy) only")
+        raise UserError(f"{file}: holds {show(member.filename)}, expected arrays (.npy) only")
     if member.flag_bits & 0x1:
-        raise UserError(f"{file}: {shown(name)} is encrypted; save it without a password")
+        raise UserError(f"{file}: {show(name)} is encrypted; save it without a password")
     if member.compress_type not in _METHODS:
-        raise UserError(f"{file}: {shown(name)} is packed by method {member.compress_type}; use np.savez_compressed")
+        raise UserError(f"{file}: {show(name)} is packed by method {member.compress_type}; use np.savez_compressed")
     if member.compress_size > size or member.file_size > _BEST_RATIO * max(member.compress_size, 1):
-        raise UserError(f"{file}: {shown(name)} is damaged: its sizes cannot be true")
+        raise UserError(f"{file}: {show(name)} is damaged: its sizes cannot be true")
     with archive.open(member) as stream:
         return _declared(stream, file, name, member.file_size, archive)
 
 
 def _declared(stream: IO[bytes], file: str, name: str, size: int, stored: zipfile.ZipFile | IO[bytes]) -> Array:
     """The array that a header declares, if ``size`` bytes (header included) hold exactly that."""
-    label = f"{file}: {shown(name)}" if name else file
+    label = f"{file}: {show(name)}" if name else file
     shape, fortran_order, dtype, header = _header(stream)
     if dtype.kind not in "biufc":
         raise UserError(f"{label}: holds {dtype}, expected numbers")

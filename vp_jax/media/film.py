@@ -32,7 +32,8 @@ from av.video.reformatter import Colorspace
 
 from vp_jax.errors import UserError
 from vp_jax.media.images import MOST_PIXELS, Picture
-from vp_jax.media.inputs import open_regular, reason, shown
+from vp_jax.media.inputs import open_regular, reason
+from vp_jax.reading import show
 
 CONVERSION = 0x4 | 0x2000 | 0x40000
 """How swscale changes colour spaces: bicubic, full-resolution chroma, accurate rounding. The default costs a mean
@@ -134,7 +135,7 @@ def film_pictures(
 
 def film_name(source: Path | bytes) -> str:
     """A film as errors name it."""
-    return "video" if isinstance(source, bytes) else shown(source)
+    return "video" if isinstance(source, bytes) else show(source)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vp_jax.errors import UserError
-from vp_jax.media.inputs import is_folder, list_folder, natural_order, open_regular, reason, shown
+from vp_jax.media.inputs import is_folder, list_folder, natural_order, open_regular, reason
+from vp_jax.reading import show
 
 IMAGE_SUFFIXES = frozenset(
     ".png .apng .jpg .jpeg .jpe .jfif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .jp2 .j2k .avif .mpo".split()
@@ -130,7 +131,7 @@ def image_files(folder: str | Path) -> list[Path]:
     """Images of a folder in natural order; hidden and other files are passed over. `UserError` if there are none."""
     files = [f for f in list_folder(folder) if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith(".")]
     if not files:
-        raise UserError(f"{shown(folder)}: no images in this folder, expected frames such as 00000.png or 00000.jpg")
+        raise UserError(f"{show(folder)}: no images in this folder, expected frames such as 00000.png or 00000.jpg")
     return sorted(files, key=natural_order)
 
 
@@ -138,7 +139,7 @@ def image_files(folder: str | Path) -> list[Path]:
 def _opened(source: str | Path | bytes, most_pixels: int) -> Iterator[Image.Image | None]:
     """The image of a file, not decoded yet; None if Pillow does not know its format."""
     if not isinstance(source, bytes) and is_folder(source):
-        raise UserError(f"{shown(source)}: is a folder, expected an image")
+        raise UserError(f"{show(source)}: is a folder, expected an image")
     with contextlib.ExitStack() as stack:
         file = io.BytesIO(source) if isinstance(source, bytes) else stack.enter_context(open_regular(source))
         try:
@@ -226,4 +227,4 @@ def _faults(source: str | Path | bytes, where: str = "") -> Iterator[None]:
 
 
 def _name(source: str | Path | bytes) -> str:
-    return "image" if isinstance(source, bytes) else shown(source)
+    return "image" if isinstance(source, bytes) else show(source)

@@ -13,7 +13,8 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.media.arrays import Array, opened_arrays
 from vp_jax.media.images import MOST_PIXELS
-from vp_jax.media.inputs import is_folder, open_regular, shown
+from vp_jax.media.inputs import is_folder, open_regular
+from vp_jax.reading import show
 
 NAME = "arr_0"
 """The array that ``np.savez(file, labels)`` writes."""
@@ -44,8 +45,8 @@ class LabelMap:
         names = list(arrays)
         name = NAME if NAME in names else names[0] if len(names) == 1 else None
         if name is None:
-            listed = ", ".join(shown(name) for name in sorted(names)[:8]) or "nothing"
-            raise UserError(f"{shown(self.file)}: holds {listed}, expected {NAME} with labels (frames, height, width)")
+            listed = ", ".join(show(name) for name in sorted(names)[:8]) or "nothing"
+            raise UserError(f"{show(self.file)}: holds {listed}, expected {NAME} with labels (frames, height, width)")
         array = arrays[name]
         if len(array.shape) != 3 or array.dtype.kind not in "biu" or 0 in array.shape[1:]:
             raise UserError(
@@ -79,7 +80,7 @@ class LabelMap:
         """
         places = {int(index): place for place, index in enumerate(indices)}
         if places and max(places) >= self.shape[0]:
-            raise UserError(f"{shown(self.file)}: has {self.shape[0]} masks, frame {max(places)} was requested")
+            raise UserError(f"{show(self.file)}: has {self.shape[0]} masks, frame {max(places)} was requested")
         out_FHW = np.empty((len(places), *self.shape[1:]), bool)
         for index, labels_HW in enumerate(self.frames()):
             if index in places:

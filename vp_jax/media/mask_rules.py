@@ -16,8 +16,9 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.media.images import Picture, image_files
-from vp_jax.media.inputs import is_folder, shown
+from vp_jax.media.inputs import is_folder
 from vp_jax.media.video import video_pictures
+from vp_jax.reading import show
 
 HALF = 128
 """Brightness and opacity from which a pixel is hole."""
@@ -102,7 +103,7 @@ class _Search:
             return Rule("nonzero")
         if 0 < self.top < HALF:
             raise UserError(
-                f"{shown(self.path)}: brightest value is {self.top}, a hole has {HALF} or more; for labels give mask_id"
+                f"{show(self.path)}: brightest value is {self.top}, a hole has {HALF} or more; for labels give mask_id"
             )
         return Rule("bright")
 

@@ -39,9 +39,10 @@ from PIL import Image
 
 from vp_jax.errors import UserError
 from vp_jax.media import video
-from vp_jax.media.inputs import is_folder, shown
+from vp_jax.media.inputs import is_folder
 from vp_jax.media.labels import LabelMap, is_label_map
 from vp_jax.media.mask_rules import rule_of
+from vp_jax.reading import show
 
 
 def read_masks(
@@ -63,7 +64,7 @@ def read_masks(
     mask = Mask(path, mask_id)
     chosen = range(1) if mask.still else range(start, mask.frames if stop is None else min(stop, mask.frames), step)
     if not len(chosen):
-        raise UserError(f"{shown(path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
+        raise UserError(f"{show(path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
     return mask.holes(chosen)
 
 
@@ -94,7 +95,7 @@ class Mask:
         self.frames, self.height, self.width, self.still = info.frames, info.height, info.width, info.still
         if mask_id is not None and not self.still and not is_folder(path):
             raise UserError(
-                f"{shown(path)}: mask_id {mask_id} needs labels (.npz or images), a video holds none; leave it off"
+                f"{show(path)}: mask_id {mask_id} needs labels (.npz or images), a video holds none; leave it off"
             )
 
     @property
@@ -123,19 +124,17 @@ class Mask:
                     out_FHW = np.empty((len(wanted), *picture.rgb_HWC.shape[:2]), bool)
                 out_FHW[count - 1] = rule.hole(picture, name)
         if count < len(wanted):
-            raise UserError(f"{shown(self.path)}: has {self.frames} masks, frame {wanted[count]} was requested")
+            raise UserError(f"{show(self.path)}: has {self.frames} masks, frame {wanted[count]} was requested")
         return np.broadcast_to(out_FHW[0], (len(indices), *out_FHW.shape[1:])) if self.still else out_FHW
 
     def _labelled(self, labels: LabelMap, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         if self.mask_id is None:
             if len(set(present := labels.present()) - {0}) > 1:
-                raise UserError(f"{shown(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
+                raise UserError(f"{show(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
             return labels.where(indices, lambda labels_HW: labels_HW != 0)
         holes_FHW = labels.where(indices, lambda labels_HW: labels_HW == self.mask_id)
         if not holes_FHW.any() and self.mask_id not in (present := labels.present()):
-            raise UserError(
-                f"{shown(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}"
-            )
+            raise UserError(f"{show(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}")
         return holes_FHW
 
 

@@ -35,7 +35,8 @@ from vp_jax.media.images import (
     read_image,
     read_picture,
 )
-from vp_jax.media.inputs import is_folder, shown
+from vp_jax.media.inputs import is_folder
+from vp_jax.reading import show
 
 __all__ = ["FOLDER_FPS", "Source", "VideoInfo", "image_files", "probe", "read_frames", "read_image", "read_video"]
 
@@ -178,7 +179,7 @@ def as_folder(source: Source) -> Path | None:
 
 def source_name(source: Source) -> str:
     """A source as errors name it."""
-    return "video" if isinstance(source, bytes) else shown(source)
+    return "video" if isinstance(source, bytes) else show(source)
 
 
 def _rgb(source: Source, wanted: Container[int], threads: int) -> Generator[np.ndarray, None, None]:
@@ -191,7 +192,7 @@ def _pictures(source: Source, wanted: Container[int] | None, threads: int) -> It
     if folder := as_folder(source):
         for index, file in enumerate(image_files(folder)):
             if wanted is None or index in wanted:
-                yield shown(file), index, read_picture(file)
+                yield show(file), index, read_picture(file)
     elif image_info(source):
         yield from ((f"{name}, picture {index}", index, picture) for index, picture in pictures(source, wanted))
     else:
