@@ -32,7 +32,8 @@ from vp_jax.data import augment
 from vp_jax.data.clips import AugmentMasks, ChooseWindow, Read, Resize, ShowFirstFrame, to_model_range
 from vp_jax.data.pipeline import LoaderConfig, make_loader, stack
 from vp_jax.data.sources.tfds_source import VPDataRecords
-from vp_jax.data.sources.vpdata import LabelMap, Layout, VPData
+from vp_jax.data.sources.vpdata import Layout, VPData
+from vp_jax.media.labels import LabelMap
 from vp_jax.media.video import read_frames
 
 try:
@@ -120,6 +121,10 @@ def samples_per_second(loader, batch: int, batches: int) -> float:
     return rate
 
 
+def label_masks(file: Path, label: int, indices_F: np.ndarray) -> np.ndarray:
+    return LabelMap(file).where(indices_F, lambda labels_HW: labels_HW == label).view(np.uint8)
+
+
 def stage_costs(data: VPData, samples: int) -> dict[str, list[float]]:
     """Seconds of processor time per sample and stage, one thread."""
     costs: dict[str, list[float]] = {}
@@ -137,7 +142,7 @@ def stage_costs(data: VPData, samples: int) -> dict[str, list[float]]:
         video_file, mask_file = clip.layout.files(clip.row.path)
         indices_F = example["indices"] + clip.row.start_frame
         frames_FHWC = timed("decode", read_frames, video_file, indices_F)
-        masks_FHW = timed("label map", LabelMap(mask_file).equals, clip.row.mask_id, indices_F)
+        masks_FHW = timed("label map", label_masks, mask_file, clip.row.mask_id, indices_F)
         example = timed("augment", AugmentMasks(augment.MaskAugment()), {"masks": masks_FHW}, rng)
         pixels_FHWC = timed("resize frames", resize.frames, frames_FHWC)
         masks_FHW = timed("resize masks", resize.masks, example["masks"])

@@ -17,7 +17,7 @@ from vp_jax.inference.pipeline import Pipeline, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
 from vp_jax.media.canvas import to_uint8
-from vp_jax.media.masks import cover_cells
+from vp_jax.models.latent_grid import cover_cells
 from vp_jax.models.vae import vae as vae_module
 
 

@@ -15,7 +15,7 @@ from bench.nano.cases import Case
 from vp_jax.eval import video_metrics as metrics
 from vp_jax.eval.bootstrap import Interval, interval
 from vp_jax.media.canvas import composite
-from vp_jax.media.masks import cover_cells
+from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE
 
 METRICS = {

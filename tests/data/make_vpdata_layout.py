@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from vp_jax.data.records import load
-from vp_jax.data.sources.folders import IMAGES, VIDEOS, FolderClip
+from vp_jax.data.sources.folders import VIDEOS, FolderClip
+from vp_jax.media.images import IMAGE_SUFFIXES
 from vp_jax.media.video import probe
 from vp_jax.media.video_writer import encode_mp4
 
@@ -93,7 +94,7 @@ def convert(clips: Path, out: Path) -> Path:
         if name.endswith("_mask"):
             continue
         mask = clips / f"{name}_mask"
-        if path.is_dir() and mask.is_dir() and any(file.suffix in IMAGES for file in path.iterdir()):
+        if path.is_dir() and mask.is_dir() and any(file.suffix in IMAGE_SUFFIXES for file in path.iterdir()):
             record = load(FolderClip(path, mask, caption_of(name)))
             row = writer.add(encode_mp4(record.frames_FHWC, 8), record.masks_FHW, 8, record.caption, pexels=True)
         elif path.suffix.lower() in VIDEOS:

@@ -17,7 +17,7 @@ from vp_jax.data.augment import (
     random_brush,
     static_shape,
 )
-from vp_jax.data.morphology import dilate, erode
+from vp_jax.data.morphology import opencv_dilate, opencv_erode
 from vp_jax.errors import UserError
 
 
@@ -53,7 +53,12 @@ def test_shapes_are_opencv_s_within_a_pixel(kind):
 
 def test_brush_is_one_of_four_for_the_whole_clip():
     masks_FHW = moving_box()
-    kinds = [(dilate, erode), (erode, dilate), (dilate,), (erode, dilate, dilate, erode)]
+    kinds = [
+        (opencv_dilate, opencv_erode),
+        (opencv_erode, opencv_dilate),
+        (opencv_dilate,),
+        (opencv_erode, opencv_dilate, opencv_dilate, opencv_erode),
+    ]
     wanted = []
     for steps in kinds:
         changed_FHW = masks_FHW

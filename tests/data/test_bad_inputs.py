@@ -34,13 +34,13 @@ def video(damage):
     return lambda row, video_file, mask_file, n: video_file.write_bytes(damage(video_file.read_bytes(), n))
 
 
-def labels(damage, key="arr_0"):
-    """A kind that rewrites the label map."""
+def labels(damage, *keys):
+    """A kind that rewrites the label map, under other names if there are any."""
 
     def apply(row, video_file, mask_file, n):
         with np.load(mask_file) as file:
             labels_FHW = file["arr_0"]
-        np.savez_compressed(mask_file, **{key: damage(labels_FHW, n)})
+        np.savez_compressed(mask_file, **{key: damage(labels_FHW, n) for key in keys or ("arr_0",)})
 
     return apply
 
@@ -60,18 +60,27 @@ KINDS = {
     "empty video": (video(lambda b, n: b""), "cannot be read"),
     "text video": (video(lambda b, n: b"<html>404 not found</html>" * (n + 1)), "cannot be read"),
     "no video": (lambda row, video_file, mask_file, n: video_file.unlink(), "no such file"),
-    "wrong key": (labels(lambda x, n: x, key="masks"), r"has masks.npy, expected arr_0.npy"),
-    "float labels": (labels(lambda x, n: x.astype([np.float32, np.float64][n % 2])), "dtype float"),
-    "text labels": (labels(lambda x, n: x.astype(str)), "dtype <U"),
-    "object labels": (labels(lambda x, n: np.array([None] * (n + 1))), "shape|dtype"),
-    "flat labels": (labels(lambda x, n: x[0] if n % 2 else x[..., None]), r"shape \(.*expected \(T, H, W\)"),
+    "wrong key": (labels(lambda x, n: x, "a", "masks"), r"holds a, masks, expected arr_0"),
+    "float labels": (
+        labels(lambda x, n: x.astype([np.float32, np.float64][n % 2])),
+        "float(32|64) of shape .* expected integers",
+    ),
+    "text labels": (labels(lambda x, n: x.astype(str)), "<U"),
+    "object labels": (labels(lambda x, n: np.array([None] * (n + 1))), "holds object"),
+    "flat labels": (
+        labels(lambda x, n: x[0] if n % 2 else x[..., None]),
+        r"shape \(.*expected integers \(frames, height, width\)",
+    ),
     "other size": (labels(lambda x, n: x[:, : 20 + n]), "masks are .* the video is"),
     "transposed": (labels(lambda x, n: x.transpose(0, 2, 1)), "masks are .* the video is"),
     "few masks": (labels(lambda x, n: x[: 3 + n]), "leave . of the 9 needed"),
     "empty labels": (labels(lambda x, n: x[:0]), "past the end|leave"),
-    "cut masks": (mask_bytes(lambda b, n: b[: len(b) * (n + 1) // 10]), "all_masks.npz cannot be read"),
+    "cut masks": (
+        mask_bytes(lambda b, n: b[: len(b) * (n + 1) // 10]),
+        "all_masks.npz: cannot be read as a NumPy file",
+    ),
     "garbled masks": (mask_bytes(lambda b, n: b[:70] + bytes(40) + b[110:]), "all_masks.npz"),
-    "no masks": (lambda row, video_file, mask_file, n: mask_file.unlink(), "all_masks.npz cannot be read: No such"),
+    "no masks": (lambda row, video_file, mask_file, n: mask_file.unlink(), "all_masks.npz: no such file"),
     "absent id": (cell("mask_id", 3, 99, -1, 255), "mask_id -?[0-9]+ is not in frames"),
     "odd id": (cell("mask_id", 1.5, "dog", "nan", ""), "whole numbers|not four numbers|not finite"),
     "bad fps": (cell("fps", "nan", "inf", -24, "fast"), "not finite|fps is -24|not four numbers"),

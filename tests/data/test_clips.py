@@ -13,7 +13,6 @@ from vp_jax.data.clips import (
     ImageNoise,
     Resize,
     ShowFirstFrame,
-    masks_to_latent_grid,
     to_model_range,
 )
 from vp_jax.data.records import BadRecord, ClipInfo
@@ -129,12 +128,3 @@ def test_image_noise_has_the_stated_distribution():
     assert abs(logs.mean() + 3) < 4 * 0.5 / np.sqrt(4000) and abs(logs.std() - 0.5) < 0.03
     kept = np.mean([draw["image_keep"] for draw in draws])
     assert abs(kept - 0.95) < 4 * np.sqrt(0.05 * 0.95 / 4000)
-
-
-def test_masks_on_the_latent_grid_equal_nearest_interpolation():
-    masks_FHW = (np.random.default_rng(0).random((49, 48, 72)) < 0.5).astype(np.uint8)
-    want = torch.nn.functional.interpolate(torch.from_numpy(masks_FHW)[None, None].float(), (13, 6, 9), mode="nearest")
-    np.testing.assert_array_equal(masks_to_latent_grid(masks_FHW), want[0, 0].numpy())
-    numbers = np.arange(49)[:, None, None] * np.ones((1, 8, 8), int)
-    picked = [0, 3, 7, 11, 15, 18, 22, 26, 30, 33, 37, 41, 45]
-    np.testing.assert_array_equal(masks_to_latent_grid(numbers)[:, 0, 0], picked)

@@ -7,8 +7,6 @@ import pytest
 
 from tests import clip_files
 from vp_jax.media import canvas
-from vp_jax.media.masks import cover_cells
-from vp_jax.models.latent_mask import mask_to_latent
 
 SOURCE = clip_files.moving(3, 45, 61)
 RESULT = 255 - SOURCE
@@ -63,23 +61,6 @@ def test_any_touched_pixel_is_hole(size):
         cols = [c for c in range(size[1]) if Fraction(61 * c, size[1]) < x + 1 and Fraction(61 * (c + 1), size[1]) > x]
         expected[np.ix_(rows, cols)] = True
     np.testing.assert_array_equal(small[0], expected)
-
-
-@pytest.mark.parametrize("frames", [1, 17, 49])
-def test_covered_cells_leave_no_half_hole_on_the_latent_grid(frames):
-    """Every pixel of a hole lies in a cell that the latent mask calls hole, and the other way round."""
-    holes_FHW = np.random.default_rng(frames).random((frames, 32, 48)) > 0.997
-    holes_FHW[0] = False
-    covered_FHW = cover_cells(holes_FHW)
-    assert not (holes_FHW & ~covered_FHW).any() and not covered_FHW[0].any()
-    mask_Thw = np.asarray(mask_to_latent(covered_FHW[None].astype(np.float32)))[0] > 0
-    group_F = (np.arange(frames) + 3) // 4
-    np.testing.assert_array_equal(mask_Thw[group_F].repeat(8, 1).repeat(8, 2), covered_FHW)
-    touched = [
-        holes_FHW[group_F == t, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8].any()
-        for t, row, column in np.ndindex(mask_Thw.shape)
-    ]
-    np.testing.assert_array_equal(mask_Thw.reshape(-1), touched)
 
 
 @pytest.mark.parametrize("paste, feather", [(True, 0), (True, 3), (False, 0)])

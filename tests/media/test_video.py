@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import vp_jax.media.film
 from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media import video, video_writer
@@ -322,10 +323,12 @@ def test_frames_by_number_are_those_of_the_folder(tmp_path):
 
 
 def test_only_requested_frames_are_converted_and_decoding_stops_behind_the_last(film, monkeypatch):
-    converted, plain = [], video._frame_array
-    monkeypatch.setattr(video, "_frame_array", lambda frame: converted.append(frame.pts) or plain(frame))
+    times, plain = [], vp_jax.media.film._picture
+    monkeypatch.setattr(
+        vp_jax.media.film, "_picture", lambda frame, *rest: times.append(frame.pts) or plain(frame, *rest)
+    )
     video.read_frames(film, np.array([2, 5]))
-    assert len(converted) == 2 and converted == sorted(converted)
+    assert len(times) == 2 and times == sorted(times)
 
 
 def test_the_header_of_bytes_and_file_are_the_same(film):

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vp_jax.data.morphology import dilate, erode, smooth
+from vp_jax.data.morphology import opencv_dilate, opencv_erode, smooth
 from vp_jax.errors import UserError, check_numbers
 
 FAMILIES = ("brush", "rect", "ellipse", "circle", "random_brush", "moving_shape")
 MORPHOLOGY = {
-    "dilate_erode": (dilate, erode),
-    "erode_dilate": (erode, dilate),
-    "dilate_only": (dilate,),
-    "combined": (erode, dilate, dilate, erode),
+    "dilate_erode": (opencv_dilate, opencv_erode),
+    "erode_dilate": (opencv_erode, opencv_dilate),
+    "dilate_only": (opencv_dilate,),
+    "combined": (opencv_erode, opencv_dilate, opencv_dilate, opencv_erode),
 }
 
 

@@ -16,8 +16,7 @@ from PIL import Image
 
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.records import BadRecord, Clip
-from vp_jax.media.masks import cover_cells
-from vp_jax.shapes import SPATIAL_STRIDE, latent_frames, nearest_index
+from vp_jax.models.latent_grid import cover_cells
 
 Example = dict[str, Any]
 Transform = Callable[[Example, np.random.Generator], Example]
@@ -146,7 +145,7 @@ class ShowFirstFrame:
 
 @dataclass(frozen=True)
 class CoverCells:
-    """Holes grown to whole latent cells, as the sampler takes them (`masks.cover_cells`)."""
+    """Holes grown to complete latent cells, as the sampler takes them (`latent_grid.cover_cells`)."""
 
     masks_key: str = "masks"
 
@@ -229,12 +228,3 @@ def _float_clips(pixels_BFHWC: np.ndarray, masks_BFHW: np.ndarray) -> tuple[np.n
             hole_HWC[:] = float_HWC
             hole_HWC[mask_HW == 1] = -1
     return floats, masked
-
-
-def masks_to_latent_grid(masks_FHW: np.ndarray) -> np.ndarray:
-    """Masks ... F H W on the latent grid ... T h w by nearest neighbour, as the reference does.
-
-    One frame stands for each group of four and the top-left pixel for each 8 x 8 cell: frames 0, 3, 7, 11 ... of 49.
-    """
-    F = masks_FHW.shape[-3]
-    return masks_FHW[..., nearest_index(F, latent_frames(F)), ::SPATIAL_STRIDE, ::SPATIAL_STRIDE]

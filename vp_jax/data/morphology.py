@@ -24,7 +24,7 @@ def _running_max(mask_HW: np.ndarray, size: int, axis: int) -> np.ndarray:
     return np.swapaxes(window[:length], 0, axis)
 
 
-def dilate(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
+def opencv_dilate(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
     """Maximum over a ``size`` x ``size`` window; mask uint8 {0, 1}."""
     rows, columns = np.flatnonzero(mask_HW.any(axis=1)), np.flatnonzero(mask_HW.any(axis=0))
     if not len(rows):
@@ -37,7 +37,7 @@ def dilate(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
     return out_HW
 
 
-def erode(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
+def opencv_erode(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
     """Minimum over a ``size`` x ``size`` window, pixels outside the image counting as 1."""
     rows, columns = np.flatnonzero(mask_HW.any(axis=1)), np.flatnonzero(mask_HW.any(axis=0))
     if not len(rows):

@@ -29,7 +29,6 @@ from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitc
 from vp_jax.inference.window_store import WindowStore, digest
 from vp_jax.interrupts import interrupt_arrived
 from vp_jax.media.canvas import to_uint8
-from vp_jax.media.masks import cover_cells
 from vp_jax.models import config, t5, tokenizer
 from vp_jax.models.attention import choose
 from vp_jax.models.folder import (
@@ -42,6 +41,7 @@ from vp_jax.models.folder import (
     abstract,
     read_description,
 )
+from vp_jax.models.latent_grid import cover_cells
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.convs import Cache
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames, pixel_frames

@@ -1,18 +1,25 @@
-"""Masks at the door: a video, a folder, one image or VPData's ``all_masks.npz`` to holes_FHW, True = to be generated.
+"""Reading masks: a video, a folder, one image or VPData's ``all_masks.npz`` to holes_FHW, True = to be generated.
 
-What counts as hole:
+What counts as hole, in training and in sampling alike:
 
-=========================================  ===========================================================================
-source                                     hole
-=========================================  ===========================================================================
-grey or colour (image, video)              brightest channel >= 128 (so pure red or blue counts, grey as usual);
-                                           transparent pixels are black, 16-bit values are scaled to 8 bits
-... whose maximum over all frames is 1     value > 0 (a 0/1 mask that was never scaled)
-palette image with coloured entries        index > 0, whatever the colours (DAVIS annotations)
-palette image with grey entries only       as grey
-labels: ``arr_0`` of an .npz, (T, H, W)    label == ``mask_id`` (VPData); without an id: label > 0, if there is only one
-any image with ``mask_id`` given           palette index or grey value == ``mask_id``
-=========================================  ===========================================================================
+===============================================  =====================================================================
+source                                           hole
+===============================================  =====================================================================
+grey or colour (image, video)                    brightest channel >= 128 (so pure red or blue counts, grey as usual);
+                                                 transparent pixels are black, 16-bit values are scaled to 8 bits
+... lossless, and nowhere above 1                value > 0 (a 0/1 mask that was never scaled)
+... of one colour, but partly transparent        opacity >= 128: what was painted, in whatever colour
+palette image (PNG, TIFF, BMP) with coloured     index > 0, whatever the colours (DAVIS annotations)
+entries
+palette image with grey entries only             as grey
+labels: ``arr_0`` of an .npz, (T, H, W)          label == ``mask_id`` (VPData); without an id: label > 0, if there is
+                                                 only one
+any image with ``mask_id`` given                 palette index or grey value == ``mask_id``
+===============================================  =====================================================================
+
+The rule is chosen by the complete file, not by the frames that are read of it, so that every window of a mask follows
+the same one: a frame that holds only compression noise stays empty. Refused, because no rule says where the hole is:
+values that end between 2 and 127, several labels without an id, and pictures that are partly transparent.
 
 A single image holds for all frames. A mask that is empty in every frame, or full in every frame, is a mistake.
 
@@ -23,17 +30,19 @@ centre when even; ``N = d // 2`` corresponds.
 
 from __future__ import annotations
 
-import itertools
-import zipfile
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from vp_jax.errors import UserError
 from vp_jax.media import video
-from vp_jax.shapes import SPATIAL_STRIDE, latent_index
+from vp_jax.media.inputs import is_folder
+from vp_jax.media.labels import LabelMap, is_label_map
+from vp_jax.media.mask_rules import rule_of
+from vp_jax.reading import show
 
 
 def read_masks(
@@ -52,27 +61,85 @@ def read_masks(
     Raises:
       UserError: unreadable, no such label, or several labels and none chosen.
     """
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
-    if path.suffix.lower() == ".npz":
-        return _chosen(_read_labels(path), mask_id, path)[start:stop:step]
-    if is_static(path):
-        return _images([path], mask_id, path)
-    if path.is_dir():
-        return _images(video.image_files(path)[start:stop:step], mask_id, path)
-    if mask_id is not None:
-        raise UserError(f"{path}: mask_id {mask_id} needs labels (.npz or images), a video holds none; leave it off")
-    frames = itertools.islice(video.frame_images(path), start, stop, step)
-    values = [frame_HWC.max(axis=2) for frame_HWC in frames]
-    if not values:
-        raise UserError(f"{path}: no masks left in the chosen range of frames")
-    return _threshold(values, path)
+    mask = Mask(path, mask_id)
+    chosen = range(1) if mask.still else range(start, mask.frames if stop is None else min(stop, mask.frames), step)
+    if not len(chosen):
+        raise UserError(f"{show(path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
+    return mask.holes(chosen)
 
 
 def is_static(path: str | Path) -> bool:
-    """Whether a mask is one image, which holds for every frame."""
-    return Path(path).suffix.lower() in video.IMAGE_SUFFIXES
+    """Whether a mask is one image, which holds for every frame. `UserError` if it cannot be read."""
+    return Mask(path).still
+
+
+class Mask:
+    """A mask whose kind and size are known and whose frames are not read yet.
+
+    Attributes:
+      frames, height, width: as stored; a still has one frame.
+      still: one image, which holds for every frame.
+
+    Raises:
+      UserError: unreadable.
+    """
+
+    def __init__(self, path: str | Path, mask_id: int | None = None) -> None:
+        self.path, self.mask_id = Path(path), mask_id
+        self._labels = LabelMap(path) if is_label_map(path) else None
+        if self._labels is not None:
+            self.frames, self.height, self.width = self._labels.shape
+            self.still = False
+            return
+        info = video.probe(path)
+        self.frames, self.height, self.width, self.still = info.frames, info.height, info.width, info.still
+        if mask_id is not None and not self.still and not is_folder(path):
+            raise UserError(
+                f"{show(path)}: mask_id {mask_id} needs labels (.npz or images), a video holds none; leave it off"
+            )
+
+    @property
+    def note(self) -> str:
+        """What a person should know of how the mask is read, "" if nothing. `UserError` as `holes`."""
+        return "" if self._labels is not None else rule_of(self.path, self.mask_id).note
+
+    def holes(self, indices: Sequence[int] | np.ndarray, *, threads: int = 0) -> np.ndarray:
+        """Holes bool FHW of these ascending frame numbers; a still's one hole for each of them, without copies.
+
+        Args:
+          threads: of the decoder, 0 for as many as the machine has cores.
+
+        Raises:
+          UserError: damaged, the mask ends before the last of ``indices``, no such label, or no rule of the table says
+            where the hole is.
+        """
+        if self._labels is not None:
+            return self._labelled(self._labels, indices)
+        wanted = [0] if self.still else [int(index) for index in indices]
+        rule, count = rule_of(self.path, self.mask_id, threads=threads), 0
+        out_FHW = np.empty((0, 0, 0), bool)
+        with contextlib.closing(video.video_pictures(self.path, set(wanted), threads=threads)) as found:
+            for count, (name, _, picture) in zip(range(1, len(wanted) + 1), found):
+                if count == 1:
+                    out_FHW = np.empty((len(wanted), *picture.rgb_HWC.shape[:2]), bool)
+                out_FHW[count - 1] = rule.hole(picture, name)
+        if count < len(wanted):
+            raise UserError(f"{show(self.path)}: has {self.frames} masks, frame {wanted[count]} was requested")
+        return np.broadcast_to(out_FHW[0], (len(indices), *out_FHW.shape[1:])) if self.still else out_FHW
+
+    def _labelled(self, labels: LabelMap, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        if self.mask_id is None:
+            if len(set(present := labels.present()) - {0}) > 1:
+                raise UserError(f"{show(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
+            return labels.where(indices, lambda labels_HW: labels_HW != 0)
+        holes_FHW = labels.where(indices, lambda labels_HW: labels_HW == self.mask_id)
+        if not holes_FHW.any() and self.mask_id not in (present := labels.present()):
+            raise UserError(f"{show(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}")
+        return holes_FHW
+
+
+def _listed(labels: list[int]) -> str:
+    return ", ".join(str(label) for label in labels[:12]) + (" ..." if len(labels) > 12 else "")
 
 
 def align(
@@ -108,7 +175,7 @@ def align(
         if not resize:
             raise UserError(
                 f"the mask is {holes_FHW.shape[2]}x{holes_FHW.shape[1]} pixels, the video {width}x{height}: "
-                "give a mask of the video's size, or allow resizing with --mask_resize"
+                "give a mask of the video's size, or allow resizing (mask_resize)"
             )
         images = (Image.fromarray(h_HW).resize((width, height), Image.Resampling.NEAREST) for h_HW in holes_FHW)
         holes_FHW = np.stack([np.asarray(image) for image in images])
@@ -118,7 +185,7 @@ def align(
     if not holes_FHW.any():
         raise UserError("the mask is empty in every frame, there is nothing to generate; white (>= 128) marks the hole")
     if holes_FHW.all():
-        raise UserError("the mask covers every frame wholly, there is nothing to keep; is it meant to be inverted?")
+        raise UserError("the mask covers every frame completely, there is nothing to keep; is it meant to be inverted?")
     return holes_FHW
 
 
@@ -147,103 +214,3 @@ def _spread(holes_FHW: np.ndarray, by: int, axis: int) -> np.ndarray:
     out_xFH[by:] |= holes_xFH[:-by]
     out_xFH[:-by] |= holes_xFH[by:]
     return np.moveaxis(out_xFH, 0, axis)
-
-
-def _images(files: list[Path], mask_id: int | None, source: Path) -> np.ndarray:
-    if not files:
-        raise UserError(f"{source}: no masks left in the chosen range of frames")
-    images = [_mask_image(file, mask_id is not None) for file in files]
-    for file, image in zip(files, images):
-        if image.values_HW.shape != images[0].values_HW.shape:
-            (height, width), (rows, columns) = image.values_HW.shape, images[0].values_HW.shape
-            raise UserError(
-                f"{file}: {width}x{height} pixels, but the masks before it are {columns}x{rows}: "
-                "all masks of a folder need one size"
-            )
-    if mask_id is not None or any(image.coloured for image in images):
-        indexes = [image.index_HW for image in images if image.index_HW is not None]
-        if len(indexes) < len(images):
-            raise UserError(f"{source}: expected label images throughout (palette or grey), some are colour pictures")
-        labels_FHW = np.stack(indexes)
-        return labels_FHW > 0 if mask_id is None else _chosen(labels_FHW, mask_id, source)
-    return _threshold([image.values_HW for image in images], source)
-
-
-class _MaskImage(NamedTuple):
-    """One image both ways: brightness, and labels if it can hold them; ``coloured``: a palette with colours in use."""
-
-    values_HW: np.ndarray
-    index_HW: np.ndarray | None
-    coloured: bool
-
-
-def _mask_image(file: Path, labels: bool) -> _MaskImage:
-    index_HW, coloured = None, False
-    with video.opened_image(file) as image:
-        if image.mode == "P":
-            index_HW = np.asarray(image)
-            palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            used = palette[np.unique(index_HW[index_HW < len(palette)])]
-            coloured = bool((used != used[:, :1]).any())
-        elif labels and image.mode in ("1", "L", "I", "I;16"):
-            index_HW = np.asarray(image).astype(np.int32)
-    return _MaskImage(video.read_image(file).max(axis=2), index_HW, coloured)
-
-
-def _threshold(values: list[np.ndarray], source: Path) -> np.ndarray:
-    values_FHW = np.stack(values)
-    top = int(values_FHW.max())
-    if top == 1:
-        return values_FHW > 0
-    if 1 < top < 128:
-        raise UserError(f"{source}: brightest value is {top}, a hole has 128 or more; for labels give --mask_id")
-    return values_FHW >= 128
-
-
-def _read_labels(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            names = archive.files
-            name = "arr_0" if "arr_0" in names else names[0] if len(names) == 1 else None
-            if name is None:
-                raise UserError(f"{path}: arrays {sorted(names)}, expected arr_0 with labels (frames, height, width)")
-            labels_FHW = archive[name]
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read as an .npz of masks ({str(error).splitlines()[0][:120]})") from error
-    if labels_FHW.ndim != 3 or labels_FHW.size == 0 or labels_FHW.dtype.kind not in "biu":
-        raise UserError(
-            f"{path}: array {labels_FHW.dtype} of shape {labels_FHW.shape}, expected integers (frames, height, width)"
-        )
-    return labels_FHW
-
-
-def _chosen(labels_FHW: np.ndarray, mask_id: int | None, source: Path) -> np.ndarray:
-    present = [int(label) for label in np.unique(labels_FHW)]
-    if mask_id is None:
-        if len([label for label in present if label]) > 1:
-            raise UserError(f"{source}: holds labels {_listed(present)}; choose the hole with --mask_id")
-        return labels_FHW != 0
-    if mask_id not in present:
-        raise UserError(f"{source}: no pixel has label {mask_id}, expected one of {_listed(present)}")
-    return labels_FHW == mask_id
-
-
-def _listed(labels: list[int]) -> str:
-    return ", ".join(str(label) for label in labels[:12]) + (" ..." if len(labels) > 12 else "")
-
-
-def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
-    """Holes grown to whole latent cells: 8 x 8 pixels of one latent frame (frame 0, then four frames each).
-
-    The latent mask takes one pixel of a cell for the whole (model facts, section 4). A cell whose other pixels are in
-    the hole would be kept as background, black part included: a dark rim.
-
-    Args:
-      holes_FHW: bool or {0, 1}, 1 = hole; H and W multiples of 8.
-    """
-    F, H, W = holes_FHW.shape
-    stride = SPATIAL_STRIDE
-    cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
-    group_F = latent_index(F)
-    latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
-    return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)

@@ -30,7 +30,7 @@ from PIL import Image
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
-from vp_jax.media.video import CONVERSION
+from vp_jax.media.film import CONVERSION
 
 # suffix -> (codec, pixel format for even sides, pixel format for odd sides, codec options), best first
 _H264 = [
@@ -122,10 +122,11 @@ def encode_mp4(frames_FHWC: np.ndarray, fps: float, crf: int = 12) -> bytes:
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames_FHWC.shape[1:3]
-        stream.pix_fmt = "yuv444p"
-        stream.options = {"crf": str(crf), "preset": "fast"}
-        for image_HWC in frames_FHWC:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image_HWC), format="rgb24")))
+        # without mbtree, which this x264 computes from memory it never set: equal frames would give other bytes
+        stream.pix_fmt, stream.options = "yuv444p", {"crf": str(crf), "preset": "fast", "x264-params": "mbtree=0"}
+        _tag_colours(stream)
+        for frame_HWC in frames_FHWC:
+            container.mux(stream.encode(_to_frame(frame_HWC, "yuv444p")))
         container.mux(stream.encode())
     return file.getvalue()
 
@@ -141,24 +142,24 @@ def _write_folder(folder: Path, frames: Iterable[np.ndarray]) -> None:
         Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4)
 
 
-def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iterator[av.Packet]) -> bool:
+def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iterator[av.Packet[Any]]) -> bool:
     first_HWC = next(frames)
     suffix, (height, width) = path.suffix.lower(), first_HWC.shape[:2]
     choice = next((e for e in _ENCODERS[suffix] if e[0] in av.codecs_available), None)
     if choice is None:
         raise UserError(f"{path.name}: this PyAV cannot encode {suffix}, write .mp4 or a folder (no suffix) instead")
     codec, even_format, odd_format, options = choice
-    fast_start = {"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {}
+    # bitexact: no random numbers and no version of the library in the file, equal frames give equal bytes
+    muxer = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {})
     sound = next(audio, None)
     if sound is not None and not _holds(path, sound.stream):
         sound = None
-    with av.open(str(path), "w", options=fast_start) as container:
+    with av.open(str(path), "w", options=muxer) as container:
         video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
         video.height, video.width = height, width
         video.pix_fmt = pixel_format = odd_format if height % 2 or width % 2 else even_format
         if pixel_format.startswith("yuv"):
-            context = video.codec_context
-            context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
+            _tag_colours(video)
         sound_stream = None if sound is None else container.add_stream_from_template(sound.stream)
         for index, frame_HWC in enumerate(_chain(first_HWC, frames)):
             container.mux(video.encode(_to_frame(frame_HWC, pixel_format)))
@@ -168,6 +169,11 @@ def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iter
                 sound = next(audio, None)
         container.mux(video.encode())
     return sound_stream is not None
+
+
+def _tag_colours(video: av.VideoStream) -> None:
+    context = video.codec_context
+    context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
 
 
 def _holds(path: Path, sound: av.AudioStream) -> bool:
@@ -201,11 +207,11 @@ def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
     )
 
 
-def _seconds(packet: av.Packet) -> Fraction:
+def _seconds(packet: av.Packet[Any]) -> Fraction:
     return (packet.pts or 0) * (packet.time_base or Fraction(0))
 
 
-def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet]:
+def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet[Any]]:
     """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file.
 
     A file that has gone or is damaged meanwhile ends the sound, not the video.

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vp_jax.data.clips import Resize, masks_to_latent_grid
+from vp_jax.data.clips import Resize
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.records import BadRecord
 from vp_jax.data.shards.latents import LatentRecords, SampleLatents, load_empty_text, make_latent_loader, pack_arrays
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents, encode_window
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
+from vp_jax.models.latent_grid import masks_to_latent_grid
 
 SCALE = 0.7
 LOADER = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, image_dropout=0.0)

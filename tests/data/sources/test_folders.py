@@ -84,7 +84,7 @@ def test_bad_masks_are_bad_records(tmp_path, drawn, damage):
     save_images(tmp_path / "clip_mask", shown * np.uint8(255))
     if damage == "broken":
         (tmp_path / "clip_mask" / "00003.png").write_bytes(b"no picture")
-    message = {"short": "5 masks", "size": r"masks are \(20", "empty": "is empty", "broken": "00003.png"}[damage]
+    message = {"short": "5 masks", "size": "masks are 64x20", "empty": "is empty", "broken": "00003.png"}[damage]
     with pytest.raises(BadRecord, match=message):
         load(video_folder(tmp_path)[0])
 

@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from tests.data.make_vpdata_layout import FIELDS, draw_clip
+from tests.data.make_vpdata_layout import FIELDS
 from vp_jax.data.records import BadRecord
-from vp_jax.data.sources.vpdata import LabelMap, Layout, VPData, read_rows, select
+from vp_jax.data.sources.vpdata import Layout, VPData, read_rows, select
 from vp_jax.errors import UserError
 
 LONG = "A caption that is longer than fifty characters, so that the filter lets it pass."
@@ -79,17 +79,6 @@ def test_the_published_filter(tmp_path):
     assert [row.path[11] for row in select(rows)] == ["1", "3", "5"]  # the faulty one stays, to be named
     with pytest.raises(UserError, match=r"no usable row passes .*not finite"):
         VPData.from_csv(tmp_path / "d.csv", Layout.under(tmp_path), min_caption=1000)
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int64", ">u2", "bool"])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_label_maps_are_read_frame_by_frame(tmp_path, dtype, order):
-    labels_FHW = np.asarray(draw_clip(9, 24, 32)[1] % 2, dtype, order=order)
-    np.savez_compressed(tmp_path / "all_masks.npz", labels_FHW)
-    labels, indices_F = LabelMap(tmp_path / "all_masks.npz"), np.array([0, 4, 5, 8])
-    got_FHW = labels.equals(1, indices_F)
-    assert labels.shape == (9, 24, 32) and got_FHW.dtype == np.uint8
-    np.testing.assert_array_equal(got_FHW, labels_FHW[indices_F] == 1)
 
 
 def test_one_range_cuts_video_and_masks(layout):

@@ -21,9 +21,10 @@ import numpy as np
 
 from vp_jax.data.clips import AugmentMasks, CoverCells, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
 from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
-from vp_jax.data.records import BadRecord, Source
+from vp_jax.data.records import BadRecord, Source, bad_record
 from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
+from vp_jax.media.arrays import read_array, read_arrays
 from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
@@ -76,11 +77,8 @@ class LatentClip(StoredRecord):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays as stored. Raises `BadRecord` for damaged bytes."""
-        try:
-            with np.load(io.BytesIO(self.fields["arrays"])) as file:
-                return dict(file)
-        except Exception as error:  # np.load raises what its zip and header readers happen to raise
-            raise BadRecord(f"stored arrays cannot be read: {error}") from error
+        with bad_record():
+            return read_arrays(self.fields["arrays"])
 
 
 @dataclass(frozen=True)
@@ -215,4 +213,4 @@ def load_empty_text(folder: Path | str) -> np.ndarray | None:
     ``None`` for shards without embeddings.
     """
     file = builder_folder(folder) / EMPTY_TEXT
-    return np.load(file).astype(np.float32) if file.is_file() else None
+    return read_array(file, kinds="f").astype(np.float32) if file.is_file() else None

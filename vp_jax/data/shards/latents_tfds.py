@@ -23,7 +23,6 @@ from vp_jax.data.clips import (
     Read,
     Resize,
     ShowFirstFrame,
-    masks_to_latent_grid,
     to_model_range,
 )
 from vp_jax.data.pipeline import LoaderConfig
@@ -31,7 +30,7 @@ from vp_jax.data.records import Clip, Source
 from vp_jax.data.shards.latents import EMPTY_TEXT, pack_arrays
 from vp_jax.data.shards.vpdata_tfds import encoded, prepare
 from vp_jax.errors import UserError, check_numbers
-from vp_jax.media.masks import cover_cells
+from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 

@@ -15,54 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from vp_jax.data.records import BadRecord, ClipInfo, bad_record
-from vp_jax.data.sources.vpdata import LabelMap
 from vp_jax.errors import UserError
-from vp_jax.media.video import natural_order, probe, read_frames
+from vp_jax.media.masks import Mask
+from vp_jax.media.video import probe, read_frames
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif")
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-
-
-def _images(folder: Path) -> list[Path]:
-    files = sorted((file for file in folder.iterdir() if file.suffix.lower() in IMAGES), key=natural_order)
-    if not files:
-        raise BadRecord(f"folder {folder.name} has no images ({', '.join(IMAGES)})")
-    return files
-
-
-def _open_image(file: Path, mode: str) -> np.ndarray:
-    try:
-        with Image.open(file) as image:
-            # a palette's index is the label, whatever colour it is shown in
-            return np.asarray(image if mode == "L" and image.mode == "P" else image.convert(mode))
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise BadRecord(f"image {file.name} cannot be read: {error}") from error
-
-
-def _hole(mask_HW: np.ndarray) -> np.ndarray:
-    """Label images (0, 1, 2 ...) are holes where not 0, grey images (up to 255) above the middle."""
-    return (mask_HW > (127 if mask_HW.max(initial=0) > 32 else 0)).astype(np.uint8)
-
-
-def _masks(path: Path, indices_F: np.ndarray) -> np.ndarray:
-    if path.is_dir():
-        files = _images(path)
-        if indices_F[-1] >= len(files):
-            raise BadRecord(f"{path.name} has {len(files)} masks, frame {indices_F[-1]} was asked for")
-        return np.stack([_hole(_open_image(files[i], "L")) for i in indices_F])
-    if path.suffix == ".npz":
-        labels = LabelMap(path)
-        if indices_F[-1] >= labels.shape[0]:
-            raise BadRecord(f"{path.name} has {labels.shape[0]} masks, frame {indices_F[-1]} was asked for")
-        return (1 - labels.equals(0, indices_F)).astype(np.uint8)
-    if path.suffix.lower() in IMAGES:
-        still_HW = _hole(_open_image(path, "L"))
-        return np.broadcast_to(still_HW, (len(indices_F), *still_HW.shape))
-    with bad_record():
-        return (read_frames(path, indices_F)[..., 0] > 127).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -84,13 +43,19 @@ class FolderClip:
 
     def open(self) -> ClipInfo:
         with bad_record():
-            info = probe(self.video)
+            info, mask = probe(self.video), Mask(self.mask)
+        if (mask.height, mask.width) != (info.height, info.width):
+            raise BadRecord(f"masks are {mask.width}x{mask.height}, the video is {info.width}x{info.height}")
+        if not mask.still and mask.frames < info.frames:
+            raise BadRecord(f"{mask.frames} masks for {info.frames} frames")
+        if not info.fps:
+            raise BadRecord("the video does not state its frame rate")
         return ClipInfo(info.frames, self.fps if self.video.is_dir() else float(info.fps))
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with bad_record():
             frames_FHWC = read_frames(self.video, indices_F)
-        masks_FHW = _masks(self.mask, indices_F)
+            masks_FHW = Mask(self.mask).holes(indices_F, threads=1).view(np.uint8)
         if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
             raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
         if not masks_FHW.any():

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import csv
 import math
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,14 +20,12 @@ import numpy as np
 
 from vp_jax.data.records import BadRecord, ClipInfo, bad_record
 from vp_jax.errors import UserError
+from vp_jax.media.labels import LabelMap
 from vp_jax.media.video import probe, read_frames
 
 COLUMNS = ("path", "mask_id", "start_frame", "end_frame", "fps")
 CAPTIONS = ("caption", "video_inpainting_prompt", "Edited_video_caption")
 """A row's caption stands in the first of these columns that the file has (VPData, VPBench inpainting, editing)."""
-
-ZIP_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` and NumPy raise for damaged, encrypted or foreign archives."""
 
 
 @dataclass(frozen=True)
@@ -127,58 +123,6 @@ def select(rows: list[Row], frames: int = 49, fps: float = 8, min_caption: int =
     return [row for row in rows if row.fault or long_enough(row)]
 
 
-class LabelMap:
-    """``all_masks.npz`` read frame by frame: a whole map of a ten-second HD video would be 0.6 GB per byte of label."""
-
-    def __init__(self, file: Path):
-        self.file = file
-        try:
-            with zipfile.ZipFile(file) as archive:
-                names = archive.namelist()
-                if "arr_0.npy" not in names:
-                    raise BadRecord(f"all_masks.npz has {', '.join(names) or 'nothing'}, expected arr_0.npy")
-                with archive.open("arr_0.npy") as stream:
-                    self.shape, self._fortran, self.dtype = self._header(stream)
-        except ZIP_ERRORS as error:
-            raise BadRecord(f"all_masks.npz cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        if len(self.shape) != 3:
-            raise BadRecord(f"all_masks.npz has shape {self.shape}, expected (T, H, W)")
-        if self.dtype.kind not in "iub":
-            raise BadRecord(f"all_masks.npz has dtype {self.dtype}, expected integer labels")
-
-    @staticmethod
-    def _header(stream) -> tuple[tuple[int, ...], bool, np.dtype]:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        try:
-            return read(stream)
-        except Exception as error:  # the header is a Python literal: damage raises whatever its parser does
-            raise BadRecord(f"all_masks.npz has a damaged array header: {error}") from error
-
-    def equals(self, label: int, indices_F: np.ndarray) -> np.ndarray:
-        """``arr_0[indices] == label`` as uint8 FHW, for ascending indices."""
-        H, W = self.shape[1:]
-        out_FHW = np.empty((len(indices_F), H, W), np.uint8)
-        frame_bytes = H * W * self.dtype.itemsize
-        try:
-            with zipfile.ZipFile(self.file) as archive, archive.open("arr_0.npy") as stream:
-                self._header(stream)
-                if self._fortran:
-                    labels = np.frombuffer(stream.read(), self.dtype).reshape(self.shape, order="F")
-                    return (labels[indices_F] == label).astype(np.uint8)
-                at = 0
-                for place, index in enumerate(indices_F):
-                    while at < index:
-                        stream.read(frame_bytes)
-                        at += 1
-                    labels_HW = np.frombuffer(stream.read(frame_bytes), self.dtype).reshape(H, W)
-                    np.equal(labels_HW, label, out=out_FHW[place].view(bool))
-                    at += 1
-        except ZIP_ERRORS as error:
-            raise BadRecord(f"all_masks.npz breaks off: {error}") from error
-        return out_FHW
-
-
 @dataclass(frozen=True)
 class VPDataClip:
     """One row of the official layout as a `records.Clip`; frame 0 is the row's ``start_frame``."""
@@ -205,8 +149,7 @@ class VPDataClip:
             raise BadRecord(row.fault)
         video, mask = self.layout.files(row.path)
         with bad_record():
-            info = probe(video)
-        labels = LabelMap(mask)
+            info, labels = probe(video), LabelMap(mask)
         if labels.shape[1:] != (info.height, info.width):
             raise BadRecord(f"masks are {labels.shape[1:]}, the video is {(info.height, info.width)}")
         # one range cuts video and masks alike, and a slice past the end of either is just shorter
@@ -215,14 +158,18 @@ class VPDataClip:
             raise BadRecord(
                 f"start_frame {row.start_frame} is past the end: {info.frames} frames, {labels.shape[0]} masks"
             )
-        return ClipInfo(frames, row.fps or float(info.fps))
+        if not (fps := row.fps or float(info.fps)):
+            raise BadRecord("fps is 0 and the file does not state its own")
+        return ClipInfo(frames, fps)
 
     def read_masks(self, indices_F: np.ndarray) -> np.ndarray:
         """Masks alone, FHW uint8. Raises `BadRecord` if the object is in none of the frames."""
-        at_F = np.asarray(indices_F) + self.row.start_frame
-        masks_FHW = LabelMap(self.layout.files(self.row.path)[1]).equals(self.row.mask_id, at_F)
+        at_F, label = np.asarray(indices_F) + self.row.start_frame, self.row.mask_id
+        with bad_record():
+            labels = LabelMap(self.layout.files(self.row.path)[1])
+            masks_FHW = labels.where(at_F, lambda labels_HW: labels_HW == label).view(np.uint8)
         if not masks_FHW.any():
-            raise BadRecord(f"mask_id {self.row.mask_id} is not in frames {at_F[0]} to {at_F[-1]}")
+            raise BadRecord(f"mask_id {label} is not in frames {at_F[0]} to {at_F[-1]}")
         return masks_FHW
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

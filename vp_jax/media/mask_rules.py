@@ -1,0 +1,142 @@
+"""Which rule of the table in `vp_jax.media.masks` a mask of pictures follows, and what that makes a hole.
+
+A rule is chosen by the pictures of the complete file, in order, until no later one can change it: usually the first
+picture that holds a hole settles it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from vp_jax.errors import UserError
+from vp_jax.media.images import Picture, image_files
+from vp_jax.media.inputs import is_folder
+from vp_jax.media.video import video_pictures
+from vp_jax.reading import show
+
+HALF = 128
+"""Brightness and opacity from which a pixel is hole."""
+
+_ONE_COLOUR = 16  # values within this of each other are one colour: codecs and soft edges change it a little
+_DARK, _LIGHT, _MOST_MIDDLE = 32, 224, 0.25  # a mask is black and white, a picture has most pixels in between
+
+Name = Literal["bright", "nonzero", "opaque", "index", "label"]
+_NOTES = {
+    "opaque": "its transparency marks the hole: what is opaque is generated",
+    "nonzero": "its values are 0 and 1: what is 1 is generated",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How a picture becomes a hole; ``label`` is that of the rule of this name."""
+
+    name: Name
+    label: int = 0
+
+    @property
+    def note(self) -> str:
+        """What a person should know of it, "" if nothing."""
+        return _NOTES.get(self.name, "")
+
+    def hole(self, picture: Picture, name: str) -> np.ndarray:
+        """Hole bool HW of a picture; ``name`` is for errors. `UserError` if the picture is of another kind."""
+        if self.name == "label" or self.name == "index":
+            if picture.index_HW is None or (self.name == "index" and not picture.palette):
+                raise UserError(f"{name}: expected label images throughout (palette or grey), this is a colour picture")
+            return picture.index_HW == self.label if self.name == "label" else picture.index_HW > 0
+        if picture.palette == "coloured":
+            raise UserError(f"{name}: expected label images throughout (palette or grey), others are colour pictures")
+        if self.name == "opaque":
+            return np.ones(picture.rgb_HWC.shape[:2], bool) if picture.alpha_HW is None else picture.alpha_HW >= HALF
+        bright_HW: np.ndarray = picture.over_black().max(axis=2) >= (HALF if self.name == "bright" else 1)
+        return bright_HW
+
+
+def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> Rule:
+    """The rule of a mask of pictures (not of labels in an .npz).
+
+    Args:
+      threads: of the decoder, 0 for as many as the machine has cores.
+
+    Raises:
+      UserError: unreadable, or no rule of the table says where the hole is.
+    """
+    if mask_id is not None:
+        return Rule("label", mask_id)
+    files = image_files(path) if is_folder(path) else [Path(path)]
+    try:
+        stats = [os.stat(file) for file in files]
+    except OSError:  # gone meanwhile: reading says so
+        return _Search(path).run(threads)
+    return _cached(str(path), tuple((stat.st_mtime_ns, stat.st_size) for stat in stats), threads)
+
+
+@functools.lru_cache(maxsize=4096)
+def _cached(path: str, versions: tuple[tuple[int, int], ...], threads: int) -> Rule:
+    """The same for as long as no file changes: training reads many windows of one mask."""
+    return _Search(path).run(threads)
+
+
+class _Search:
+    """What was seen of a mask's pictures so far."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.top, self.lossless = path, 0, True
+        self.transparent, self.cut = False, False
+        self.low_C, self.high_C = np.full(3, 255), np.zeros(3, int)
+
+    def run(self, threads: int) -> Rule:
+        for name, _, picture in video_pictures(self.path, threads=threads):
+            rule = self._settled_by(picture, name)
+            if rule is not None:
+                return rule
+        if self.cut and self._one_colour():
+            return Rule("opaque")
+        if self.top == 1 and self.lossless:
+            return Rule("nonzero")
+        if 0 < self.top < HALF:
+            raise UserError(
+                f"{show(self.path)}: brightest value is {self.top}, a hole has {HALF} or more; for labels give mask_id"
+            )
+        return Rule("bright")
+
+    def _settled_by(self, picture: Picture, name: str) -> Rule | None:
+        if picture.palette == "coloured":
+            return Rule("index")
+        self.lossless &= picture.lossless
+        if picture.alpha_HW is None and not self.transparent:
+            self.top = max(self.top, int(picture.rgb_HWC.max()))
+            return Rule("bright") if self.top >= HALF and picture.palette != "spare" else None
+        return self._settled_by_transparent(picture, name)
+
+    def _settled_by_transparent(self, picture: Picture, name: str) -> Rule | None:
+        self.transparent = True
+        alpha_HW = picture.alpha_HW
+        shown_HW = np.ones(picture.rgb_HWC.shape[:2], bool) if alpha_HW is None else alpha_HW >= HALF
+        self.cut |= not shown_HW.all()
+        self.top = max(self.top, int(picture.over_black().max()))
+        visible_xC = picture.rgb_HWC[shown_HW]
+        if not len(visible_xC):
+            return None
+        self.low_C = np.minimum(self.low_C, visible_xC.min(axis=0))
+        self.high_C = np.maximum(self.high_C, visible_xC.max(axis=0))
+        if self._one_colour():
+            return None
+        bright_x = visible_xC.max(axis=1)
+        middle = float(((bright_x >= _DARK) & (bright_x < _LIGHT)).mean())
+        if self.cut and middle > _MOST_MIDDLE:
+            raise UserError(
+                f"{name}: a picture with transparent parts: neither its colours nor its transparency alone say where "
+                "the hole is; save the mask in black and white"
+            )
+        return Rule("bright") if self.top >= HALF else None
+
+    def _one_colour(self) -> bool:
+        return int((self.high_C - self.low_C).max()) <= _ONE_COLOUR
