@@ -36,3 +36,25 @@ def test_bad_descriptions_are_named():
         Schedule(snr_shift=0)
     with pytest.raises(UserError, match="betas"):
         Schedule(beta_start=0.5, beta_end=0.1)
+
+
+def test_a_converted_description_keeps_what_it_names_and_passes_over_the_rest():
+    values = {"kind": "scheduler", "sampler": "dpm", "snr_shift": 3.0, "zero_terminal_snr": False}
+    assert Schedule.from_json(values) == Schedule(snr_shift=3.0, zero_terminal_snr=False)
+
+
+def test_before_the_first_timestep_there_is_no_noise():
+    schedule = Schedule()
+    assert schedule.abar_at(-1) == schedule.abar_at(-500) == 1.0
+    assert schedule.abar_at(0) == schedule.abar[0] < 1 and schedule.abar_at(999) == 0
+
+
+def test_the_schedule_written_out():
+    """Scaled linear betas, their product, the shift, then sqrt(abar) moved and stretched to end at zero."""
+    roots = [0.00085**0.5 + i / 999 * (0.012**0.5 - 0.00085**0.5) for i in range(1000)]
+    power, want = 1.0, []
+    for root in roots:
+        power *= 1 - root**2
+        want.append((power / (3 - 2 * power)) ** 0.5)
+    want = [((root - want[-1]) * want[0] / (want[0] - want[-1])) ** 2 for root in want]
+    np.testing.assert_allclose(Schedule(snr_shift=3.0).abar, want, rtol=1e-9, atol=1e-15)

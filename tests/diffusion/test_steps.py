@@ -1,49 +1,55 @@
-"""Samplers: properties of the coefficients and of the loop."""
+"""Coefficients of both samplers: against diffusers over step counts and SNR shifts, and what they keep."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
+from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
+from diffusers.schedulers import scheduling_dpm_cogvideox
 
 from tests.compare import relative_error
-from vp_jax.diffusion import predict, sampler, steps
-from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.diffusion import steps
 from vp_jax.diffusion.schedule import Schedule
 
 SCHEDULES = [Schedule(), Schedule(snr_shift=3.0)]
+CONFIG = dict(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    prediction_type="v_prediction",
+    rescale_betas_zero_snr=True,
+    timestep_spacing="trailing",
+    clip_sample=False,
+    set_alpha_to_one=True,
+)
 
 
-def oracle(x0, schedule):
-    """A network that always predicts the true x0: v = (a x - x0) / s, and any v where s = 0 is wrong, so avoided."""
-
-    def predict_fn(x, timestep, index):
-        abar = jnp.asarray(schedule.abar, jnp.float32)[timestep]
-        return (jnp.sqrt(abar) * x - x0) / jnp.sqrt(1 - abar), None
-
-    return predict_fn
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("count", [1, 3, 10, 50])
+@pytest.mark.parametrize("snr", [1.0, 3.0])
 @pytest.mark.parametrize("name", ["ddim", "dpm"])
-@pytest.mark.parametrize("count", [1, 2, 8, 50])
-def test_a_perfect_prediction_ends_at_x0(name, schedule, count):
-    x0 = jnp.linspace(-2, 2, 24).reshape(2, 3, 4)
+def test_every_latent_equals_diffusers(monkeypatch, name, snr, count):
+    scheduler = (CogVideoXDDIMScheduler if name == "ddim" else CogVideoXDPMScheduler)(**CONFIG, snr_shift_scale=snr)
+    scheduler.set_timesteps(count)
+    schedule = Schedule(snr_shift=snr)
+    np.testing.assert_array_equal(scheduler.timesteps, schedule.timesteps(count))
     table = steps.SAMPLERS[name].table(schedule, count)
-    noise = KeyNoise(jax.random.key(1)) if steps.SAMPLERS[name].stochastic else None
-    got = sampler.sample(jax.random.normal(jax.random.key(0), x0.shape), table, oracle(x0, schedule), noise)
-    assert relative_error(got, x0) < 1e-4
-
-
-def test_ddim_keeps_the_noise_it_started_from():
-    """With the true x0 known, DDIM moves along x_t = a x0 + s eps for one and the same eps."""
-    schedule, count = Schedule(), 10
-    x0, eps = jax.random.normal(jax.random.key(0), (5,)), jax.random.normal(jax.random.key(1), (5,))
-    table, state = steps.DDIM().table(schedule, count), sampler.start(eps)
-    for i in range(count - 1):
-        state, _ = sampler.step(state, i, table, oracle(x0, schedule), None)
-        abar = schedule.abar_at(table.timestep[i] - 100)
-        np.testing.assert_allclose(state.x, np.sqrt(abar) * x0 + np.sqrt(1 - abar) * eps, atol=2e-5)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 2, 3, 4, 4), np.float32)
+    ours, theirs, x0_old, pred_old = jnp.asarray(x), torch.from_numpy(x), jnp.zeros(x.shape), None
+    for i, t in enumerate(scheduler.timesteps):
+        v, eps = (rng.standard_normal(x.shape, np.float32) for _ in range(2))
+        if name == "ddim":
+            theirs = scheduler.step(torch.from_numpy(v), t, theirs).prev_sample
+        else:
+            draw = torch.from_numpy(eps)
+            monkeypatch.setattr(scheduling_dpm_cogvideox, "randn_tensor", lambda *_, **__: draw)  # noqa: B023
+            back = scheduler.timesteps[i - 1] if i else None
+            theirs, pred_old = scheduler.step(torch.from_numpy(v), pred_old, t, back, theirs, return_dict=False)
+        ours, x0_old = steps.update(
+            steps.row_at(table, i), ours, jnp.asarray(v), x0_old, None if name == "ddim" else jnp.asarray(eps)
+        )
+        assert relative_error(ours, theirs.numpy()) <= 1e-5
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -70,20 +76,26 @@ def test_background_replacement_follows_the_list():
     assert table.next_signal[-1] == 1 and table.next_sigma[-1] == 0
 
 
-def test_scan_equals_single_steps_and_traces_once():
-    schedule, count = Schedule(), 6
-    table, noise = steps.DPM().table(schedule, count), KeyNoise(jax.random.key(3))
-    x = jax.random.normal(jax.random.key(0), (4, 4))
-    predict_fn = lambda x, t, i: (jnp.tanh(x) * (1 + t / 1000), None)  # noqa: E731
-    one = jax.jit(chex.assert_max_traces(lambda s, i: sampler.step(s, i, table, predict_fn, noise)[0], n=1))
-    state = sampler.start(x)
-    for i in range(count):
-        state = one(state, i)
-    assert relative_error(sampler.sample(x, table, predict_fn, noise), state.x) < 1e-6
+def test_a_step_goes_to_the_timestep_a_whole_stride_before_not_to_the_next_of_the_list():
+    """Seven steps: 999 goes to 857 though the list goes on with 856."""
+    schedule = Schedule()
+    assert schedule.timesteps(7)[:2].tolist() == [999, 856]
+    table = steps.DDIM().table(schedule, 7)
+    abar_t, abar_p = schedule.abar[856], schedule.abar[856 - 142]
+    keep = np.sqrt((1 - abar_p) / (1 - abar_t))
+    assert table.keep[1] == pytest.approx(keep, rel=1e-6)
+    assert table.data[1] == pytest.approx(np.sqrt(abar_p) - keep * np.sqrt(abar_t), rel=1e-6)
 
 
-def test_prediction_types_agree():
-    x0, noise = jax.random.normal(jax.random.key(0), (2, 3, 4)), jax.random.normal(jax.random.key(1), (2, 3, 4))
-    abar = jnp.array([0.3, 0.9])
-    x_t, v = predict.add_noise(x0, noise, abar), predict.velocity(x0, noise, abar)
-    np.testing.assert_allclose(predict.x0_from_velocity(x_t, v, abar), x0, atol=1e-6)
+@pytest.mark.parametrize("name", steps.SAMPLERS)
+def test_the_columns_of_a_table(name):
+    schedule = Schedule()
+    table = steps.SAMPLERS[name].table(schedule, 10)
+    assert table.timestep.dtype == np.int32 and {column.dtype for column in table[1:]} == {np.dtype(np.float32)}
+    assert {len(column) for column in table} == {10}
+    np.testing.assert_allclose(table.signal**2, schedule.abar[table.timestep], rtol=1e-6)
+    np.testing.assert_allclose(table.signal**2 + table.sigma**2, 1, rtol=1e-6)
+    assert (name == "ddim") == (not table.noise.any() and not table.history.any())
+    assert steps.SAMPLERS[name].stochastic == (name == "dpm")
+    third = jax.jit(steps.row_at)(table, jnp.int32(3))
+    assert [float(value) for value in third] == [float(column[3]) for column in table]

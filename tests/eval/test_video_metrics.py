@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from vp_jax.eval import video_metrics as metrics
-from vp_jax.eval.bootstrap import interval
 
 
 def clip(frames=4, height=12, width=16, value=100):
@@ -77,12 +76,30 @@ def test_drift_is_the_way_from_the_first_windows_colour():
     assert math.isnan(metrics.identity_drift(truth, result, holes, [0]))
 
 
-def test_interval_covers_and_leaves_nans_out():
-    values = np.random.default_rng(0).normal(5, 2, 100)
-    found = interval([*values, math.nan])
-    assert found.mean == pytest.approx(values.mean()) and found.clips == 100
-    error = values.std() / 10
-    assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.1)
-    assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.1)
-    assert interval([3.0]) == (3, 3, 3, 1) and math.isnan(interval([math.nan]).mean)
-    assert interval(values) == interval(values)
+def test_metrics_written_out_over_pixels():
+    """Loops over a random clip with a hole that moves and changes its size."""
+    rng = np.random.default_rng(3)
+    truth, result = rng.integers(0, 256, (2, 4, 9, 10, 3)).astype(np.uint8)
+    holes = rng.random((4, 9, 10)) < 0.4
+    squares = [(float(result[i]) - float(truth[i])) ** 2 for i in np.ndindex(truth.shape) if holes[i[:3]]]
+    assert metrics.psnr(truth, result, holes) == pytest.approx(10 * math.log10(255**2 * len(squares) / sum(squares)))
+    changes = []
+    for f, y, x, c in np.ndindex(3, 9, 10, 3):
+        if holes[f, y, x] and holes[f + 1, y, x]:
+            r, t = (int(a[f + 1, y, x, c]) - int(a[f, y, x, c]) for a in (result, truth))
+            changes.append(abs(r - t))
+    assert metrics.temporal_error(truth, result, holes) == pytest.approx(np.mean(changes))
+
+
+def test_a_brighter_and_a_darker_result_are_equally_wrong():
+    truth, holes = clip(value=100)
+    assert metrics.psnr(truth, truth + np.uint8(30), holes) == metrics.psnr(truth, truth - np.uint8(30), holes)
+
+
+def test_drift_takes_the_windows_that_have_a_hole():
+    truth, holes = clip(frames=12)
+    result = truth + np.uint8(20)
+    result[8:, ..., 2] += 6
+    holes[4:8] = False
+    assert metrics.identity_drift(truth, result, holes, [0, 4, 8]) == pytest.approx(6)
+    assert math.isnan(metrics.identity_drift(truth[:8], result[:8], holes[:8], [0, 4]))
