@@ -12,8 +12,10 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.errors import UserError
 from vp_jax.models.variants import variant
-from vp_jax.runs import feed, load
+from vp_jax.runs.input_pipeline import DataConfig
+from vp_jax.training.models import ModelConfig
 from vp_jax.training.optim import OptimConfig
+from vp_jax.training.stages import registry
 from vp_jax.training.step import StepConfig
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +42,8 @@ def test_every_file_is_tested():
 @pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS])
 def test_builds_and_describes_its_models(name):
     config = config_of(name)
-    cfg = load.ModelConfig(**config.model)
-    stage = load.describe(cfg).stage
+    cfg = ModelConfig(**config.model)
+    stage = registry.describe(cfg).stage
     assert stage.kind == config.model.stage
     assert (stage.kind == "id_adapter") == name.startswith(("id_adapter", "nano_id"))
     OptimConfig(**config.optimizer), StepConfig(**config.step), MaskAugment(**config.augment)
@@ -51,7 +53,7 @@ def test_builds_and_describes_its_models(name):
     assert config.loader.batch_size % rows == 0 and config.validation.clips % rows == 0
     if config.data.kind != "synthetic":
         with pytest.raises(UserError, match=r"--config.data.path"):
-            feed.DataConfig(**config.data)
+            DataConfig(**config.data)
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if not name.endswith("tiny")])
@@ -80,7 +82,7 @@ def test_the_published_recipe(name):
 
 def test_published_sizes():
     """Weights of the stages of the 5B model (model facts, section 1; the context encoder has no output layer)."""
-    stage = load.describe(load.ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
+    stage = registry.describe(ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
     values = sum(leaf.size for leaf in jax.tree.leaves(stage.shapes().trainable))
     assert values == 42 * 4 * 2 * 3072 * 256
     assert variant("cogvideox-5b-i2v").branch.dit.in_channels == 33
@@ -90,8 +92,8 @@ def test_groups_of_settings_are_the_fields_of_what_they_build():
     """With the settings outside the groups, which the test of train.py follows, every key is read."""
     config = config_of("tpu_v4")
     for group, cls, elsewhere in (
-        ("model", load.ModelConfig, ()),
-        ("data", feed.DataConfig, ()),
+        ("model", ModelConfig, ()),
+        ("data", DataConfig, ()),
         ("optimizer", OptimConfig, ()),
         ("step", StepConfig, ()),
         ("augment", MaskAugment, ()),

@@ -20,13 +20,16 @@ import train
 from tests.compare import DEFAULT
 from tests.parity import reference as ref
 from tests.test_configs import config_of
-from vp_jax import checkpoint, trees
+from vp_jax import checkpoint, sharding, trees
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.shards.latents import LatentRecords
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.models import config as model_config
+from vp_jax.runs import validation
+from vp_jax.runs.plan import make_plan
+from vp_jax.runs.run_config import RunConfig, changes
 from vp_jax.scalars import read_metrics
 from vp_jax.world.synthetic import World
 
@@ -348,6 +351,8 @@ def test_optimizer_state_on_the_host_changes_no_number(converted, one_device, tm
 def test_validation_reads_its_own_data(monkeypatch, tmp_path):
     config = config_of("tiny")
     config.validation.update(path="elsewhere", split="val")
+    config.validation.every = 1
+    config.data.update(kind="latents", path="here", csv="rows")
     asked = []
 
     class Asked(Exception):
@@ -357,22 +362,12 @@ def test_validation_reads_its_own_data(monkeypatch, tmp_path):
         asked.append(data_cfg)
         raise Asked
 
-    monkeypatch.setattr(train.feed, "open_loader", open_loader)
-    described = train.load.describe(train.load.ModelConfig(**config.model))
-    settings = train.Settings(steps=1, window=9)
+    monkeypatch.setattr(validation, "open_loader", open_loader)
+    run = RunConfig.read(config, tmp_path)
+    size, mesh = (9, 64, 96), sharding.make_mesh({}, jax.devices()[:1])
+    plan = make_plan(run.model, run.optimizer, run.step, size, steps=run.steps, ema=run.ema, mesh=mesh)
     with pytest.raises(Asked):
-        train._validation(
-            config,
-            described,
-            settings,
-            train.feed.DataConfig(kind="latents", path="here", csv="rows"),
-            LoaderConfig(batch_size=1, frames=9, height=64, width=96),
-            None,
-            train.sharding.make_mesh({}, jax.devices()[:1]),
-            None,
-            None,
-            None,
-        )
+        validation.Validator.prepare(run, plan, None, None, tmp_path, None)
     assert (asked[0].kind, asked[0].path, asked[0].csv, asked[0].split) == ("latents", "elsewhere", "rows", "val")
 
 
@@ -417,5 +412,5 @@ def test_the_alarm_names_the_steps_of_a_bad_number(tmp_path):
 
 def test_settings_that_changed_are_told():
     before, now = {"optimizer": {"lr": 1e-5}, "steps": 10}, {"optimizer": {"lr": 2e-5}, "steps": 10, "ema": True}
-    assert train._changes(before, now) == "; settings changed: ema None -> True, optimizer.lr 1e-05 -> 2e-05"
-    assert train._changes(before, before) == ""
+    assert changes(before, now) == ["ema None -> True", "optimizer.lr 1e-05 -> 2e-05"]
+    assert changes(before, before) == []

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 import pytest
 import torch
@@ -93,7 +92,7 @@ def test_a_still_mask_is_resized_once_to_the_same_result():
     np.testing.assert_array_equal(Resize(16, 16).masks(still), Resize(16, 16).masks(still.copy()))
 
 
-def test_model_range_is_the_reference_s_and_the_same_under_jit():
+def test_model_range_is_the_reference_s():
     rng = np.random.default_rng(0)
     batch = {"pixels": rng.integers(0, 256, (1, 3, 8, 8, 3), dtype=np.uint8), "masks": np.zeros((1, 3, 8, 8), np.uint8)}
     batch["masks"][:, 1:, :4] = 1
@@ -104,8 +103,6 @@ def test_model_range_is_the_reference_s_and_the_same_under_jit():
     np.testing.assert_array_equal(out["masked_BFHWC"][:, :, 4:], out["pixels_BFHWC"][:, :, 4:])
     np.testing.assert_array_equal(out["masked_BFHWC"][:, 0], out["pixels_BFHWC"][:, 0])
     assert all(x.dtype == np.float32 for x in out.values())
-    for name, value in jax.jit(to_model_range)(batch).items():
-        np.testing.assert_allclose(value, out[name], atol=1e-6)
 
 
 def test_the_first_frame_has_no_hole():

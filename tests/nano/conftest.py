@@ -10,9 +10,9 @@ from vp_jax import checkpoint, trees
 from vp_jax.models import config, lora
 from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
 from vp_jax.models.folder import PARTS
-from vp_jax.runs import load
+from vp_jax.runs.starting_weights import random_models
 from vp_jax.training.encode import Encoders
-from vp_jax.training.stages.videopainter import AdapterStage, adapter_config
+from vp_jax.training.stages.id_adapter import AdapterStage, adapter_config
 from vp_jax.world.synthetic import World
 
 
@@ -38,7 +38,7 @@ def model(tmp_path_factory):
     adapter = adapter_config(2, 2.0)
     shapes = {**AdapterStage(dit, branch, adapter).shapes().frozen, **Encoders(vae, t5, 8, True).shapes()}
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    weights = load.random_models(
+    weights = random_models(
         jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
     )
     for name, description in {"backbone": dit, "branch": branch, "vae": vae, "t5": t5}.items():

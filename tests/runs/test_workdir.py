@@ -5,7 +5,8 @@ import json
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.runs.workdir import claimed, replace_parts, write_config
+from vp_jax.files import replace_parts
+from vp_jax.runs.workdir import claimed, write_config
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -16,8 +16,11 @@ import numpy as np
 from vp_jax import sharding
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import BranchConfig, DiTConfig
+from vp_jax.training.encode import Encoded
 from vp_jax.training.optim import OptimConfig, make_optimizer
-from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, adapter_config, random_weights
+from vp_jax.training.stages.branch import BranchStage
+from vp_jax.training.stages.id_adapter import AdapterStage, adapter_config
+from vp_jax.training.stages.weights import random_weights
 from vp_jax.training.state import TrainState, init_state
 from vp_jax.training.step import StepConfig, make_train_step
 
@@ -38,7 +41,7 @@ BRANCH = BranchConfig(DiTConfig(num_layers=2, in_channels=33, **_COMMON))
 STAGES = {"branch": BranchStage(BACKBONE, BRANCH), "id_adapter": AdapterStage(BACKBONE, BRANCH, adapter_config(8, 4.0))}
 
 
-def numbers() -> dict[str, np.ndarray]:
+def numbers() -> Encoded:
     """A batch of 78 tokens each, which 4 does not divide."""
     rng = np.random.default_rng(0)
     size = (BATCH, 3, 8, 12)
@@ -48,7 +51,7 @@ def numbers() -> dict[str, np.ndarray]:
         name: rng.standard_normal((*size, 16), np.float32)
         for name in ("latents_BThwC", "masked_latents_BThwC", "image_latents_BThwC")
     }
-    return {**values, "mask_BThw": mask, "text_BMD": rng.standard_normal((BATCH, TEXT, 32), np.float32)}
+    return Encoded(**values, mask_BThw=mask, text_BME=rng.standard_normal((BATCH, TEXT, 32), np.float32))
 
 
 class Prepared:

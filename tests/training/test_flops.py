@@ -4,8 +4,9 @@ import jax
 import pytest
 
 from vp_jax.models.variants import variant
-from vp_jax.training.flops import Flops, peak_flops, step_flops, transformer_flops, video_tokens
-from vp_jax.training.stages.videopainter import AdapterStage, BranchStage, adapter_config
+from vp_jax.training.flops import Flops, peak_flops, transformer_flops, video_tokens
+from vp_jax.training.stages.branch import BranchStage
+from vp_jax.training.stages.id_adapter import AdapterStage, adapter_config
 
 T = 1e12
 
@@ -52,7 +53,7 @@ def test_a_step_costs_two_passes_of_frozen_and_three_of_trained_matmuls():
     models = variant("cogvideox-5b-i2v")
     tokens = video_tokens(models.backbone, 13, 60, 90)
     backbone, branch = (transformer_flops(cfg, tokens) for cfg in (models.backbone, models.branch.dit))
-    stage1 = step_flops(BranchStage(models.backbone, models.branch), 8, 13, 60, 90)
+    stage1 = BranchStage(models.backbone, models.branch).flops(8, 13, 60, 90)
     hints = 2 * 2 * tokens * 3072**2
     want = 2 * backbone.matmul + 3 * (backbone.attention + sum(branch) + hints)
     assert stage1 == pytest.approx(8 * want)
@@ -60,7 +61,7 @@ def test_a_step_costs_two_passes_of_frozen_and_three_of_trained_matmuls():
     own = transformer_flops(models.backbone, tokens, key_sets=2)
     lora = 18.8 / 2 * T
     want = 2 * own.matmul + 3 * own.attention + 3 * lora + sum(branch) + hints
-    assert step_flops(adapter, 1, 13, 60, 90) == pytest.approx(want, rel=1e-3)
+    assert adapter.flops(1, 13, 60, 90) == pytest.approx(want, rel=1e-3)
     assert Flops(1.0, 2.0).attention == 2.0
 
 

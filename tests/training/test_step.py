@@ -16,8 +16,10 @@ from vp_jax.convert import branch as branch_table
 from vp_jax.convert import engine
 from vp_jax.convert import lora as lora_table
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.training.encode import Encoded
+from vp_jax.training.stages.branch import BranchStage
 from vp_jax.training.stages.denoising import Draws, draw
-from vp_jax.training.stages.videopainter import AdapterStage, BranchStage
+from vp_jax.training.stages.id_adapter import AdapterStage
 from vp_jax.training.state import init_state
 from vp_jax.training.step import StepConfig, gradients, make_train_step, step_keys
 
@@ -28,16 +30,13 @@ KEEP_GRADIENTS = optax.trace(decay=0.0)
 @pytest.fixture(scope="module")
 def batch(golden):
     forward, train = ref.arrays(golden / "forward_i2v.npz"), ref.arrays(golden / "train_loss.npz")
-    named = {
-        "latents_BThwC": train["x0"],
-        "masked_latents_BThwC": forward["masked_video_latents"],
-        "image_latents_BThwC": forward["image_latents"],
-    }
-    return {
-        **{k: ref.channels_last(v) for k, v in named.items()},
-        "mask_BThw": ref.channels_last(forward["mask"])[..., 0],
-        "text_BMD": jnp.asarray(forward["text_embeds"]),
-    }
+    return Encoded(
+        latents_BThwC=ref.channels_last(train["x0"]),
+        masked_latents_BThwC=ref.channels_last(forward["masked_video_latents"]),
+        image_latents_BThwC=ref.channels_last(forward["image_latents"]),
+        mask_BThw=ref.channels_last(forward["mask"])[..., 0],
+        text_BME=jnp.asarray(forward["text_embeds"]),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def check_gradients(got, want):
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "one_by_one"])
 def test_branch_stage_gives_the_reference_losses_and_gradients(golden, branch_stage, batch, draws, apart):
-    state, metrics = run(*branch_stage, batch, draws, accumulate=len(batch["text_BMD"]) if apart else 1)
+    state, metrics = run(*branch_stage, batch, draws, accumulate=len(batch.text_BME) if apart else 1)
     check_losses(metrics, ref.arrays(golden / "train_loss.npz"), "")
     want = ref.tensors(golden / "branch_grads.safetensors")
     grads = {**state.opt_state.trace}
@@ -139,7 +138,7 @@ def test_accumulation_is_the_big_batch(branch_stage, batch):
         assert relative_error(got, want) <= 1e-6
     for name in whole[1]:
         np.testing.assert_allclose(parts[1][name], whole[1][name], rtol=1e-5, err_msg=name)
-    rows = len(many["text_BMD"])
+    rows = len(many.text_BME)
     assert whole[1]["bin_count"].sum() == rows
     np.testing.assert_allclose(whole[1]["bin_loss"].sum() / rows, whole[1]["loss"], rtol=1e-6)
 

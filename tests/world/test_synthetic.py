@@ -8,7 +8,7 @@ import pytest
 from tests.world.scenes import TIMES, scene_of, still
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.errors import UserError
-from vp_jax.runs.feed import DataConfig, open_source
+from vp_jax.runs.input_pipeline import DataConfig, open_source
 from vp_jax.world.synthetic import HELD_OUT, WordIds, World, caption, edit, make_scene, masked_thing, render
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
@@ -48,15 +47,6 @@ def run(args: argparse.Namespace) -> int:
         return aot.compile_only(config, args.compile_only)
     if config is None or not args.workdir:
         raise UserError("give --config FILE and --workdir RUN, such as --config tiny --workdir runs/tiny")
-    train = _program()
-    status: int = train(config, Path(args.workdir), export_only=args.export)
-    return status
+    from vp_jax.runs.train import train
 
-
-def _program() -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module("vp_jax.runs.train").train
-    except ModuleNotFoundError:
-        return importlib.import_module("train").train
+    return train(config, Path(args.workdir), export_only=args.export)

@@ -53,7 +53,7 @@ class LoaderConfig:
     """What the loader does. Defaults are the published recipe's.
 
     ``batch_size`` is global, over all processes. ``workers`` are processes on this host, 0 for none. ``on_device``
-    leaves the batch in uint8, for `clips.to_model_range` on the accelerator. ``cover_cells`` grows holes to whole
+    leaves the batch in uint8, for `vp_jax.training.encode` on the accelerator. ``cover_cells`` grows holes to whole
     latent cells, as the sampler's default mode does and the recipe did not. More than ``max_bad_rate`` bad records,
     once ``min_seen`` have been drawn, end the run.
     """

@@ -9,6 +9,7 @@ the other's weights stay in memory.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import re
@@ -22,14 +23,14 @@ from jax.experimental import topologies
 from jax.sharding import Mesh
 
 from vp_jax import sharding
+from vp_jax.data.batches import PixelBatch
 from vp_jax.errors import UserError
 from vp_jax.planning import hlo
-from vp_jax.runs import load
-from vp_jax.shapes import latent_grid
+from vp_jax.runs.plan import make_plan
 from vp_jax.training import flops
-from vp_jax.training.optim import OptimConfig, make_optimizer
-from vp_jax.training.state import init_state, state_shardings
-from vp_jax.training.step import StepConfig, make_train_step, step_keys
+from vp_jax.training.models import ModelConfig, TrainingModels
+from vp_jax.training.optim import OptimConfig
+from vp_jax.training.step import StepConfig
 
 GB = 1e9
 
@@ -171,57 +172,50 @@ def compile_only(config: Any, where: str, say: Callable[[str], None] = print) ->
 
 def programs(config: Any, goal: Target) -> tuple[list[Report], float | None]:
     """The compiled programs of a step, in the order they run, and the operations the model needs per chip."""
-    described = load.describe(load.ModelConfig(**config.model), goal.platform)
-    stage, encoders = described.stage, described.encoders
-    load.check_size(described, config.loader.frames, config.loader.height, config.loader.width)
+    size = (config.loader.frames, config.loader.height, config.loader.width)
     mesh = sharding.make_mesh(config.mesh, goal.devices)
-    optimizer = make_optimizer(OptimConfig(**config.optimizer), config.steps)
-    shapes = jax.eval_shape(lambda p: init_state(p, optimizer, ema=config.ema), stage.shapes().trainable)
-    places = state_shardings(shapes, mesh, offload=config.optimizer.offload)
-    state = sharding.shapes_at(shapes, places)
-    frozen = sharding.placed(stage.shapes().frozen, mesh)
+    plan = make_plan(
+        ModelConfig(**config.model),
+        OptimConfig(**config.optimizer),
+        StepConfig(**config.step),
+        size,
+        steps=config.steps,
+        ema=config.ema,
+        mesh=mesh,
+        platform=goal.platform,
+    )
+    frozen = sharding.placed(plan.models.stage.shapes().frozen, mesh)
     key = sharding.shapes_at(jax.eval_shape(lambda: jax.random.key(0)), sharding.replicated(mesh))
-    batch, raw = batch_shapes(config, described, mesh)
-    encoder_weights = sharding.placed(encoders.shapes(), mesh)
+    batch, loaded = batch_shapes(config.loader.batch_size, size, plan.models, mesh)
+    encoder_weights = sharding.placed(plan.models.encoders.shapes(), mesh)
     online = config.data.kind != "latents"
-
-    step = jax.jit(
-        make_train_step(stage, optimizer, StepConfig(**config.step), described.schedule),
-        donate_argnums=0,
-        out_shardings=(places, sharding.replicated(mesh)),
-    )
-    encode = jax.jit(
-        lambda weights, batch, key, step: stage.inputs(encoders, weights, batch, step_keys(key, step).encode)
-    )
+    state, resident = plan.state, _bytes((plan.state, frozen))
     reports = []
     if online:
-        reports.append(report("encode", mesh, _bytes((state, frozen)), encode, encoder_weights, raw, key, state.step))
-    reports.append(
-        report("train_step", mesh, _bytes(encoder_weights) if online else 0, step, state, frozen, batch, key)
-    )
-    grid = latent_grid(config.loader.frames, config.loader.height, config.loader.width)
-    model_flops = flops.step_flops(stage, config.loader.batch_size, *grid)
+        reports.append(report("encode", mesh, resident, plan.encode, encoder_weights, loaded, key, state.step))
+    resident = _bytes(encoder_weights) if online else 0
+    reports.append(report("train_step", mesh, resident, plan.train_step, state, frozen, batch, key))
+    model_flops = plan.flops(config.loader.batch_size, *size)
     return reports, model_flops and model_flops / mesh.size
 
 
-def batch_shapes(config: Any, described: load.Described, mesh: Mesh) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the step trains on, and what the loader gives: shapes on the mesh."""
-    B, f32 = config.loader.batch_size, jnp.float32
-    size = (B, config.loader.frames, config.loader.height, config.loader.width)
-    raw = {
-        "pixels": ((*size, 3), jnp.uint8),
-        "masks": (size, jnp.uint8),
-        "image_sigma": ((B,), f32),
-        "image_keep": ((B,), f32),
-        "input_ids": ((B, described.text_len), jnp.int32),
-    }
-    stage, encoders = described.stage, described.encoders
-    like = {name: jax.ShapeDtypeStruct(*value) for name, value in raw.items()}
-    batch = jax.eval_shape(
-        lambda *args: stage.inputs(encoders, *args), encoders.shapes(), like, jax.eval_shape(lambda: jax.random.key(0))
+def batch_shapes(
+    batch_size: int, size: tuple[int, int, int], models: TrainingModels, mesh: Mesh
+) -> tuple[Any, PixelBatch]:
+    """What the step trains on, and what the loader gives for clips of this size: shapes on the mesh."""
+    clips = (batch_size, *size)
+    arrays: Any = (
+        ((*clips, 3), jnp.uint8),
+        (clips, jnp.uint8),
+        ((batch_size,), jnp.float32),
+        ((batch_size,), jnp.float32),
+        ((batch_size, models.text_len), jnp.int32),
     )
-    batch, like = (sharding.shapes_at(shapes, sharding.batch_shardings(shapes, mesh)) for shapes in (batch, like))
-    return batch, like
+    loaded: Any = PixelBatch._make(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in arrays)
+    inputs = functools.partial(models.stage.inputs, models.encoders)
+    batch = jax.eval_shape(inputs, models.encoders.shapes(), loaded, jax.eval_shape(lambda: jax.random.key(0)))
+    batch, loaded = (sharding.shapes_at(x, sharding.batch_shardings(x, mesh)) for x in (batch, loaded))
+    return batch, loaded
 
 
 def report(name: str, mesh: Mesh, resident: int, function: Any, *args: Any) -> Report:

@@ -24,7 +24,7 @@ from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
-from vp_jax.runs import feed
+from vp_jax.runs.input_pipeline import DataConfig, open_source
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def build(
     """
     loader = LoaderConfig(**config.loader, seed=config.seed, augment=MaskAugment(**config.augment))
     cfg = LatentConfig(loader, masks, images, windows)
-    source = functools.partial(feed.open_source, feed.DataConfig(**config.data), loader)
+    source = functools.partial(open_source, DataConfig(**config.data), loader)
     clips = len(source())  # what is wrong with data or checkpoint is reported here, not by Beam's workers
     models = CheckpointFolder(Path(config.model.checkpoint))
     models.describe(AUTOENCODER)

@@ -13,7 +13,7 @@ import numpy as np
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.scalars import MetricsWriter
-from vp_jax.training.step import TIMESTEP_BINS
+from vp_jax.training.stages.denoising import TIMESTEP_BINS
 
 IN_FLIGHT = 2
 """Steps that may wait on the devices: enough to hide the host's work, few enough to hold few batches."""
@@ -28,6 +28,7 @@ class Recorder:
       steps: of the whole run.
       batch_size: examples per step.
       flops, peak: operations of a step, and operations per second of all chips (either may be ``None``: not known).
+      every: steps between lines; 0: only those that are asked for.
     """
 
     def __init__(
@@ -38,11 +39,16 @@ class Recorder:
         batch_size: int,
         flops: float | None,
         peak: float | None,
+        every: int = 0,
     ) -> None:
         self._writer, self._rate, self._steps, self._batch_size = writer, rate, steps, batch_size
-        self._flops, self._peak = flops, peak
+        self._flops, self._peak, self._every = flops, peak, every
         self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
         self._waited, self._since = 0.0, time.perf_counter()
+
+    def due(self, step: int) -> bool:
+        """It is time for a line after ``step``."""
+        return bool(self._every) and step % self._every == 0
 
     def add(self, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
         """Metrics of ``step`` (from 1), still on the devices, and the seconds its batch was waited for."""

@@ -5,21 +5,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
+from vp_jax.provenance import commit, versions
 
-CONFIG = "config.json"
+CONFIG, STARTS = "config.json", "starts.jsonl"
 
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """The folder, made if need be, is this process's until the end of the context.
+    """Context that locks the folder (created if missing) for this process.
 
     Raises:
-      UserError: it cannot be made, holds something else than a run, or another process has it.
+      UserError: it cannot be created, holds something other than a run, or another process has it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,13 @@ def claimed(folder: Path) -> Iterator[None]:
 def write_config(folder: Path, text: str) -> None:
     """Write the settings of a run, all of them or none."""
     write_text(folder / CONFIG, text)
+
+
+def record_start(folder: Path, values: Mapping[str, Any], step: int) -> None:
+    """Note that a run starts or continues after ``step``: its settings, this code's commit and versions."""
+    write_config(folder, json.dumps(values, indent=1) + "\n")
+    with (folder / STARTS).open("a") as file:
+        file.write(json.dumps({"step": step, "commit": commit(), "versions": versions()}) + "\n")
 
 
 def _is_run(file: Path) -> bool:

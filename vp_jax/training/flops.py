@@ -8,17 +8,15 @@ units of forward,
     matmul with a trained weight   2      and by the weight
     attention                      2      derivatives by queries, keys, values
 
-Recomputation (remat) is work that the model does not need: it is not counted.
+Recomputation (remat) is work that the model does not need: it is not counted. A stage knows what is trained: its
+``flops`` uses the counts of this file.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from vp_jax.models.config import DiTConfig
-from vp_jax.training.stages.scratch import BackboneStage, VAEStage
-from vp_jax.training.stages.single_branch import SingleBranchStage
-from vp_jax.training.stages.videopainter import BranchStage
+from vp_jax.models.config import BranchConfig, DiTConfig
 
 PEAK = {
     "TPU v4": 275e12,
@@ -31,7 +29,7 @@ PEAK = {
     "NVIDIA H200": 989e12,
     "NVIDIA A100": 312e12,
 }
-"""Dense bfloat16 operations per second of a chip, by the start of its `jax.Device.device_kind` (makers' data)."""
+"""Dense bfloat16 operations per second of a chip (vendor specifications), by the start of `jax.Device.device_kind`."""
 
 
 def peak_flops(device_kind: str) -> float | None:
@@ -66,24 +64,6 @@ def transformer_flops(cfg: DiTConfig, tokens: int, *, key_sets: int = 1) -> Flop
     return Flops(cfg.num_layers * block + ends + text, cfg.num_layers * 4 * joint * key_sets * joint * cfg.dim)
 
 
-def step_flops(stage: Any, batch: int, frames: int, rows: int, columns: int) -> float | None:
-    """Operations of one training step on ``batch`` examples of latents (T, h, w); ``None``: a VAE's are not counted.
-
-    A text encoder that learns with its backbone, small beside it, is left out.
-    """
-    if isinstance(stage, VAEStage):
-        return None
-    cfg = stage.backbone
-    tokens = video_tokens(cfg, frames, rows, columns)
-    if isinstance(stage, BackboneStage | SingleBranchStage):
-        return 3 * batch * sum(transformer_flops(cfg, tokens))
-    branch = transformer_flops(stage.branch.dit, tokens)
-    hints = stage.branch.dit.num_layers * 2 * tokens * cfg.dim**2
-    if isinstance(stage, BranchStage):
-        backbone = transformer_flops(cfg, tokens)
-        trained = 3 * (branch.matmul + hints) + 3 * branch.attention
-        return batch * (2 * backbone.matmul + 3 * backbone.attention + trained)
-    backbone = transformer_flops(cfg, tokens, key_sets=2)
-    adapter = cfg.num_layers * 4 * 4 * (tokens + cfg.max_text_len) * cfg.dim * stage.lora.rank
-    frozen = branch.matmul + branch.attention + hints
-    return batch * (2 * backbone.matmul + 3 * backbone.attention + 3 * adapter + frozen)
+def hint_flops(cfg: BranchConfig, tokens: int) -> float:
+    """Forward pass of one example through the linears that make hints of the context encoder's states."""
+    return cfg.dit.num_layers * 2 * tokens * cfg.dit.dim**2

@@ -57,7 +57,7 @@ def state_shardings(shapes: TrainState, mesh: Mesh, *, offload: bool = False) ->
       mesh: from `vp_jax.sharding.make_mesh`.
       offload: the optimizer's state waits in the hosts' memory; the step fetches it, updates it and sends it back.
     """
-    places = sharding.place(shapes, mesh).shardings
+    places: TrainState = sharding.place(shapes, mesh).shardings
     if not offload:
         return places
     return dataclasses.replace(

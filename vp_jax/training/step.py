@@ -1,5 +1,6 @@
-"""The training step: one pure function, whose loss is the stage's (`vp_jax.training.stages.denoising`, `.scratch`).
+"""The two programs of a training step, pure functions; what is trained and how is the stage's.
 
+    encode(encoder_weights, loaded batch, base_key, step) -> batch
     train_step(state, frozen, batch, base_key) -> (state, metrics)
 
 Every random number of step i comes from ``fold_in(base_key, i)``: a resumed run repeats an uninterrupted one. Draws are
@@ -18,16 +19,15 @@ import jax.numpy as jnp
 import optax
 
 from vp_jax import trees
+from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
-from vp_jax.training.stages.denoising import Batch, Draws, StepKeys
-from vp_jax.training.stages.videopainter import Loss, Stage
+from vp_jax.training.encode import Encoders
+from vp_jax.training.stages.stage import Loss, Metrics, Stage, StepKeys
 from vp_jax.training.state import TrainState
 
-Metrics = dict[str, jax.Array]
 TrainStep = Callable[..., tuple[TrainState, Metrics]]
-
-TIMESTEP_BINS = 10
+Encode = Callable[[trees.Tree, PixelBatch | LatentBatch, jax.Array, jax.Array], Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +56,19 @@ def step_keys(base_key: jax.Array, step: jax.Array | int) -> StepKeys:
     return StepKeys(*jax.random.split(jax.random.fold_in(base_key, step), len(StepKeys._fields)))
 
 
+def make_encode(stage: Stage, encoders: Encoders) -> Encode:
+    """The program in front of the step, to be jitted by the caller.
+
+    Returns:
+      ``encode(encoder_weights, loaded batch, base_key, step) -> batch`` of the stage.
+    """
+
+    def encode(weights: trees.Tree, batch: PixelBatch | LatentBatch, base_key: jax.Array, step: jax.Array) -> Any:
+        return stage.inputs(encoders, weights, batch, step_keys(base_key, step).encode)
+
+    return encode
+
+
 def make_train_step(
     stage: Stage, optimizer: optax.GradientTransformation, cfg: StepConfig, schedule: Schedule
 ) -> TrainStep:
@@ -63,12 +76,11 @@ def make_train_step(
 
     Returns:
       ``train_step(state, frozen, batch, base_key, draws=None) -> (state, metrics)``. ``draws`` take the place of
-      those of the key. Metrics are float32 scalars but for ``bin_loss`` and ``bin_count`` (TIMESTEP_BINS,): sums and
-      numbers of examples by timestep.
+      those of the key. Metrics are float32 scalars, and what `Stage.metrics` adds.
     """
 
     def train_step(
-        state: TrainState, frozen: trees.Tree, batch: Batch, base_key: jax.Array, draws: Any = None
+        state: TrainState, frozen: trees.Tree, batch: Any, base_key: jax.Array, draws: Any = None
     ) -> tuple[TrainState, Metrics]:
         if draws is None:
             draws = stage.draw(step_keys(base_key, state.step), batch, schedule)
@@ -88,8 +100,7 @@ def make_train_step(
             "param_norm": optax.tree.norm(params),
             "update_norm": optax.tree.norm(updates),
         }
-        if isinstance(draws, Draws):
-            metrics |= by_timestep(total_B, draws.t_B, schedule.num_timesteps)
+        metrics |= stage.metrics(total_B, draws, schedule)
         return TrainState(state.step + 1, params, opt_state, ema), metrics
 
     return train_step
@@ -101,36 +112,31 @@ def gradients(
     schedule: Schedule,
     trainable: trees.Tree,
     frozen: trees.Tree,
-    batch: Batch,
+    batch: Any,
     draws: Any,
 ) -> tuple[trees.Tree, Loss]:
     """Gradients of the batch's mean loss, float32, and the loss of every example."""
 
-    def mean_loss(trainable: trees.Tree, batch: Batch, draws: Any) -> tuple[jax.Array, Loss]:
+    def mean_loss(trainable: trees.Tree, batch: Any, draws: Any) -> tuple[jax.Array, Loss]:
         loss = stage.loss(trainable, frozen, batch, draws, schedule)
         return loss.total(cfg.hole_weight).mean(), loss
 
-    gradient = jax.grad(mean_loss, has_aux=True)
+    gradient: Callable[..., tuple[trees.Tree, Loss]] = jax.grad(mean_loss, has_aux=True)
     if cfg.accumulate == 1:
-        return gradient(trainable, dict(batch), draws)
+        return gradient(trainable, batch, draws)
 
-    def body(total: trees.Tree, part: tuple[Batch, Any]) -> tuple[trees.Tree, Loss]:
+    def body(total: trees.Tree, part: tuple[Any, Any]) -> tuple[trees.Tree, Loss]:
         grads, loss = gradient(trainable, *part)
         return jax.tree.map(jnp.add, total, grads), loss
 
-    parts = jax.tree.map(lambda a: _cut(a, cfg.accumulate), (dict(batch), draws))
-    total, loss = jax.lax.scan(body, jax.tree.map(jnp.zeros_like, trainable), parts)
+    parts = jax.tree.map(lambda a: _cut(a, cfg.accumulate), (batch, draws))
+    total, parts_loss = jax.lax.scan(body, jax.tree.map(jnp.zeros_like, trainable), parts)
     mean = jax.tree.map(lambda g: g / cfg.accumulate, total)
-    return mean, jax.tree.map(lambda a: a.swapaxes(0, 1).reshape(-1), loss)
+    loss: Loss = jax.tree.map(lambda a: a.swapaxes(0, 1).reshape(-1), parts_loss)
+    return mean, loss
 
 
-def by_timestep(loss_B: jax.Array, t_B: jax.Array, num_timesteps: int) -> Metrics:
-    """Sum of the loss and number of examples in each of `TIMESTEP_BINS` equal ranges of timesteps."""
-    member = jax.nn.one_hot(t_B * TIMESTEP_BINS // num_timesteps, TIMESTEP_BINS)
-    return {"bin_loss": (member * loss_B[:, None]).sum(0), "bin_count": member.sum(0)}
-
-
-def _cut(a: Any, parts: int) -> jax.Array:
+def _cut(a: jax.Array, parts: int) -> jax.Array:
     """(B, ...) -> (parts, B / parts, ...), part i taking rows i, i + parts ...: rows of a chip stay on it."""
     if a.shape[0] % parts:
         raise UserError(f"a batch of {a.shape[0]} cannot be cut into {parts} parts: change batch_size or accumulate")

@@ -96,7 +96,7 @@ def test_latents_are_sampled_anew_from_mean_and_deviation(shards):
 def test_image_and_text_are_dropped_as_often_as_asked(shards):
     clip, empty = LatentRecords(shards)[0], load_empty_text(shards)
     assert (empty == 0).all() and empty.shape == (5, 4)
-    sample = SampleLatents(SCALE, image_dropout=0.3, empty_caption=0.2, empty_text_MD=empty)
+    sample = SampleLatents(SCALE, image_dropout=0.3, empty_caption=0.2, empty_text_ME=empty)
     draws = [sample({"clip": clip}, np.random.default_rng(seed)) for seed in range(500)]
     assert abs(sum(not d["image_latents"].any() for d in draws) - 150) < 4 * np.sqrt(500 * 0.21)
     assert abs(sum(d["caption"] == "" for d in draws) - 100) < 4 * np.sqrt(500 * 0.16)
@@ -111,11 +111,11 @@ def test_batches_and_resume(shards):
     batches = [next(loader) for _ in range(3)]
     shapes = {key: value.shape for key, value in batches[0].items() if value.dtype.kind == "f"}
     assert shapes == {
-        "latents_BThwC": (2, 3, 4, 6, 3),
-        "masked_latents_BThwC": (2, 3, 4, 6, 3),
-        "image_latents_BThwC": (2, 3, 4, 6, 3),
-        "mask_BThw": (2, 3, 4, 6),
-        "text_BMD": (2, 5, 4),
+        "latents": (2, 3, 4, 6, 3),
+        "masked_latents": (2, 3, 4, 6, 3),
+        "image_latents": (2, 3, 4, 6, 3),
+        "mask": (2, 3, 4, 6),
+        "text": (2, 5, 4),
     }
     assert all(value.dtype == np.float32 for value in batches[0].values() if value.dtype.kind == "f")
     workers = make_latent_loader(LatentRecords(shards), replace(LOADER, workers=1), SCALE)
@@ -129,12 +129,12 @@ def test_clean_shards_go_with_fresh_masks_of_the_same_window(clean_shards, layou
     source = open_source(layout)
     loader = make_latent_loader(LatentRecords(clean_shards), LOADER, SCALE, source=source)
     batch = next(loader)
-    assert "masked_latents_BThwC" not in batch and "mask_BThw" not in batch
+    assert "masked_latents" not in batch and "mask" not in batch
     assert batch["masked_BFHWC"].shape == (2, 9, 32, 48, 3) and batch["masks_BFHW"].shape == (2, 9, 32, 48)
     hole = masks_to_latent_grid(batch["masks_BFHW"].astype(np.uint8)) == 1
     seen = batch["masked_BFHWC"][:, ::4, ::8, ::8]
     frames = [0, 2]  # groups whose first frame also stands for their mask
-    difference = np.abs(batch["latents_BThwC"][:, frames] / SCALE - seen[:, frames])[~hole[:, frames]]
+    difference = np.abs(batch["latents"][:, frames] / SCALE - seen[:, frames])[~hole[:, frames]]
     assert difference.mean() < 1.0 * MeanEncoders.std  # |N(0, std)| has mean 0.8 std: the same pixels
     assert hole[:, 1:].any() and not hole[:, 0].any()
     again = [next(loader) for _ in range(12)]
@@ -183,8 +183,8 @@ def test_shards_without_embeddings_give_token_ids(layout, tmp_path):
     lengths = set()
     for _ in range(8):
         batch = next(loader)
-        assert "text_BMD" not in batch and "masked_latents_BThwC" not in batch
-        assert batch["latents_BThwC"].shape == (2, 3, 4, 6, 3)
+        assert "text" not in batch and "masked_latents" not in batch
+        assert batch["latents"].shape == (2, 3, 4, 6, 3)
         np.testing.assert_array_equal(batch["input_ids"][:, 0], [len(caption) for caption in batch["caption"]])
         lengths |= set(batch["input_ids"][:, 0].tolist())
     assert 0 in lengths and len(lengths) > 1

@@ -18,7 +18,9 @@ from vp_jax.models.dit import DiT
 from vp_jax.models.folder import abstract
 from vp_jax.models.inpaint import InjectionSettings, predict
 from vp_jax.models.variants import variant
-from vp_jax.runs import load
+from vp_jax.training.encode import Encoded
+from vp_jax.training.models import ModelConfig
+from vp_jax.training.stages import registry
 from vp_jax.training.stages.single_branch import SingleBranchStage, widened
 
 TINY = variant("tiny")
@@ -30,13 +32,13 @@ def batch():
         return jax.random.normal(jax.random.key(number), shape)
 
     image = draw(2, 2, 3, 8, 12, 16) * (jnp.arange(3) == 0)[None, :, None, None, None]
-    return {
-        "latents_BThwC": draw(0, 2, 3, 8, 12, 16),
-        "masked_latents_BThwC": draw(1, 2, 3, 8, 12, 16),
-        "image_latents_BThwC": image,
-        "mask_BThw": (draw(3, 2, 3, 8, 12) > 0).astype(jnp.float32),
-        "text_BMD": draw(4, 2, 6, 24),
-    }
+    return Encoded(
+        latents_BThwC=draw(0, 2, 3, 8, 12, 16),
+        masked_latents_BThwC=draw(1, 2, 3, 8, 12, 16),
+        image_latents_BThwC=image,
+        mask_BThw=(draw(3, 2, 3, 8, 12) > 0).astype(jnp.float32),
+        text_BME=draw(4, 2, 6, 24),
+    )
 
 
 def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
@@ -45,9 +47,9 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     assert stage.narrow == TINY.backbone and stage.backbone.in_channels == 49
     weights = stage.start({"backbone": narrow}, jax.random.key(0))
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(lambda s: s.shape, stage.shapes())
-    x, t = batch["latents_BThwC"] + 0.5, jnp.array([10, 900])
+    x, t = batch.latents_BThwC + 0.5, jnp.array([10, 900])
     plain = nnx.merge(abstract(TINY.backbone)[0], narrow)(
-        jnp.concatenate([x, batch["image_latents_BThwC"]], axis=-1), batch["text_BMD"], t
+        jnp.concatenate([x, batch.image_latents_BThwC], axis=-1), batch.text_BME, t
     ).sample
     made = stage.velocity(*weights, x, batch, t)
     assert relative_error(np.asarray(made), np.asarray(plain)) < 1e-5
@@ -65,33 +67,33 @@ def test_sampling_hands_it_the_condition(batch):
     weights = stage.start({"backbone": trees.split(DiT(TINY.backbone, rngs=nnx.Rngs(2)))[1]}, jax.random.key(0))
     whole = stage.exports(*weights)["transformer"][1]
     assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, trees.split(backbone)[1])
-    condition = jnp.concatenate([batch["masked_latents_BThwC"], batch["mask_BThw"][..., None]], axis=-1)
-    t, x = jnp.array([10, 900]), batch["latents_BThwC"]
+    condition = jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
+    t, x = jnp.array([10, 900]), batch.latents_BThwC
     made = predict(
         backbone,
         branch,
         x,
-        batch["image_latents_BThwC"],
+        batch.image_latents_BThwC,
         condition,
-        batch["text_BMD"],
+        batch.text_BME,
         t,
         injection=InjectionSettings(scale=0.0),
     ).sample
-    direct = backbone(jnp.concatenate([x, batch["image_latents_BThwC"], condition], axis=-1), batch["text_BMD"], t)
+    direct = backbone(jnp.concatenate([x, batch.image_latents_BThwC, condition], axis=-1), batch.text_BME, t)
     assert relative_error(np.asarray(made), np.asarray(direct.sample)) < 1e-6
 
 
 def test_described_by_name_and_loaded():
-    cfg = load.ModelConfig(stage="single_branch", name="tiny", dtype="float32", remat="", branch_remat="")
-    stage = load.describe(cfg).stage
+    cfg = ModelConfig(stage="single_branch", name="tiny", dtype="float32", remat="", branch_remat="")
+    stage = registry.describe(cfg).stage
     assert isinstance(stage, SingleBranchStage) and stage.backbone.in_channels == 49
     with pytest.raises(UserError, match="starts from the checkpoint's backbone"):
-        dataclasses.replace(cfg, init_from="x")
+        registry.describe(dataclasses.replace(cfg, init_from="x"))
 
 
 def test_hints_into_every_token_are_a_setting():
-    cfg = load.ModelConfig(name="tiny", dtype="float32", injection_tokens="all")
-    stage = load.describe(cfg).stage
+    cfg = ModelConfig(name="tiny", dtype="float32", injection_tokens="all")
+    stage = registry.describe(cfg).stage
     assert stage.injection.tokens == "all" and isinstance(stage.branch, BranchConfig)
     with pytest.raises(UserError, match="injection_tokens 'some': expected one of background, partial, all"):
-        load.ModelConfig(injection_tokens="some")
+        ModelConfig(injection_tokens="some")

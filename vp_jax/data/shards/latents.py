@@ -40,13 +40,6 @@ LATENT_KEYS = (
     "caption",
     "id",
 )
-BATCH_NAMES = {
-    "latents": "latents_BThwC",
-    "masked_latents": "masked_latents_BThwC",
-    "mask": "mask_BThw",
-    "text": "text_BMD",
-    "image_latents": "image_latents_BThwC",
-}
 
 
 def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
@@ -83,21 +76,21 @@ class LatentClip(StoredRecord):
 
 @dataclass(frozen=True)
 class SampleLatents:
-    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, D), and ``masked_latents``, ``mask``.
+    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, E), and ``masked_latents``, ``mask``.
 
     ``scale`` is the VAE's scaling factor. ``image_latents`` is the first frame followed by zeros, or all zeros with
-    probability ``image_dropout``. ``empty_text_MD`` replaces the text with probability ``empty_caption``; without
+    probability ``image_dropout``. ``empty_text_ME`` replaces the text with probability ``empty_caption``; without
     ``text`` there are no embeddings, and the caption alone is replaced.
     """
 
     scale: float
     image_dropout: float = 0.05
     empty_caption: float = 0.0
-    empty_text_MD: np.ndarray | None = None
+    empty_text_ME: np.ndarray | None = None
     text: bool = True
 
     def __post_init__(self):
-        if self.text and self.empty_caption and self.empty_text_MD is None:
+        if self.text and self.empty_caption and self.empty_text_ME is None:
             raise UserError("empty_caption > 0 needs the embedding of the empty caption, see load_empty_text")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
@@ -117,7 +110,7 @@ class SampleLatents:
             "id": clip.id,
         }
         if self.text:
-            out["text"] = self.empty_text_MD if dropped else stored["text"].astype(np.float32)
+            out["text"] = self.empty_text_ME if dropped else stored["text"].astype(np.float32)
         if len(stored["mask"]):
             pick = int(rng.integers(len(stored["mask"])))
             out["masked_latents"] = self._sample(stored, "masked", (pick,), rng)
@@ -152,16 +145,17 @@ def make_latent_loader(
     process_index: int = 0,
     process_count: int = 1,
     source: Source | None = None,
-    empty_text_MD: np.ndarray | None = None,
+    empty_text_ME: np.ndarray | None = None,
     tokenizer: Callable[[str], np.ndarray] | None = None,
     masked: bool = True,
 ) -> Loader:
     """Like `pipeline.make_loader`, over latent shards.
 
-    Batches hold ``latents_BThwC``, ``masked_latents_BThwC``, ``mask_BThw``, ``text_BMD``, ``image_latents_BThwC``, all
+    Batches hold ``latents``, ``masked_latents`` and ``image_latents`` (B, T, h, w, C), ``mask`` (B, T, h, w), all
     float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
-    ``masks_BFHW`` stand in the place of ``masked_latents_BThwC`` and ``mask_BThw``; without ``masked`` clean latents
-    are all that is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text_BMD`` if the shards hold it.
+    ``masks_BFHW`` stand in the place of ``masked_latents`` and ``mask``; without ``masked`` clean latents are all that
+    is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text`` (B, M, E) if the shards hold it.
+    `batches.device_batch` picks out what the devices need.
     """
     first = _first_readable(shards)
     size = cfg.frames, cfg.height, cfg.width
@@ -172,7 +166,7 @@ def make_latent_loader(
             f"{size} are {want}: change these settings, or build the shards again"
         )
     text, drawn = "text" in first, bool(len(first["mask"]))
-    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_MD, text)]
+    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text)]
     if tokenizer:
         steps.append(Tokenize(tokenizer))
     if source is None and masked and not drawn:
@@ -185,7 +179,7 @@ def make_latent_loader(
         steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
         steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(Keep(LATENT_KEYS))
-    return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, name_batch)
+    return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels)
 
 
 def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
@@ -199,16 +193,17 @@ def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
     raise UserError(f"{shards.folder} cannot be used, {reason}: build the shards again")
 
 
-def name_batch(batch: Example) -> Example:
-    """Keys with their shapes as suffixes; pixels, where there are any, to masked float video."""
-    if "pixels" in batch:
-        batch = to_model_range(batch)
-        del batch["pixels_BFHWC"]
-    return {BATCH_NAMES.get(key, key): value for key, value in batch.items()}
+def mask_pixels(batch: Example) -> Example:
+    """Pixels and masks, where there are any, to masked video ``masked_BFHWC`` and ``masks_BFHW``, float32."""
+    if "pixels" not in batch:
+        return batch
+    batch = to_model_range(batch)
+    del batch["pixels_BFHWC"]
+    return batch
 
 
 def load_empty_text(folder: Path | str) -> np.ndarray | None:
-    """Embedding (M, D) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards.
+    """Embedding (M, E) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards.
 
     ``None`` for shards without embeddings.
     """

@@ -41,7 +41,7 @@ class Encoders(Protocol):
         """Float32 [-1, 1] -> mean and standard deviation BThwC of the VAE's posterior, not scaled."""
 
     def text(self, captions: list[str]) -> np.ndarray | None:
-        """Embeddings BMD; ``None``: the records get none, and training embeds captions."""
+        """Embeddings BME; ``None``: the records get none, and training embeds captions."""
 
 
 @dataclass(frozen=True)

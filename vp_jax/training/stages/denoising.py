@@ -1,39 +1,37 @@
-"""What every stage that learns to denoise latents shares: its random draws and its loss (model facts, section 6).
+"""What every stage that learns to denoise latents shares: random draws, loss, sampler, and answers to the program.
 
 t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
 loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
+
+`Denoiser` is the base of all of them, `Inpainter` that of those which fill holes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from vp_jax import trees
+from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.diffusion import predict
 from vp_jax.diffusion.loss import InpaintingLoss, inpainting_loss
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.training.encode import Encoders
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.window import WindowLatents
+from vp_jax.models.config import DiTConfig, VAEConfig
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
+from vp_jax.training.encode import Encoded, Encoders
+from vp_jax.training.stages.sampling import SamplerInputs, WindowSampler
+from vp_jax.training.stages.stage import Metrics, StepKeys
 
-Batch = Mapping[str, jax.Array]
-"""What a step trains on, all float, latents scaled as the transformer sees them:
-
-``latents_BThwC`` clean video, ``masked_latents_BThwC`` the video with black holes, ``mask_BThw`` 1 = hole,
-``text_BMD`` embeddings and, for I2V backbones, ``image_latents_BThwC``: the first frame followed by zeros (all zeros
-where the image is dropped). The backbone stage has ``input_ids`` and neither text nor masked video, the VAE stage
-``pixels_BFHWC`` alone.
-"""
-
-
-class StepKeys(NamedTuple):
-    """The named keys of one step; each is used once."""
-
-    timestep: jax.Array
-    noise: jax.Array
-    encode: jax.Array
+TIMESTEP_BINS = 10
+"""Equal ranges of timesteps whose losses are reported apart: they differ by orders of magnitude."""
 
 
 class Draws(NamedTuple):
@@ -51,31 +49,136 @@ def draw(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
     )
 
 
-class Denoiser:
-    """Base of the stages that predict a velocity: subclasses say which models do."""
+def by_timestep(loss_B: jax.Array, t_B: jax.Array, num_timesteps: int) -> Metrics:
+    """Sum of the loss and number of examples in each of `TIMESTEP_BINS` equal ranges of timesteps."""
+    member = jax.nn.one_hot(t_B * TIMESTEP_BINS // num_timesteps, TIMESTEP_BINS)
+    return {"bin_loss": (member * loss_B[:, None]).sum(0), "bin_count": member.sum(0)}
+
+
+def check_clip_size(frames: int, height: int, width: int, multiple: int) -> None:
+    """Check that clips have 4 n + 1 frames, and rows and columns that are multiples of ``multiple``.
+
+    Raises:
+      UserError: names the first size that does not fit, and the sizes that would.
+    """
+    if frames % TEMPORAL_STRIDE != 1:
+        raise UserError(f"frames {frames}: expected 1, 5, 9 ... 4 n + 1")
+    for name, size in (("height", height), ("width", width)):
+        if size % multiple:
+            raise UserError(f"{name} {size}: expected a multiple of {multiple}")
+
+
+class LatentInputs(Protocol):
+    """A batch with clean latents."""
+
+    @property
+    def latents_BThwC(self) -> jax.Array: ...
+
+
+B = TypeVar("B", bound=LatentInputs)
+
+
+class Denoiser(Generic[B]):
+    """Base of the stages that predict a velocity: subclasses say with which models, and from which batch.
+
+    Attributes:
+      backbone: description of the transformer.
+    """
+
+    backbone: DiTConfig
+    needs_pixels = False
+    needs_masks = False
 
     def velocity(
-        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: B, t_B: jax.Array
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C)."""
-        raise TypeError(f"{type(self).__name__} predicts no velocity")
+        raise NotImplementedError
 
-    def inputs(
-        self, encoders: Encoders, weights: trees.Tree, batch: Mapping[str, Any], key: jax.Array
-    ) -> dict[str, jax.Array]:
-        """The step's batch from the loader's."""
-        return encoders.encode(weights, batch, key)
+    def hole(self, batch: B) -> jax.Array:
+        """Latent mask (B, T, h, w), 1 = hole, whose loss counts twice; here there is none."""
+        return jnp.zeros(batch.latents_BThwC.shape[:-1])
 
-    def draw(self, keys: StepKeys, batch: Batch, schedule: Schedule) -> Draws:
+    def sampling_models(self, vae: VAEConfig) -> Models:
+        """See `vp_jax.training.stages.sampling.Sampleable`, as for the next two."""
+        raise NotImplementedError
+
+    def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        raise NotImplementedError
+
+    def sampling_inputs(self, trainable: trees.Tree, batch: B, empty: jax.Array) -> SamplerInputs:
+        raise NotImplementedError
+
+    def check_size(self, frames: int, height: int, width: int) -> None:
+        check_clip_size(frames, height, width, SPATIAL_STRIDE * self.backbone.patch)
+
+    def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:
         """Random numbers of a step."""
-        return draw(keys, batch["latents_BThwC"].shape, schedule.num_timesteps)
+        return draw(keys, batch.latents_BThwC.shape, schedule.num_timesteps)
 
     def loss(
-        self, trainable: trees.Tree, frozen: trees.Tree, batch: Batch, draws: Draws, schedule: Schedule
+        self, trainable: trees.Tree, frozen: trees.Tree, batch: B, draws: Draws, schedule: Schedule
     ) -> InpaintingLoss:
         """Loss of every example."""
-        x0 = batch["latents_BThwC"].astype(jnp.float32)
+        x0 = batch.latents_BThwC.astype(jnp.float32)
         abar_B = jnp.asarray(schedule.abar, jnp.float32)[draws.t_B]
         x_t = predict.add_noise(x0, draws.noise_BThwC, abar_B)
         v = self.velocity(trainable, frozen, x_t, batch, draws.t_B)
-        return inpainting_loss(x_t, v, x0, batch["mask_BThw"], abar_B)
+        return inpainting_loss(x_t, v, x0, self.hole(batch), abar_B)
+
+    def metrics(self, loss_B: jax.Array, draws: Draws, schedule: Schedule) -> Metrics:
+        """Losses by range of timesteps: ``bin_loss`` and ``bin_count`` (TIMESTEP_BINS,)."""
+        return by_timestep(loss_B, draws.t_B, schedule.num_timesteps)
+
+    def whole_clips(self) -> Self:
+        return self
+
+    def empty_caption(
+        self, encoders: Encoders, weights: trees.Tree, ids_M: jax.Array, stored_ME: jax.Array | None
+    ) -> jax.Array:
+        """Embedding (M, E) of the empty caption."""
+        return jax.jit(encoders.text)(weights, ids_M[None])[0] if stored_ME is None else stored_ME
+
+    def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> WindowSampler:
+        """One window of the sampler with the models of the stage."""
+        if encoders.vae is None:
+            raise TypeError("a sampler of latents needs a VAE: expected encoders with one")
+        return WindowSampler(self, encoders.vae, settings, schedule)
+
+    def calibrated(self, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]) -> Self:
+        """Nothing is measured."""
+        return self
+
+    def write_extras(self, folder: Path, schedule: Schedule) -> None:
+        """Nothing."""
+
+
+class Inpainter(Denoiser[Encoded]):
+    """Base of the stages that fill holes, on batches that `vp_jax.training.encode.Encoders.encode` makes."""
+
+    needs_masks = True
+
+    def inputs(
+        self, encoders: Encoders, weights: trees.Tree, batch: PixelBatch | LatentBatch, key: jax.Array
+    ) -> Encoded:
+        """The step's batch from the loader's."""
+        return encoders.encode(weights, batch, key)
+
+    def hole(self, batch: Encoded) -> jax.Array:
+        return batch.mask_BThw
+
+    def sampling_inputs(self, trainable: trees.Tree, batch: Encoded, empty: jax.Array) -> SamplerInputs:
+        latents = WindowLatents(
+            batch.image_latents_BThwC, batch.latents_BThwC, batch.masked_latents_BThwC, batch.mask_BThw
+        )
+        return SamplerInputs(latents, batch.text_BME, empty, batch.mask_BThw)
+
+
+def condition(batch: Encoded) -> jax.Array:
+    """What the context encoder sees beside the noisy latents (B, T, h, w, C + 1): masked video and latent mask."""
+    return jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
+
+
+def with_image(x_t: jax.Array, image_BThwC: jax.Array | None) -> jax.Array:
+    """Noisy latents joined with the image condition of I2V backbones."""
+    return x_t if image_BThwC is None else jnp.concatenate([x_t, image_BThwC], axis=-1)

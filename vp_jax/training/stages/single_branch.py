@@ -7,38 +7,42 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from vp_jax import trees
-from vp_jax.models.config import DiTConfig
-from vp_jax.models.folder import abstract
-from vp_jax.training.stages.denoising import Batch, Denoiser
-from vp_jax.training.stages.videopainter import (
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.models.config import DiTConfig, VAEConfig
+from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract
+from vp_jax.training.encode import Encoded
+from vp_jax.training.flops import transformer_flops, video_tokens
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, training_models
+from vp_jax.training.stages.denoising import Inpainter, condition, with_image
+from vp_jax.training.stages.sampling import silent_branch, silent_weights
+from vp_jax.training.stages.stage import Exports
+from vp_jax.training.stages.weights import (
+    Origin,
     Weights,
     buffer_paths,
     compute_copy,
     float32_shapes,
     join_buffers,
+    origin,
     split_buffers,
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class SingleBranchStage(Denoiser):
+class SingleBranchStage(Inpainter):
     """All of the backbone learns; ``backbone`` is the widened one, see `widened`."""
 
     backbone: DiTConfig
 
-    @property
-    def kind(self) -> str:
-        return "single_branch"
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return ("backbone",)
+    kind = "single_branch"
 
     @property
     def narrow(self) -> DiTConfig:
@@ -48,6 +52,9 @@ class SingleBranchStage(Denoiser):
     def shapes(self) -> Weights:
         weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
         return Weights(float32_shapes(weights), buffers)
+
+    def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        return {"backbone": origin(checkpoint, BACKBONE, self.narrow)}
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         flat = dict(trees.flatten(models["backbone"]))
@@ -61,27 +68,45 @@ class SingleBranchStage(Denoiser):
         """The backbone with its position table."""
         return join_buffers(trainable, frozen)
 
-    def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, tuple[DiTConfig, trees.Tree]]:
-        return {"transformer": (self.backbone, self.whole(trainable, frozen))}
-
     def velocity(
-        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Batch, t_B: jax.Array
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
-        image = batch.get("image_latents_BThwC")
-        latents = [
-            x_t,
-            *([] if image is None else [image]),
-            batch["masked_latents_BThwC"],
-            batch["mask_BThw"][..., None],
-        ]
-        return backbone(jnp.concatenate(latents, axis=-1), batch["text_BMD"], t_B).sample
+        latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch)], axis=-1)
+        velocity: jax.Array = backbone(latents, batch.text_BME, t_B).sample
+        return velocity
+
+    def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
+        """Three passes of everything."""
+        return 3 * batch * sum(transformer_flops(self.backbone, video_tokens(self.backbone, frames, rows, columns)))
+
+    def sampling_models(self, vae: VAEConfig) -> Models:
+        return Models(dataclasses.replace(self.backbone, remat=""), silent_branch(self.backbone), vae)
+
+    def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        backbone = self.whole(trainable, frozen)
+        return {"backbone": backbone, "branch": silent_weights(self.backbone, backbone), "loras": []}
+
+    def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        return {"transformer": (self.backbone, self.whole(trainable, frozen))}
 
 
 def widened(backbone: DiTConfig) -> DiTConfig:
     """A backbone that also takes masked-video latents and the mask."""
     return dataclasses.replace(backbone, in_channels=backbone.in_channels + _extra(backbone))
+
+
+def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+    """The models of a run of this stage; reads JSON at most.
+
+    Raises:
+      UserError: a name or folder that is no model, or a trained model to continue from: this stage takes none.
+    """
+    if cfg.continued is not None:
+        raise UserError("the single_branch stage starts from the checkpoint's backbone: leave init_from out")
+    found = Descriptions.of(cfg).computed(cfg, platform)
+    return training_models(cfg, found, SingleBranchStage(widened(found.backbone)))
 
 
 def _extra(backbone: DiTConfig) -> int:

@@ -1,4 +1,4 @@
-"""Joining the processes of a job that runs on several hosts."""
+"""Jobs that run on several hosts: joining the processes, what only one of them does, waiting for each other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,18 @@ def join(spec: str) -> None:
     jax.distributed.initialize(address, int(numbers[0]), int(numbers[1]))
 
 
-def meet(name: str) -> None:
+def is_chief() -> bool:
+    """This process is the one that writes and reports."""
+    return jax.process_index() == 0
+
+
+def report(text: str | None) -> None:
+    """Print a line, if there is one, once per job."""
+    if text is not None and is_chief():
+        print(text, flush=True)
+
+
+def barrier(name: str) -> None:
     """Wait until every process of the job is here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

@@ -22,6 +22,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vp_jax import sharding
+from vp_jax.data.batches import LatentBatch, PixelBatch, device_batch
 from vp_jax.data.pipeline import Loader, LoaderConfig, make_loader
 from vp_jax.data.records import Source
 from vp_jax.data.shards.latents import LatentRecords, load_empty_text, make_latent_loader
@@ -30,8 +31,8 @@ from vp_jax.data.sources.tfds_source import VPDataRecords
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.tokenizer import Tokenizer
-from vp_jax.training.encode import INPUTS
-from vp_jax.world.synthetic import World
+from vp_jax.training.models import TrainingModels
+from vp_jax.world.synthetic import WordIds, World
 
 KINDS = ("vpdata", "csv", "folder", "davis", "latents", "synthetic")
 
@@ -77,14 +78,31 @@ class CaptionIds:
     length: int
 
     def __call__(self, caption: str) -> np.ndarray:
-        return _tokenizer(self.file).encode([caption], self.length)[0]
+        ids_M: np.ndarray = _tokenizer(self.file).encode([caption], self.length)[0]
+        return ids_M
 
 
 _tokenizer = functools.lru_cache(maxsize=1)(Tokenizer)
 
 
+def caption_ids(models: TrainingModels) -> Callable[[str], np.ndarray]:
+    """Tokenizer of a run's captions; without a text encoder, numbers of words.
+
+    Raises:
+      UserError: a text encoder without a vocabulary.
+    """
+    if not models.reads_captions:
+        return WordIds(models.text_len)
+    if models.vocabulary is None:
+        raise UserError(
+            f"the {models.stage.kind} stage needs a vocabulary: give a model.checkpoint with a tokenizer or, for the "
+            f"backbone stage, a model.tokenizer made by `vp-jax vocabulary FILE`"
+        )
+    return CaptionIds(models.vocabulary, models.text_len)
+
+
 def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
-    """The clips of every kind but latents.
+    """Open any source except latent shards.
 
     Raises:
       UserError: files that are not there or not what they should be.
@@ -107,33 +125,28 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
     return video_folder(data.path, loader.fps) if data.kind == "folder" else davis(data.path, loader.fps)
 
 
-def open_loader(
-    data: DataConfig,
-    loader: LoaderConfig,
-    tokenizer: Callable[[str], np.ndarray],
-    latent_scale: float,
-    process: tuple[int, int],
-    *,
-    masked: bool = True,
-) -> Loader:
-    """The loader of a run.
+def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, mesh: Mesh) -> Loader:
+    """The loader of a run; it gives this host's share of every batch.
 
-    Args:
-      process: the share (index, count) of this host.
-      masked: the step needs masked videos; otherwise shards of clean latents will do.
+    Raises:
+      UserError: data that are missing or do not fit the models or the mesh.
     """
+    stage, tokenizer = models.stage, caption_ids(models)
+    share = host_share(mesh, loader.batch_size)
     if data.kind != "latents":
-        return make_loader(open_source(data, loader), loader, *process, tokenizer=tokenizer)
+        return make_loader(open_source(data, loader), loader, *share, tokenizer=tokenizer)
+    if stage.needs_pixels:
+        raise UserError(f"data.kind latents: the {stage.kind} stage learns from pixels, choose another kind")
     clips = VPDataRecords(data.clips, data.split) if data.clips else None
     return make_latent_loader(
         LatentRecords(data.path, data.split),
         loader,
-        latent_scale,
-        *process,
+        models.latent_scale,
+        *share,
         source=clips,
-        empty_text_MD=load_empty_text(data.path) if loader.empty_caption else None,
+        empty_text_ME=load_empty_text(data.path) if loader.empty_caption else None,
         tokenizer=tokenizer,
-        masked=masked,
+        masked=stage.needs_masks,
     )
 
 
@@ -160,8 +173,9 @@ def host_share(mesh: Mesh, batch_size: int) -> tuple[int, int]:
     return first // count, batch_size // count
 
 
-def on_devices(batch: Mapping[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
-    """What the devices need of a host's share of a batch, as global arrays divided by rows."""
-    local = {name: np.asarray(batch[name]) for name in INPUTS if name in batch}
+def on_devices(loaded: Mapping[str, Any], mesh: Mesh) -> PixelBatch | LatentBatch:
+    """What the devices need of this host's share of a batch, as global arrays divided by examples."""
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(sharding.BATCH))
-    return {name: jax.make_array_from_process_local_data(rows, array) for name, array in local.items()}
+    place = functools.partial(jax.make_array_from_process_local_data, rows)
+    batch: PixelBatch | LatentBatch = jax.tree.map(place, device_batch(loaded))
+    return batch

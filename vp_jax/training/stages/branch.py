@@ -1,0 +1,132 @@
+"""Stage 1 of VideoPainter (arXiv 2503.05639 section 3.2): the context encoder learns, the backbone is frozen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vp_jax import trees
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.inference.settings import Settings
+from vp_jax.models.branch import init_from_backbone
+from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
+from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract, read_description
+from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.training.encode import Encoded, Encoders
+from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, training_models
+from vp_jax.training.stages.denoising import Inpainter, condition
+from vp_jax.training.stages.sampling import WindowSampler
+from vp_jax.training.stages.stage import Exports
+from vp_jax.training.stages.weights import (
+    Origin,
+    Weights,
+    buffer_paths,
+    compute_copy,
+    float32_shapes,
+    join_buffers,
+    origin,
+    random_weights,
+    split_buffers,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BranchStage(Inpainter):
+    """The context encoder on its frozen backbone.
+
+    ``models["branch"]``, if given to `start`, is continued from; otherwise the encoder is the first backbone blocks.
+    """
+
+    backbone: DiTConfig
+    branch: BranchConfig
+    injection: InjectionSettings = dataclasses.field(default_factory=InjectionSettings)
+
+    kind = "branch"
+
+    def shapes(self) -> Weights:
+        weights, buffers = split_buffers(abstract(self.branch)[1], buffer_paths(self.branch))
+        return Weights(float32_shapes(weights), {"backbone": abstract(self.backbone)[1], "branch": buffers})
+
+    def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        models = {"backbone": origin(checkpoint, BACKBONE, self.backbone)}
+        if init_from is not None:
+            models["branch"] = Origin(float32_shapes(abstract(self.branch)[1]), init_from)
+        return models
+
+    def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        branch = models.get("branch")
+        if branch is None:
+            channels = self.branch.dit.out_channels
+            branch = init_from_backbone(models["backbone"], random_weights(self.branch, key), channels)
+        weights, buffers = split_buffers(branch, buffer_paths(self.branch))
+        buffers = trees.cast(buffers, jnp.dtype(self.branch.dit.param_dtype))
+        return Weights(trees.cast(weights, jnp.float32), {"backbone": models["backbone"], "branch": buffers})
+
+    def whole(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """The context encoder with its position table."""
+        return join_buffers(trainable, frozen["branch"])
+
+    def velocity(
+        self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
+    ) -> jax.Array:
+        backbone = nnx.merge(abstract(self.backbone)[0], frozen["backbone"])
+        working = compute_copy(trainable, self.branch.dit.dtype)
+        branch = nnx.merge(abstract(self.branch)[0], self.whole(working, frozen))
+        return predict(
+            backbone,
+            branch,
+            x_t,
+            batch.image_latents_BThwC,
+            condition(batch),
+            batch.text_BME,
+            t_B,
+            injection=self.injection,
+        ).sample
+
+    def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
+        """Two passes of the frozen matmuls, three of the trained ones and of attention."""
+        tokens = video_tokens(self.backbone, frames, rows, columns)
+        backbone, branch = (transformer_flops(cfg, tokens) for cfg in (self.backbone, self.branch.dit))
+        trained = 3 * (branch.matmul + hint_flops(self.branch, tokens)) + 3 * branch.attention
+        return batch * (2 * backbone.matmul + 3 * backbone.attention + trained)
+
+    def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> WindowSampler:
+        """Hints go to the tokens that the encoder is trained with."""
+        return super().sampler(encoders, dataclasses.replace(settings, hint_tokens=self.injection.tokens), schedule)
+
+    def sampling_models(self, vae: VAEConfig) -> Models:
+        return Models(dataclasses.replace(self.backbone, remat=""), self.branch, vae)
+
+    def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        return {"backbone": frozen["backbone"], "branch": self.whole(trainable, frozen), "loras": []}
+
+    def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        return {"branch": (self.branch, self.whole(trainable, frozen))}
+
+
+def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+    """The models of a run of this stage; reads JSON at most.
+
+    Raises:
+      UserError: a name or folder that is no model, or more layers than the backbone has.
+    """
+    found = Descriptions.of(cfg).computed(cfg, platform)
+    layers = cfg.branch_layers
+    if cfg.continued is not None:
+        layers = read_description(cfg.continued, BranchConfig).dit.num_layers
+    elif layers > found.backbone.num_layers:
+        raise UserError(
+            f"branch_layers {layers}: expected at most {found.backbone.num_layers}, the layers of the backbone that "
+            f"they are copied from"
+        )
+    branch = BranchConfig(dataclasses.replace(found.branch.dit, num_layers=layers))
+    stage = BranchStage(found.backbone, branch, InjectionSettings(tokens=cfg.injection_tokens))
+    return training_models(cfg, found, stage)

@@ -1,0 +1,35 @@
+"""All stages of training: a new one is a file in this room and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vp_jax.errors import UserError
+from vp_jax.training.models import ModelConfig, TrainingModels
+from vp_jax.training.stages import backbone, branch, id_adapter, single_branch, vae
+
+StageFactory = Callable[[ModelConfig, str | None], TrainingModels]
+"""Models of a run from its settings, on a platform (``None``: this machine's). It reads descriptions at most."""
+
+STAGES: dict[str, StageFactory] = {
+    "branch": branch.describe,
+    "id_adapter": id_adapter.describe,
+    "vae": vae.describe,
+    "backbone": backbone.describe,
+    "single_branch": single_branch.describe,
+}
+
+
+def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+    """Descriptions of all models of a run; reads JSON at most.
+
+    Args:
+      cfg: settings of the models.
+      platform: that the run computes on; default: this machine's.
+
+    Raises:
+      UserError: an unknown stage or name, or a folder that is no converted checkpoint.
+    """
+    if cfg.stage not in STAGES:
+        raise UserError(f"stage {cfg.stage!r}: expected one of {', '.join(STAGES)}")
+    return STAGES[cfg.stage](cfg, platform)
