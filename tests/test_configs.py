@@ -43,7 +43,7 @@ def test_every_file_is_tested():
 def test_builds_and_describes_its_models(name):
     config = config_of(name)
     cfg = ModelConfig(**config.model)
-    stage = registry.describe(cfg).stage
+    stage = registry.training_models(cfg).stage
     assert stage.kind == config.model.stage
     assert (stage.kind == "id_adapter") == name.startswith(("id_adapter", "nano_id"))
     OptimConfig(**config.optimizer), StepConfig(**config.step), MaskAugment(**config.augment)
@@ -52,7 +52,7 @@ def test_builds_and_describes_its_models(name):
     rows = config.mesh.data * config.mesh.fsdp  # the mesh divides a batch by so many
     assert config.loader.batch_size % rows == 0 and config.validation.clips % rows == 0
     if config.data.kind != "synthetic":
-        with pytest.raises(UserError, match=r"--config.data.path"):
+        with pytest.raises(UserError, match=r"give data\.path"):
             DataConfig(**config.data)
 
 
@@ -81,8 +81,8 @@ def test_the_published_recipe(name):
 
 
 def test_published_sizes():
-    """Weights of the stages of the 5B model (model facts, section 1; the context encoder has no output layer)."""
-    stage = registry.describe(ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
+    """Weights of the stages of the 5B model (the context encoder has no output layer)."""
+    stage = registry.training_models(ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
     values = sum(leaf.size for leaf in jax.tree.leaves(stage.shapes().trainable))
     assert values == 42 * 4 * 2 * 3072 * 256
     assert variant("cogvideox-5b-i2v").branch.dit.in_channels == 33

@@ -84,13 +84,13 @@ def test_another_model_to_continue_from_is_named(stage, wanted, tmp_path):
     config.model.update(stage=stage, init_from=str(tmp_path))
     (tmp_path / "config.json").write_text('{"kind": "dit"}')
     with pytest.raises(UserError, match=f"holds a model of kind dit, not {wanted}"):
-        registry.describe(ModelConfig(**config.model))
+        registry.training_models(ModelConfig(**config.model))
 
 
 def test_a_context_encoder_continues_with_its_own_layers(tmp_path):
-    described = registry.describe(ModelConfig(name="tiny", dtype="float32", branch_layers=1))
+    described = registry.training_models(ModelConfig(name="tiny", dtype="float32", branch_layers=1))
     checkpoint.save_params(tmp_path, {"a": np.zeros(1, np.float32)}, model_config.to_json(described.stage.branch))
-    again = registry.describe(ModelConfig(name="tiny", dtype="float32", init_from=str(tmp_path)))
+    again = registry.training_models(ModelConfig(name="tiny", dtype="float32", init_from=str(tmp_path)))
     assert again.stage.branch.dit.num_layers == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.files import replace_parts
-from vp_jax.runs.workdir import claimed, write_config
+from vp_jax.runs.workdir import claimed, record_start, write_config
 
 
 def test_one_process_at_a_time(tmp_path):
@@ -45,3 +45,12 @@ def test_exports_appear_whole_and_leave_others_alone(tmp_path):
         "export/branch/second",
         "export/vae",
     ]
+
+
+def test_every_start_is_noted_with_the_settings_of_the_last(tmp_path):
+    for step, rate in ((0, 1.0), (7, 0.5)):
+        record_start(tmp_path, {"lr": rate, "checkpoints": {}}, step)
+    assert json.loads((tmp_path / "config.json").read_text())["lr"] == 0.5
+    starts = [json.loads(line) for line in (tmp_path / "starts.jsonl").read_text().splitlines()]
+    assert [start["step"] for start in starts] == [0, 7]
+    assert {"jax", "python", "device"} <= set(starts[0]["versions"]) and "commit" in starts[0]

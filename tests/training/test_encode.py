@@ -16,7 +16,7 @@ from vp_jax.data import clips
 from vp_jax.data.batches import LatentBatch, PixelBatch, device_batch
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.models.latent_mask import mask_to_latent
-from vp_jax.training.encode import Encoders, to_model_range
+from vp_jax.training.encode import Encoders, float_pixels
 from vp_jax.world.synthetic import WordIds, World
 
 
@@ -141,8 +141,8 @@ def test_pixels_on_the_device_are_those_of_the_loader():
     rng = np.random.default_rng(0)
     pixels, masks = rng.integers(0, 256, (1, 3, 8, 8, 3), np.uint8), rng.integers(0, 2, (1, 3, 8, 8), np.uint8)
     want = clips.to_model_range({"pixels": pixels, "masks": masks})
-    np.testing.assert_allclose(jax.jit(to_model_range)(pixels), want["pixels_BFHWC"], atol=1e-6)
-    black = jax.jit(to_model_range)(pixels * (1 - masks)[..., None])
+    np.testing.assert_allclose(jax.jit(float_pixels)(pixels), want["pixels_BFHWC"], atol=1e-6)
+    black = jax.jit(float_pixels)(pixels * (1 - masks)[..., None])
     np.testing.assert_allclose(black, want["masked_BFHWC"], atol=1e-6)
 
 

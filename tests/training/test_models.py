@@ -17,7 +17,7 @@ TINY = ModelConfig(name="tiny", dtype="float32", remat="", branch_remat="", atte
 
 
 def described(**changes):
-    return registry.describe(dataclasses.replace(TINY, **changes))
+    return registry.training_models(dataclasses.replace(TINY, **changes))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Learning rate and optimizers, against their formulas."""
 
+import dataclasses
 import math
 
 import jax
@@ -8,9 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from vp_jax import trees
+from vp_jax import sharding, trees
 from vp_jax.errors import UserError
 from vp_jax.training.optim import NAMES, OptimConfig, learning_rate, make_optimizer
+from vp_jax.training.state import init_state, state_shardings
 
 
 def test_rate_warms_up_then_follows_a_cosine_to_its_end():
@@ -56,6 +58,68 @@ def test_state_size_and_descent(name, bytes_per_weight):
     for _ in range(60):
         params, state = step(params, state)
     assert jnp.square(params["kernel"] - target).mean() < 0.25 * jnp.square(target).mean()
+
+
+def update_of(gradient, params=0.0, **changes):
+    """First update of one weight, and the moments after it; no warm-up, no decay, no clipping but where asked."""
+    cfg = OptimConfig(**{"lr": 1.0, "warmup": 0, "weight_decay": 0.0, "clip": 1e9, "eps": 1e-12, **changes})
+    weights, optimizer = {"kernel": jnp.full((4,), params)}, make_optimizer(cfg, 100)
+    grads = {"kernel": jnp.full((4,), gradient)}
+    updates, state = optimizer.update(grads, optimizer.init(weights), weights)
+    moments = [float(leaf[0]) for leaf in jax.tree.leaves(state) if leaf.shape == (4,)]
+    return float(updates["kernel"][0]), moments
+
+
+def rate_at(step, **changes):
+    return float(learning_rate(OptimConfig(**{"lr": 2.0, "warmup": 10, **changes}), 110)(step))
+
+
+def first_moment(name):
+    state = make_optimizer(OptimConfig(name=name), 10).init({"kernel": jnp.zeros((4, 4))})
+    return {str(leaf.dtype) for leaf in jax.tree.leaves(state) if leaf.ndim == 2}
+
+
+def memory_of_moments(offload):
+    shapes = jax.eval_shape(
+        lambda p: init_state(p, make_optimizer(OptimConfig(), 10)), {"norm": {"bias": jnp.zeros((4,))}}
+    )
+    mesh = sharding.make_mesh({}, jax.devices()[:1])
+    places = state_shardings(shapes, mesh, offload=OptimConfig(offload=offload).offload)
+    return {place.memory_kind for place in jax.tree.leaves(places.opt_state)}
+
+
+EFFECTS = {
+    # what is measured, and what it has to be: none of these values is the default
+    "name": lambda: (first_moment("adamw_bf16"), {"bfloat16", "float32"}),
+    "lr": lambda: (update_of(3.0, lr=0.25)[0], -0.25),
+    "end_lr": lambda: (rate_at(110, end_lr=0.5), 0.5),
+    "warmup": lambda: (rate_at(5, warmup=20), 2.0 * 5 / 20),
+    "cosine_stretch": lambda: (
+        rate_at(110, cosine_stretch=4.0),
+        2.0 * (1 + math.cos(math.pi * (110 - 10) / (440 - 10))) / 2,
+    ),
+    "b1": lambda: (update_of(3.0, b1=0.75)[1][0], 0.25 * 3.0),
+    "b2": lambda: (update_of(3.0, b2=0.75)[1][1], 0.25 * 9.0),
+    "eps": lambda: (update_of(3.0, eps=1.5)[0], -3.0 / (3.0 + 1.5)),
+    "weight_decay": lambda: (update_of(3.0, params=2.0, weight_decay=0.25)[0], -(1.0 + 0.25 * 2.0)),
+    # four equal gradients of norm 2 x 3
+    "clip": lambda: (update_of(3.0, clip=1.5)[1][0], 0.1 * 3.0 * 1.5 / 6.0),
+    "offload": lambda: (memory_of_moments(True), {"pinned_host"}),
+}
+
+
+def test_every_setting_has_a_test_of_its_effect():
+    assert set(EFFECTS) == {field.name for field in dataclasses.fields(OptimConfig)}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_a_setting_does_what_it_says(name):
+    got, want = EFFECTS[name]()
+    assert got == (pytest.approx(want, rel=1e-4) if isinstance(want, float) else want)
+
+
+def test_moments_stay_on_the_device_unless_they_are_offloaded():
+    assert "pinned_host" not in memory_of_moments(False)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The training step: reference losses and gradients through it, accumulation, nothing for frozen weights."""
 
 import dataclasses
+from typing import NamedTuple
 
 import chex
 import jax
@@ -16,9 +17,10 @@ from vp_jax.convert import branch as branch_table
 from vp_jax.convert import engine
 from vp_jax.convert import lora as lora_table
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.errors import UserError
 from vp_jax.training.encode import Encoded
 from vp_jax.training.stages.branch import BranchStage
-from vp_jax.training.stages.denoising import Draws, draw
+from vp_jax.training.stages.denoising import Draws, random_draws
 from vp_jax.training.stages.id_adapter import AdapterStage
 from vp_jax.training.state import init_state
 from vp_jax.training.step import StepConfig, gradients, make_train_step, step_keys
@@ -145,7 +147,7 @@ def test_accumulation_is_the_big_batch(branch_stage, batch):
 
 def test_draws_are_a_function_of_the_step_alone():
     key, shape = jax.random.key(3), (64, 1, 2, 2, 4)
-    first, again, other = (draw(step_keys(key, i), shape, 1000) for i in (5, 5, 6))
+    first, again, other = (random_draws(step_keys(key, i), shape, 1000) for i in (5, 5, 6))
     chex.assert_trees_all_equal(first, again)
     assert not np.array_equal(first.t_B, other.t_B) and not np.array_equal(first.noise_BThwC, other.noise_BThwC)
     assert len(set(np.asarray(first.t_B).tolist())) > 32 and 0 <= first.t_B.min() and first.t_B.max() < 1000
@@ -212,3 +214,95 @@ def test_the_step_is_traced_once(branch_stage, batch):
     for _ in range(3):
         state, _ = step(state, weights.frozen, batch, jax.random.key(0))
     assert int(state.step) == 3
+
+
+class Parts(NamedTuple):
+    """A loss of two parts."""
+
+    whole_B: jax.Array
+    hole_B: jax.Array
+
+    def total(self, hole_weight=1.0):
+        return self.whole_B + hole_weight * self.hole_B
+
+
+@dataclasses.dataclass(frozen=True)
+class ScalarStage:
+    """One weight w; the parts of the loss of an example x are w x and 10 w x."""
+
+    def draw(self, keys, batch, schedule):
+        return jnp.zeros(len(batch))
+
+    def loss(self, trainable, frozen, batch, draws, schedule):
+        SIZES.append(batch.shape)
+        return Parts(trainable["w"] * batch, 10 * trainable["w"] * batch)
+
+    def metrics(self, loss_B, draws, schedule):
+        return {"examples": jnp.float32(loss_B.size)}
+
+
+SIZES: list[tuple[int, ...]] = []
+"""Shapes of the batches whose loss was computed."""
+
+
+def scalar_step(*, ema=False, **choices):
+    """One step of plain gradient descent at rate 0.1 from w = 2 on the batch (1, 2, 3, 6), whose mean is 3."""
+    SIZES.clear()
+    optimizer = optax.sgd(0.1)
+    step = make_train_step(ScalarStage(), optimizer, StepConfig(**choices), Schedule())
+    state = init_state({"w": jnp.float32(2.0)}, optimizer, ema=ema)
+    return step(state, {}, jnp.array([1.0, 2.0, 3.0, 6.0]), jax.random.key(0))
+
+
+def test_the_weight_of_the_hole_is_that_of_loss_and_gradient():
+    """Gradient 3 (1 + 10 lambda): every value of the weight gives another."""
+    for hole_weight in (0.0, 0.5, 2.0):
+        state, metrics = scalar_step(hole_weight=hole_weight)
+        gradient = 3.0 * (1 + 10 * hole_weight)
+        np.testing.assert_allclose(metrics["loss"], 2.0 * gradient, rtol=1e-6)
+        np.testing.assert_allclose(metrics["grad_norm"], gradient, rtol=1e-6)
+        np.testing.assert_allclose(state.params["w"], 2.0 - 0.1 * gradient, rtol=1e-6)
+        assert (float(metrics["loss_whole"]), float(metrics["loss_hole"])) == (6.0, 60.0), "parts are not weighted"
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_a_batch_is_cut_into_as_many_parts_as_asked(accumulate):
+    state, metrics = scalar_step(accumulate=accumulate)
+    assert set(SIZES) == {(4 // accumulate,)}, "one part in memory at a time"
+    np.testing.assert_allclose(state.params["w"], 2.0 - 0.1 * 33.0, rtol=1e-6)
+    assert float(metrics["examples"]) == 4
+
+
+@pytest.mark.parametrize("decay", [0.9999, 0.9, 0.25, 0.0])
+def test_the_average_keeps_the_share_of_its_decay(decay):
+    """0.9999 of the old and 0.0001 of the new: the other way round it would be the raw weights."""
+    state, _ = scalar_step(ema=True, ema_decay=decay)
+    new = float(state.params["w"])
+    np.testing.assert_allclose(state.ema["w"], decay * 2.0 + (1 - decay) * new, rtol=1e-6)
+    assert abs(new - 2.0) > 1
+
+
+def test_without_an_average_there_is_none():
+    assert scalar_step(ema=False)[0].ema is None
+
+
+def test_every_setting_of_the_step_has_a_test_of_its_effect():
+    assert {field.name for field in dataclasses.fields(StepConfig)} == {"hole_weight", "accumulate", "ema_decay"}
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        ({"accumulate": 0}, "accumulate 0"),
+        ({"hole_weight": -1.0}, "hole_weight -1"),
+        ({"ema_decay": 1.0}, "ema_decay 1.0: expected 0 or more, below 1"),
+    ],
+)
+def test_impossible_settings_are_named(bad, message):
+    with pytest.raises(UserError, match=message):
+        StepConfig(**bad)
+
+
+def test_a_batch_that_cannot_be_cut_is_refused():
+    with pytest.raises(UserError, match="a batch of 4 cannot be cut into 3 parts"):
+        scalar_step(accumulate=3)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("give --config FILE, --out FOLDER and --config.model.checkpoint=FOLDER")
     from vp_jax.runs import latent_shards
 
-    latent_shards.build(
+    latent_shards.build_latent_shards(
         config,
         args.out,
         masks=args.masks,

@@ -131,7 +131,7 @@ class CheckpointFolder:
         return self.path / TOKENIZER / VOCABULARY
 
 
-def build(description: Network, rngs: nnx.Rngs) -> nnx.Module:
+def build_model(description: Network, rngs: nnx.Rngs) -> nnx.Module:
     """The model of a description, freshly initialised."""
     match description:
         case DiTConfig():
@@ -150,4 +150,4 @@ def abstract(description: Network) -> tuple[nnx.GraphDef[Any], trees.Tree]:
 
     Both are shared between callers: do not change the dict.
     """
-    return trees.abstract(lambda: build(description, nnx.Rngs(0)))
+    return trees.abstract(lambda: build_model(description, nnx.Rngs(0)))

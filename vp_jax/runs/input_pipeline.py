@@ -3,7 +3,7 @@
 kind        what ``path`` is
 vpdata      shards built by `vp_jax.data.shards.vpdata_tfds`
 csv         the official layout: a folder, ``csv`` a file of it
-folder      videos with masks beside them
+folder      videos and their masks, see `vp_jax.data.sources.folders`
 davis       DAVIS as VPBench ships it
 latents     shards built by `vp_jax.data.shards.latents_tfds`; clean-only ones need ``clips``, the shards they come from
 synthetic   nothing: scenes of `vp_jax.world.synthetic`, drawn as they are asked for
@@ -62,9 +62,9 @@ class DataConfig:
         if self.kind not in KINDS:
             raise UserError(f"data.kind {self.kind!r}: expected one of {', '.join(KINDS)}")
         if self.kind != "synthetic" and not self.path:
-            raise UserError(f"data.kind {self.kind} needs a folder: --config.data.path=FOLDER")
+            raise UserError(f"data.kind {self.kind} needs a folder: give data.path")
         if self.kind == "csv" and not self.csv:
-            raise UserError("data.kind csv needs the file of rows: --config.data.csv=FILE")
+            raise UserError("data.kind csv needs the file of rows: give data.csv")
         check_numbers(self, "min_caption synthetic_first", group="data.")
         check_numbers(self, "synthetic_clips", 1, group="data.")
         check_numbers(self, "synthetic_absent", 0, 1, group="data.")

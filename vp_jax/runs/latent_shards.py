@@ -29,7 +29,7 @@ from vp_jax.runs.input_pipeline import DataConfig, open_source
 
 @dataclass(frozen=True)
 class CheckpointEncoders:
-    """`latents_tfds.Encoders` of a checkpoint folder. Weights are read and programs compiled once per process.
+    """`latents_tfds.ShardEncoders` of a checkpoint folder. Weights are read and programs compiled once per process.
 
     Attributes:
       folder: holds ``vae/`` and, with ``text_len``, ``text_encoder/`` and ``tokenizer/``.
@@ -69,7 +69,7 @@ def _t5(folder: str, dtype: str) -> tuple[T5Encoder, Tokenizer]:
     return nnx.merge(graph, weights), Tokenizer(source.vocabulary())
 
 
-def build(
+def build_latent_shards(
     config: ConfigDict,
     out: str,
     *,

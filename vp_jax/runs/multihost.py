@@ -42,7 +42,7 @@ def is_chief() -> bool:
     return jax.process_index() == 0
 
 
-def report(text: str | None) -> None:
+def print_once(text: str | None) -> None:
     """Print a line, if there is one, once per job."""
     if text is not None and is_chief():
         print(text, flush=True)
@@ -55,6 +55,6 @@ def barrier(name: str) -> None:
 
 
 def keys(seed: int, count: int, where: jax.sharding.Sharding) -> list[jax.Array]:
-    """``count`` keys made of ``seed`` in their places, which may span processes: nothing is sent between them."""
+    """``count`` keys from ``seed``, in a sharding that may span processes: nothing is sent between them."""
     made = jax.jit(lambda: tuple(jax.random.split(jax.random.key(seed), count)), out_shardings=(where,) * count)
     return list(made())

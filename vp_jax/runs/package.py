@@ -1,6 +1,6 @@
 """One checkpoint folder from several runs, small enough to be shipped: what ``vp_jax/nano`` is made with.
 
-What a later run exports takes the place of an earlier run's. Weights are stored in bfloat16; ``provenance.json`` says
+Later runs replace the exports of earlier ones. Weights are stored in bfloat16; ``provenance.json`` says
 of each run its settings, commits, steps and last metrics. The command is ``vp-jax package``.
 """
 

@@ -1,4 +1,4 @@
-"""A run on its devices as shapes: models, optimizer and the place of every array, nothing loaded or compiled yet."""
+"""A run on its devices as shapes: models, optimizer and the sharding of every array; nothing is loaded or compiled."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vp_jax.training.step import StepConfig, make_encode, make_train_step
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run is made of.
+    """Everything about a run that is static.
 
     Attributes:
       models: descriptions of all models.
@@ -113,7 +113,7 @@ def make_plan(
     Raises:
       UserError: models that are unknown or missing, clips that do not fit them, or weights without a place.
     """
-    models = registry.describe(model, platform)
+    models = registry.training_models(model, platform)
     models.stage.check_size(*size)
     chain = make_optimizer(optimizer, steps)
     start = functools.partial(init_state, optimizer=chain, ema=ema)

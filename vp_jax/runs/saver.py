@@ -86,6 +86,5 @@ def check_continues(workdir: Path, latest: int | None, *, export_only: bool) -> 
         raise UserError(f"nothing to export: no checkpoint in {workdir / 'checkpoints'}")
     if (workdir / "export").exists():
         raise UserError(
-            f"{workdir} holds an export but no checkpoint to continue from: choose another --workdir, or move export/ "
-            f"away"
+            f"{workdir} holds an export but no checkpoint to continue from: choose another folder, or move export/ away"
         )

@@ -62,7 +62,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
     size = (run.loader.frames, run.loader.height, run.loader.width)
     mesh = sharding.make_mesh(run.mesh)
     plan = make_plan(run.model, run.optimizer, run.step, size, steps=run.steps, ema=run.ema, mesh=mesh)
-    multihost.report(plan.summary())
+    multihost.print_once(plan.summary())
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(ShutdownSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
@@ -82,11 +82,11 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             recorder = make_recorder(run, plan, writer)
             validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir / "pictures", writer)
             if not loop(trainer, run.steps, recorder, validator, saver, stop):
-                multihost.report(f"{stop.reason}: saved step {trainer.done}, the same command continues from there")
+                multihost.print_once(f"{stop.reason}: saved step {trainer.done}, the same command continues from there")
                 return stop.status
         unseen = (on_devices(next(loader), mesh) for _ in range(4))
         folder = export(workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen)
-        multihost.report(f"step {trainer.done}: model written to {folder}")
+        multihost.print_once(f"step {trainer.done}: model written to {folder}")
     return 0
 
 
@@ -134,7 +134,7 @@ def begin(run: RunConfig, plan: Plan, saver: Saver, loader: Loader) -> tuple[Tra
     weights, encoder_weights = starting_weights(run.model, plan.models, plan.mesh, init_key)
     resumed = saver.restore(plan.state) or Resumed(plan.start(weights.trainable), 0, ())
     for line in resumed.lines:
-        multihost.report(line)
+        multihost.print_once(line)
     trainer = Trainer(plan, loader, resumed.state, weights.frozen, encoder_weights, base_key, resumed.done)
     return trainer, picture_key
 
@@ -176,7 +176,7 @@ def loop(
         last = stopping or done == steps
         # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
         if recorder.due(done) or saver.due(done) or last:
-            multihost.report(recorder.flush())
+            multihost.print_once(recorder.flush())
             saver.check()
         if validator and not stopping and (validator.due(done) or last):
             validator.run(done, trainer.averaged, trainer.frozen)

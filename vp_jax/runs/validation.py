@@ -106,7 +106,7 @@ class Validator:
             return
         for number, sheet in enumerate(save_pictures(samples, self._captions, self._folder, step)):
             self._writer.picture(step, f"sample_{number}", sheet)
-        self._writer.write(step, {"val_hole_psnr": hole_psnr(samples), "val_psnr": psnr(samples)})
+        self._writer.write(step, {"val_hole_psnr": hole_psnr(samples), "val_psnr": clip_psnr(samples)})
 
 
 def to_samples(sampled: Sampled) -> Samples:
@@ -125,7 +125,7 @@ def hole_psnr(samples: Samples) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def psnr(samples: Samples) -> float:
+def clip_psnr(samples: Samples) -> float:
     """Mean over the examples of the PSNR of whole clips, dB."""
     return hole_psnr(samples._replace(holes=np.ones_like(samples.holes)))
 

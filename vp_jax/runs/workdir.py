@@ -35,7 +35,7 @@ def claimed(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"another process trains in {folder}: wait until it ends, or choose another --workdir"
+                f"another process trains in {folder}: wait until it ends, or choose another folder"
             ) from error
         except OSError:
             pass  # a file system without locks

@@ -120,7 +120,7 @@ class Encoders:
     def _clips(self, weights: trees.Tree, batch: PixelBatch | LatentBatch, keys: _Keys) -> EncodedClips:
         if isinstance(batch, LatentBatch):
             return EncodedClips(batch.latents_BThwC, batch.image_latents_BThwC if self.image else None)
-        pixels_BFHWC = to_model_range(batch.pixels_BFHWC)
+        pixels_BFHWC = float_pixels(batch.pixels_BFHWC)
         latents = self._sample(weights, pixels_BFHWC, keys.video)
         if not self.image:
             return EncodedClips(latents, None)
@@ -134,7 +134,7 @@ class Encoders:
     def _masked(self, weights: trees.Tree, batch: PixelBatch | LatentBatch, keys: _Keys) -> tuple[jax.Array, jax.Array]:
         """Latents of the video with black holes, and the latent mask."""
         if isinstance(batch, PixelBatch):
-            masked_BFHWC = to_model_range(batch.pixels_BFHWC * (1 - batch.masks_BFHW)[..., None])
+            masked_BFHWC = float_pixels(batch.pixels_BFHWC * (1 - batch.masks_BFHW)[..., None])
             masks_BFHW = batch.masks_BFHW.astype(jnp.float32)
         elif batch.masked_latents_BThwC is not None and batch.mask_BThw is not None:
             return batch.masked_latents_BThwC, batch.mask_BThw
@@ -155,7 +155,7 @@ class Encoders:
         return vae_module.scale(self.vae, latents, image=image)
 
 
-def to_model_range(pixels: jax.Array) -> jax.Array:
+def float_pixels(pixels: jax.Array) -> jax.Array:
     """Pixels uint8 [0, 255] -> float32 [-1, 1], ``x / 127.5 - 1``; black is -1."""
     return pixels.astype(jnp.float32) / 127.5 - 1
 

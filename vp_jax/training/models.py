@@ -170,7 +170,7 @@ class TrainingModels:
         return 1.0 if self.encoders.vae is None else self.encoders.vae.scaling_factor
 
 
-def training_models(cfg: ModelConfig, found: Descriptions, stage: Stage) -> TrainingModels:
+def behind_encoders(cfg: ModelConfig, found: Descriptions, stage: Stage) -> TrainingModels:
     """Of a stage behind frozen encoders, which are the checkpoint's as its tokenizer is."""
     return TrainingModels(
         stage,

@@ -75,8 +75,8 @@ def make_train_step(
     """The step, to be jitted by the caller with ``donate_argnums=0``.
 
     Returns:
-      ``train_step(state, frozen, batch, base_key, draws=None) -> (state, metrics)``. ``draws`` take the place of
-      those of the key. Metrics are float32 scalars, and what `Stage.metrics` adds.
+      ``train_step(state, frozen, batch, base_key, draws=None) -> (state, metrics)``. ``draws`` replace those of
+      the key. Metrics are float32 scalars, and what `Stage.metrics` adds.
     """
 
     def train_step(

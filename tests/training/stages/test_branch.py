@@ -78,7 +78,7 @@ def test_the_export_is_a_complete_context_encoder(stage, backbone):
 
 def test_it_is_sampled_with_the_tokens_that_it_is_trained_with(stage):
     cfg = ModelConfig(name="tiny", dtype="float32", remat="dots_saveable")
-    models = registry.describe(cfg)
+    models = registry.training_models(cfg)
     partial = dataclasses.replace(models.stage, injection=InjectionSettings(tokens="partial"))
     sampler = partial.sampler(models.encoders, Settings(steps=2, window=9), Schedule())
     assert sampler.settings == Settings(steps=2, window=9, hint_tokens="partial")
@@ -95,6 +95,6 @@ def test_layers_are_those_of_the_encoder_to_continue_from(tmp_path):
         )
     )
     cfg = ModelConfig(name="tiny", branch_layers=4, init_from=str(tmp_path))
-    assert registry.describe(cfg).stage.branch.dit.num_layers == 1
+    assert registry.training_models(cfg).stage.branch.dit.num_layers == 1
     with pytest.raises(UserError, match="branch_layers 5: expected at most 4"):
-        registry.describe(ModelConfig(name="tiny", branch_layers=5))
+        registry.training_models(ModelConfig(name="tiny", branch_layers=5))

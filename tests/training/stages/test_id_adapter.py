@@ -71,5 +71,5 @@ def test_it_is_sampled_on_its_frozen_models_and_exported_alone(stage, models):
 def test_rank_and_scale_are_those_of_the_adapter_to_continue_from(tmp_path):
     stored = adapter_config(2, 3.0)
     (tmp_path / "config.json").write_text(json.dumps(config.to_json(stored)))
-    found = registry.describe(ModelConfig(stage="id_adapter", name="tiny", rank=8, init_from=str(tmp_path)))
+    found = registry.training_models(ModelConfig(stage="id_adapter", name="tiny", rank=8, init_from=str(tmp_path)))
     assert found.stage.lora == stored

@@ -13,7 +13,7 @@ from vp_jax.training.stages import registry
 
 @pytest.mark.slow
 def test_a_new_stage_runs_through_the_whole_program(monkeypatch, one_device, tmp_path, capsys):
-    monkeypatch.setitem(registry.STAGES, "toy", toy.describe)
+    monkeypatch.setitem(registry.STAGES, "toy", toy.toy_models)
     config = config_of("tiny")
     config.model.stage = "toy"
     config.steps, config.optimizer.warmup = 1, 0

@@ -85,15 +85,15 @@ def test_sampling_hands_it_the_condition(batch):
 
 def test_described_by_name_and_loaded():
     cfg = ModelConfig(stage="single_branch", name="tiny", dtype="float32", remat="", branch_remat="")
-    stage = registry.describe(cfg).stage
+    stage = registry.training_models(cfg).stage
     assert isinstance(stage, SingleBranchStage) and stage.backbone.in_channels == 49
     with pytest.raises(UserError, match="starts from the checkpoint's backbone"):
-        registry.describe(dataclasses.replace(cfg, init_from="x"))
+        registry.training_models(dataclasses.replace(cfg, init_from="x"))
 
 
 def test_hints_into_every_token_are_a_setting():
     cfg = ModelConfig(name="tiny", dtype="float32", injection_tokens="all")
-    stage = registry.describe(cfg).stage
+    stage = registry.training_models(cfg).stage
     assert stage.injection.tokens == "all" and isinstance(stage.branch, BranchConfig)
     with pytest.raises(UserError, match="injection_tokens 'some': expected one of background, partial, all"):
         ModelConfig(injection_tokens="some")

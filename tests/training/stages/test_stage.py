@@ -14,7 +14,7 @@ QUESTIONS = [name for name in vars(Stage) if not name.startswith("_")]
 
 def described(kind):
     cfg = ModelConfig(stage=kind, name="nano", dtype="float32", rank=2, alpha=2.0)
-    return registry.describe(cfg)
+    return registry.training_models(cfg)
 
 
 @pytest.mark.parametrize("kind", registry.STAGES)

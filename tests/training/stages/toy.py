@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from vp_jax.models.config import DiTConfig, LoRAConfig
 from vp_jax.training.encode import EncodedClips
-from vp_jax.training.models import Descriptions, training_models
+from vp_jax.training.models import Descriptions, behind_encoders
 from vp_jax.training.stages.denoising import Denoiser
 from vp_jax.training.stages.stage import Sampled
 from vp_jax.training.stages.weights import Weights
@@ -55,7 +55,7 @@ class ToyStage(Denoiser[EncodedClips]):
         return {"toy": (LoRAConfig(targets=(), rank=1), trainable)}
 
 
-def describe(cfg, platform=None):
+def toy_models(cfg, platform=None):
     """Models of a run of this stage."""
     found = Descriptions.of(cfg).computed(cfg, platform)
-    return training_models(cfg, found, ToyStage(found.backbone))
+    return behind_encoders(cfg, found, ToyStage(found.backbone))

@@ -153,7 +153,7 @@ def make_latent_loader(
 
     Batches hold ``latents``, ``masked_latents`` and ``image_latents`` (B, T, h, w, C), ``mask`` (B, T, h, w), all
     float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
-    ``masks_BFHW`` stand in the place of ``masked_latents`` and ``mask``; without ``masked`` clean latents are all that
+    ``masks_BFHW`` replace ``masked_latents`` and ``mask``; without ``masked`` clean latents are all that
     is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text`` (B, M, E) if the shards hold it.
     `batches.device_batch` picks out what the devices need.
     """

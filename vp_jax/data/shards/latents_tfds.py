@@ -34,7 +34,7 @@ from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
-class Encoders(Protocol):
+class ShardEncoders(Protocol):
     """The frozen models, as callables on NumPy arrays."""
 
     def video(self, pixels_BFHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +67,9 @@ class LatentConfig:
             )
 
 
-def encode_window(clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: Encoders) -> dict[str, np.ndarray]:
+def encode_window(
+    clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: ShardEncoders
+) -> dict[str, np.ndarray]:
     """The arrays of one record; all draws are a function of ``seeds``. Raises `BadRecord`."""
     loader, resize = cfg.loader, Resize(cfg.loader.height, cfg.loader.width, cfg.loader.resize)
     draw = functools.partial(_generator, seeds)
@@ -117,14 +119,14 @@ class EncodeClip:
 
     cfg: LatentConfig
     open_source: Callable[[], Source]
-    make_encoders: Callable[[], Encoders]
+    make_encoders: Callable[[], ShardEncoders]
 
     @functools.cached_property
     def source(self) -> Source:
         return self.open_source()
 
     @functools.cached_property
-    def encoders(self) -> Encoders:
+    def encoders(self) -> ShardEncoders:
         return self.make_encoders()
 
     def __call__(self, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -171,7 +173,7 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):
 def build_latents(
     cfg: LatentConfig,
     open_source: Callable[[], Source],
-    make_encoders: Callable[[], Encoders],
+    make_encoders: Callable[[], ShardEncoders],
     out: Path | str,
     split: str = "train",
     beam_options: list[str] | None = None,

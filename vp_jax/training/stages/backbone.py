@@ -122,7 +122,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         return velocity
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
-        """Three passes of the transformer; the text encoder, small beside it, is left out."""
+        """Three passes of the transformer; the much smaller text encoder is left out."""
         return 3 * batch * sum(transformer_flops(self.backbone, video_tokens(self.backbone, frames, rows, columns)))
 
     def empty_caption(
@@ -181,7 +181,7 @@ def fresh_t5(cfg: T5Config, weights: trees.Tree) -> trees.Tree:
     return trees.unflatten(flat)
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def backbone_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """The models of a run of this stage: the VAE of the checkpoint, the others by name; reads JSON at most.
 
     Raises:

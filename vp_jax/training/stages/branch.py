@@ -21,7 +21,7 @@ from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract, read_desc
 from vp_jax.models.inpaint import InjectionSettings, predict
 from vp_jax.training.encode import Encoded, Encoders
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
-from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, training_models
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
 from vp_jax.training.stages.denoising import Inpainter, condition
 from vp_jax.training.stages.sampling import WindowSampler
 from vp_jax.training.stages.stage import Exports
@@ -112,7 +112,7 @@ class BranchStage(Inpainter):
         return {"branch": (self.branch, self.whole(trainable, frozen))}
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def branch_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """The models of a run of this stage; reads JSON at most.
 
     Raises:
@@ -129,4 +129,4 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
         )
     branch = BranchConfig(dataclasses.replace(found.branch.dit, num_layers=layers))
     stage = BranchStage(found.backbone, branch, InjectionSettings(tokens=cfg.injection_tokens))
-    return training_models(cfg, found, stage)
+    return behind_encoders(cfg, found, stage)

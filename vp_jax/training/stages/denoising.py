@@ -41,7 +41,7 @@ class Draws(NamedTuple):
     noise_BThwC: jax.Array
 
 
-def draw(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
+def random_draws(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
     """Timesteps, uniform for each example, and noise for latents of ``shape``."""
     return Draws(
         jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps),
@@ -114,7 +114,7 @@ class Denoiser(Generic[B]):
 
     def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:
         """Random numbers of a step."""
-        return draw(keys, batch.latents_BThwC.shape, schedule.num_timesteps)
+        return random_draws(keys, batch.latents_BThwC.shape, schedule.num_timesteps)
 
     def loss(
         self, trainable: trees.Tree, frozen: trees.Tree, batch: B, draws: Draws, schedule: Schedule
@@ -175,7 +175,7 @@ class Inpainter(Denoiser[Encoded]):
 
 
 def condition(batch: Encoded) -> jax.Array:
-    """What the context encoder sees beside the noisy latents (B, T, h, w, C + 1): masked video and latent mask."""
+    """Masked video and latent mask (B, T, h, w, C + 1): what the context encoder sees apart from the noisy latents."""
     return jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
 
 

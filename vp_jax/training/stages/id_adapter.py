@@ -24,7 +24,7 @@ from vp_jax.models.injection import masked_tokens
 from vp_jax.models.inpaint import InjectionSettings, predict
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
-from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, training_models
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
 from vp_jax.training.stages.denoising import Inpainter, condition
 from vp_jax.training.stages.stage import Exports
 from vp_jax.training.stages.weights import Origin, Weights, compute_copy, origin
@@ -108,10 +108,10 @@ def adapter_config(rank: int = 256, alpha: float = 128.0) -> LoRAConfig:
     return LoRAConfig(targets=TARGETS, rank=rank, scale=alpha / rank, extra_keys=True)
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def id_adapter_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """The models of a run of this stage; reads JSON at most. Raises `UserError` for a name or folder that is none."""
     found = Descriptions.of(cfg).computed(cfg, platform)
     adapter = adapter_config(cfg.rank, cfg.alpha)
     if cfg.continued is not None:
         adapter = read_description(cfg.continued, LoRAConfig)
-    return training_models(cfg, found, AdapterStage(found.backbone, found.branch, adapter))
+    return behind_encoders(cfg, found, AdapterStage(found.backbone, found.branch, adapter))

@@ -6,21 +6,25 @@ from collections.abc import Callable
 
 from vp_jax.errors import UserError
 from vp_jax.training.models import ModelConfig, TrainingModels
-from vp_jax.training.stages import backbone, branch, id_adapter, single_branch, vae
+from vp_jax.training.stages.backbone import backbone_models
+from vp_jax.training.stages.branch import branch_models
+from vp_jax.training.stages.id_adapter import id_adapter_models
+from vp_jax.training.stages.single_branch import single_branch_models
+from vp_jax.training.stages.vae import vae_models
 
 StageFactory = Callable[[ModelConfig, str | None], TrainingModels]
 """Models of a run from its settings, on a platform (``None``: this machine's). It reads descriptions at most."""
 
 STAGES: dict[str, StageFactory] = {
-    "branch": branch.describe,
-    "id_adapter": id_adapter.describe,
-    "vae": vae.describe,
-    "backbone": backbone.describe,
-    "single_branch": single_branch.describe,
+    "branch": branch_models,
+    "id_adapter": id_adapter_models,
+    "vae": vae_models,
+    "backbone": backbone_models,
+    "single_branch": single_branch_models,
 }
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def training_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """Descriptions of all models of a run; reads JSON at most.
 
     Args:

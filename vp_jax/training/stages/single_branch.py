@@ -20,7 +20,7 @@ from vp_jax.models.config import DiTConfig, VAEConfig
 from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import transformer_flops, video_tokens
-from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, training_models
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
 from vp_jax.training.stages.denoising import Inpainter, condition, with_image
 from vp_jax.training.stages.sampling import silent_branch, silent_weights
 from vp_jax.training.stages.stage import Exports
@@ -97,7 +97,7 @@ def widened(backbone: DiTConfig) -> DiTConfig:
     return dataclasses.replace(backbone, in_channels=backbone.in_channels + _extra(backbone))
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def single_branch_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """The models of a run of this stage; reads JSON at most.
 
     Raises:
@@ -106,7 +106,7 @@ def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     if cfg.continued is not None:
         raise UserError("the single_branch stage starts from the checkpoint's backbone: leave init_from out")
     found = Descriptions.of(cfg).computed(cfg, platform)
-    return training_models(cfg, found, SingleBranchStage(widened(found.backbone)))
+    return behind_encoders(cfg, found, SingleBranchStage(widened(found.backbone)))
 
 
 def _extra(backbone: DiTConfig) -> int:

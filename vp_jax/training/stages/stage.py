@@ -8,8 +8,8 @@
     single_branch  widened backbone, no context encoder         VAE, text encoder          single_branch.py
 
 The first two are VideoPainter's (arXiv 2503.05639 sections 3.2 and 3.3), the next two make the models that those take
-as given, the last is an ablation. A stage is one file, which also says how it is made of a run's settings, and one line
-in `vp_jax.training.stages.registry`. `vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for
+as given, the last is an ablation. A stage is one file, which also builds it from a run's settings, and one line in
+`vp_jax.training.stages.registry`. `vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for
 stages that predict a velocity.
 """
 
@@ -57,7 +57,7 @@ class Sampled(NamedTuple):
     """What validation looks at.
 
     Attributes:
-      clean_BFHWC, result_BFHWC: the original and what the model made of it, float around [-1, 1].
+      clean_BFHWC, result_BFHWC: the original and the model's result, float around [-1, 1].
       mask_BThw: latent mask, 1 = hole; ``None`` for stages that fill none.
     """
 
@@ -142,7 +142,7 @@ class Stage(Protocol):
         ...
 
     def metrics(self, loss_B: jax.Array, draws: Any, schedule: Schedule) -> Metrics:
-        """Metrics of a step beside the loss and the norms."""
+        """Metrics of a step in addition to the loss and the norms."""
         ...
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float | None:

@@ -28,7 +28,7 @@ from vp_jax.models.config import VAEConfig
 from vp_jax.models.folder import CheckpointFolder, abstract, read_description
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
-from vp_jax.training.encode import Encoders, to_model_range
+from vp_jax.training.encode import Encoders, float_pixels
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels
 from vp_jax.training.stages.denoising import check_clip_size
 from vp_jax.training.stages.stage import Exports, Metrics, Sampled, StepKeys
@@ -100,7 +100,7 @@ class VAEStage:
 
     def inputs(self, encoders: Encoders, weights: trees.Tree, batch: PixelBatch | LatentBatch, key: jax.Array) -> Clips:
         """Pixels of the loader's batch, cropped at random places."""
-        pixels = to_model_range(_pixels(batch))
+        pixels = float_pixels(_pixels(batch))
         if not any(self.crop):
             return Clips(pixels)
         B, _, H, W, _ = pixels.shape
@@ -221,7 +221,7 @@ def latent_std(stage: VAEStage, trainable: trees.Tree, batches: Iterable[PixelBa
 
     @jax.jit
     def moments(weights: trees.Tree, pixels_BFHWC: jax.Array) -> tuple[jax.Array, jax.Array]:
-        z = stage.model(weights).encode(to_model_range(pixels_BFHWC)).mean_BThwC
+        z = stage.model(weights).encode(float_pixels(pixels_BFHWC)).mean_BThwC
         return z.mean(), jnp.square(z).mean()
 
     measured = [jax.device_get(moments(trainable, _pixels(batch))) for batch in batches]
@@ -229,7 +229,7 @@ def latent_std(stage: VAEStage, trainable: trees.Tree, batches: Iterable[PixelBa
     return float(np.sqrt(second.mean() - first.mean() ** 2))
 
 
-def describe(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
+def vae_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     """The models of a run of this stage, which takes nothing from a checkpoint; reads JSON at most.
 
     Raises:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vp_jax import trees
-from vp_jax.models.folder import CheckpointFolder, Network, Part, abstract, build
+from vp_jax.models.folder import CheckpointFolder, Network, Part, abstract, build_model
 
 MATMUL_WEIGHTS = ("kernel", "lora_a", "lora_b")
 
@@ -57,7 +57,7 @@ def compute_copy(weights: trees.Tree, dtype: str) -> trees.Tree:
 
 def random_weights(description: Network, key: jax.Array) -> trees.Tree:
     """Freshly initialised weights of a model."""
-    return trees.split(build(description, nnx.Rngs(key)))[1]
+    return trees.split(build_model(description, nnx.Rngs(key)))[1]
 
 
 def float32_shapes(tree: trees.Tree) -> trees.Tree:
@@ -69,7 +69,7 @@ def float32_shapes(tree: trees.Tree) -> trees.Tree:
 @functools.lru_cache(maxsize=16)
 def buffer_paths(description: Network) -> frozenset[str]:
     """Leaves of a model that are never trained."""
-    state = nnx.state(nnx.eval_shape(lambda: build(description, nnx.Rngs(0))), trees.Buffer)
+    state = nnx.state(nnx.eval_shape(lambda: build_model(description, nnx.Rngs(0))), trees.Buffer)
     return frozenset(trees.flatten(nnx.to_pure_dict(state)))
 
 

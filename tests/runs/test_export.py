@@ -1,0 +1,73 @@
+"""Exports: complete models under the names of a checkpoint, without how the run computed; others stay."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vp_jax import checkpoint
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.models.config import BranchConfig, VAEConfig
+from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder
+from vp_jax.models.variants import variant
+from vp_jax.runs.export import export, plain_description
+from vp_jax.training.encode import Encoders
+from vp_jax.training.models import TrainingModels
+
+VAE = VAEConfig(channels=(4, 4, 4, 4), groups=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Exporting:
+    """The part of a stage that an export asks."""
+
+    vae: VAEConfig = VAE
+
+    def calibrated(self, trainable, batches):
+        return dataclasses.replace(self, vae=dataclasses.replace(self.vae, scaling_factor=float(sum(batches))))
+
+    def exports(self, trainable, frozen):
+        return {"vae": (self.vae, {**trainable, **frozen})}
+
+    def write_extras(self, folder, schedule):
+        (folder / "schedule.json").write_text(json.dumps({"snr_shift": schedule.snr_shift}))
+
+
+def models(stage):
+    return TrainingModels(stage, Encoders(None, None, 8), Schedule(snr_shift=2.0), 8, False, None)
+
+
+def test_an_export_is_what_the_stage_says_with_what_it_measured(tmp_path):
+    trainable, frozen = {"a": jnp.full(3, 0.5, jnp.bfloat16)}, {"b": jnp.ones(2)}
+    out = export(tmp_path / "export", models(Exporting()), trainable, frozen, iter([0.25, 0.5]))
+    assert out == tmp_path / "export" and not (tmp_path / "export.new").exists()
+    found = CheckpointFolder(out).describe(AUTOENCODER)
+    assert found == dataclasses.replace(VAE, scaling_factor=0.75)
+    weights = checkpoint.load_params(out / "vae")
+    assert jax.tree.map(lambda leaf: str(leaf.dtype), weights) == {"a": "float32", "b": "float32"}
+    np.testing.assert_array_equal(weights["a"], np.full(3, 0.5))
+    assert json.loads((out / "schedule.json").read_text()) == {"snr_shift": 2.0}
+
+
+def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):
+    (tmp_path / "export" / "branch").mkdir(parents=True)
+    (tmp_path / "export.new" / "rest").mkdir(parents=True)
+    for value in (1.0, 2.0):
+        export(tmp_path / "export", models(Exporting()), {"a": jnp.full(1, value)}, {}, [1.0])
+    assert float(checkpoint.load_params(tmp_path / "export" / "vae")["a"][0]) == 2.0
+    assert (tmp_path / "export" / "branch").is_dir() and not (tmp_path / "export" / "rest").exists()
+
+
+@pytest.mark.parametrize("kind", ["vae", "branch"])
+def test_how_a_run_computed_is_no_part_of_a_description(kind, tmp_path):
+    changes = {"dtype": "bfloat16", "param_dtype": "bfloat16"}
+    dit = dataclasses.replace(variant("tiny").branch.dit, **changes, attention="splash", remat="dots_saveable")
+    description = BranchConfig(dit) if kind == "branch" else dataclasses.replace(VAE, **changes)
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / "config.json").write_text(json.dumps(plain_description(description)))
+    part = BRANCH if kind == "branch" else AUTOENCODER
+    want = variant("tiny").branch if kind == "branch" else VAE
+    assert CheckpointFolder(tmp_path).describe(part) == want
