@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-import train
 from tests.compare import DEFAULT
 from tests.parity import reference as ref
 from tests.test_configs import config_of
@@ -30,6 +29,7 @@ from vp_jax.models import config as model_config
 from vp_jax.runs import validation
 from vp_jax.runs.plan import make_plan
 from vp_jax.runs.run_config import RunConfig, changes
+from vp_jax.runs.train import train
 from vp_jax.scalars import read_metrics
 from vp_jax.world.synthetic import World
 
@@ -100,7 +100,7 @@ def test_tiny_trains_and_reads_every_setting(converted, one_device, tmp_path, ca
     config.model.checkpoint = str(converted)
     config.validation.update(every=2, clips=1)
     seen = set()
-    assert train.train(Watched(config, seen), tmp_path) == 0
+    assert train(Watched(config, seen), tmp_path) == 0
     unread = set(leaves(config)) - seen
     assert not unread, "settings that nothing reads"
     lines = read_metrics(tmp_path)
@@ -206,18 +206,18 @@ def test_adapter_trains_on_latent_shards_and_from_an_adapter(converted, one_devi
     config.steps, config.model.checkpoint, config.log_every = 3, str(converted), 2
     config.data.update(kind="latents", path=str(shards))
     config.validation.update(every=3, clips=1)
-    assert train.train(config, tmp_path / "first") == 0
+    assert train(config, tmp_path / "first") == 0
     assert [line["step"] for line in read_metrics(tmp_path / "first")] == [2, 3, 3]
     capsys.readouterr()
     files = {path: path.read_bytes() for path in (tmp_path / "first").glob("*.json*")}
-    assert train.train(config, tmp_path / "first", export_only=True) == 0
+    assert train(config, tmp_path / "first", export_only=True) == 0
     assert files == {path: path.read_bytes() for path in files}, "writing a model is no start of the run"
     assert "step 3: model written to" in capsys.readouterr().out
 
     first = tmp_path / "first" / "export" / "id_adapter"
     config.model.init_from, config.steps, config.optimizer.lr = str(first), 1, 1e-30
     config.validation.every = 0
-    assert train.train(config, tmp_path / "second") == 0
+    assert train(config, tmp_path / "second") == 0
     weights = [checkpoint.load_params(tmp_path / name / "export" / "id_adapter") for name in ("first", "second")]
     jax.tree.map(np.testing.assert_array_equal, *weights)
     assert any(np.asarray(leaf).any() for path, leaf in trees.flatten(weights[0]).items() if path.endswith("lora_b"))
@@ -343,7 +343,7 @@ def test_optimizer_state_on_the_host_changes_no_number(converted, one_device, tm
         config.loader.batch_size = 1
         for config.steps in (2, 3):  # the second run resumes
             config.optimizer.cosine_stretch = 6.0 / config.steps
-            assert train.train(config, tmp_path / str(offload)) == 0
+            assert train(config, tmp_path / str(offload)) == 0
         curves.append(curve(tmp_path / str(offload)))
     assert len(curves[0]) == 3 and curves[0] == curves[1]
 
@@ -381,7 +381,7 @@ def test_a_run_continues_on_another_mesh(converted, tmp_path, capsys):
         config.steps, config.loader.batch_size, config.checkpoints.every = steps, 8, 4
         config.optimizer.cosine_stretch = 8.0 / steps
         config.model.checkpoint = str(converted)
-        assert train.train(config, workdir) == 0
+        assert train(config, workdir) == 0
 
     devices = jax.devices()
     with pytest.MonkeyPatch.context() as patch:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import train
 from tests.test_configs import config_of
 from vp_jax import checkpoint
 from vp_jax.errors import UserError
 from vp_jax.models import config as model_config
+from vp_jax.runs.train import train
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.stages import registry
 
@@ -75,7 +75,7 @@ def test_impossible_settings_are_one_line(changes, message, one_device, tmp_path
     config = config_of("tiny")
     config.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=message):
-        train.train(config, tmp_path)
+        train(config, tmp_path)
 
 
 @pytest.mark.parametrize("stage, wanted", [("branch", "branch"), ("id_adapter", "lora"), ("vae", "vae")])
@@ -96,13 +96,13 @@ def test_a_context_encoder_continues_with_its_own_layers(tmp_path):
 
 def test_a_folder_that_no_run_can_continue_is_left_alone(one_device, tmp_path):
     with pytest.raises(UserError, match="nothing to export: no checkpoint in"):
-        train.train(config_of("tiny"), tmp_path, export_only=True)
+        train(config_of("tiny"), tmp_path, export_only=True)
     (tmp_path / "export" / "branch").mkdir(parents=True)
     with pytest.raises(UserError, match="an export but no checkpoint"):
-        train.train(config_of("tiny"), tmp_path)
+        train(config_of("tiny"), tmp_path)
     (tmp_path / "export" / "branch" / "config.json").write_text("{}")
     with pytest.raises(UserError, match="that no run"):
-        train.train(config_of("tiny"), tmp_path / "export" / "branch")
+        train(config_of("tiny"), tmp_path / "export" / "branch")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
     vp-jax train --config tpu_v4 --workdir RUN \\
         --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
     vp-jax train --config tiny --workdir RUN               a minute on a CPU, needs no files
-    vp-jax train --config ... --compile_only v4:4x4x4      does the step fit a pod that is not here?
+    vp-jax train --config ... --compile_only v4:4x4x4      does the step fit a pod that you do not have?
     vp-jax train --config ... --workdir RUN --export       write the newest checkpoint's model and stop
 
 CONVERTED is made by `vp-jax convert all`. Running the same command again continues where RUN ends; SIGTERM and Ctrl-C

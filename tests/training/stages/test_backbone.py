@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import train
 from tests.compare import relative_error
 from tests.test_configs import config_of
 from vp_jax import checkpoint, trees
@@ -17,6 +16,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.models.tokenizer import EOS, UNK, Tokenizer
 from vp_jax.models.variants import variant
 from vp_jax.runs.starting_weights import random_models
+from vp_jax.runs.train import train
 from vp_jax.scalars import read_metrics
 from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.stages.backbone import BackboneStage, CaptionedLatents
@@ -68,16 +68,16 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
     config = config_of("nano_backbone")
     config.data.update(kind="synthetic")
     with pytest.raises(UserError, match="needs a vocabulary"):
-        train.train(config, tmp_path)
+        train(config, tmp_path)
     config.model.update(stage="single_branch", init_from="somewhere")
     with pytest.raises(UserError, match="leave init_from out"):
-        train.train(config, tmp_path)
+        train(config, tmp_path)
     config.model.update(stage="backbone", init_from=str(tmp_path))
     with pytest.raises(UserError, match="transformer"):
-        train.train(config, tmp_path)
+        train(config, tmp_path)
     config.model.update(init_from="", name="tiny")
     with pytest.raises(UserError, match="no text encoder to train"):
-        train.train(config, tmp_path)
+        train(config, tmp_path)
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_four_stages_make_a_model(one_device, tmp_path):
             config.model.checkpoint = str(folder)
         if name == "nano_backbone":
             config.model.tokenizer = str(vocabulary)
-        assert train.train(config, tmp_path / name) == 0
+        assert train(config, tmp_path / name) == 0
         assert all(np.isfinite(line["loss"]) for line in read_metrics(tmp_path / name))
         shutil.copytree(tmp_path / name / "export", folder, dirs_exist_ok=True)
     config = config_of("nano_backbone")
@@ -105,7 +105,7 @@ def test_four_stages_make_a_model(one_device, tmp_path):
     config.loader.update(batch_size=2)
     config.optimizer.update(lr=1e-30, warmup=0)
     config.model.update(checkpoint=str(folder), init_from=str(tmp_path / "nano_backbone" / "export"))
-    assert train.train(config, tmp_path / "again") == 0
+    assert train(config, tmp_path / "again") == 0
     for name in ("transformer", "text_encoder"):
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-30),

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import train
 from tests.test_configs import config_of
 from tests.test_train import curve
 from vp_jax import checkpoint
@@ -14,6 +13,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae.vae import Posterior
 from vp_jax.runs.starting_weights import random_models
+from vp_jax.runs.train import train
 from vp_jax.training.encode import Encoders
 from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.stages.stage import StepKeys
@@ -117,7 +117,7 @@ def test_a_vae_run_resumes_exactly(one_device, tmp_path):
         config.optimizer.update(warmup=0, cosine_stretch=100.0 / steps, lr=lr)
         config.model.update(name="tiny", vae_crop=(16, 24), init_from=str(init_from))
         config.checkpoints.every, config.validation.every = 2, 0
-        assert train.train(config, tmp_path / name) == 0
+        assert train(config, tmp_path / name) == 0
         return checkpoint.load_params(tmp_path / name / "export" / "vae")
 
     whole = run("whole", 4)
