@@ -1,7 +1,7 @@
-"""Numbers of a run over time: ``metrics.jsonl`` always, TensorBoard beside it where tensorboardX is installed.
+"""Scalars of a run over time: always ``metrics.jsonl``, and TensorBoard files where tensorboardX is installed.
 
-tensorboardX writes TensorBoard's files with protobuf alone; the other writers bring TensorFlow or PyTorch along.
-Every line of the JSONL is one step, ``{"step": 12, "loss": 0.31, ...}``; numbers are exact (shortest repr).
+tensorboardX needs protobuf alone to write TensorBoard files; the other writers depend on TensorFlow or PyTorch.
+Each line of the JSONL file is one step, ``{"step": 12, "loss": 0.31, ...}``; numbers are exact (shortest repr).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ FILE = "metrics.jsonl"
 
 
 class MetricsWriter:
-    """Appends lines to a run's metrics. Use with ``with``.
+    """Appends lines to the metrics of a run. Use it as a context manager.
 
     Args:
-      folder: of the run; made if need be.
-      resume_step: lines after this step are dropped: they are of steps that a restart repeats.
+      folder: folder of the run; created if missing.
+      resume_step: step that the run continues from. Later lines are removed, because their steps run again.
     """
 
     def __init__(self, folder: str | Path, resume_step: int = 0) -> None:
@@ -45,7 +45,7 @@ class MetricsWriter:
             self._board.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One line; values that are not numbers of their own (NaN, infinite) are left out."""
+        """Write the line of ``step``; values that are NaN or infinite are left out."""
         values = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         if self._board is not None:
@@ -53,13 +53,13 @@ class MetricsWriter:
                 self._board.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, image_HWC: np.ndarray) -> None:
-        """A uint8 picture for TensorBoard."""
+        """Write a uint8 picture to TensorBoard, if it is installed."""
         if self._board is not None:
             self._board.add_image(name, image_HWC, step, dataformats="HWC")
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
-    """The lines of a run, in order; one that a crash cut off is left out. Empty without a file."""
+    """Read the lines of a run, in order, without a last line that a crash cut off. Empty if there is no file."""
     path = Path(folder) / FILE
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:

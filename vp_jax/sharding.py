@@ -1,14 +1,14 @@
-"""Where arrays live on a mesh of devices. Models know nothing of it but the names of a few activations.
+"""Where arrays live on a mesh of devices. Models know only the names of a few activations.
 
-    axis      what is divided                                    parameters                activations
+    axis      what it divides                                    parameters                activations
     data      the batch                                          copies                    B
     fsdp      the batch, and every matrix                        one dimension             B
     context   the joint sequence outside attention, the heads    the same dimension        S, or K in attention
               inside (Ulysses, arXiv 2309.14509)
     tensor    widths inside a block (Megatron, 1909.08053)       the other dimension       K, hidden 4D
 
-A matrix is divided by fsdp AND context: devices that share a sequence need no copy of the weights each. One table of
-rules, matched on '/'-joined paths, places parameters, optimizer moments and averages alike, because the moments of
+A matrix is divided by fsdp AND context, so devices that share a sequence do not each hold a copy of the weights. One
+table of rules, matched on '/'-joined paths, covers parameters, optimizer moments and averages: the moments of
 ``blocks/attn/to_q/kernel`` end in the same path.
 """
 
@@ -28,6 +28,7 @@ from jax.sharding import PartitionSpec as P
 from vp_jax.errors import UserError
 
 AXES = ("data", "fsdp", "context", "tensor")
+"""Names of the mesh axes, in this order."""
 
 BATCH = ("data", "fsdp")
 """The axes that divide the batch."""
@@ -35,40 +36,43 @@ BATCH = ("data", "fsdp")
 _SHARD, _TENSOR = ("fsdp", "context"), "tensor"
 
 
-class Rule(NamedTuple):
-    """``pattern`` matches the whole path or its end after a '/'; ``spec`` has at most the leaf's rank."""
+class ShardingRule(NamedTuple):
+    """How to divide the leaves whose path, or its end after a '/', matches ``pattern``.
+
+    ``spec`` has at most as many entries as the leaf has dimensions.
+    """
 
     pattern: str
     spec: P
 
 
-RULES: tuple[Rule, ...] = (
+SHARDING_RULES: tuple[ShardingRule, ...] = (
     # row and column sums of a factored optimizer are small
-    Rule(r"v_(row|col)/.*", P()),
+    ShardingRule(r"v_(row|col)/.*", P()),
     # transformer blocks, (L, in, out): the first matrix of a pair splits its outputs, the second its inputs
-    Rule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/kernel", P(None, _SHARD, _TENSOR)),
-    Rule(r"blocks/(attn/to_out|ff/down)/kernel", P(None, _TENSOR, _SHARD)),
-    Rule(r"blocks/norm[12]/linear/kernel", P(None, None, _SHARD)),
-    Rule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/(lora_\d+/)?lora_a", P(None, _SHARD, None)),
-    Rule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/(lora_\d+/)?lora_b", P(None, _SHARD, _TENSOR)),
-    Rule(r"blocks/(attn/to_out|ff/down)/(lora_\d+/)?lora_a", P(None, _TENSOR, _SHARD)),
-    Rule(r"blocks/(attn/to_out|ff/down)/(lora_\d+/)?lora_b", P(None, _SHARD, None)),
-    Rule(r"blocks/norm[12]/linear/(lora_\d+/)?lora_[ab]", P(None, None, _SHARD)),
+    ShardingRule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/kernel", P(None, _SHARD, _TENSOR)),
+    ShardingRule(r"blocks/(attn/to_out|ff/down)/kernel", P(None, _TENSOR, _SHARD)),
+    ShardingRule(r"blocks/norm[12]/linear/kernel", P(None, None, _SHARD)),
+    ShardingRule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/(lora_\d+/)?lora_a", P(None, _SHARD, None)),
+    ShardingRule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/(lora_\d+/)?lora_b", P(None, _SHARD, _TENSOR)),
+    ShardingRule(r"blocks/(attn/to_out|ff/down)/(lora_\d+/)?lora_a", P(None, _TENSOR, _SHARD)),
+    ShardingRule(r"blocks/(attn/to_out|ff/down)/(lora_\d+/)?lora_b", P(None, _SHARD, None)),
+    ShardingRule(r"blocks/norm[12]/linear/(lora_\d+/)?lora_[ab]", P(None, None, _SHARD)),
     # context encoder: its outputs D -> D
-    Rule(r"zero/kernel", P(None, None, _SHARD)),
+    ShardingRule(r"zero/kernel", P(None, None, _SHARD)),
     # embeddings and the head
-    Rule(r"patch_embed/(proj|text_proj)/kernel", P(None, _SHARD)),
-    Rule(r"patch_embed/pos_embedding", P(None, _SHARD)),
-    Rule(r"(time_embed|ofs_embed)/linear_[12]/kernel", P(_SHARD, None)),
-    Rule(r"norm_out/linear/kernel", P(None, _SHARD)),
-    Rule(r"proj_out/kernel", P(_SHARD, None)),
-    Rule(r"(time_embed|ofs_embed|norm_out|patch_embed|proj_out)/.*lora_[ab]", P()),
-    # frozen encoders: T5 like a backbone, the VAE (0.4 GB) as copies
-    Rule(r"embed/embedding", P(None, _SHARD)),
-    Rule(r"relative_bias/embedding", P()),
-    Rule(r"vae/.*", P()),
-    # the last rule: vectors as copies; a new matrix without a rule is an error
-    Rule(r"bias|scale", P()),
+    ShardingRule(r"patch_embed/(proj|text_proj)/kernel", P(None, _SHARD)),
+    ShardingRule(r"patch_embed/pos_embedding", P(None, _SHARD)),
+    ShardingRule(r"(time_embed|ofs_embed)/linear_[12]/kernel", P(_SHARD, None)),
+    ShardingRule(r"norm_out/linear/kernel", P(None, _SHARD)),
+    ShardingRule(r"proj_out/kernel", P(_SHARD, None)),
+    ShardingRule(r"(time_embed|ofs_embed|norm_out|patch_embed|proj_out)/.*lora_[ab]", P()),
+    # frozen encoders: T5 is divided like a backbone, the VAE (0.4 GB) is copied
+    ShardingRule(r"embed/embedding", P(None, _SHARD)),
+    ShardingRule(r"relative_bias/embedding", P()),
+    ShardingRule(r"vae/.*", P()),
+    # vectors are copied; a new matrix without a rule is an error
+    ShardingRule(r"bias|scale", P()),
 )
 
 ACTIVATIONS: dict[str, P] = {
@@ -79,15 +83,15 @@ ACTIVATIONS: dict[str, P] = {
     "hints": P(None, BATCH, "context"),  # GBSD
     "pixels": P(BATCH, None, "context"),  # BFHWC, rows: the compiler exchanges the edges between neighbours
 }
-"""Layout of each named activation, see `constrain`."""
+"""Layout of each named activation, for `constrain`."""
 
 
 def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Mesh with the axes `AXES`, partitioned by the compiler (``AxisType.Auto``).
 
     Args:
-      sizes: size per axis, 1 where left out; one may be -1 and takes what the others leave.
-      devices: default all devices of all processes; also devices of a topology that is not there.
+      sizes: size of each axis, 1 by default; one of them may be -1 to take the remaining devices.
+      devices: all devices of all processes by default; may be those of a topology that you only compile for.
 
     Raises:
       UserError: unknown axis, or sizes that do not multiply to the number of devices.
@@ -111,10 +115,10 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
 
 
 class Placement(NamedTuple):
-    """Where every leaf of a tree goes.
+    """Shardings of the leaves of a tree.
 
     Attributes:
-      shardings: the tree with a `NamedSharding` per leaf.
+      shardings: the tree with one `NamedSharding` per leaf.
       unused: patterns that matched no leaf.
       undivided: ``path shape dimension axes`` of each dimension that its axes do not divide; it is copied instead.
     """
@@ -125,17 +129,17 @@ class Placement(NamedTuple):
 
 
 def path_name(path: Sequence[Any]) -> str:
-    """'/'-joined name of a key path of `jax.tree_util`, whatever its containers."""
+    """'/'-joined name of a key path of `jax.tree_util`, for dicts, sequences and dataclasses alike."""
     return "/".join(
         str(next(getattr(key, name) for name in ("key", "name", "idx") if hasattr(key, name))) for key in path
     )
 
 
-def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
-    """Sharding of every leaf by the first rule that matches its path. Leaves of one value need no rule: copies.
+def place(tree: Any, mesh: Mesh, rules: Sequence[ShardingRule] = SHARDING_RULES) -> Placement:
+    """Sharding of every leaf by the first rule that matches its path. Leaves of one value are copied without a rule.
 
     Args:
-      tree: any pytree of arrays or `jax.ShapeDtypeStruct`s: parameters, a whole training state.
+      tree: pytree of arrays or `jax.ShapeDtypeStruct`s, such as parameters or a training state.
       mesh: from `make_mesh`.
       rules: table, first match wins.
 
@@ -167,14 +171,14 @@ def place(tree: Any, mesh: Mesh, rules: Sequence[Rule] = RULES) -> Placement:
 
 
 def shapes_at(tree: Any, shardings: Any) -> Any:
-    """Shapes of ``tree`` that carry ``shardings``: what to restore, or to compile for."""
+    """Shapes of ``tree`` with ``shardings`` attached, to restore or to compile for."""
     return jax.tree.map(
         lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), tree, shardings
     )
 
 
 def placed(tree: Any, mesh: Mesh) -> Any:
-    """Shapes of ``tree`` in the places of the rule table; raises like `place`."""
+    """Shapes of ``tree`` with the shardings of the rule table attached; raises as `place` does."""
     return shapes_at(tree, place(tree, mesh).shardings)
 
 
@@ -183,7 +187,7 @@ def _size(mesh: Mesh | AbstractMesh, axes: Sequence[str]) -> int:
 
 
 def _divide(shape: tuple[int, ...], spec: P, mesh: Mesh | AbstractMesh) -> tuple[P, list[str]]:
-    """``spec`` without the axes whose product does not divide their dimension."""
+    """``spec`` without the axes whose product does not divide their dimension, and a line for each of those."""
     entries: list[Any] = []
     lost = []
     for dimension, entry in enumerate(spec):
@@ -197,10 +201,10 @@ def _divide(shape: tuple[int, ...], spec: P, mesh: Mesh | AbstractMesh) -> tuple
 
 
 def batch_shardings(batch: Any, mesh: Mesh, axis: int = 0) -> Any:
-    """Sharding of every leaf of a batch: dimension ``axis`` over `BATCH`.
+    """Sharding of every leaf of a batch: dimension ``axis`` over the axes `BATCH`.
 
     Raises:
-      UserError: a batch that the devices do not divide.
+      UserError: the devices do not divide the batch.
     """
     parts = _size(mesh, BATCH)
 
@@ -217,18 +221,18 @@ def batch_shardings(batch: Any, mesh: Mesh, axis: int = 0) -> Any:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """A copy on every device."""
+    """Sharding that copies an array to every device."""
     return NamedSharding(mesh, P())
 
 
 def current_mesh() -> AbstractMesh | None:
-    """Mesh of the surrounding ``jax.set_mesh``, ``None`` without one or on a single device."""
+    """Mesh of the surrounding ``jax.set_mesh``; ``None`` without one, or if it has a single device."""
     mesh = jax.sharding.get_abstract_mesh()
     return None if mesh.empty or mesh.size == 1 else mesh
 
 
 def constrain(x: jax.Array, kind: str) -> jax.Array:
-    """``x`` in the layout of the activation named ``kind``; ``x`` itself without a mesh."""
+    """Constrain ``x`` to the layout of the activation named ``kind``; without a mesh, return ``x``."""
     spec, mesh = ACTIVATIONS[kind], current_mesh()
     if mesh is None:
         return x
@@ -239,24 +243,25 @@ def constrain(x: jax.Array, kind: str) -> jax.Array:
 
 
 def device_kind() -> str:
-    """Kind of the devices that the program is for: the mesh's, which need not be here, or this machine's."""
+    """Kind of the devices that the program runs on: those of the mesh, or else of this machine."""
     mesh = current_mesh()
     device = None if mesh is None else mesh.abstract_device
     return jax.devices()[0].device_kind if device is None else device.device_kind
 
 
 def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Array) -> jax.Array:
-    """``attend(*arrays)`` where every device sees whole sequences of a share of the heads.
+    """Run ``attend(*arrays)`` so that every device has complete sequences, for a part of the heads.
 
-    Outside, S is divided over ``context``; one all-to-all of all arrays together divides K instead, a second one brings
-    the result back. A length that ``context`` does not divide is padded outside the exchange only.
+    Outside, S is divided over ``context``. One all-to-all of all arrays divides K instead, a second one restores the
+    layout of the result. A length that ``context`` does not divide is padded for the exchange only.
 
     Args:
-      attend: takes the arrays, gives one like the first; runs per device, so kernels need no partitioning rule.
-      arrays_BSKA: first queries, then keys and values; all of one length on a mesh with ``context`` above 1.
+      attend: returns an array of the shape of its first argument. It runs per device, so kernels need no partitioning
+        rule.
+      *arrays_BSKA: queries, then keys and values; all of one length if ``context`` is above 1.
 
     Raises:
-      UserError: heads that context x tensor do not divide.
+      UserError: context x tensor do not divide the number of heads.
     """
     mesh = current_mesh()
     if mesh is None:
@@ -274,7 +279,7 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
     def per_device(*parts: jax.Array) -> jax.Array:
         if context == 1:
             return attend(*parts)
-        # heads and their values as one dimension: chips store narrow last dimensions with padding
+        # heads and their channels as one dimension: TPUs pad narrow last dimensions in memory
         rows = jnp.stack([part.reshape(*part.shape[:2], -1) for part in parts])
         rows = jax.lax.all_to_all(rows, "context", split_axis=3, concat_axis=2, tiled=True)[:, :, :length]
         out = attend(*rows.reshape(*rows.shape[:3], -1, size))
@@ -288,7 +293,7 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
 
 
 def bytes_per_device(tree: Any, shardings: Any) -> int:
-    """Bytes of ``tree`` on one device, when its leaves lie as ``shardings`` say; none for those in host memory."""
+    """Bytes of ``tree`` on one device under ``shardings``; leaves in host memory count as zero."""
 
     def size(leaf: Any, sharding: NamedSharding) -> int:
         part = math.prod(sharding.shard_shape(tuple(leaf.shape)))

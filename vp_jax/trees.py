@@ -1,7 +1,7 @@
 """Parameter trees: nested dicts of arrays, named by '/'-joined paths such as ``blocks/attn/to_q/kernel``.
 
-A model is a pair: a graph definition (static, hashable) and a nested dict of arrays. Everything that stores,
-shards, converts or trains weights works on the dict; `nnx.merge` joins the two inside jit.
+A model is a pair: a graph definition (static, hashable) and a nested dict of arrays. Storing, sharding, converting and
+training all work on the dict; `nnx.merge` joins the two inside jit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 Tree = dict[str, Any]
+"""A nested dict of arrays, or of their shapes."""
 
 
 class Buffer(nnx.Variable):
@@ -32,7 +33,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def unflatten(flat: Mapping[str, Any]) -> Tree:
-    """Inverse of `flatten`."""
+    """``{'a/b': x}`` -> ``{'a': {'b': x}}``, the inverse of `flatten`."""
     tree: Tree = {}
     for path, value in flat.items():
         *parents, leaf = path.split("/")
@@ -44,9 +45,9 @@ def unflatten(flat: Mapping[str, Any]) -> Tree:
 
 
 def abstract(build: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef, Tree]:
-    """Graph definition and shapes of a model, allocating nothing: leaves are `jax.ShapeDtypeStruct`.
+    """Graph definition and shapes of a model without allocating it: leaves are `jax.ShapeDtypeStruct`.
 
-    Numbers of modules in lists are text, as in paths and in stored checkpoints.
+    Modules in lists are numbered with strings, as in paths and in stored checkpoints.
     """
     graphdef, state = nnx.split(nnx.eval_shape(build))
     return graphdef, unflatten(flatten(nnx.to_pure_dict(state)))
@@ -59,16 +60,16 @@ def split(module: nnx.Module) -> tuple[nnx.GraphDef, Tree]:
 
 
 def count_parameters(build: Callable[[], nnx.Module]) -> int:
-    """Trainable values of a model (`Buffer`s left out), without allocating it."""
+    """Number of trainable values of a model (`Buffer`s are not counted), without allocating it."""
     leaves = jax.tree.leaves(nnx.state(nnx.eval_shape(build), nnx.Param))
     return sum(int(np.prod(leaf.shape)) for leaf in leaves)
 
 
 def cast(tree: Tree, dtype: Any) -> Tree:
-    """Floating leaves in ``dtype``, others untouched."""
+    """Cast floating leaves to ``dtype``; other leaves stay as they are."""
     return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
 
 
 def size_bytes(tree: Tree) -> int:
-    """Bytes of all leaves (arrays or shapes)."""
+    """Total bytes of all leaves (arrays or shapes)."""
     return sum(int(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(tree))

@@ -41,7 +41,7 @@ def test_ddim_keeps_the_noise_it_started_from():
     x0, eps = jax.random.normal(jax.random.key(0), (5,)), jax.random.normal(jax.random.key(1), (5,))
     table, state = steps.DDIM().table(schedule, count), sampler.start(eps)
     for i in range(count - 1):
-        state, _ = sampler.step(state, i, table, oracle(x0, schedule), None)
+        state, _ = sampler.denoise_step(state, i, table, oracle(x0, schedule), None)
         abar = schedule.abar_at(table.timestep[i] - 100)
         np.testing.assert_allclose(state.x, np.sqrt(abar) * x0 + np.sqrt(1 - abar) * eps, atol=2e-5)
 
@@ -51,7 +51,7 @@ def test_scan_equals_single_steps_and_traces_once():
     table, noise = steps.DPM().table(schedule, count), KeyNoise(jax.random.key(3))
     x = jax.random.normal(jax.random.key(0), (4, 4))
     predict_fn = lambda x, t, i: (jnp.tanh(x) * (1 + t / 1000), None)  # noqa: E731
-    one = jax.jit(chex.assert_max_traces(lambda s, i: sampler.step(s, i, table, predict_fn, noise)[0], n=1))
+    one = jax.jit(chex.assert_max_traces(lambda s, i: sampler.denoise_step(s, i, table, predict_fn, noise)[0], n=1))
     state = sampler.start(x)
     for i in range(count):
         state = one(state, i)
@@ -69,7 +69,7 @@ def test_the_network_is_given_the_latents_the_timestep_and_the_number_of_the_ste
     state = sampler.start(jnp.full((3,), 2.0))
     for i in range(4):
         before = np.asarray(state.x)
-        state, extra = sampler.step(state, i, table, predict_fn, None)
+        state, extra = sampler.denoise_step(state, i, table, predict_fn, None)
         assert extra == f"extra {i}"
         np.testing.assert_array_equal(seen[-1][0], before)
     assert [call[1:] for call in seen] == [(int(t), i) for i, t in enumerate(schedule.timesteps(4))]
@@ -85,8 +85,8 @@ def test_what_is_done_to_the_latents_after_a_step_leaves_the_old_prediction_alon
         rows.append(float(row.next_signal))
         return x * 0 + 7
 
-    plain, _ = sampler.step(sampler.start(x), 1, table, lambda x, t, i: (x * 0.5, None), noise)
-    edited, _ = sampler.step(sampler.start(x), 1, table, lambda x, t, i: (x * 0.5, None), noise, replace)
+    plain, _ = sampler.denoise_step(sampler.start(x), 1, table, lambda x, t, i: (x * 0.5, None), noise)
+    edited, _ = sampler.denoise_step(sampler.start(x), 1, table, lambda x, t, i: (x * 0.5, None), noise, replace)
     np.testing.assert_array_equal(edited.x, np.full(6, 7.0))
     np.testing.assert_array_equal(edited.x0_old, plain.x0_old)
     assert rows == [float(table.next_signal[1])] and float(jnp.abs(plain.x0_old).max()) > 0
@@ -120,5 +120,5 @@ def test_latents_are_float32_whatever_comes_in():
     state = sampler.start(jnp.ones((2, 2), jnp.bfloat16))
     assert (state.x.dtype, state.x0_old.dtype) == (jnp.float32, jnp.float32) and not state.x0_old.any()
     table = steps.DDIM().table(Schedule(), 2)
-    after, _ = sampler.step(state, 0, table, lambda x, t, i: (x.astype(jnp.bfloat16), None), None)
+    after, _ = sampler.denoise_step(state, 0, table, lambda x, t, i: (x.astype(jnp.bfloat16), None), None)
     assert (after.x.dtype, after.x0_old.dtype) == (jnp.float32, jnp.float32)

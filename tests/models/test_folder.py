@@ -34,7 +34,7 @@ def written(root, part, description):
 
 def test_every_kind_of_description_has_one_part_and_one_folder():
     assert [part.kind for part in PARTS] == ["dit", "branch", "vae", "t5", "lora"]
-    assert {part.kind for part in PARTS} == set(config.KINDS)
+    assert {part.kind for part in PARTS} == set(config.CONFIG_KINDS)
     assert len({part.folder for part in PARTS}) == len({part.name for part in PARTS}) == len(PARTS)
 
 

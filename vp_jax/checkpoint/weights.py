@@ -181,7 +181,7 @@ def load_config(folder: str | Path, kind: str | None = None) -> dict[str, Any]:
 
     Args:
       folder: a model folder.
-      kind: what has to be in it, a key of `vp_jax.models.config.KINDS`; ``None`` for any.
+      kind: what has to be in it, a key of `vp_jax.models.config.CONFIG_KINDS`; ``None`` for any.
 
     Raises:
       UserError: no such folder, no config, not a converted checkpoint, or another kind of model.

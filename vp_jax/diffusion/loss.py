@@ -1,4 +1,4 @@
-"""Training loss of VideoPainter (model facts, section 6; golden ``train_loss.npz``), unreduced over the batch.
+"""Training loss of VideoPainter for each example (docs/model.md, "Training objective"; golden ``train_loss.npz``).
 
     x0_pred = a x_t - s v,   w = 1 / (1 - abar_t)
     loss    = mean(w (x0_pred - x0)^2) + lambda mean(w (m x0_pred - m x0)^2)
@@ -17,7 +17,12 @@ from vp_jax.diffusion import predict
 
 
 class InpaintingLoss(NamedTuple):
-    """Per-example means (B,), float32: over the whole clip, and over the hole."""
+    """Per-example means, float32.
+
+    Attributes:
+      whole_B: of the error everywhere.
+      hole_B: of the error in the hole, divided by the number of ALL elements.
+    """
 
     whole_B: jax.Array
     hole_B: jax.Array
@@ -33,9 +38,11 @@ def inpainting_loss(
     """Loss of each example.
 
     Args:
-      x_t, v, x0: (B, T, h, w, C) noisy latents, predicted velocity, clean latents.
+      x_t: (B, T, h, w, C) noisy latents.
+      v: (B, T, h, w, C) predicted velocity.
+      x0: (B, T, h, w, C) clean latents.
       mask_BThw: latent mask, 1 = hole.
-      abar_B: signal power at each example's own timestep, below 1.
+      abar_B: signal power at the timestep of each example, below 1.
     """
     x_t, v, x0, mask = (a.astype(jnp.float32) for a in (x_t, v, x0, mask_BThw))
     squared = jnp.square(predict.x0_from_velocity(x_t, v, abar_B) - x0)

@@ -1,6 +1,6 @@
-"""Injectable randomness of sampling: every draw has a name, so that a stored one can take its place.
+"""Random draws of sampling: each has a name, so that tests can replace it with a stored draw.
 
-A source is a pytree and may cross jit. Draws are ``image``, ``video``, ``initial``, ``masked`` and one per step.
+A source is a pytree and may cross jit. The draws are ``image``, ``video``, ``initial``, ``masked`` and one per step.
 """
 
 from __future__ import annotations
@@ -11,50 +11,55 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-NAMES = ("image", "video", "initial", "masked")
+DRAW_NAMES = ("image", "video", "initial", "masked")
+"""Named draws of a window: image condition, background, noise of the first step, masked video."""
 
 
 class NoiseSource(Protocol):
     """Standard normal draws by name."""
 
     def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
-        """Draw ``name`` (one of `NAMES`)."""
+        """Draw ``name``, one of `DRAW_NAMES`, float32."""
         ...
 
     def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
-        """Draw of denoising step ``index`` (may be traced)."""
+        """Draw of denoising step ``index``, which may be traced, float32."""
         ...
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class KeyNoise:
-    """Draws from a PRNG key; each name and step folds its own number in."""
+    """Draws from a PRNG key; the number of each name and step is folded into it."""
 
     key: jax.Array
 
     def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
-        return jax.random.normal(jax.random.fold_in(self.key, NAMES.index(name)), shape)
+        """Draw ``name`` of `DRAW_NAMES`."""
+        return jax.random.normal(jax.random.fold_in(self.key, DRAW_NAMES.index(name)), shape)
 
     def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
-        return jax.random.normal(jax.random.fold_in(self.key, index + len(NAMES)), shape)
+        """Draw of denoising step ``index``."""
+        return jax.random.normal(jax.random.fold_in(self.key, index + len(DRAW_NAMES)), shape)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class StoredNoise:
-    """Draws given as arrays: ``draws`` by name, ``steps`` with a leading step axis (or ``None`` if none are needed)."""
+    """Stored draws: ``draws`` by name, ``steps`` with a leading step axis (``None`` for samplers without noise)."""
 
     draws: dict[str, jax.Array]
     steps: jax.Array | None = None
 
     def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
+        """Stored draw ``name``; its shape must be ``shape``."""
         draw = self.draws[name]
         if draw.shape != tuple(shape):
-            raise ValueError(f"stored draw {name!r} has shape {draw.shape}, needed {tuple(shape)}")
+            raise ValueError(f"stored draw {name!r} has shape {draw.shape}, expected {tuple(shape)}")
         return draw
 
     def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
+        """Stored draw of step ``index``; its shape must be ``shape``."""
         if self.steps is None or self.steps.shape[1:] != tuple(shape):
             raise ValueError(f"no stored step draws of shape {tuple(shape)}")
         return jnp.asarray(self.steps)[index]

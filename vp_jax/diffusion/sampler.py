@@ -1,8 +1,8 @@
-"""The denoising loop: a pure step, scanned whole or driven one step at a time.
+"""The denoising loop: a pure step, and a scan over all steps.
 
-The network enters as ``predict_fn(x, timestep, index) -> (velocity, extra)``; guidance happens inside it or through
-`guidance.guide`. ``after_step(x, row)`` may edit the latents after each update (background replacement); the raw x_0
-prediction kept for the second-order update is never edited.
+The network enters as ``predict_fn(x, timestep, index) -> (velocity, extra)``; guidance is part of it.
+``after_step(x, row)`` may edit the latents after each update (background replacement). It does not edit the raw x_0
+prediction that the second-order update uses at the next step.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ class LoopState(NamedTuple):
 
 
 PredictFn = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]]
+"""``(x, timestep, index) -> (velocity, extra)``."""
 
 
 def start(x: jax.Array) -> LoopState:
-    """State before the first step."""
+    """State before the first step, from noise ``x``."""
     return LoopState(x.astype(jnp.float32), jnp.zeros(x.shape, jnp.float32))
 
 
-def step(
+def denoise_step(
     state: LoopState,
     index: jax.Array | int,
     table: StepTable,
@@ -40,7 +41,19 @@ def step(
     noise: NoiseSource | None,
     after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None,
 ) -> tuple[LoopState, Any]:
-    """One denoising step; returns the new state and what ``predict_fn`` handed out besides the velocity."""
+    """Run one denoising step.
+
+    Args:
+      state: latents and previous prediction, any shape.
+      index: number of the step, may be traced.
+      table: coefficients of all steps.
+      predict_fn: the network.
+      noise: source of the draw of this step; ``None`` for samplers without noise.
+      after_step: edits the latents after the update.
+
+    Returns:
+      The new state, and ``extra`` of ``predict_fn``.
+    """
     row = row_at(table, index)
     v, extra = predict_fn(state.x, jnp.asarray(row.timestep), jnp.asarray(index))
     eps = None if noise is None else noise.step(index, state.x.shape)
@@ -55,9 +68,9 @@ def sample(
     noise: NoiseSource | None,
     after_step: Callable[[jax.Array, StepTable], jax.Array] | None = None,
 ) -> jax.Array:
-    """Run every step of ``table`` from ``x`` in one `lax.scan`; returns the final latents, float32."""
+    """Run every step of ``table`` from noise ``x`` in one `lax.scan` and return the final latents, float32."""
 
     def body(state: LoopState, index: jax.Array) -> tuple[LoopState, None]:
-        return step(state, index, table, predict_fn, noise, after_step)[0], None
+        return denoise_step(state, index, table, predict_fn, noise, after_step)[0], None
 
     return jax.lax.scan(body, start(x), jnp.arange(len(table.timestep)))[0].x

@@ -1,4 +1,4 @@
-"""Noise schedule of CogVideoX, in float64 on the host (arXiv 2408.06072 section 2.3; model facts, section 6).
+"""Noise schedule of CogVideoX, in float64 on the host (arXiv 2408.06072 section 2.3; docs/model.md, "Noise schedule").
 
 beta_i  = (sqrt(beta_start) ... sqrt(beta_end), evenly) ** 2                                    scaled linear
 abar    = cumprod(1 - beta)
@@ -22,12 +22,17 @@ from vp_jax.schema import Between, from_values
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Description of the schedule; ``abar`` follows from it.
+    """Description of the noise schedule.
 
     Attributes:
-      snr_shift: s above.
+      beta_start: first beta.
+      beta_end: last beta.
       num_timesteps: training timesteps.
+      snr_shift: s above, 1 for the 5B models, 3 for the 2B.
       zero_terminal_snr: rescale so that the last timestep is pure noise.
+
+    Raises:
+      UserError: betas or shift out of range.
     """
 
     beta_start: Annotated[float, Between(0, 1)] = 0.00085
@@ -44,13 +49,13 @@ class Schedule:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Schedule:
-        """The schedule of a converted ``scheduler/config.json``; its other keys are passed over."""
-        passed_over = {"kind", "sampler", "prediction_type", "timestep_spacing"}
-        return from_values(cls, {k: v for k, v in values.items() if k not in passed_over}, "scheduler")
+        """Schedule from the values of a converted ``scheduler/config.json``; keys of the sampler are ignored."""
+        ignored = {"kind", "sampler", "prediction_type", "timestep_spacing"}
+        return from_values(cls, {k: v for k, v in values.items() if k not in ignored}, "scheduler")
 
     @functools.cached_property
     def abar(self) -> np.ndarray:
-        """Signal power of every timestep, float64 (num_timesteps,), decreasing from near 1 to 0."""
+        """Signal power of every timestep, float64 (num_timesteps,), falling from nearly 1 to 0."""
         betas = np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.num_timesteps) ** 2
         abar = np.cumprod(1.0 - betas)
         abar = abar / (self.snr_shift + (1.0 - self.snr_shift) * abar)
@@ -60,10 +65,10 @@ class Schedule:
         return abar
 
     def timesteps(self, steps: int) -> np.ndarray:
-        """The ``steps`` timesteps of a sampler, int64, descending: ``round(1000 - i * 1000 / steps) - 1``.
+        """Timesteps of a sampler of ``steps`` steps, int64, descending: ``round(1000 - i * 1000 / steps) - 1``.
 
         Raises:
-          UserError: ``steps`` outside 1..num_timesteps.
+          UserError: ``steps`` is outside 1..num_timesteps.
         """
         if not 1 <= steps <= self.num_timesteps:
             raise UserError(f"{steps} steps: expected 1..{self.num_timesteps}")
@@ -71,5 +76,5 @@ class Schedule:
         return np.round(np.arange(self.num_timesteps, 0, -ratio)).astype(np.int64)[:steps] - 1
 
     def abar_at(self, timestep: int) -> float:
-        """Signal power at ``timestep``; 1 before the first."""
+        """Signal power at ``timestep``; 1 for negative timesteps."""
         return 1.0 if timestep < 0 else float(self.abar[timestep])

@@ -14,7 +14,8 @@ DPM, lam = log(abar / (1 - abar)) / 2, h = lam_p - lam_t, r = (lam_t - lam_back)
     history = 1 / (2 r), 0 at the first step and when p < 0
     noise = sqrt(1 - abar_p) sqrt(1 - e^-2h)
 
-Limits: abar_t = 0 gives e^-h = 0; abar_back = 0 gives history = 0; abar_p = 1 gives x' = x_0.
+Limits: abar_t = 0 gives e^-h = 0; abar_back = 0 gives history = 0; abar_p = 1 gives x' = x_0. Both samplers are those
+of the released system (docs/model.md, "Samplers").
 """
 
 from __future__ import annotations
@@ -30,13 +31,18 @@ from vp_jax.diffusion.schedule import Schedule
 
 
 class StepTable(NamedTuple):
-    """Per-step numbers, leading axis S (or scalars, for one row); float32 but ``timestep`` int32.
+    """Numbers of every step (leading axis) or of one (scalars); float32, and int32 for ``timestep``.
 
     Attributes:
-      timestep: t handed to the network.
-      signal, sigma: sqrt(abar_t), sqrt(1 - abar_t).
-      keep, data, history, noise: coefficients of the update above.
-      next_signal, next_sigma: those of the NEXT list entry, (1, 0) after the last; background replacement uses them.
+      timestep: t, input of the network.
+      signal: sqrt(abar_t).
+      sigma: sqrt(1 - abar_t).
+      keep: coefficient of x in the update above.
+      data: coefficient of the prediction of x_0.
+      history: coefficient of the change of that prediction.
+      noise: coefficient of the new noise.
+      next_signal: signal of the NEXT list entry, 1 after the last, for background replacement.
+      next_sigma: sigma of the next list entry, 0 after the last.
     """
 
     timestep: np.ndarray
@@ -114,18 +120,23 @@ def _dpm_row(abar_t: float, abar_p: float, abar_back: float) -> tuple[float, flo
 
 
 SAMPLERS: dict[str, DDIM | DPM] = {"ddim": DDIM(), "dpm": DPM()}
+"""The samplers by name."""
 
 
 def update(
     row: StepTable, x: jax.Array, v: jax.Array, x0_old: jax.Array, eps: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """One step: the next latents and the raw x_0 prediction (to be handed back as ``x0_old``).
+    """Apply one step to latents of any shape.
 
     Args:
       row: one row of a table (scalars).
-      x, v: latents and predicted velocity, any shape.
-      x0_old: raw x_0 prediction of the previous step; any finite value at the first.
-      eps: standard normal of the same shape, ``None`` for samplers that draw nothing.
+      x: latents.
+      v: predicted velocity.
+      x0_old: raw x_0 prediction of the previous step; any finite value at the first step.
+      eps: standard normal noise; ``None`` for samplers without noise.
+
+    Returns:
+      The next latents, and the raw x_0 prediction, which is ``x0_old`` of the next step.
     """
     x0 = row.signal * x - row.sigma * v
     x_next = row.keep * x + row.data * (x0 + row.history * (x0 - x0_old))
@@ -133,5 +144,5 @@ def update(
 
 
 def row_at(table: StepTable, index: jax.Array | int) -> StepTable:
-    """Row ``index`` (may be traced) of a table."""
+    """Row ``index`` of a table; ``index`` may be traced."""
     return jax.tree.map(lambda column: jnp.asarray(column)[index], table)

@@ -9,8 +9,9 @@
 Nothing is kept outside the carry, so windows can be stored, resumed and streamed. ``window`` scans all steps in one
 program; `WindowProgram.step` is the same step for a driver that wants to show progress and be interrupted.
 
-Reference mode keeps two faults of the original (model facts, section 8): the context encoder sees grey (0) holes where
-training used black (-1), and a later window reads the previous window's token mask at its first step only.
+Reference mode keeps two faults of the original (docs/model.md, "Faults of the released program"): the context encoder
+sees grey (0) holes where training used black (-1), and a later window reads the previous window's token mask at its
+first step only.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ class WindowProgram:
             return jnp.where(latents.mask_BThw[..., None] > 0, x, background)
 
         draws = noise if SAMPLERS[settings.sampler].stochastic else None
-        return sampler.step(state, index, self.table, predict_fn, draws, after_step)
+        return sampler.denoise_step(state, index, self.table, predict_fn, draws, after_step)
 
     def scan_steps(
         self,

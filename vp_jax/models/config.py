@@ -1,7 +1,7 @@
-"""Frozen descriptions of the models, hashable, stored as JSON beside their weights.
+"""Frozen, hashable descriptions of the models, stored as JSON next to their weights.
 
-Every sub-module takes the whole description. ``dtype`` is the compute type (norms, softmax, modulation and
-rotary embedding stay float32), ``param_dtype`` the type of the stored weights.
+Every sub-module takes the complete description. ``dtype`` is the compute type (norms, softmax, modulation and rotary
+embedding stay float32), ``param_dtype`` the type of the weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Epsilon = Annotated[float, Between(0, 1, above=True)]
 DType = Annotated[str, OneOf(("float32", "bfloat16", "float16", "float64"))]
 
 ATTENTION = ("xla", "chunked", "cudnn", "splash")
-"""`vp_jax.models.attention.BACKENDS`: naming them needs no JAX."""
+"""Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
 CONVS = ("taps", "winograd", "xla")
 """Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
 REMAT = (
@@ -33,10 +33,10 @@ REMAT = (
     "dots_with_no_batch_dims_saveable",
     "dots_saveable",
 )
-"""`vp_jax.models.dit.REMAT`, and nothing."""
+"""Names of `vp_jax.models.dit.REMAT`, and ``""`` for no rematerialisation."""
 
 MOST_POSITIONS = 1 << 22
-"""Tokens of the largest native grid: a table of positions is made for it."""
+"""Tokens of the largest native grid, for which a position table can be made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +44,33 @@ class DiTConfig:
     """CogVideoX diffusion transformer (arXiv 2408.06072) and, with ``num_layers=G``, the context encoder on it.
 
     Attributes:
-      num_heads, head_dim: K and A; the width is ``D = K * A``.
+      num_heads: K.
+      head_dim: A; the width is ``D = K * A``.
+      num_layers: L, or G of a context encoder.
       in_channels: latent channels of the input (32 for I2V: noisy, image condition).
-      text_dim, time_dim: widths of the text embeddings and of the time embedding.
-      patch, patch_t: patch size in space, and in time (``None``: CogVideoX 1.0, no temporal patch).
-      rope, learned_positions: rotary embedding; a stored table added to the joint sequence. Neither: sin-cos table.
-      sample_height, sample_width, sample_frames: native latent grid and pixel frames.
-      ofs_dim: width of the ofs embedding (CogVideoX1.5 I2V), or ``None``.
+      out_channels: latent channels of the output.
+      text_dim: width of the text embeddings.
+      time_dim: width of the time embedding.
+      max_text_len: M of models with a position table.
+      patch: rows and columns of latent cells per token.
+      patch_t: latent frames per token (CogVideoX 1.5); ``None`` for CogVideoX 1.0, which has no temporal patch.
+      patch_bias: whether the patch embedding has a bias.
+      rope: rotary positions.
+      learned_positions: add a stored position table. A model with neither adds a sin-cos table.
+      sample_height: native latent rows.
+      sample_width: native latent columns.
+      sample_frames: native pixel frames.
+      spatial_interpolation: rows and columns of the sin-cos table are divided by it.
+      temporal_interpolation: frames of the sin-cos table are divided by it.
+      ofs_dim: width of the ofs embedding (CogVideoX 1.5 I2V), or ``None``.
+      norm_eps: epsilon of the layer norms.
       attention: backend name, see `vp_jax.models.attention`.
-      remat: of `vp_jax.models.dit.REMAT`, what the scanned blocks keep for the backward pass, ``""`` for all.
+      remat: policy of `vp_jax.models.dit.REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
+      dtype: compute type.
+      param_dtype: type of the weights.
+
+    Raises:
+      UserError: sizes that do not fit each other, or positions that CogVideoX 1.5 does not have.
     """
 
     num_heads: Annotated[int, Between(1, 1024)]
@@ -88,7 +106,7 @@ class DiTConfig:
         if self.dim % 2:
             raise UserError(f"width {self.dim}: expected an even number (sines and cosines of the time)")
         if self.learned_positions and self.patch_t:
-            raise UserError("learned positions with a temporal patch: CogVideoX1.5 has none, check the configuration")
+            raise UserError("learned positions with a temporal patch: CogVideoX 1.5 has none, check the configuration")
         if self.sample_height < self.patch or self.sample_width < self.patch:
             raise UserError(
                 f"sample_height {self.sample_height}, sample_width {self.sample_width}: expected at least one patch "
@@ -114,10 +132,10 @@ class DiTConfig:
 
 @dataclasses.dataclass(frozen=True)
 class BranchConfig:
-    """Context encoder: a small DiT on [noisy | masked video | mask] latents whose blocks emit hints (paper 3.2).
+    """Context encoder: a small DiT on [noisy | masked video | mask] latents whose blocks give hints (paper 3.2).
 
     Attributes:
-      dit: the cloned blocks; ``num_layers`` is G and ``in_channels`` is noisy + condition channels (33).
+      dit: description of its blocks; ``num_layers`` is G, ``in_channels`` counts noisy and condition channels (33).
     """
 
     dit: DiTConfig
@@ -128,12 +146,24 @@ class VAEConfig:
     """CogVideoX causal 3-D VAE (arXiv 2408.06072 section 2.1).
 
     Attributes:
+      in_channels: channels of the pixels that are encoded.
+      out_channels: channels of the pixels that are decoded.
+      latent_channels: C.
       channels: block widths from the pixels down; the first ``log2(temporal_stride)`` resamplings also halve time.
-      groups: GroupNorm groups.
-      scaling_factor: latents handed to the transformer are ``z * scaling_factor`` (0.7 for 5B, 1.15258426 for 2B).
-      invert_scale: image latents are divided instead of multiplied by the factor (CogVideoX1.5 I2V).
-      sample_height, sample_width: native pixel size, which sets the tile size.
+      layers_per_block: residual blocks per width of the encoder; the decoder has one more.
+      groups: groups of the group norms.
+      temporal_stride: pixel frames per latent frame.
+      norm_eps: epsilon of the encoder's norms.
+      scaling_factor: the transformer's latents are ``z * scaling_factor`` (0.7 for 5B, 1.15258426 for 2B).
+      invert_scale: image latents are divided by the factor instead (CogVideoX 1.5 I2V).
+      sample_height: native pixel rows, which set the tile size.
+      sample_width: native pixel columns.
       conv: implementation of the 3x3x3 convolution, see `vp_jax.models.vae.convs`: "taps", "winograd" or "xla".
+      dtype: compute type.
+      param_dtype: type of the weights.
+
+    Raises:
+      UserError: an unknown convolution, or sizes that do not fit each other.
     """
 
     in_channels: Size = 3
@@ -171,13 +201,30 @@ class VAEConfig:
 
     @property
     def time_levels(self) -> int:
-        """Resamplings that also halve or double time."""
+        """Number of resamplings that also halve or double time."""
         return self.temporal_stride.bit_length() - 1
 
 
 @dataclasses.dataclass(frozen=True)
 class T5Config:
-    """T5-v1.1 encoder (arXiv 2002.05202): gated GELU, relative position buckets, no biases."""
+    """T5-v1.1 encoder (arXiv 2002.05202): gated GELU, relative position buckets, no biases.
+
+    Attributes:
+      vocab_size: rows of the token table, at least the ids of the tokenizer.
+      dim: width E of the embeddings.
+      head_dim: A.
+      ff_dim: hidden width of the feed-forward.
+      num_layers: blocks.
+      num_heads: K.
+      buckets: relative position buckets.
+      max_distance: distance from which on all positions share the last bucket.
+      norm_eps: epsilon of the norms.
+      dtype: compute type.
+      param_dtype: type of the weights.
+
+    Raises:
+      UserError: fewer distances than buckets.
+    """
 
     vocab_size: Annotated[int, Between(1, 1 << 24)] = 32128
     dim: Size = 4096
@@ -204,9 +251,9 @@ class LoRAConfig:
     """Low-rank adapter on a backbone: ``W x + scale * B A x``.
 
     Attributes:
-      targets: '/'-joined module paths below the model, layers stacked, e.g. ``blocks/attn/to_q``.
+      targets: '/'-joined module paths below the model, with stacked layers, such as ``blocks/attn/to_q``.
       rank: R.
-      scale: explicit; alpha/rank if the file stores alpha, else what the user says (reference: 1.0).
+      scale: alpha/rank if the file stores alpha; otherwise chosen by the user (reference: 1.0).
       extra_keys: the ID resample adapter's second set of masked keys and values (paper section 3.3).
     """
 
@@ -218,11 +265,12 @@ class LoRAConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SchedulerConfig(Schedule):
-    """Noise schedule of a checkpoint, and the sampler that its makers used.
+    """Noise schedule of a checkpoint, and the sampler that its files name.
 
     Attributes:
-      sampler: "dpm" or "ddim"; the sampling settings decide, this is what the original names.
-      prediction_type, timestep_spacing: the only ones that CogVideoX has.
+      sampler: "dpm" or "ddim"; the sampling settings may choose another one.
+      prediction_type: the network predicts the velocity in every CogVideoX.
+      timestep_spacing: timesteps are counted from the last one in every CogVideoX.
     """
 
     sampler: Literal["dpm", "ddim"] = "dpm"
@@ -231,18 +279,18 @@ class SchedulerConfig(Schedule):
 
 
 HintTokens = Literal["background", "partial", "all"]
-"""Tokens that get the context encoder's hints, see `vp_jax.models.injection`; here, since naming them needs no JAX."""
+"""Tokens that receive hints, see `vp_jax.models.injection`. Defined here because it needs no JAX."""
 
-KINDS: dict[str, type] = {
+CONFIG_KINDS: dict[str, type] = {
     "dit": DiTConfig,
     "branch": BranchConfig,
     "vae": VAEConfig,
     "t5": T5Config,
     "lora": LoRAConfig,
 }
-"""Descriptions of models, by what ``config.json`` calls them."""
+"""Description classes of models by the ``kind`` in ``config.json``."""
 
-_DESCRIPTIONS: dict[str, type] = {**KINDS, "scheduler": SchedulerConfig}
+_DESCRIPTIONS: dict[str, type] = {**CONFIG_KINDS, "scheduler": SchedulerConfig}
 
 
 def to_json(config: Any) -> dict[str, Any]:

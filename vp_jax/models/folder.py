@@ -55,7 +55,7 @@ class Part(Generic[D]):
 
     @property
     def kind(self) -> str:
-        """What ``config.json`` calls it, a key of `vp_jax.models.config.KINDS`."""
+        """What ``config.json`` calls it, a key of `vp_jax.models.config.CONFIG_KINDS`."""
         return kind_of(self.description)
 
 
@@ -75,7 +75,7 @@ VOCABULARY = "spiece.model"
 
 def kind_of(description: type[Any]) -> str:
     """The kind that ``config.json`` names for descriptions of this class."""
-    return next(kind for kind, cls in config.KINDS.items() if cls is description)
+    return next(kind for kind, cls in config.CONFIG_KINDS.items() if cls is description)
 
 
 def read_description(folder: Path | str, description: type[D], **changes: str) -> D:
