@@ -103,11 +103,11 @@ def test_scan_equals_the_loop_over_layers(pair):
     ids_BM = jnp.asarray(ids_BM)
     buckets_MM = position_buckets(ids_BM.shape[1], cfg.buckets, cfg.max_distance)
     bias_1KMM = jnp.transpose(t5.relative_bias(jnp.asarray(buckets_MM)), (2, 0, 1))[None]
-    x_BMD = t5.embed(ids_BM)
+    x_BME = t5.embed(ids_BM)
     for layer in range(cfg.num_layers):
         block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], t5.blocks)
-        x_BMD = block(x_BMD, bias_1KMM, None)
-    assert relative_error(t5(ids_BM), t5.norm_out(x_BMD)) <= 1e-6
+        x_BME = block(x_BME, bias_1KMM, None)
+    assert relative_error(t5(ids_BM), t5.norm_out(x_BME)) <= 1e-6
 
 
 @pytest.mark.parametrize("buckets, max_distance", [(32, 128), (8, 20), (32, 64), (64, 1000), (16, 100)])
@@ -126,8 +126,8 @@ def test_padding_is_attended():
     cfg, _ = CASES["plain"]
     t5 = T5Encoder(cfg, rngs=nnx.Rngs(0))
     ids_BM = jnp.asarray([[5, 6, 1, 0, 0], [5, 6, 1, 7, 7]], jnp.int32)
-    embeds_BMD = encode_text(t5, ids_BM)
-    assert relative_error(embeds_BMD[0, :3], embeds_BMD[1, :3]) > 1e-3
+    embeds_BME = encode_text(t5, ids_BM)
+    assert relative_error(embeds_BME[0, :3], embeds_BME[1, :3]) > 1e-3
 
 
 def test_full_size_has_a_home_for_every_tensor():

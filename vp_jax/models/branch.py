@@ -6,8 +6,8 @@
                                                                   v        v
                                                                hint 0   hint 1    video tokens only
 
-It runs on the joint sequence with the backbone's rotary embedding and the same time; its hints are added to the
-backbone's background tokens by `vp_jax.models.injection`.
+It runs on the joint sequence, with the rotary positions and the time of the backbone. `vp_jax.models.injection` adds
+its hints to the background tokens of the backbone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from vp_jax.sharding import constrain
 
 
 class Branch(nnx.Module):
-    """The context encoder; ``cfg.dit.num_layers`` is G."""
+    """The context encoder, called branch in the released files; ``cfg.dit.num_layers`` is G."""
 
     def __init__(self, cfg: BranchConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
@@ -38,13 +38,13 @@ class Branch(nnx.Module):
     def joint_hints(
         self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array
     ) -> jax.Array:
-        """Hints for the backbone in the layout of its state: (G, B, S, D), unscaled, rows of text tokens unused.
+        """Unscaled hints in the layout of the backbone's state (G, B, S, D); the rows of text tokens are not used.
 
         Args:
-          noisy_BThwC: (B, T, h, w, 16) the noisy latents the backbone sees.
-          condition_BThwC: (B, T, h, w, 17) masked-video latents and latent mask (1 = hole).
-          text_BME: (B, M, text_dim) text embeddings.
-          t_B: (B,) timesteps.
+          noisy_BThwC: noisy latents of the backbone (16 channels).
+          condition_BThwC: masked-video latents and latent mask, 1 = hole (17 channels).
+          text_BME: text embeddings of width ``text_dim``.
+          t_B: timesteps 0..999.
         """
         cfg = self.cfg.dit
         latents = jnp.concatenate([noisy_BThwC, condition_BThwC], axis=-1)
@@ -59,26 +59,26 @@ class Branch(nnx.Module):
             x_BSD = block(x_BSD, ctx, plain)
             return x_BSD, zero(x_BSD)
 
-        # text rows included: a sequence divided over devices stays where it is from here to the backbone
+        # text rows stay: a sequence that is divided over devices need not move on its way to the backbone
         return constrain(jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1], "hints")
 
     def __call__(
         self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array
     ) -> jax.Array:
-        """Hints (G, B, N, D) of the video tokens; arguments as of `joint_hints`."""
+        """Hints (G, B, N, D) of the video tokens; the arguments are those of `joint_hints`."""
         return self.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)[:, :, text_BME.shape[1] :]
 
 
 def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int = 16) -> trees.Tree:
-    """Parameters of a new context encoder: copied where the backbone has them, fresh elsewhere.
+    """Parameters of a new context encoder: copies where the backbone has them, random elsewhere.
 
-    The patch weights of the backbone's first ``latent_channels`` input channels go to the noisy AND to the
-    masked-video part, the mask channel is zero, the bias is copied; time embedding, positions and the first G blocks
-    are copied; the text projection stays fresh; the zero linears are zero (model facts, section 3).
+    The patch weights of the first ``latent_channels`` input channels go to the noisy AND to the masked-video part,
+    those of the mask channel are zero, the bias is copied. Time embedding, positions and the first G blocks are copied.
+    The text projection stays random; the output maps are zero (docs/model.md, "Context encoder").
 
     Args:
       backbone: parameters of a `DiT`.
-      fresh: parameters of a newly built `Branch`, whose shapes decide G.
+      fresh: parameters of a newly built `Branch`; their shapes decide G.
       latent_channels: C.
     """
     layers = jax.tree.leaves(fresh["blocks"])[0].shape[0]

@@ -9,8 +9,8 @@ A block applies, to the joint text-video sequence x and time embedding e:
     y, g = norm1(x, e);  x = x + g * attention(y)          (full attention, rotary q and k)
     y, g = norm2(x, e);  x = x + g * feed_forward(y)
 
-The backbone knows nothing of VideoPainter. Whatever is plugged into it (injected hints, extra keys, recorded
-states) is an `Extension`, its single opening.
+The backbone knows nothing of VideoPainter. Injected hints, extra keys and recorded states are each an `Extension`, its
+single opening.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from vp_jax.models.layers import (
 from vp_jax.sharding import constrain
 
 REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
-"""Rematerialisation policies: what a block keeps for its backward pass. ``save_attention`` keeps the outputs of
-attention, so that only matrix products are computed twice; ``offload_attention`` keeps them in the host's memory."""
+"""Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
+attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
 
 
 class Attention(nnx.Module):
-    """Joint attention with normalised, rotated queries and keys; its parts are public for `Extension`s."""
+    """Joint attention with normalised, rotated queries and keys. Its parts are public, for use by an `Extension`."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
@@ -66,15 +66,15 @@ class Attention(nnx.Module):
         return self._finish(self._heads(self.to_q(y_BSD)), self.norm_q, table)
 
     def raw_keys_values(self, y_BSD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys and values (B, S, K, A) as projected, before the key norm."""
+        """Projected keys and values (B, S, K, A), before the key norm."""
         return self._heads(self.to_k(y_BSD)), self._heads(self.to_v(y_BSD))
 
     def finish_keys(self, k_BSKA: jax.Array, table: rope.Rotation | None) -> jax.Array:
-        """Key norm and rotation of projected keys."""
+        """Apply key norm and rotation to projected keys (B, S, K, A)."""
         return self._finish(k_BSKA, self.norm_k, table)
 
     def attend(self, q_BSKA: jax.Array, *keys_values_BSKA: jax.Array) -> jax.Array:
-        """Attention of finished heads, before the output projection; keys and values in pairs."""
+        """Attention (B, S, K, A) of finished queries, before the output projection; keys and values come in pairs."""
         return attend(q_BSKA, *keys_values_BSKA, backend=self.cfg.attention)
 
     def project_out(self, o_BSKA: jax.Array) -> jax.Array:
@@ -88,7 +88,13 @@ class Attention(nnx.Module):
 
 
 class Context(NamedTuple):
-    """What every block of one forward pass shares."""
+    """Values that all blocks of one forward pass share.
+
+    Attributes:
+      emb_BE: time embedding.
+      table: rotation of the joint sequence, ``None`` without rotary positions.
+      text_len: M.
+    """
 
     emb_BE: jax.Array
     table: rope.Rotation | None
@@ -96,25 +102,25 @@ class Context(NamedTuple):
 
 
 class Extension:
-    """What a caller may add around each block; this base adds nothing.
+    """Hooks around each block; this base class adds nothing.
 
-    Subclasses hold arrays (closed over by the scan) and override what they need.
+    Subclasses hold arrays, which the scan closes over, and override the hooks that they need.
     """
 
     def per_layer(self) -> Any:
-        """Pytree with a leading layer axis, sliced beside the blocks and handed to the methods as ``layer``."""
+        """Pytree with a leading layer axis; its slice for a block is the argument ``layer`` of the other hooks."""
         return None
 
     def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
-        """The block's attention on its modulated input, output projection included."""
+        """Attention of ``block`` on its modulated input, with output projection (B, S, D)."""
         return block.attn(y_BSD, ctx.table)
 
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
-        """The joint state that leaves the block."""
+        """Joint state after the block (B, S, D)."""
         return x_BSD
 
     def record(self, layer: Any, x_BSD: jax.Array) -> Any:
-        """What to keep of the state after the block; stacked over layers in `DiTOutput.recorded`."""
+        """Value to record of the state after the block; stacked over layers in `DiTOutput.recorded`."""
         return None
 
 
@@ -136,7 +142,12 @@ class Block(nnx.Module):
 
 
 class DiTOutput(NamedTuple):
-    """Predicted velocity (B, T, h, w, C) and what the extension recorded (leading axis L)."""
+    """Result of the backbone.
+
+    Attributes:
+      sample: predicted velocity (B, T, h, w, C).
+      recorded: values that the extension recorded, with a leading axis L.
+    """
 
     sample: jax.Array
     recorded: Any
@@ -148,7 +159,7 @@ def stacked_blocks(cfg: DiTConfig, *, rngs: nnx.Rngs) -> Block:
 
 
 def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rope.Rotation | None:
-    """Rotation table of the joint sequence of these latents; ``None`` for models without rotary embedding."""
+    """Rotation table for ``text_len`` text tokens and these latents; ``None`` for models without rotary positions."""
     if not cfg.rope:
         return None
     _, T, h, w, _ = latents_BThwC.shape
@@ -158,10 +169,10 @@ def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rop
 
 
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
-    """``body`` of a scan, rematerialised by the named policy if the description asks for it.
+    """Rematerialise ``body`` of a scan by the policy ``cfg.remat``, if there is one.
 
     Raises:
-      UserError: unknown policy.
+      UserError: an unknown policy.
     """
     if not cfg.remat:
         return body
@@ -182,7 +193,7 @@ def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
 
 
 class DiT(nnx.Module):
-    """The backbone. Call it with latents whose channels are already concatenated ([noisy | image] for I2V)."""
+    """The backbone. Its latents have their channels already concatenated ([noisy | image] for I2V)."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
@@ -207,11 +218,12 @@ class DiT(nnx.Module):
         """Predict the velocity.
 
         Args:
-          latents_BThwC: (B, T, h, w, in_channels), h and w even (T even for CogVideoX1.5).
-          text_BME: (B, M, text_dim) text embeddings.
-          t_B: (B,) timesteps 0..999.
-          extension: what to plug into the blocks.
-          ofs_B: (B,) or (1,) ofs value, 2.0 in the released CogVideoX1.5 I2V pipeline; required there.
+          latents_BThwC: latents with ``in_channels`` channels, h and w even (T even for CogVideoX 1.5).
+          text_BME: text embeddings of width ``text_dim``.
+          t_B: timesteps 0..999.
+          extension: hooks around the blocks.
+          ofs_B: ofs value of each example, or one for all; CogVideoX 1.5 I2V requires it (2.0 in the released
+            pipeline).
         """
         cfg, extension = self.cfg, extension or Extension()
         chex.assert_shape(latents_BThwC, (None, None, None, None, cfg.in_channels))
@@ -234,13 +246,13 @@ class DiT(nnx.Module):
 
         x_BSD, recorded = jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, extension.per_layer()))
 
-        # the head on the joint sequence: cutting off the text moves tokens between devices, 48 times cheaper after it
+        # cutting off the text moves tokens between devices: after the head they have 48 times fewer values
         y_BSV = self.proj_out(self.norm_out(self.norm_final(x_BSD), emb_BE).astype(dtype))
         return DiTOutput(constrain(unpatchify(y_BSV[:, text_len:], T, h, w, cfg), "latents"), recorded)
 
 
 class OutputNorm(nnx.Module):
-    """``LayerNorm(x) * (1 + scale) + shift`` with shift and scale, in that order, from the time embedding."""
+    """``LayerNorm(x) * (1 + scale) + shift``; shift and scale, in this order, come from the time embedding."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.linear = linear(cfg.time_dim, 2 * cfg.dim, cfg, rngs=rngs)

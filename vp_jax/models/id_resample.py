@@ -5,10 +5,10 @@ With the adapter (LoRA on q, k, v, out; see `vp_jax.models.lora`), attention run
     window 0, or clip weight c = 0:   k' = m * to_k(y)          v' = m * to_v(y)          own tokens
     later windows, c > 0:             k' = c * m * to_k(y_prev) v' = c * m * to_v(y_prev) previous window's states
 
-where m is 1 on masked video tokens, y is the block's modulated input and y_prev the previous window's state after the
-same block, put through this block's norm with the current time. k' then passes key norm and rotation like k. An
-unmasked token's k' is therefore the norm's bias, rotated: it takes softmax mass and gives nothing. This is what the
-released weights were trained with.
+where m is 1 on masked video tokens, y is the modulated input of the block, and y_prev is the previous window's state
+after the same block, passed through the norm of this block with the current time. k' then passes key norm and rotation
+like k. The k' of an unmasked token is therefore the bias of the norm, rotated: the token takes part in the softmax and
+contributes zero. The released weights were trained this way (docs/model.md, "ID resampling").
 
 Without the adapter, c mixes two attentions: ``(1 - c) attn(q, k, v) + c attn(q, k_prev, v_prev)``, unmasked.
 """
@@ -25,11 +25,11 @@ from vp_jax.models.dit import Block, Context, Extension
 
 
 class PreviousWindow(NamedTuple):
-    """What one window leaves to the next: explicit data, empty at the first.
+    """States of a window that the next window attends to.
 
     Attributes:
-      states_LBSD: joint states after every block (hint included) at the last denoising step.
-      masked_BS: True on masked tokens; text tokens are False.
+      states_LBSD: joint states after every block, hint included, at the last denoising step.
+      masked_BS: True on masked tokens, False on text tokens.
     """
 
     states_LBSD: jax.Array
@@ -38,12 +38,12 @@ class PreviousWindow(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Resample:
-    """How a forward pass attends to masked tokens again.
+    """Description of the second set of keys and values of a forward pass.
 
     Attributes:
-      adapter: the ID adapter's LoRA is attached to the backbone.
-      masked_BS: True on this window's masked tokens; text False.
-      previous: the previous window's states, or ``None`` for own keys.
+      adapter: whether the LoRA of the ID adapter is attached to the backbone.
+      masked_BS: True on the masked tokens of this window, False on text tokens.
+      previous: states of the previous window; ``None`` to use this window's tokens.
       weight: clip weight c in [0, 1] of the previous window.
     """
 
@@ -54,22 +54,32 @@ class Resample:
 
 
 class ResampleExtension(Extension):
-    """Attention over the extra keys of `Resample`, around another extension; optionally records every state."""
+    """Extension that adds the keys and values of `Resample` to another extension.
+
+    Args:
+      inner: extension whose other hooks apply.
+      resample: the second set of keys and values.
+      record_states: record the state after every block.
+    """
 
     def __init__(self, inner: Extension, resample: Resample, *, record_states: bool = False):
         self._inner, self._resample, self._record = inner, resample, record_states
 
     def per_layer(self) -> Any:
+        """Values of the inner extension, and the previous window's state after each block."""
         previous = self._resample.previous
         return self._inner.per_layer(), None if previous is None else previous.states_LBSD
 
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
+        """State after the hook of the inner extension."""
         return self._inner.after_block(layer[0], x_BSD)
 
     def record(self, layer: Any, x_BSD: jax.Array) -> Any:
+        """The state, if states are recorded."""
         return x_BSD if self._record else None
 
     def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
+        """Attention over both sets of keys and values, see the module docstring."""
         resample, attn, state_BSD = self._resample, block.attn, layer[1]
         if not resample.adapter and state_BSD is None:
             return self._inner.attention(layer[0], block, y_BSD, ctx)
@@ -93,11 +103,11 @@ class ResampleExtension(Extension):
         return attn.project_out(out)
 
 
-def gate_tokens(x_BSKA: jax.Array, keep_BS: jax.Array) -> jax.Array:
-    """Zero the heads of tokens that are not kept."""
-    return jnp.where(keep_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
+def gate_tokens(x_BSKA: jax.Array, masked_BS: jax.Array) -> jax.Array:
+    """Set the heads of unmasked tokens to zero."""
+    return jnp.where(masked_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
 
 
 def joint_mask(masked_BN: jax.Array, text_len: int) -> jax.Array:
-    """Token mask of the joint sequence (B, S): text tokens are never masked."""
+    """Token mask of the joint sequence (B, S); text tokens are never masked."""
     return jnp.pad(masked_BN, ((0, 0), (text_len, 0)))

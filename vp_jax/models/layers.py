@@ -1,8 +1,8 @@
 """Layers of the diffusion transformer: norms, modulation, feed-forward, time and patch embedding.
 
-Norms, modulation and gates are computed in float32 and cast to the compute type at the matmuls. Text and video share
-every weight; only their shift, scale and gate differ, so the joint sequence is never split: `per_token` picks the
-text or the video row of the modulation for each token, which XLA fuses into the neighbouring elementwise work.
+Norms, modulation and gates are computed in float32 and cast to the compute type at the matrix products. Text and video
+share every weight; only shift, scale and gate differ. The joint sequence is therefore never split: `per_token` picks
+the text or the video row of the modulation for each token, which XLA fuses into neighbouring elementwise operations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vp_jax.trees import Buffer
 
 
 def linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs, bias: bool = True) -> nnx.Linear:
-    """Dense layer with the description's types."""
+    """Dense layer with the types of the description."""
     return nnx.Linear(
         n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs
     )
@@ -42,20 +42,28 @@ def layer_norm(size: int, epsilon: float, cfg: DiTConfig, *, rngs: nnx.Rngs) -> 
 
 
 def per_token(text_BD: jax.Array, video_BD: jax.Array, text_len: int, seq_len: int) -> jax.Array:
-    """(B, S, D): the text row for the first ``text_len`` tokens, the video row for the others."""
+    """Give each token a row: the text row to the first ``text_len`` tokens, the video row to the others (B, S, D)."""
     is_text_S = jnp.arange(seq_len) < text_len
     return jnp.where(is_text_S[None, :, None], text_BD[:, None, :], video_BD[:, None, :])
 
 
 class Modulated(NamedTuple):
-    """A normalised, shifted and scaled input (compute type) and the gate of its branch (float32)."""
+    """Result of `ModulatedNorm`.
+
+    Attributes:
+      y_BSD: normalised, scaled and shifted input, compute type.
+      gate_BSD: factor of what the layer adds to the input, float32.
+    """
 
     y_BSD: jax.Array
     gate_BSD: jax.Array
 
 
 class ModulatedNorm(nnx.Module):
-    """``LayerNorm(x) * (1 + scale) + shift`` with shift, scale, gate from the time embedding (expert adaptive norm)."""
+    """``LayerNorm(x) * (1 + scale) + shift`` with shift, scale, gate from the time embedding (expert adaptive norm).
+
+    Source: arXiv 2408.06072, section 2.2.
+    """
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.linear = linear(cfg.time_dim, 6 * cfg.dim, cfg, rngs=rngs)
@@ -70,7 +78,7 @@ class ModulatedNorm(nnx.Module):
 
 
 class FeedForward(nnx.Module):
-    """D -> 4D, tanh-approximate GELU, -> D."""
+    """Two linear maps, D to 4D and back, with a tanh-approximate GELU between them."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.up = linear(cfg.dim, 4 * cfg.dim, cfg, rngs=rngs)
@@ -83,7 +91,7 @@ class FeedForward(nnx.Module):
 def sinusoid(t_B: jax.Array, width: int) -> jax.Array:
     """Cosines, then sines, of the times at ``width / 2`` frequencies ``10000 ** (-2j / width)``, float32 (B, width)."""
     half = width // 2
-    # the original's exponents are float32: at t = 999 their rounding turns the waves by up to 6e-5
+    # the released model has float32 exponents: at t = 999 their rounding shifts the phase by up to 6e-5
     exponents = np.float32(-np.log(10000.0)) * np.arange(half, dtype=np.float32) / np.float32(half)
     frequencies = np.exp(exponents.astype(np.float64)).astype(np.float32)
     angles = t_B.astype(jnp.float32)[:, None] * jnp.asarray(frequencies)[None, :]
@@ -91,7 +99,7 @@ def sinusoid(t_B: jax.Array, width: int) -> jax.Array:
 
 
 class SinusoidEmbedding(nnx.Module):
-    """Scalar -> sinusoid (cosines first, base 10000) -> linear -> SiLU -> linear."""
+    """Embed scalars: sinusoid (cosines first, base 10000), linear, SiLU, linear."""
 
     def __init__(self, width: int, out: int, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.linear_1 = linear(width, out, cfg, rngs=rngs)
@@ -104,7 +112,7 @@ class SinusoidEmbedding(nnx.Module):
 
 
 def patchify(x_BThwC: jax.Array, cfg: DiTConfig) -> jax.Array:
-    """(B, N, values): one row per token, values ordered channel, (frame), row, column as in the checkpoints."""
+    """One row (B, N, V) per token, with values ordered channel, (frame), row, column as in the checkpoints."""
     B, T, h, w, C = x_BThwC.shape
     p, pt = cfg.patch, cfg.patch_t or 1
     if T % pt or h % p or w % p:
@@ -114,14 +122,14 @@ def patchify(x_BThwC: jax.Array, cfg: DiTConfig) -> jax.Array:
 
 
 def unpatchify(x_BNV: jax.Array, frames: int, rows: int, columns: int, cfg: DiTConfig) -> jax.Array:
-    """Inverse of `patchify` for the output channels: tokens back to (B, T, h, w, C)."""
+    """Turn the tokens of the output channels back into latents (B, T, h, w, C), the inverse of `patchify`."""
     p, pt, C = cfg.patch, cfg.patch_t or 1, cfg.out_channels
     x = x_BNV.reshape(x_BNV.shape[0], frames // pt, rows // p, columns // p, C, pt, p, p)
     return x.transpose(0, 1, 5, 2, 6, 3, 7, 4).reshape(-1, frames, rows, columns, C)
 
 
 class PatchEmbed(nnx.Module):
-    """Joint sequence [text, video] of width D, plus the position table of models that add one."""
+    """Embed text and patches as the joint sequence [text, video], plus the position table of models that add one."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
@@ -147,7 +155,7 @@ class PatchEmbed(nnx.Module):
         )
 
     def _positions(self, frames: int, rows: int, columns: int) -> jax.Array | None:
-        """Table to add: the stored one at the native size, sin-cos otherwise (a learned table fixes rows, columns)."""
+        """Table to add: the stored one at the native size, otherwise sin-cos (a stored one fixes rows and columns)."""
         cfg, grid, native = self.cfg, (frames, rows, columns), self._native_grid()
         if cfg.rope and not cfg.learned_positions:
             return None
@@ -162,7 +170,11 @@ class PatchEmbed(nnx.Module):
         return self._sincos(*grid)
 
     def __call__(self, latents_BThwC: jax.Array, text_BME: jax.Array) -> jax.Array:
-        """Embed ``latents`` (B, T, h, w, in_channels) and ``text`` (B, M, text_dim) as (B, M + N, D)."""
+        """Embed latents of ``in_channels`` channels and text embeddings as (B, M + N, D).
+
+        Raises:
+          UserError: a size that the learned positions do not fit.
+        """
         _, T, h, w, _ = latents_BThwC.shape
         cfg = self.cfg
         x_BSD = jnp.concatenate([self.text_proj(text_BME), self.proj(patchify(latents_BThwC, cfg))], axis=1)

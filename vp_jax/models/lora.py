@@ -1,12 +1,12 @@
-"""Low-rank adapters, kept beside the model: ``y = W x + b + sum_i scale_i * B_i (A_i x)``.
+"""Low-rank adapters, stored separately from the model: ``y = W x + b + sum_i scale_i * B_i (A_i x)``.
 
-An adapter is a `LoRAConfig` and a tree of its own that mirrors the model, with ``lora_a`` (L?, in, R) and ``lora_b``
-(L?, R, out) in the place of each target's ``kernel`` (L?, in, out); L is the layer axis of stacked blocks. Source:
-arXiv 2106.09685; A starts uniform in +-1/sqrt(in) and B at zero, so a new adapter changes nothing.
+An adapter is a `LoRAConfig` and a tree that mirrors the model, with ``lora_a`` (L?, in, R) and ``lora_b`` (L?, R, out)
+instead of the ``kernel`` (L?, in, out) of each target; L is the layer axis of stacked blocks. A starts uniform in
++-1/sqrt(in) and B at zero, so a new adapter changes nothing. Source: arXiv 2106.09685.
 
     adapters = [(cfg, params), ...]
-    attach(model, adapters)      the model with the adapters as separate leaves: training, or switching styles
-    merge(params, adapters)      the model's own weights with the adapters added: no cost when sampling
+    attach(model, adapters)      a model with the adapters as separate leaves, to train them or to switch styles
+    merge(params, adapters)      weights with the adapters added, for sampling at no extra cost
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class LowRank(nnx.Module):
 
 
 class LoRALinear(nnx.Linear):
-    """A Linear and its adapters ``lora_0``, ``lora_1`` ...; ``kernel`` and ``bias`` keep their names."""
+    """A Linear with adapters ``lora_0``, ``lora_1`` ...; ``kernel`` and ``bias`` keep their names."""
 
     def __init__(self, base: nnx.Linear, adapters: dict[str, LowRank]) -> None:
-        # the attributes of the base, not copies: no new weights, whatever Linear stores
+        # the attributes of the base without copies: no new weights, whatever Linear stores
         for name, value in vars(base).items():
             if not name.startswith("_pytree"):
                 setattr(self, name, value)
@@ -62,16 +62,17 @@ class LoRALinear(nnx.Linear):
 
 
 def attach(module: Model, adapters: Sequence[Adapter]) -> Model:
-    """``module`` with the adapters on their targets, as leaves ``<target>/lora_<i>/lora_a`` and ``lora_b``.
+    """Attach adapters to a model, as leaves ``<target>/lora_<i>/lora_a`` and ``lora_b``.
 
-    The arrays are shared, ``module`` itself stays as it is. All may be tracers; derivatives flow to all leaves.
+    The result shares its arrays with ``module``, which does not change. Arrays may be tracers, and every leaf receives
+    gradients.
 
     Args:
       module: a model whose targets are `nnx.Linear`, with or without a leading layer axis.
-      adapters: in order; several may have the same target, their changes add up.
+      adapters: adapters in order; changes to the same target add up.
 
     Raises:
-      UserError: a target that the model has not, or shapes that do not fit (all of them in one message).
+      UserError: a target that the model does not have, or shapes that do not fit (all faults in one message).
     """
     parts = [(cfg, trees.flatten(params)) for cfg, params in adapters]
     _check(parts, {path: _kernel_shape(_find(module, path)) for cfg, _ in parts for path in cfg.targets})
@@ -88,14 +89,14 @@ def attach(module: Model, adapters: Sequence[Adapter]) -> Model:
 
 
 def merge(params: trees.Tree, adapters: Sequence[Adapter]) -> trees.Tree:
-    """The model's tree with ``scale * A B`` added to the targets' kernels, in float32, one layer at a time.
+    """Add ``scale * A B`` to the kernels of the targets, in float32, one layer at a time.
 
     Args:
-      params: nested dict of arrays of the model; untouched leaves are shared with the result.
-      adapters: in order.
+      params: nested dict of the model's arrays; leaves that do not change are shared with the result.
+      adapters: adapters in order.
 
     Raises:
-      UserError: a target that the model has not, or shapes that do not fit (all of them in one message).
+      UserError: a target that the model does not have, or shapes that do not fit (all faults in one message).
     """
     parts = [(cfg, trees.flatten(tree)) for cfg, tree in adapters]
     merged = trees.flatten(params)
@@ -109,16 +110,16 @@ def merge(params: trees.Tree, adapters: Sequence[Adapter]) -> trees.Tree:
 
 
 def init(cfg: LoRAConfig, like: trees.Tree, key: jax.Array, dtype: Any = jnp.float32) -> trees.Tree:
-    """A new adapter that changes nothing yet.
+    """Make a new adapter, which does not change the model yet.
 
     Args:
       cfg: targets and rank.
       like: nested dict of the model's arrays, or of their shapes (`trees.abstract`).
       key: random key.
-      dtype: of the adapter; float32 to train it.
+      dtype: type of the adapter; float32 to train it.
 
     Raises:
-      UserError: a target that the model has not.
+      UserError: a target that the model does not have.
     """
     flat = trees.flatten(like)
     _raise([f"{path}: the model has no such Linear" for path in cfg.targets if f"{path}/kernel" not in flat])
@@ -143,7 +144,7 @@ def _add(kernel: jax.Array, factors: list[tuple[float, jax.Array, jax.Array]]) -
         return total.astype(kernel.dtype)
 
     arrays = jax.tree.map(jnp.asarray, (kernel, [(a, b) for _, a, b in factors]))
-    # layer by layer: the float32 of a whole stack (6 GB for one matrix of the 5B feed-forward) never exists
+    # layer by layer: a complete stack in float32 takes 6 GB for one matrix of the 5B feed-forward
     return jax.lax.map(add, arrays) if kernel.ndim == 3 else add(arrays)
 
 
@@ -158,12 +159,12 @@ def _shape(kernel: Any) -> tuple[int, ...] | None:
 
 
 def _kernel_shape(linear: Any) -> tuple[int, ...] | None:
-    # a Linear that already has adapters is refused with the unknown ones: attach takes them all at once
+    # a Linear that already has adapters is refused too: attach takes all adapters at once
     return _shape(linear.kernel) if type(linear) is nnx.Linear else None
 
 
 def _check(parts: list[tuple[LoRAConfig, dict[str, Any]]], kernels: dict[str, tuple[int, ...] | None]) -> None:
-    """Every leaf is a target's, every target is a Linear of the model, every shape fits."""
+    """Check that every leaf belongs to a target, every target is a Linear of the model, and every shape fits."""
     faults: list[str] = []
     for cfg, flat in parts:
         known = {f"{path}/{name}" for path in cfg.targets for name in ("lora_a", "lora_b")}

@@ -1,8 +1,8 @@
 """Positions of video tokens: 3-D rotary embedding and the 3-D sin-cos table, computed with NumPy at trace time.
 
-Rotary embedding (CogVideoX, arXiv 2408.06072 section 2.2). The head size A is split into A/4 channels for the frame,
-3A/8 for the row and 3A/8 for the column; frequency j of a part of size a is ``10000 ** (-2j / a)`` and acts on the
-neighbouring channels (2j, 2j+1) as a complex rotation. Text tokens are not rotated.
+Rotary embedding (CogVideoX, arXiv 2408.06072 section 2.2; docs/model.md, "Backbone"). The head size A is split into A/4
+channels for the frame, 3A/8 for the row and 3A/8 for the column. Frequency j of a part of size a is
+``10000 ** (-2j / a)`` and rotates the neighbouring channels (2j, 2j+1). Text tokens are not rotated.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 BASE_ROWS, BASE_COLUMNS = 30, 45
-"""Token grid that rows and columns are stretched onto: 480x720 pixels / 16, whatever the sample size."""
+"""Token grid onto which rows and columns are stretched: 480x720 pixels / 16, independent of the sample size."""
 
 _THETA = 10000.0
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of the joint sequence, float32 (S, A/2); text rows are (1, 0)."""
+    """Cosines and sines of the joint sequence, float32 (S, A/2); text rows are 1 and 0."""
 
     cos: np.ndarray
     sin: np.ndarray
@@ -38,7 +38,7 @@ def _crop_region(rows: int, columns: int) -> tuple[float, float, float, float]:
 def grid_positions(frames: int, rows: int, columns: int, *, stretch: bool) -> tuple[np.ndarray, ...]:
     """Frame, row and column coordinates of a token grid, float32.
 
-    ``stretch`` maps rows and columns onto the base grid (CogVideoX 1.0); without it they are 0, 1, 2 ... (1.5).
+    With ``stretch`` (CogVideoX 1.0) rows and columns are mapped onto the base grid. Without it (1.5) they are 0, 1, 2.
     """
     if not stretch:
         return tuple(np.arange(n, dtype=np.float32) for n in (frames, rows, columns))
@@ -51,7 +51,16 @@ def grid_positions(frames: int, rows: int, columns: int, *, stretch: bool) -> tu
 
 
 def rotation(frames: int, rows: int, columns: int, head_dim: int, text_len: int, *, stretch: bool) -> Rotation:
-    """Rotation tables of the joint sequence for a token grid of ``frames x rows x columns``."""
+    """Rotation table of ``text_len`` text tokens and a token grid of ``frames x rows x columns``.
+
+    Args:
+      frames: latent frames of the grid.
+      rows: token rows.
+      columns: token columns.
+      head_dim: A.
+      text_len: M.
+      stretch: see `grid_positions`.
+    """
     parts = (head_dim // 4, head_dim * 3 // 8, head_dim * 3 // 8)
     angles = []
     for axis, (positions, size) in enumerate(zip(grid_positions(frames, rows, columns, stretch=stretch), parts)):
@@ -66,7 +75,7 @@ def rotation(frames: int, rows: int, columns: int, head_dim: int, text_len: int,
 
 
 def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
-    """Rotate neighbouring channel pairs of ``x`` by the table, in float32; the result is float32."""
+    """Rotate neighbouring pairs of channels by the table; computed and returned in float32."""
     B, S, K, A = x_BSKA.shape
     pairs = x_BSKA.astype(jnp.float32).reshape(B, S, K, A // 2, 2)
     real, imaginary = pairs[..., 0], pairs[..., 1]
@@ -79,8 +88,17 @@ def sincos_table(
 ) -> jax.Array:
     """Sin-cos table of the joint sequence, float32 (S, D): D/4 frame, 3D/8 column, 3D/8 row; zero on text.
 
-    Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64 per
-    axis; only the small tables of the axes are computed here, so that shapes alone cost nothing (`jax.eval_shape`).
+    Each part holds all sines, then all cosines, of ``position / scale * 10000 ** (-j / (part / 2))``, in float64. Only
+    the small tables of the axes are computed with NumPy, so that `jax.eval_shape` stays cheap.
+
+    Args:
+      frames: latent frames of the grid.
+      rows: token rows.
+      columns: token columns.
+      dim: D.
+      text_len: M.
+      spatial_scale: rows and columns are divided by it.
+      temporal_scale: frames are divided by it.
     """
 
     def encode(count: int, scale: float, size: int, axis: int) -> jax.Array:

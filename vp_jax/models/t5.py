@@ -1,15 +1,16 @@
 """T5-v1.1 text encoder: token ids in, one embedding per token out.
 
-With ``x`` the embedded tokens (not multiplied by sqrt(D)), each of the L blocks computes
+With ``x`` the embedded tokens (not multiplied by sqrt(E)), each block computes
 
     x <- x + Attn(RMS(x)) W_o,           Attn = softmax(q k^T + bias) v     (no 1/sqrt(A): folded into the weights)
     x <- x + (GELU(y W_gate) * (y W_up)) W_down,    y = RMS(x)
 
-and the result is ``RMS(x)``. No linear has a bias, ``RMS(x) = x / sqrt(mean(x^2) + eps) * scale`` subtracts no mean,
-GELU is the tanh approximation. ``bias[k, i, j]`` is a learned number per head and per bucket of ``j - i``; one
-table serves all layers. Sources: arXiv 1910.10683 (model, section 2.1: position buckets), 2002.05202 (gated GELU).
+and the result is ``RMS(x)``. Linear maps have no bias, ``RMS(x) = x / sqrt(mean(x^2) + eps) * scale`` does not subtract
+the mean, and GELU is the tanh approximation. ``bias[k, i, j]`` is a learned number for each head and bucket of
+``j - i``; all layers share one table. Sources: arXiv 1910.10683 (model; section 2.1, position buckets), 2002.05202
+(gated GELU).
 
-CogVideoX attends to all 226 positions, padding included: it gives no mask.
+CogVideoX attends to all 226 positions, padding included, without a mask.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from vp_jax.models.config import T5Config
 def position_buckets(length: int, buckets: int, max_distance: int) -> np.ndarray:
     """Bucket of every pair (query i, key j), int32 ``(M, M)`` in ``[0, buckets)``.
 
-    Half of the buckets are for keys after the query. In each half, the first half of the buckets are the distances
-    0, 1, 2 ... themselves, the others grow logarithmically up to ``max_distance``, beyond which all share the last.
+    Half of the buckets are for keys after the query. In each half, the first buckets hold one distance each (0, 1, 2
+    ...); the others grow logarithmically up to ``max_distance``, and all larger distances share the last one.
     """
     offset_MM = np.arange(length)[None, :] - np.arange(length)[:, None]
     side = buckets // 2
     exact = side // 2
     distance_MM = np.abs(offset_MM)
-    # float32 like the trained model: a distance on a bucket's edge falls on the side float32 rounds it to
+    # in float32 as in the trained model: rounding decides the bucket of a distance at an edge
     ratio_MM = np.log(np.maximum(distance_MM, 1).astype(np.float32) / np.float32(exact))
     far_MM = ratio_MM / np.float32(np.log(max_distance / exact)) * np.float32(side - exact)
     far_MM = np.minimum(exact + far_MM.astype(np.int32), side - 1)
@@ -48,20 +49,20 @@ def _linear(cfg: T5Config, inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Lin
 
 
 class RMSNorm(nnx.Module):
-    """Root mean square norm in float32, the result in the compute type."""
+    """Root mean square norm, computed in float32 and returned in the compute type."""
 
     def __init__(self, cfg: T5Config) -> None:
         self.scale = nnx.Param(jnp.ones((cfg.dim,), jnp.dtype(cfg.param_dtype)))
         self.cfg = cfg
 
-    def __call__(self, x_BMD: jax.Array) -> jax.Array:
-        x_BMD = x_BMD.astype(jnp.float32)
-        power_BM1 = jnp.mean(jnp.square(x_BMD), axis=-1, keepdims=True)
-        y_BMD = x_BMD * jax.lax.rsqrt(power_BM1 + self.cfg.norm_eps)
-        return (y_BMD * self.scale.astype(jnp.float32)[None, None, :]).astype(self.cfg.dtype)
+    def __call__(self, x_BME: jax.Array) -> jax.Array:
+        x_BME = x_BME.astype(jnp.float32)
+        power_BM1 = jnp.mean(jnp.square(x_BME), axis=-1, keepdims=True)
+        y_BME = x_BME * jax.lax.rsqrt(power_BM1 + self.cfg.norm_eps)
+        return (y_BME * self.scale.astype(jnp.float32)[None, None, :]).astype(self.cfg.dtype)
 
 
-class Attention(nnx.Module):
+class T5Attention(nnx.Module):
     """Self-attention with an additive position bias and no scaling of the logits."""
 
     def __init__(self, cfg: T5Config, *, rngs: nnx.Rngs) -> None:
@@ -72,57 +73,57 @@ class Attention(nnx.Module):
         self.to_out = _linear(cfg, inner, cfg.dim, rngs)
         self.cfg = cfg
 
-    def __call__(self, x_BMD: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
-        batch, length, _ = x_BMD.shape
+    def __call__(self, x_BME: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
+        batch, length, _ = x_BME.shape
         heads = (batch, length, self.cfg.num_heads, self.cfg.head_dim)
-        q_BMKA, k_BMKA, v_BMKA = (to(x_BMD).reshape(heads) for to in (self.to_q, self.to_k, self.to_v))
+        q_BMKA, k_BMKA, v_BMKA = (to(x_BME).reshape(heads) for to in (self.to_q, self.to_k, self.to_v))
         y_BMKA = jax.nn.dot_product_attention(q_BMKA, k_BMKA, v_BMKA, bias=bias_1KMM, mask=mask_B11M, scale=1.0)
         return self.to_out(y_BMKA.reshape(batch, length, -1))
 
 
-class FeedForward(nnx.Module):
-    """Gated tanh-GELU."""
+class T5FeedForward(nnx.Module):
+    """Feed-forward with a gated tanh-GELU."""
 
     def __init__(self, cfg: T5Config, *, rngs: nnx.Rngs) -> None:
         self.gate = _linear(cfg, cfg.dim, cfg.ff_dim, rngs)
         self.up = _linear(cfg, cfg.dim, cfg.ff_dim, rngs)
         self.down = _linear(cfg, cfg.ff_dim, cfg.dim, rngs)
 
-    def __call__(self, x_BMD: jax.Array) -> jax.Array:
-        return self.down(jax.nn.gelu(self.gate(x_BMD), approximate=True) * self.up(x_BMD))
+    def __call__(self, x_BME: jax.Array) -> jax.Array:
+        return self.down(jax.nn.gelu(self.gate(x_BME), approximate=True) * self.up(x_BME))
 
 
-class Block(nnx.Module):
-    """Attention, then feed-forward, each on the normalised stream. The stream stays float32."""
+class T5Block(nnx.Module):
+    """Attention, then feed-forward, each on the normalised state. The state stays float32."""
 
     def __init__(self, cfg: T5Config, *, rngs: nnx.Rngs) -> None:
         self.norm1 = RMSNorm(cfg)
-        self.attn = Attention(cfg, rngs=rngs)
+        self.attn = T5Attention(cfg, rngs=rngs)
         self.norm2 = RMSNorm(cfg)
-        self.ff = FeedForward(cfg, rngs=rngs)
+        self.ff = T5FeedForward(cfg, rngs=rngs)
 
-    def __call__(self, x_BMD: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
-        x_BMD = x_BMD + self.attn(self.norm1(x_BMD), bias_1KMM, mask_B11M).astype(jnp.float32)
-        return x_BMD + self.ff(self.norm2(x_BMD)).astype(jnp.float32)
+    def __call__(self, x_BME: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
+        x_BME = x_BME + self.attn(self.norm1(x_BME), bias_1KMM, mask_B11M).astype(jnp.float32)
+        return x_BME + self.ff(self.norm2(x_BME)).astype(jnp.float32)
 
 
 class T5Encoder(nnx.Module):
-    """The encoder half of T5-v1.1; blocks are stacked on a leading axis and scanned."""
+    """The encoder of T5-v1.1; its blocks are stacked on a leading axis and scanned."""
 
     def __init__(self, cfg: T5Config, *, rngs: nnx.Rngs) -> None:
         param_dtype = jnp.dtype(cfg.param_dtype)
         self.embed = nnx.Embed(cfg.vocab_size, cfg.dim, param_dtype=param_dtype, rngs=rngs)
         self.relative_bias = nnx.Embed(cfg.buckets, cfg.num_heads, param_dtype=param_dtype, rngs=rngs)
-        self.blocks = jax.vmap(lambda r: Block(cfg, rngs=r))(rngs.split(cfg.num_layers))
+        self.blocks = jax.vmap(lambda r: T5Block(cfg, rngs=r))(rngs.split(cfg.num_layers))
         self.norm_out = RMSNorm(cfg)
         self.cfg = cfg
 
     def __call__(self, ids_BM: jax.Array, mask_BM: jax.Array | None = None) -> jax.Array:
-        """Embeddings ``(B, M, D)`` in the compute type.
+        """Embeddings ``(B, M, E)`` in the compute type.
 
         Args:
           ids_BM: int32 token ids in ``[0, vocab_size)``.
-          mask_BM: 1 where a token may be attended to, 0 elsewhere. ``None``, as CogVideoX does: all of them.
+          mask_BM: 1 where a token may be attended to, 0 elsewhere. ``None`` attends to all, as CogVideoX does.
         """
         chex.assert_rank(ids_BM, 2)
         cfg = self.cfg
@@ -132,16 +133,16 @@ class T5Encoder(nnx.Module):
         mask_B11M = None if mask_BM is None else mask_BM.astype(bool)[:, None, None, :]
 
         @jax.named_scope("t5_block")
-        def body(x_BMD: jax.Array, block: Block) -> tuple[jax.Array, None]:
-            return block(x_BMD, bias_1KMM, mask_B11M), None
+        def body(x_BME: jax.Array, block: T5Block) -> tuple[jax.Array, None]:
+            return block(x_BME, bias_1KMM, mask_B11M), None
 
-        x_BMD, _ = jax.lax.scan(body, self.embed(ids_BM).astype(jnp.float32), self.blocks)
-        return self.norm_out(x_BMD)
+        x_BME, _ = jax.lax.scan(body, self.embed(ids_BM).astype(jnp.float32), self.blocks)
+        return self.norm_out(x_BME)
 
 
 @jax.jit
 def encode_text(t5: T5Encoder, ids_BM: jax.Array) -> jax.Array:
-    """Text embeddings ``(B, M, D)`` as CogVideoX takes them: every position attended, padding included.
+    """Text embeddings ``(B, M, E)`` for CogVideoX, which attends to every position, padding included.
 
     Args:
       t5: the encoder.

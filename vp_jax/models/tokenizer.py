@@ -1,8 +1,8 @@
 """Texts to T5 token ids, with the sentencepiece model ``spiece.model`` of the checkpoint (arXiv 1808.06226).
 
-Special tokens written out in a text (``</s>``, ``<extra_id_0>`` ...) become their own ids, like in T5's original
-vocabulary: sentencepiece alone would spell them letter by letter. The sentinels are the 100 ids after the pieces, in
-reverse: ``<extra_id_0>`` is the last.
+Special tokens in a text (``</s>``, ``<extra_id_0>`` ...) get the ids that they have in T5's vocabulary; sentencepiece
+alone would spell them letter by letter. The sentinels are the 100 ids after the pieces, in reverse order:
+``<extra_id_0>`` is the last.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ PAD, EOS, UNK = 0, 1, 2
 _NAMES = {"<pad>": PAD, "</s>": EOS, "<unk>": UNK}
 _SENTINELS = 100
 _SPACE = "\u2581"
-"""How pieces write a space."""
+"""The character that stands for a space in pieces."""
 _SPECIAL = re.compile(r"(<pad>|</s>|<unk>|<extra_id_(?:0|[1-9]\d?)>)")
 
 
 class Unused(NamedTuple):
-    """What of a text its ids do not hold.
+    """Parts of a text that are missing from its ids.
 
     Attributes:
-      tokens: of the text, the end token included.
-      length: how many of them the model reads.
-      cut: the text that stands behind those.
-      unknown: pieces before the cut that the vocabulary does not have, in their order: the model reads each as the
-        same "unknown" token.
+      tokens: number of tokens of the text, with the end token.
+      length: number of tokens that the model reads.
+      cut: text after those tokens.
+      unknown: pieces before the cut that are not in the vocabulary, in order; the model reads the same "unknown" token
+        for each.
     """
 
     tokens: int
@@ -53,11 +53,14 @@ class Unused(NamedTuple):
 
 
 class Tokenizer:
-    """T5 tokens of a ``spiece.model`` file.
+    """T5 tokenizer from a ``spiece.model`` file.
+
+    Args:
+      model_file: path of the file.
 
     Raises:
-      UserError: no such file, not a sentencepiece model, damaged since it was converted, or not one of T5 (pad 0,
-        end 1, unknown 2).
+      UserError: the file is missing, damaged since it was converted, or not a sentencepiece model of T5 (pad 0, end 1,
+        unknown 2).
     """
 
     def __init__(self, model_file: str | Path) -> None:
@@ -77,8 +80,8 @@ class Tokenizer:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
         except (RuntimeError, OSError, ValueError) as error:
             raise UserError(
-                f"{model_file} is not a sentencepiece model: fetch spiece.model again (an unfetched "
-                f"git-lfs pointer looks like this)"
+                f"{model_file} is not a sentencepiece model: download spiece.model again (a git-lfs "
+                f"pointer instead of the file looks like this)"
             ) from error
         found = (self._pieces.pad_id(), self._pieces.eos_id(), self._pieces.unk_id())
         if found != (PAD, EOS, UNK):
@@ -88,27 +91,27 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Pieces and sentinels; the encoder's table may be padded beyond (32,100 of 32,128)."""
+        """Number of pieces and sentinels; the table of the encoder may be larger (32,128 for 32,100)."""
         return self._pieces.get_piece_size() + _SENTINELS
 
     def encode(
         self, texts: Sequence[str], length: int = 226, on_unused: Callable[[int, Unused], None] | None = None
     ) -> np.ndarray:
-        """Ids of each text, the end token, then padding.
+        """Token ids of each text, followed by the end token and padding.
 
         Args:
-          texts: B texts, may be empty.
-          length: M; a longer text loses its last tokens, never the end token.
-          on_unused: called with the number of a text and what its ids do not hold, for texts that lose something.
+          texts: list of B texts, which may be empty.
+          length: M; a longer text is cut before its end token.
+          on_unused: called with the number of a text and the parts that are missing from its ids, if there are any.
 
         Returns:
-          int32 ``(B, M)`` in ``[0, vocab_size)``.
+          int32 ids ``(B, M)`` in ``[0, vocab_size)``.
 
         Raises:
-          UserError: one text instead of several, no room for the end token, or a text that is not Unicode.
+          UserError: a single text instead of a list, a length below 1, or a text that is not Unicode.
         """
         if isinstance(texts, str):
-            raise UserError(f"the text {texts[:40]!r} was given alone: expected a list of texts")
+            raise UserError(f"text {texts[:40]!r}: expected a list of texts")
         if length < 1:
             raise UserError(f"{length} text tokens: expected at least 1, for the end token")
         ids_BM = np.full((len(texts), length), PAD, np.int32)
@@ -121,7 +124,7 @@ class Tokenizer:
         return ids_BM
 
     def unused(self, text: str, length: int = 226) -> Unused | None:
-        """What `encode` would leave out of a text, ``None`` if nothing: to be reported before a model is loaded."""
+        """Parts of a text that `encode` would leave out, ``None`` if there are none; needs no model."""
         tokens = [(id, piece) for part in _SPECIAL.split(text) for id, piece in self._tokens(part)]
         cut = "".join(piece for _, piece in tokens[length - 1 :]).replace(_SPACE, " ").strip()
         unknown = tuple(

@@ -1,6 +1,6 @@
-"""Descriptions of the published models by name: full-size programs can be compiled without any weights at hand.
+"""Descriptions of the published models by name, to compile full-size programs without their weights.
 
-With a converted checkpoint the descriptions beside its weights are used instead.
+A converted checkpoint brings its own descriptions, which are used instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """Models that belong together, and the SNR shift of their noise schedule. ``t5`` is ``None``: no text encoder."""
+    """Models that belong together.
+
+    Attributes:
+      backbone: description of the backbone.
+      branch: description of its context encoder.
+      vae: description of the VAE.
+      t5: description of the text encoder, ``None`` for models without one.
+      snr_shift: shift of the noise schedule.
+    """
 
     backbone: DiTConfig
     branch: BranchConfig
@@ -61,7 +69,7 @@ VARIANTS: dict[str, Variant] = {
         VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96),
         None,
     ),
-    # trains on a CPU, examples/train_nano.sh: 17 frames of 64 x 96
+    # trains on a CPU with examples/train_nano.sh: 17 frames of 64 x 96
     "nano": _variant(
         DiTConfig(
             num_heads=6,
@@ -83,10 +91,10 @@ VARIANTS: dict[str, Variant] = {
 
 
 def variant(name: str) -> Variant:
-    """The models called ``name``.
+    """Models of `VARIANTS` by name.
 
     Raises:
-      UserError: no such name.
+      UserError: an unknown name.
     """
     if name not in VARIANTS:
         raise UserError(f"model {name!r}: expected one of {', '.join(VARIANTS)}, or give a converted checkpoint")

@@ -27,7 +27,7 @@ def test_small_clips_are_not_tiled(tiny):
 
 def test_tiles_that_miss_the_latent_grid_are_named():
     cfg = dataclasses.replace(VAEConfig(), sample_height=64)
-    with pytest.raises(UserError, match="tiles of 32 pixels in height do not overlap by whole latent cells"):
+    with pytest.raises(UserError, match="tiles of 32 pixels in height do not overlap by a number of latent cells"):
         tiling.decode_plan(cfg, 60, 90)
 
 

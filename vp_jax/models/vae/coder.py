@@ -1,9 +1,9 @@
 """Encoder and decoder of the causal 3-D VAE, one chunk of frames at a time.
 
-Encoder: conv_in, one level per width (residual blocks, then halving but for the last), two residual blocks, norm,
-conv_out to mean and log-variance. Decoder: the mirror image with one more residual block per level, every norm
-conditioned on the chunk's latents. The first ``log2(temporal_stride)`` resamplings of each also change time
-(CogVideoX, arXiv 2408.06072 section 2.1 and figure 3). Blocks differ in width, so they are not stacked.
+The encoder has conv_in, one level per width (residual blocks, then halving, except at the last level), two residual
+blocks, a norm, and conv_out to mean and log-variance. The decoder mirrors it, with one more residual block per level
+and norms that are conditioned on the latents of the chunk. The first ``log2(temporal_stride)`` resamplings of both also
+change time (CogVideoX, arXiv 2408.06072 section 2.1 and figure 3). Blocks differ in width, so they are not stacked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from vp_jax.models.vae.convs import Cache, CausalConv, TimeCache
 from vp_jax.models.vae.layers import NORM_EPS, Downsample, GroupNorm, ResBlock, SpatialNorm, Upsample
 
 MIDDLE = 2
-"""Residual blocks at the narrowest place."""
+"""Residual blocks between encoder levels and latents, and between latents and decoder levels."""
 
 
 class DownLevel(nnx.Module):
-    """Residual blocks of one width, then `Downsample` unless it is the last level."""
+    """Residual blocks of one width, followed by `Downsample` except at the last level."""
 
     def __init__(self, cfg: VAEConfig, level: int, *, rngs: nnx.Rngs) -> None:
         d_in, d_out = cfg.channels[max(level - 1, 0)], cfg.channels[level]
@@ -40,7 +40,7 @@ class DownLevel(nnx.Module):
 
 
 class UpLevel(nnx.Module):
-    """Residual blocks of one width, then `Upsample` unless it is the last level."""
+    """Residual blocks of one width, followed by `Upsample` except at the last level."""
 
     def __init__(self, cfg: VAEConfig, level: int, *, rngs: nnx.Rngs) -> None:
         widths = cfg.channels[::-1]
@@ -61,7 +61,7 @@ class UpLevel(nnx.Module):
 
 
 class Encoder(nnx.Module):
-    """Pixels -> mean and log-variance of the latents."""
+    """Pixels to mean and log-variance of the latents."""
 
     def __init__(self, cfg: VAEConfig, *, rngs: nnx.Rngs) -> None:
         self.cfg = cfg
@@ -73,7 +73,7 @@ class Encoder(nnx.Module):
         self.conv_out = CausalConv(cfg, top, 2 * cfg.latent_channels, rngs=rngs)
 
     def __call__(self, x_BFHWC: jax.Array, past: Cache | None) -> tuple[jax.Array, Cache]:
-        """One chunk: pixels in [-1, 1] -> ``(moments BThw(2C), cache)``; ``past`` ``None`` starts a clip."""
+        """Encode one chunk of pixels in [-1, 1]: ``(moments of 2 C channels, cache)``; ``past`` starts as ``None``."""
         cache = TimeCache(past)
         x = self.conv_in(x_BFHWC.astype(self.cfg.dtype), cache)
         for level in self.down:
@@ -85,7 +85,7 @@ class Encoder(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Latents -> pixels."""
+    """Latents to pixels."""
 
     def __init__(self, cfg: VAEConfig, *, rngs: nnx.Rngs) -> None:
         self.cfg = cfg
@@ -97,7 +97,7 @@ class Decoder(nnx.Module):
         self.conv_out = CausalConv(cfg, cfg.channels[0], cfg.out_channels, rngs=rngs)
 
     def __call__(self, z_BThwC: jax.Array, past: Cache | None) -> tuple[jax.Array, Cache]:
-        """One chunk: unscaled latents -> ``(pixels BFHWC, cache)``; ``past`` ``None`` starts a clip."""
+        """Decode one chunk of unscaled latents: ``(pixels, cache)``; ``past`` starts as ``None``."""
         cache = TimeCache(past)
         z = z_BThwC.astype(self.cfg.dtype)
         x = self.conv_in(z, cache)

@@ -1,11 +1,11 @@
-"""Convolutions of the causal 3-D VAE: time-causal 3x3x3, per-frame 3x3, pointwise, and their time cache.
+"""Convolutions of the causal 3-D VAE (causal 3x3x3, per-frame 3x3, pointwise) and their cache in time.
 
 A causal convolution sees two frames of the past::
 
     y[t] = sum_{a=0..2} K[a] * x[t - 2 + a],      x[-1] = x[-2] = x[0] at the start of a clip
 
-(CogVideoX, arXiv 2408.06072 section 2.1). A long clip is processed in chunks, each convolution keeping the last two
-frames of its padded input for the next chunk: `TimeCache`.
+(CogVideoX, arXiv 2408.06072 section 2.1). A long clip is processed in chunks; `TimeCache` carries the last two frames
+of every convolution's padded input to the next chunk.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from jax import lax
 from vp_jax.models.config import VAEConfig
 
 Cache = tuple[jax.Array, ...]
-"""Last two input frames of every causal convolution, in the order in which they run."""
+"""Last two input frames of every causal convolution, in the order in which the convolutions run."""
 
 THIN = 32
-"""Input channels below which one convolution over the joined time taps beats three on CPU (3x at 8, equal at 32)."""
+"""Input channels below which one convolution over the joined time taps is faster than three on a CPU (3x at 8)."""
 
 
 class TimeCache:
-    """Hands each causal convolution its past and collects its future; lives for one chunk, inside one trace.
+    """Gives each causal convolution its past frames and collects those for the next chunk, within one trace.
 
     Args:
       past: `Cache` of the previous chunk, ``None`` at the start of a clip.
@@ -39,7 +39,7 @@ class TimeCache:
         self._future: list[jax.Array] = []
 
     def extend(self, x_BFHWC: jax.Array) -> jax.Array:
-        """Two frames of the past, then ``x``; the first frame twice if there is no past."""
+        """Prepend two frames of the past to ``x``; at the start of a clip, its first frame twice."""
         if self._past is None:
             first = x_BFHWC[:, :1]
             frames: Iterable[jax.Array] = (first, first, x_BFHWC)
@@ -56,47 +56,48 @@ class TimeCache:
 
 
 CACHED = 12_288
-"""Cells of the frames whose kernel derivative is computed at once, so that they stay in a processor's cache."""
+"""Cells of the frames whose kernel gradient is computed at once, so that they fit into a processor's cache."""
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 Padding = tuple[tuple[int, int], tuple[int, int]]
+"""Cells before and after the rows, and before and after the columns."""
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def frame_conv(x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    """Convolution of single frames, ``kernel`` (rows, columns, in, out).
+def frame_conv(x_BHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    """Convolution of a batch of frames, with a ``kernel`` (rows, columns, in, out).
 
-    It brings its own derivatives, in the one order of dimensions that XLA has a fast convolution for on CPU, that of
-    the kernel for few frames at a time: the derivatives that XLA makes itself run as plain loops, ten times slower.
+    Its gradients are written out in the order of dimensions for which XLA has a fast convolution on a CPU, and the
+    gradient of the kernel for few frames at a time. XLA's own gradients run as plain loops, ten times slower.
     """
-    return lax.conv_general_dilated(x_NHWC, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(x_BHWC, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
 def _frame_conv_forward(
-    x_NHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+    x_BHWC: jax.Array, kernel: jax.Array, stride: int, padding: Padding
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return frame_conv(x_NHWC, kernel, stride, padding), (x_NHWC, kernel)
+    return frame_conv(x_BHWC, kernel, stride, padding), (x_BHWC, kernel)
 
 
 def _frame_conv_backward(
-    stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy_NHWC: jax.Array
+    stride: int, padding: Padding, saved: tuple[jax.Array, jax.Array], dy_BHWC: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    x_NHWC, kernel = saved
+    x_BHWC, kernel = saved
     back = tuple(
         (k - 1 - low, n + low - stride * (m - 1) - 1)
-        for k, n, m, (low, _) in zip(kernel.shape, x_NHWC.shape[1:3], dy_NHWC.shape[1:3], padding)
+        for k, n, m, (low, _) in zip(kernel.shape, x_BHWC.shape[1:3], dy_BHWC.shape[1:3], padding)
     )
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-    dx_NHWC = lax.conv_general_dilated(
-        dy_NHWC, turned, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
+    dx_BHWC = lax.conv_general_dilated(
+        dy_BHWC, turned, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
     )
-    N, H, W, _ = dy_NHWC.shape
-    group = max(n for n in range(1, N + 1) if N % n == 0 and (n == 1 or n * H * W <= CACHED))
-    padded = jnp.pad(x_NHWC, ((0, 0), *padding, (0, 0)))
-    parts = tuple(a.reshape(N // group, group, *a.shape[1:]) for a in (padded, dy_NHWC))
+    B, H, W, _ = dy_BHWC.shape
+    group = max(n for n in range(1, B + 1) if B % n == 0 and (n == 1 or n * H * W <= CACHED))
+    padded = jnp.pad(x_BHWC, ((0, 0), *padding, (0, 0)))
+    parts = tuple(a.reshape(B // group, group, *a.shape[1:]) for a in (padded, dy_BHWC))
 
     def body(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        x, dy = part  # channels take the place of the batch, frames that of the channels
+        x, dy = part  # channels become the batch, frames become the channels
         dw = lax.conv_general_dilated(
             x.transpose(3, 1, 2, 0),
             dy.transpose(1, 2, 0, 3),
@@ -108,15 +109,15 @@ def _frame_conv_backward(
         return total + dw[:, : kernel.shape[0], : kernel.shape[1]].astype(jnp.float32), None
 
     start = jnp.zeros((kernel.shape[2], *kernel.shape[:2], kernel.shape[3]), jnp.float32)
-    dw_IabO = lax.scan(body, start, parts)[0]
-    return dx_NHWC, dw_IabO.transpose(1, 2, 0, 3).astype(kernel.dtype)
+    dw = lax.scan(body, start, parts)[0]
+    return dx_BHWC, dw.transpose(1, 2, 0, 3).astype(kernel.dtype)
 
 
 frame_conv.defvjp(_frame_conv_forward, _frame_conv_backward)
 
 
 def conv2d(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
-    """3x3 convolution of every frame, zeros around it; ``kernel`` (3, 3, in, out)."""
+    """3x3 convolution of every frame, padded with zeros; ``kernel`` (3, 3, in, out)."""
     B, F, H, W, C = x_BFHWC.shape
     return frame_conv(x_BFHWC.reshape(B * F, H, W, C), kernel, 1, ((1, 1), (1, 1))).reshape(B, F, H, W, -1)
 
@@ -126,14 +127,14 @@ def _float32(x: jax.Array) -> jax.Array:
 
 
 def conv3d_xla(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Valid in time, zeros around the frames, by XLA's own 3-D convolution (cuDNN on GPU, very slow on CPU)."""
+    """3x3x3 convolution, valid in time, zeros around the frames, by XLA (cuDNN on a GPU, very slow on a CPU)."""
     return lax.conv_general_dilated(
         x_BFHWC, kernel, (1, 1, 1), ((0, 0), (1, 1), (1, 1)), dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
     )
 
 
 def conv3d_taps(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same as a sum over three time taps of per-frame convolutions, added in float32."""
+    """The same as `conv3d_xla`, as the float32 sum of one per-frame convolution for each time tap."""
     n = x_BFHWC.shape[1] - 2
     taps = [x_BFHWC[:, a : a + n] for a in range(3)]
     if x_BFHWC.shape[-1] < THIN:
@@ -143,7 +144,7 @@ def conv3d_taps(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def conv3d_winograd(x_BFHWC: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same by Winograd's F(2, 3) in time: four per-frame convolutions for two frames, where the taps need six.
+    """The same as `conv3d_xla`, by Winograd's F(2, 3) in time: four per-frame convolutions instead of six.
 
     With g = kernel and frames d0..d3 of two neighbouring outputs (Lavin and Gray, arXiv 1509.09308 section 4.1)::
 
@@ -175,7 +176,7 @@ CONV3D = {"taps": conv3d_taps, "winograd": conv3d_winograd, "xla": conv3d_xla}
 
 
 class _Conv(nnx.Module):
-    """``kernel`` (..., in, out) and ``bias`` (out,) of a convolution."""
+    """Weights of a convolution: ``kernel`` (..., in, out) and ``bias`` (out,)."""
 
     def __init__(self, cfg: VAEConfig, window: tuple[int, ...], d_in: int, d_out: int, *, rngs: nnx.Rngs) -> None:
         init = nnx.initializers.lecun_normal()
@@ -184,12 +185,12 @@ class _Conv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((d_out,), jnp.dtype(cfg.param_dtype)))
 
     def weights(self, dtype: str | jnp.dtype) -> tuple[jax.Array, jax.Array]:
-        """Kernel, and bias with leading axes of 1 to add to BFHWC."""
+        """Kernel, and bias with leading axes of 1 to add to BFHWC arrays."""
         return self.kernel[...].astype(dtype), self.bias[...].astype(dtype)[None, None, None, None, :]
 
 
 class CausalConv(_Conv):
-    """3x3x3, causal in time: BFHWC -> BFHWC."""
+    """3x3x3 convolution, causal in time."""
 
     def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, rngs: nnx.Rngs) -> None:
         super().__init__(cfg, (3, 3, 3), d_in, d_out, rngs=rngs)
@@ -200,7 +201,7 @@ class CausalConv(_Conv):
 
 
 class PointConv(_Conv):
-    """1x1x1: a linear map of the channels, in the type of its input."""
+    """1x1x1 convolution: a linear map of the channels, in the type of its input."""
 
     def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, rngs: nnx.Rngs) -> None:
         super().__init__(cfg, (1, 1, 1), d_in, d_out, rngs=rngs)
@@ -211,7 +212,7 @@ class PointConv(_Conv):
 
 
 class FrameConv(_Conv):
-    """3x3 of every frame; subclasses say how it is strided."""
+    """Weights of a 3x3 convolution of every frame; subclasses define its stride."""
 
     def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, rngs: nnx.Rngs) -> None:
         super().__init__(cfg, (3, 3), d_in, d_out, rngs=rngs)

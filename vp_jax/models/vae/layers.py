@@ -1,12 +1,12 @@
 """Blocks of the causal 3-D VAE: norms, residual block, halving and doubling of space and time.
 
 Spatial norm of the decoder (CogVideoX, arXiv 2408.06072; after MoVQ, arXiv 2209.09002), with z the latents of the
-chunk resized to the size of f by nearest neighbour::
+chunk, resized to the size of f by nearest neighbour::
 
     SpatialNorm(f, z) = GroupNorm(f) * (W_y z + b_y) + (W_b z + b_b)
 
-The resize copies cells and the maps act cell by cell, so they commute: the maps run on the latent grid and are only
-repeated inside the product, nothing of the size of f is stored for them.
+The resize copies cells and the maps act on each cell, so they commute: the maps run on the latent grid and are repeated
+only inside the product, without storing arrays of the size of f.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae.convs import CausalConv, FrameConv, PointConv, TimeCache, frame_conv
 
 NORM_EPS = 1e-6
-"""Epsilon of the norms whose value the checkpoint's configuration does not set."""
+"""Epsilon of the norms whose epsilon is not in the checkpoint's configuration."""
 
 
 class GroupNorm(nnx.Module):
-    """Normalisation over (frames, rows, columns, channels of a group), float32 in and out of the statistics.
+    """Normalisation over frames, rows, columns and the channels of a group, computed in float32.
 
-    Means are taken per channel first, then over the channels of a group: with channels last that is 3x faster on CPU
-    than reducing the two parts of a split channel axis. The variance is two-pass.
+    Means are taken per channel first, then over the channels of a group. With channels last that is 3x faster on a CPU
+    than reducing both parts of a split channel axis. The variance is computed in two passes.
     """
 
     def __init__(self, cfg: VAEConfig, dim: int, eps: float) -> None:
@@ -38,11 +38,11 @@ class GroupNorm(nnx.Module):
 
     def _group_mean(self, x_BFHWC: jax.Array) -> jax.Array:
         B, *_, C = x_BFHWC.shape
-        mean_BG1 = x_BFHWC.mean((1, 2, 3)).reshape(B, self.groups, -1).mean(-1, keepdims=True)
-        return jnp.broadcast_to(mean_BG1, (B, self.groups, C // self.groups)).reshape(B, 1, 1, 1, C)
+        means = x_BFHWC.mean((1, 2, 3)).reshape(B, self.groups, -1).mean(-1, keepdims=True)
+        return jnp.broadcast_to(means, (B, self.groups, C // self.groups)).reshape(B, 1, 1, 1, C)
 
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
-        """Same shape, float32."""
+        """Normalised input, float32."""
         x = x_BFHWC.astype(jnp.float32)
         mean = self._group_mean(x)
         variance = self._group_mean(jnp.square(x - mean))
@@ -51,7 +51,7 @@ class GroupNorm(nnx.Module):
 
 
 def repeat_time(x_BFHWC: jax.Array, frames: int) -> jax.Array:
-    """Nearest-neighbour resize in time; with an odd target > 1 the first frame stays single, as the chunks begin."""
+    """Resize time to ``frames`` by repeating frames; for an odd number the first frame is not repeated."""
     if x_BFHWC.shape[1] == frames:
         return x_BFHWC
     head = frames % 2
@@ -60,7 +60,7 @@ def repeat_time(x_BFHWC: jax.Array, frames: int) -> jax.Array:
 
 
 class SpatialNorm(nnx.Module):
-    """GroupNorm whose scale and shift are linear maps of the latents (module docstring)."""
+    """GroupNorm whose scale and shift are linear maps of the latents, see the module docstring."""
 
     def __init__(self, cfg: VAEConfig, dim: int, *, rngs: nnx.Rngs) -> None:
         self.norm = GroupNorm(cfg, dim, NORM_EPS)
@@ -68,7 +68,7 @@ class SpatialNorm(nnx.Module):
         self.conv_b = PointConv(cfg, cfg.latent_channels, dim, rngs=rngs)
 
     def __call__(self, f_BFHWC: jax.Array, z_BThwC: jax.Array) -> jax.Array:
-        """``f`` at a multiple of the size of the chunk's latents ``z``; float32."""
+        """Normalised ``f``, float32; its size is a multiple of that of the chunk's latents ``z``."""
         B, F, H, W, C = f_BFHWC.shape
         _, _, h, w, _ = z_BThwC.shape
         z = z_BThwC.astype(jnp.float32)
@@ -78,10 +78,14 @@ class SpatialNorm(nnx.Module):
 
 
 class ResBlock(nnx.Module):
-    """``x + conv2(silu(norm2(conv1(silu(norm1(x))))))``, a pointwise map on x where the width changes.
+    """Residual block ``x + conv2(silu(norm2(conv1(silu(norm1(x))))))``, with a linear map of x if the width changes.
 
     Args:
-      conditioned: norms see the latents (decoder).
+      cfg: description of the VAE.
+      d_in: input channels.
+      d_out: output channels.
+      conditioned: use spatial norms, which see the latents (decoder).
+      rngs: random keys of the weights.
     """
 
     def __init__(self, cfg: VAEConfig, d_in: int, d_out: int, *, conditioned: bool, rngs: nnx.Rngs) -> None:
@@ -106,7 +110,10 @@ class ResBlock(nnx.Module):
 
 
 class Downsample(FrameConv):
-    """Halves rows and columns (rounding down), and time if asked: pairs of frames averaged, an odd first one kept."""
+    """Halves rows and columns (rounded down) and, with ``time``, the frames.
+
+    Pairs of frames are averaged; the first frame of an odd number stays alone.
+    """
 
     def __init__(self, cfg: VAEConfig, dim: int, *, time: bool, rngs: nnx.Rngs) -> None:
         super().__init__(cfg, dim, dim, rngs=rngs)
@@ -124,14 +131,15 @@ class Downsample(FrameConv):
 
 
 MERGE = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
-"""Of 3 taps over copied cells, which fall on the first and which on the second of two cells: even, odd outputs."""
+"""Which of 3 taps over doubled cells fall on the first and on the second of two cells, for even and odd outputs."""
 
 
 class Upsample(FrameConv):
-    """Doubles rows and columns by copying, convolves, and doubles time if asked (an odd first frame stays single).
+    """Doubles rows and columns by nearest neighbour, convolves, and doubles the frames with ``time``.
 
-    Nothing is copied before it is convolved. The 3x3 window of an output covers 2x2 different cells, so four sets of
-    2x2 sums of taps, one per output parity, do with 4/9 of the products (2x faster on CPU). Frames are copied last.
+    The first frame of an odd number is not repeated. Cells are not copied before the convolution: the 3x3 window of an
+    output covers 2x2 different cells, so four sets of 2x2 sums of taps, one per output parity, need 4/9 of the products
+    (2x faster on a CPU). Frames are repeated last.
     """
 
     def __init__(self, cfg: VAEConfig, dim: int, *, time: bool, rngs: nnx.Rngs) -> None:

@@ -1,10 +1,10 @@
-"""Spatial tiling of the VAE: overlapping tiles one after another, joined by linear blending.
+"""Spatial tiling of the VAE: overlapping tiles are processed one after another and blended linearly.
 
-A tile is half the native size along each axis and starts every ``tile * (1 - overlap)`` cells, overlap 1/6 of the
-height and 1/5 of the width (those of the CogVideoX release, on which parity depends). The first rows of a tile fade
-in over the last rows of the one above, then the first columns over the last of the one on the left; each tile then
-keeps what the next one does not replace. Tiles at the edges are cut short. Norm statistics are those of one tile,
-so the result differs from the untiled one.
+A tile is half the native size along each axis and starts every ``tile * (1 - overlap)`` cells, with an overlap of 1/6
+of the height and 1/5 of the width as in the CogVideoX release. The first rows of a tile fade in over the last rows of
+the tile above, then its first columns over the last columns of the tile on the left. Each tile contributes the cells
+that the next tile does not replace. Tiles at the edges are smaller. Norm statistics are those of one tile, so the
+result differs from the one without tiling.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from vp_jax.errors import UserError
 from vp_jax.models.config import VAEConfig
 
 NATIVE = {"height": 480, "width": 720}
+"""Pixels of a native frame."""
 
 OVERLAP_HEIGHT = 1 / 6
 OVERLAP_WIDTH = 1 / 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Axis:
+class TileAxis:
     """Tiles along rows or columns.
 
     Attributes:
-      starts, sizes: of the tiles, in cells of the input.
-      blend, keep: cells of the output that fade, and that a tile contributes.
+      starts: first cell of each tile, in cells of the input.
+      sizes: cells of each tile, in cells of the input.
+      blend: cells of the output over which a tile fades in.
+      keep: cells of the output that a tile contributes.
     """
 
     starts: tuple[int, ...]
@@ -40,23 +43,24 @@ class Axis:
     keep: int
 
 
-Plan = tuple[Axis, Axis]
+TilePlan = tuple[TileAxis, TileAxis]
+"""Tiles along rows and along columns."""
 
 
-def _axis(length: int, tile_in: int, tile_out: int, overlap: float, name: str) -> Axis:
+def _axis(length: int, tile_in: int, tile_out: int, overlap: float, name: str) -> TileAxis:
     step, blend = int(tile_in * (1 - overlap)), int(tile_out * overlap)
     keep = tile_out - blend
     if step * tile_out != keep * tile_in:
         raise UserError(
-            f"tiles of {max(tile_in, tile_out)} pixels in {name} do not overlap by whole latent cells: set "
-            f"sample_{name} of the VAE to a multiple of its native {NATIVE[name]} or do not tile"
+            f"tiles of {max(tile_in, tile_out)} pixels in {name} do not overlap by a number of latent cells: set "
+            f"sample_{name} of the VAE to a multiple of its native {NATIVE[name]}, or switch tiling off"
         )
-    # what is left of a clip after the last whole cell makes no latents
+    # cells that do not fill a latent cell give no latents
     starts = tuple(s for s in range(0, length, step) if (length - s) * tile_out >= tile_in)
-    return Axis(starts, tuple(min(tile_in, length - s) for s in starts), blend, keep)
+    return TileAxis(starts, tuple(min(tile_in, length - s) for s in starts), blend, keep)
 
 
-def _plan(cfg: VAEConfig, height: int, width: int, *, from_pixels: bool) -> Plan | None:
+def _plan(cfg: VAEConfig, height: int, width: int, *, from_pixels: bool) -> TilePlan | None:
     axes = []
     for length, sample, overlap, name in (
         (height, cfg.sample_height, OVERLAP_HEIGHT, "height"),
@@ -69,8 +73,8 @@ def _plan(cfg: VAEConfig, height: int, width: int, *, from_pixels: bool) -> Plan
     return _axis(*axes[0]), _axis(*axes[1])
 
 
-def encode_plan(cfg: VAEConfig, height: int, width: int) -> Plan | None:
-    """Tiles of a clip of pixels; ``None`` if it fits into one.
+def encode_plan(cfg: VAEConfig, height: int, width: int) -> TilePlan | None:
+    """Tiles of a clip of ``height`` x ``width`` pixels; ``None`` if it fits into one tile.
 
     Raises:
       UserError: the native size of ``cfg`` gives tiles that do not fit the latent grid.
@@ -78,13 +82,13 @@ def encode_plan(cfg: VAEConfig, height: int, width: int) -> Plan | None:
     return _plan(cfg, height, width, from_pixels=True)
 
 
-def decode_plan(cfg: VAEConfig, height: int, width: int) -> Plan | None:
-    """Tiles of a clip of latents; see `encode_plan`."""
+def decode_plan(cfg: VAEConfig, height: int, width: int) -> TilePlan | None:
+    """Tiles of a clip of ``height`` x ``width`` latent cells; see `encode_plan`."""
     return _plan(cfg, height, width, from_pixels=False)
 
 
 def fade(before: jax.Array, tile: jax.Array, extent: int, axis: int) -> jax.Array:
-    """``tile`` with its first ``extent`` cells along ``axis`` faded in over the last ones of ``before``."""
+    """Fade in the first ``extent`` cells of ``tile`` along ``axis`` over the last cells of ``before``."""
     extent = min(extent, before.shape[axis], tile.shape[axis])
     shape = [1] * tile.ndim
     shape[axis] = extent
@@ -96,10 +100,11 @@ def fade(before: jax.Array, tile: jax.Array, extent: int, axis: int) -> jax.Arra
     return jnp.concatenate([old * (1 - weight) + new * weight, rest], axis=axis)
 
 
-def run_tiles(function: Callable[[jax.Array], jax.Array], x: jax.Array, *, plan: Plan) -> jax.Array:
-    """Apply ``function`` to the tiles of a clip B F rows columns C and blend the results.
+def run_tiles(function: Callable[[jax.Array], jax.Array], x: jax.Array, *, plan: TilePlan) -> jax.Array:
+    """Apply ``function`` to the tiles of a clip (B, F, rows, columns, C) and blend the results.
 
-    Tiles of one shape share one traced program (`lax.map`), so at most a few are compiled however large the clip.
+    Tiles of the same shape share one traced program (`lax.map`), so a large clip compiles no more programs than a small
+    one.
     """
     rows, columns = plan
     shapes: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -107,15 +112,15 @@ def run_tiles(function: Callable[[jax.Array], jax.Array], x: jax.Array, *, plan:
         for j, size_w in enumerate(columns.sizes):
             shapes.setdefault((size_h, size_w), []).append((i, j))
     done: dict[tuple[int, int], jax.Array] = {}
-    for (size_h, size_w), places in shapes.items():
-        corners = jnp.array([(rows.starts[i], columns.starts[j]) for i, j in places])
+    for (size_h, size_w), indices in shapes.items():
+        corners = jnp.array([(rows.starts[i], columns.starts[j]) for i, j in indices])
 
         def one(corner: jax.Array, size: tuple[int, int] = (size_h, size_w)) -> jax.Array:
             tile = lax.dynamic_slice_in_dim(x, corner[0], size[0], axis=2)
             return function(lax.dynamic_slice_in_dim(tile, corner[1], size[1], axis=3))
 
-        done.update(zip(places, lax.map(one, corners)))
-    # neighbours are blended before they serve as neighbours
+        done.update(zip(indices, lax.map(one, corners)))
+    # in reading order: a tile fades over neighbours that are already blended
     for i, j in sorted(done):
         if i > 0:
             done[i, j] = fade(done[i - 1, j], done[i, j], rows.blend, axis=2)

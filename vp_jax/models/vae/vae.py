@@ -1,9 +1,9 @@
 """CogVideoX causal 3-D VAE (arXiv 2408.06072 section 2.1): clips to latents and back, in chunks of frames.
 
-A clip is encoded 8 pixel frames and decoded 2 latent frames at a time, the FIRST chunk taking the remainder
-(17 frames: 9 + 8; 13 latents: 3 + 2 + 2 + 2 + 2 + 2). Norm statistics are those of one chunk, so the chunking is
-part of the function, not a tuning choice. The first chunk is traced by itself, the equal ones share one `lax.scan`
-whose carry is the cache of the convolutions: programs do not grow with the clip.
+A clip is encoded 8 pixel frames and decoded 2 latent frames at a time; the FIRST chunk takes the remainder (17 frames:
+9 + 8; 13 latents: 3 + 2 + 2 + 2 + 2 + 2). Norm statistics are those of one chunk, so the size of the chunks is part of
+the function. The first chunk is traced separately; the others share one `lax.scan`, whose carry is the cache of the
+convolutions, so the program does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ DECODE_CHUNK = 2
 """Latent frames of a chunk after the first."""
 
 LOGVAR_RANGE = (-30.0, 20.0)
+"""Limits of the log-variance."""
 
-Step = Callable[[jax.Array, Cache | None], tuple[jax.Array, Cache]]
+ChunkStep = Callable[[jax.Array, Cache | None], tuple[jax.Array, Cache]]
+"""``(frames of a chunk, cache of the last one) -> (result, cache)``."""
 
 
 class Posterior(NamedTuple):
@@ -46,22 +48,28 @@ class Posterior(NamedTuple):
 
 
 def scale(cfg: VAEConfig, z: jax.Array, *, image: bool = False) -> jax.Array:
-    """VAE latents -> what the transformer sees; ``image``: the condition image of I2V, divided by CogVideoX1.5."""
+    """Latents of the transformer from latents of the VAE.
+
+    Args:
+      cfg: description of the VAE.
+      z: VAE latents, any shape.
+      image: whether they are the image condition of an I2V model, which CogVideoX 1.5 divides by the factor.
+    """
     return z / cfg.scaling_factor if image and cfg.invert_scale else z * cfg.scaling_factor
 
 
 def unscale(cfg: VAEConfig, z: jax.Array) -> jax.Array:
-    """Transformer latents -> VAE latents. (Images are never decoded, so there is no inverted form.)"""
+    """Latents of the VAE from latents of the transformer, the inverse of `scale` for videos."""
     return z / cfg.scaling_factor
 
 
 def split_first(frames: int, chunk: int) -> int:
-    """Frames of the first chunk; what is left is a multiple of ``chunk``."""
+    """Frames of the first chunk, such that a multiple of ``chunk`` is left."""
     return frames - chunk * (max(frames // chunk, 1) - 1)
 
 
-def run_chunks(step: Step, x: jax.Array, chunk: int) -> jax.Array:
-    """Apply ``step(frames, cache) -> (result, cache)`` to a clip B F..., joined in time."""
+def run_chunks(step: ChunkStep, x: jax.Array, chunk: int) -> jax.Array:
+    """Apply ``step`` to the chunks of a clip (B, F, ...) and join the results in time."""
     first = split_first(x.shape[1], chunk)
     y, cache = step(x[:, :first], None)
     count = (x.shape[1] - first) // chunk
@@ -79,7 +87,7 @@ def run_chunks(step: Step, x: jax.Array, chunk: int) -> jax.Array:
 
 
 def run_slices(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """Apply ``function`` to one batch element after another: memory of batch 1."""
+    """Apply ``function`` to one batch element after another, with the memory of a batch of 1."""
     return lax.map(lambda one: function(one[None])[0], x)
 
 
@@ -88,7 +96,7 @@ class VAE(nnx.Module):
 
     Args:
       cfg: description.
-      rngs: stream ``params``.
+      rngs: random keys of the weights, stream ``params``.
     """
 
     def __init__(self, cfg: VAEConfig, *, rngs: nnx.Rngs) -> None:
@@ -100,12 +108,12 @@ class VAE(nnx.Module):
         """Posterior of a clip.
 
         Args:
-          video_BFHWC: pixels in [-1, 1]; F = 8 k + 1 (or 1) is what the VAE was trained on.
-          tiling: encode overlapping tiles and blend them: less memory, other numbers (`tiling`).
-          slicing: one batch element after another: less memory, the same numbers.
+          video_BFHWC: pixels in [-1, 1]; the VAE was trained on F = 8 k + 1 frames and on single frames.
+          tiling: encode overlapping tiles and blend them, which takes less memory and changes the result (`tiling`).
+          slicing: encode one batch element after another, which takes less memory.
 
         Returns:
-          Mean and standard deviation BThwC, float32.
+          Mean and standard deviation of the unscaled latents, float32.
         """
         chex.assert_shape(video_BFHWC, (None, None, None, None, self.cfg.in_channels))
         run = functools.partial(run_chunks, self.encode_chunk, chunk=ENCODE_CHUNK)
@@ -119,7 +127,8 @@ class VAE(nnx.Module):
 
         Args:
           latents_BThwC: odd T gives 4 (T - 1) + 1 frames, even T gives 4 T.
-          tiling, slicing: see `encode`.
+          tiling: see `encode`.
+          slicing: see `encode`.
 
         Returns:
           Pixels BFHWC around [-1, 1], not clamped, float32.
@@ -130,18 +139,18 @@ class VAE(nnx.Module):
         return self._apply(run, latents_BThwC, plan, slicing).astype(jnp.float32)
 
     def encode_chunk(self, video_BFHWC: jax.Array, cache: Cache | None = None) -> tuple[jax.Array, Cache]:
-        """Streaming: the next chunk of a clip -> ``(mean and log-variance BThw(2C), cache)``.
+        """Encode the next chunk of a clip: ``(mean and log-variance with 2 C channels, cache)``.
 
-        The first chunk comes with ``cache=None`` and `split_first` frames, the others have `ENCODE_CHUNK`.
+        The first chunk has ``cache=None`` and `split_first` frames, the others `ENCODE_CHUNK`.
         """
         return self.encoder(video_BFHWC, cache)
 
     def decode_chunk(self, latents_BThwC: jax.Array, cache: Cache | None = None) -> tuple[jax.Array, Cache]:
-        """Streaming: the next chunk of unscaled latents -> ``(pixels BFHWC, cache)``; `DECODE_CHUNK` at a time."""
+        """Decode the next chunk of unscaled latents, `DECODE_CHUNK` frames after the first: ``(pixels, cache)``."""
         return self.decoder(latents_BThwC, cache)
 
     def _apply(
-        self, run: Callable[[jax.Array], jax.Array], x: jax.Array, plan: tiles.Plan | None, slicing: bool
+        self, run: Callable[[jax.Array], jax.Array], x: jax.Array, plan: tiles.TilePlan | None, slicing: bool
     ) -> jax.Array:
-        whole = run if plan is None else functools.partial(tiles.run_tiles, run, plan=plan)
-        return run_slices(whole, x) if slicing and x.shape[0] > 1 else whole(x)
+        run_clip = run if plan is None else functools.partial(tiles.run_tiles, run, plan=plan)
+        return run_slices(run_clip, x) if slicing and x.shape[0] > 1 else run_clip(x)
