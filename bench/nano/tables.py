@@ -16,7 +16,7 @@ from bench.nano.runner import Job, Setup, picture_file, strip
 from bench.nano.variants import Variant
 from vp_jax.errors import UserError
 from vp_jax.eval.bootstrap import Interval
-from vp_jax.eval.video_metrics import MOST_DB
+from vp_jax.eval.video_metrics import MAX_PSNR
 from vp_jax.media.pictures import masked
 
 _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
@@ -47,7 +47,7 @@ def table(
 def _cell(value: Interval) -> str:
     if math.isnan(value.mean):
         return ""
-    if value.low >= MOST_DB:
+    if value.low >= MAX_PSNR:
         return "exact"
     digits = 3 if abs(value.mean) < 1.5 else 2
     return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"

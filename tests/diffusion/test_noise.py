@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vp_jax.diffusion.noise import NAMES, KeyNoise, StoredNoise
+from vp_jax.diffusion.noise import DRAW_NAMES, KeyNoise, StoredNoise
 
 SHAPE = (50, 40)
 
 
 def test_every_name_and_every_step_draws_its_own():
     source = KeyNoise(jax.random.key(0))
-    draws = [source.named(name, SHAPE) for name in NAMES] + [source.step(i, SHAPE) for i in range(6)]
+    draws = [source.named(name, SHAPE) for name in DRAW_NAMES] + [source.step(i, SHAPE) for i in range(6)]
     flat = np.stack([np.asarray(draw).ravel() for draw in draws])
     correlation = np.corrcoef(flat)
     assert np.abs(correlation - np.eye(len(draws))).max() < 0.1

@@ -20,7 +20,7 @@ def test_outside_of_its_hole_an_edit_changes_no_bit(seed, operation):
     scene = make_scene(seed)
     if operation not in possible(scene):
         assert operation == "add" and len(scene.things) == 3
-        with pytest.raises(UserError, match="3 things already"):
+        with pytest.raises(UserError, match="already has 3 things"):
             edit(scene, operation, 0, seed)
         return
     for thing in range(len(scene.things)):

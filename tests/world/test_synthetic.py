@@ -42,7 +42,7 @@ def test_an_absent_thing_is_in_the_mask_but_not_in_the_picture_nor_in_the_captio
     np.testing.assert_array_equal(frames[masks == 0], without[masks == 0])
     assert np.abs(frames[masks == 1].astype(int) - without[masks == 1]).mean() > 20
     assert gone.caption == edit(scene, "remove", thing, 0).prompt and scene.things[thing].colour not in gone.caption
-    some = [clip.shown is not clip.scene for clip in (World(200, 34, 64, 96, absent=0.25)[k] for k in range(200))]
+    some = [clip.visible is not clip.scene for clip in (World(200, 34, 64, 96, absent=0.25)[k] for k in range(200))]
     assert 30 < sum(some) < 70
 
 

@@ -14,7 +14,7 @@ CAPTIONS = 300
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     file = tmp_path_factory.mktemp("vocabulary") / "made" / "world.model"
-    return file, vocabulary.train(vocabulary.world_captions(CAPTIONS), file, pieces=200)
+    return file, vocabulary.train_vocabulary(vocabulary.world_captions(CAPTIONS), file, pieces=200)
 
 
 def test_captions_are_those_of_the_seeds_in_order():
@@ -46,12 +46,12 @@ def test_frequent_words_are_single_pieces(model):
 
 def test_the_same_captions_make_the_same_file(model, tmp_path):
     again = tmp_path / "again.model"
-    assert vocabulary.train(vocabulary.world_captions(CAPTIONS), again, pieces=200) == model[1]
+    assert vocabulary.train_vocabulary(vocabulary.world_captions(CAPTIONS), again, pieces=200) == model[1]
     assert again.read_bytes() == model[0].read_bytes()
 
 
 def test_few_texts_make_few_pieces(tmp_path):
-    count = vocabulary.train(["a red ball"] * 10, tmp_path / "few.model", pieces=400)
+    count = vocabulary.train_vocabulary(["a red ball"] * 10, tmp_path / "few.model", pieces=400)
     assert 3 + 5 <= count < 60
 
 

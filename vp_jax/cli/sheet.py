@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "world":
         from vp_jax.world import sheet
 
-        sheet.draw(args.out, args.scenes, args.edits, args.height)
+        sheet.save_sheet(args.out, args.scenes, args.edits, args.height)
     else:
         from vp_jax.data import contact_sheet
 

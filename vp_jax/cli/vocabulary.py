@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write the vocabulary and say how many pieces it has."""
     from vp_jax.world.synthetic import VOCABULARY
-    from vp_jax.world.vocabulary import train, world_captions
+    from vp_jax.world.vocabulary import train_vocabulary, world_captions
 
-    pieces = train(world_captions(args.captions), args.out, args.pieces)
+    pieces = train_vocabulary(world_captions(args.captions), args.out, args.pieces)
     print(f"{pieces} pieces in {args.out}; the world's captions have {len(VOCABULARY)} words")

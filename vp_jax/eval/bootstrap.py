@@ -1,4 +1,4 @@
-"""How far a mean over clips can be trusted: percentile bootstrap (Efron 1979), clips drawn with replacement."""
+"""Confidence intervals of a mean over clips: percentile bootstrap (Efron 1979), clips drawn with replacement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Interval(NamedTuple):
-    """A mean over ``clips`` clips and the bounds that hold it with the level asked for."""
+    """Mean over ``clips`` clips, with the lower and upper bound of its confidence interval."""
 
     mean: float
     low: float
@@ -22,11 +22,13 @@ def interval(values: Sequence[float], *, level: float = 0.95, draws: int = 4000,
     """Mean of one number per clip, with its bootstrap interval.
 
     Args:
-      values: NaNs (clips for which the number does not exist) are left out.
-      level: share of resampled means between the bounds.
+      values: one number per clip. NaN marks a clip for which the number does not exist; it is left out.
+      level: share of resampled means between the bounds, 0 to 1.
+      draws: number of resampled means.
+      seed: seed of the resampling; the same values and seed give the same bounds.
 
     Returns:
-      NaNs without any value. The same values give the same bounds.
+      The interval; NaNs if there is no value.
     """
     kept = np.asarray([value for value in values if not math.isnan(value)], np.float64)
     if not len(kept):

@@ -1,16 +1,16 @@
-"""How close a clip is to the truth inside its hole, outside of it, over time, and from window to window.
+"""Metrics of a clip against the truth: in its hole, outside, over time, and from window to window.
 
-Truth t and result r are uint8 pixels, the hole m is bool (True = generated). Every sum runs over the whole clip:
+Truth t and result r are uint8 pixels, the hole m is bool (True = generated). Means run over all frames of the clip:
 
-    PSNR(region)    = 10 log10(255^2 / mean_region (r - t)^2), at most 100 dB, which is what equal pixels get
+    PSNR(region)    = 10 log10(255^2 / mean_region (r - t)^2), at most 100 dB (equal pixels)
     SSIM(region)    = mean over the region of the SSIM map (Wang et al. 2004): Gaussian window of 11 x 11,
-                      sigma 1.5, reflected borders, each channel by itself, C1 = 0.01^2, C2 = 0.03^2 for values 0 to 1
+                      sigma 1.5, reflected borders, channels apart, C1 = 0.01^2, C2 = 0.03^2 for values 0 to 1
     temporal error  = mean |(r_f+1 - r_f) - (t_f+1 - t_f)| over pixels that are hole in both frames, in grey levels
     identity drift  = mean over windows k > 0 of |o_k - o_0|, in grey levels, with
                       o_k = mean over window k's inner hole of (r - t), a colour of three channels
 
-The inner hole leaves out the hole's rim, where object and background mix. A constant wrong colour is no drift; a colour
-that wanders away from what the first window chose is.
+The inner hole is the hole without its rim, where object and background mix. A constant wrong colour is not drift; a
+colour that moves away from the choice of the first window is.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ import numpy as np
 
 from vp_jax.media.masks import dilate
 
-MOST_DB = 100.0
+MAX_PSNR = 100.0
+"""PSNR in dB of equal pixels."""
+
 RIM = 2
-"""Pixels of the hole that `identity_drift` leaves out at its edge."""
+"""Pixels at the edge of the hole that `identity_drift` leaves out."""
 
 _RADIUS, _SIGMA = 5, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
 
 def psnr(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, region_FHW: np.ndarray) -> float:
-    """PSNR in dB of the pixels of ``region_FHW``; NaN for an empty region."""
+    """PSNR in dB over the pixels of ``region_FHW``; NaN for an empty region."""
     if not region_FHW.any():
         return math.nan
     error = np.square(truth_FHWC[region_FHW].astype(np.float64) - result_FHWC[region_FHW]).mean()
-    return MOST_DB if error == 0 else min(MOST_DB, 10 * math.log10(255**2 / error))
+    return MAX_PSNR if error == 0 else min(MAX_PSNR, 10 * math.log10(255**2 / error))
 
 
 def ssim(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, region_FHW: np.ndarray) -> float:
     """Mean of `ssim_map` over the pixels of ``region_FHW``; NaN for an empty region.
 
-    Every frame is at least 6 x 6 pixels.
+    Frames must have at least 6 x 6 pixels.
     """
     if not region_FHW.any():
         return math.nan
@@ -61,7 +63,10 @@ def ssim_map(truth_HWC: np.ndarray, result_HWC: np.ndarray) -> np.ndarray:
 
 
 def temporal_error(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray) -> float:
-    """Mean absolute error of frame-to-frame changes in the hole, grey levels; NaN where no pixel stays in it."""
+    """Mean absolute error of the changes from frame to frame in the hole, in grey levels.
+
+    NaN if no pixel is in the hole in two consecutive frames.
+    """
     both = holes_FHW[1:] & holes_FHW[:-1]
     if not both.any():
         return math.nan
@@ -72,13 +77,16 @@ def temporal_error(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: n
 def identity_drift(
     truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, starts: Sequence[int]
 ) -> float:
-    """Distance that the mean colour error wanders from that of the first window, grey levels.
+    """Mean distance of each window's mean colour error from that of the first window, in grey levels.
 
     Args:
-      starts: the frame at which each window begins; a window's own frames end where the next begins.
+      truth_FHWC: uint8 pixels of the truth.
+      result_FHWC: uint8 pixels of the result.
+      holes_FHW: bool, True in the hole.
+      starts: first frame of each window; a window ends where the next one begins.
 
     Returns:
-      NaN with fewer than two windows that have an inner hole.
+      The distance; NaN if fewer than two windows have an inner hole.
     """
     inner_FHW = ~dilate(~holes_FHW, RIM)
     offsets = []

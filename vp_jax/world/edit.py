@@ -1,8 +1,7 @@
-"""Edits of a scene whose exact result is known: the edited scene is drawn like any other.
+"""Edits of a scene with known results: the edited scene is drawn like any other scene.
 
-change    another colour            shape     another shape of the same colour
-add       a new thing in front      remove    the thing is gone
-swap      another thing: shape, colour and pattern differ; it moves the same way
+``change`` gives a thing another colour, ``shape`` another shape, ``swap`` another shape, colour and pattern with the
+same motion. ``add`` puts a new thing in front, ``remove`` takes one away.
 """
 
 from __future__ import annotations
@@ -20,7 +19,14 @@ OPERATIONS = ("change", "shape", "add", "remove", "swap")
 
 @dataclass(frozen=True)
 class Edit:
-    """``scene`` after ``operation``. ``thing`` is the number of the edited thing, for "remove" in the scene before."""
+    """Result of an edit.
+
+    Attributes:
+      operation: one of `OPERATIONS`.
+      scene: scene after the edit.
+      thing: number of the edited thing, for "remove" in the scene before the edit.
+      prompt: caption of the new scene.
+    """
 
     operation: str
     scene: Scene
@@ -29,17 +35,23 @@ class Edit:
 
 
 def possible(scene: Scene) -> tuple[str, ...]:
-    """The operations of a scene: a full one takes no more things, an empty one has none to edit."""
+    """Operations that a scene allows: "add" needs room for one more thing, all others need a thing."""
     return tuple(
         name for name in OPERATIONS if (len(scene.things) < MAX_THINGS if name == "add" else bool(scene.things))
     )
 
 
 def edit(scene: Scene, operation: str, thing: int, seed: int) -> Edit:
-    """One edit of thing number ``thing`` ("add" does not look at it); ``seed`` chooses among the results.
+    """Edit a scene.
+
+    Args:
+      scene: scene before the edit.
+      operation: one of `OPERATIONS`.
+      thing: number of the thing to edit, from 0; "add" ignores it.
+      seed: chooses among the possible results.
 
     Raises:
-      UserError: no such operation, no such thing, or no room for one more.
+      UserError: an unknown operation, a thing that the scene does not have, or no room for one more.
     """
     if operation not in OPERATIONS:
         raise UserError(f"edit {operation!r}: expected one of {', '.join(OPERATIONS)}")
@@ -47,7 +59,7 @@ def edit(scene: Scene, operation: str, thing: int, seed: int) -> Edit:
     rng = np.random.default_rng([7002, OPERATIONS.index(operation), seed])
     if operation == "add":
         if len(things) >= MAX_THINGS:
-            raise UserError(f"the scene has {len(things)} things already, of at most {MAX_THINGS}: choose another edit")
+            raise UserError(f"the scene already has {len(things)} things of at most {MAX_THINGS}: choose another edit")
         thing = len(things)
         things.append(draw_thing(rng, scene.things))
     elif not 0 <= thing < len(things):
@@ -61,7 +73,7 @@ def edit(scene: Scene, operation: str, thing: int, seed: int) -> Edit:
 
 
 def _other(rng: np.random.Generator, scene: Scene, thing: int, operation: str) -> Thing:
-    """The thing with other looks, still unlike all things of the scene."""
+    """The thing with a look that differs from its own and from all others of the scene."""
     old = scene.things[thing]
     colours = [colour for colour in COLOURS if colour not in {other.colour for other in scene.things}]
     shapes = [shape for shape in SHAPES if shape not in {other.shape for other in scene.things}]
@@ -78,9 +90,9 @@ def _other(rng: np.random.Generator, scene: Scene, thing: int, operation: str) -
 
 
 def edit_masks(before: Rendered, after: Rendered, edit: Edit) -> np.ndarray:
-    """The hole of an edit, FHW uint8 {0, 1}: the thing's masks before and after together.
+    """Masks of an edit, FHW uint8 {0, 1}: the union of the thing's masks before and after the edit.
 
-    Outside of it the two renderings are the same bit for bit.
+    Outside of them the two renderings are equal bit for bit.
     """
     hole_FHW = np.zeros_like(before.touched_FHW)
     if edit.operation != "add":

@@ -1,7 +1,7 @@
-"""The shapes of the procedural world as signed distances: negative inside, positive outside, 0 on the outline.
+"""Shapes of the drawn world as signed distances: negative inside, positive outside, 0 on the outline.
 
-Each takes coordinates in radii, x to the right and y downwards, and lies within the disc of radius 1. Distances are
-exact or, near corners and far away, a little too small; what counts is that they are distances at the outline.
+Each function takes coordinates in units of the radius, x to the right and y down; its shape lies within the disc of
+radius 1. Distances are exact near the outline, and a little too small near corners and far away.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 Field = np.ndarray
+"""Coordinates or distances, of any shape."""
 
 
 def _disc(x: Field, y: Field, radius: float) -> Field:
@@ -25,22 +26,24 @@ def _box(x: Field, y: Field, half_x: float, half_y: float) -> Field:
 
 
 def circle(x: Field, y: Field) -> Field:
+    """Disc."""
     return _disc(x, y, 0.95)
 
 
 def square(x: Field, y: Field) -> Field:
+    """Square with rounded corners."""
     return _box(x, y, 0.63, 0.63) - 0.1
 
 
 def triangle(x: Field, y: Field) -> Field:
-    """Point up, its corners cut by the disc."""
+    """Triangle pointing up, with corners cut off by a disc."""
     low = y - 0.06
     sides = np.maximum(low, math.sqrt(0.75) * np.abs(x) - 0.5 * low) - 0.54
     return np.maximum(sides, _disc(x, low, 0.94))
 
 
 def star(x: Field, y: Field) -> Field:
-    """Five points: folded into a tenth of the turn, the outline is one straight line from point to notch."""
+    """Star of five points. Folded into a tenth of the circle, its outline is one straight line from point to notch."""
     tenth = math.pi / 5
     turn = np.abs((np.arctan2(x, -y) + tenth) % (2 * tenth) - tenth)
     far = np.sqrt(x * x + y * y)
@@ -51,7 +54,7 @@ def star(x: Field, y: Field) -> Field:
 
 
 def heart(x: Field, y: Field) -> Field:
-    """A square on its tip and two discs on its upper sides."""
+    """Heart: a square standing on a corner, with two discs on its upper sides."""
     x, y, side = np.abs(x), y + 0.05, 0.48
     half = math.sqrt(0.5)
     tilted = _box(half * (x + y), half * (y - x), side, side)
@@ -59,18 +62,21 @@ def heart(x: Field, y: Field) -> Field:
 
 
 def ring(x: Field, y: Field) -> Field:
+    """Disc with a hole in the middle."""
     return np.abs(_disc(x, y, 0.63)) - 0.32
 
 
 def cross(x: Field, y: Field) -> Field:
+    """Upright cross with rounded corners."""
     return np.minimum(_box(x, y, 0.84, 0.32), _box(x, y, 0.32, 0.84)) - 0.08
 
 
 def moon(x: Field, y: Field) -> Field:
-    """A disc with a bite on the right."""
+    """Crescent: a disc without a smaller disc on its right."""
     return np.maximum(_disc(x, y, 0.95), -_disc(x - 0.66, y + 0.12, 0.64))
 
 
 DISTANCES: dict[str, Callable[[Field, Field], Field]] = {
     shape.__name__: shape for shape in (circle, square, triangle, star, heart, ring, cross, moon)
 }
+"""Signed distance of every shape by its name."""

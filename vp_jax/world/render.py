@@ -1,8 +1,8 @@
-"""Scenes of the procedural world as pictures: the same picture at every size, only finer, with exact masks.
+"""Pictures of the drawn world with exact masks; a larger size gives the same picture in more detail.
 
-All frames are drawn at once on coordinate maps. The background is a smooth field of sines that are products of a
-function of x and one of y, so a frame costs a small matrix product. A thing is drawn back to front inside a window
-around it: its coverage of a pixel is clip(1/2 - distance in pixels, 0, 1), from the signed distance of its shape.
+All frames are drawn at once on coordinate maps. The background is a sum of sines, each a product of a function of x and
+one of y, so a frame costs a small matrix product. Things are drawn from back to front, each in a rectangle around it:
+its coverage of a pixel is clip(1/2 - distance in pixels, 0, 1), from the signed distance of its shape.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ GROUND_RGB = {
     "mint": ((196, 222, 206), (130, 174, 150)),
     "lilac": ((210, 200, 228), (152, 138, 186)),
 }
-PATTERN_PERIOD = 0.2  # frame heights, so that a stripe has more than 6 pixels at height 64
+PATTERN_PERIOD = 0.2
+"""Period of stripes in frame heights: a stripe has more than 6 pixels at height 64."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Frames and what is where.
+    """Frames of a scene, with labels.
 
     Attributes:
       frames_FHWC: uint8 RGB.
-      labels_FHW: uint8; 0 background, i + 1 where thing i covers more than half of the pixel, the front-most counts.
-      touched_FHW: uint8; bit i is set where thing i has any part in the colour of the pixel, edges included.
+      labels_FHW: uint8, i + 1 where thing i is the front-most one that covers more than half of the pixel, otherwise 0.
+      touched_FHW: uint8, bit i is set where thing i contributes to the colour of the pixel, edges included.
     """
 
     frames_FHWC: np.ndarray
@@ -51,12 +52,19 @@ class Rendered:
     touched_FHW: np.ndarray
 
     def mask(self, thing: int) -> np.ndarray:
-        """Masks FHW uint8 {0, 1} of a thing: outside of them nothing depends on it."""
+        """Masks FHW uint8 {0, 1} of a thing: no pixel outside of them depends on it."""
         return (self.touched_FHW >> thing) & 1
 
 
 def render(scene: Scene, times_F: np.ndarray, height: int, width: int) -> Rendered:
-    """The scene at these times, in frames (any real numbers)."""
+    """Draw a scene.
+
+    Args:
+      scene: scene to draw.
+      times_F: times in frames, any real numbers.
+      height: rows of a frame.
+      width: columns of a frame.
+    """
     times_F = np.asarray(times_F, np.float64)
     x_W = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / height
     y_H = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / height
@@ -75,12 +83,12 @@ def render(scene: Scene, times_F: np.ndarray, height: int, width: int) -> Render
 
 
 def strength(light: Light, times_F: np.ndarray) -> np.ndarray:
-    """How bright the light is, about 1."""
+    """Brightness of the light at these times, around 1."""
     return (1 + light.swing * np.sin(2 * math.pi * times_F / light.period)).astype(np.float32)
 
 
 def _soft_step(x: np.ndarray) -> np.ndarray:
-    """0 below -1/2, 1 above 1/2, smooth between; overwrites x."""
+    """Smooth step from 0 at -1/2 to 1 at 1/2; overwrites ``x``."""
     x += 0.5
     np.clip(x, 0, 1, out=x)
     return x * x * (3 - 2 * x)
@@ -88,14 +96,14 @@ def _soft_step(x: np.ndarray) -> np.ndarray:
 
 def _waves(rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray, terms: int) -> np.ndarray:
     """Smooth noise FHW of about unit size: a sum of products of sines."""
-    frequency_2K, phase_2K = rng.uniform(2.5, 8, (2, terms)), rng.uniform(0, 2 * math.pi, (2, terms))
-    across_FWK = np.sin(u_FW[..., None] * frequency_2K[0].astype(np.float32) + phase_2K[0].astype(np.float32))
-    down_FHK = np.sin(v_FH[..., None] * frequency_2K[1].astype(np.float32) + phase_2K[1].astype(np.float32))
-    return np.matmul(down_FHK, across_FWK.transpose(0, 2, 1)) * np.float32(1.6 / math.sqrt(terms))
+    frequency_2J, phase_2J = rng.uniform(2.5, 8, (2, terms)), rng.uniform(0, 2 * math.pi, (2, terms))
+    across_FWJ = np.sin(u_FW[..., None] * frequency_2J[0].astype(np.float32) + phase_2J[0].astype(np.float32))
+    down_FHJ = np.sin(v_FH[..., None] * frequency_2J[1].astype(np.float32) + phase_2J[1].astype(np.float32))
+    return np.matmul(down_FHJ, across_FWJ.transpose(0, 2, 1)) * np.float32(1.6 / math.sqrt(terms))
 
 
 def _to_lattice(x: np.ndarray, period: float, offset: float) -> np.ndarray:
-    """The way to the nearest of equally spaced points, in periods: -1/2 to 1/2."""
+    """Signed distance to the nearest of equally spaced points, in periods: -1/2 to 1/2."""
     return (x * np.float32(1 / period) + np.float32(offset)) % 1 - np.float32(0.5)
 
 
@@ -106,7 +114,7 @@ def _sine_of_sum(a_FW: np.ndarray, b_FH: np.ndarray) -> np.ndarray:
 
 
 def _field(ground: Ground, rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray) -> np.ndarray:
-    """What the background's kind means: FHW, 0 where its light and 1 where its dark colour is."""
+    """Field FHW of the background: 0 where it has its light colour, 1 where it has its dark colour."""
     if ground.kind == "clouds":
         return _soft_step(_waves(rng, u_FW, v_FH, 6) * 0.6)
     if ground.kind == "sky":
@@ -172,26 +180,26 @@ def _draw(
     x_W: np.ndarray,
     y_H: np.ndarray,
 ) -> None:
-    """Puts a thing in front of all that is there."""
+    """Draw a thing in front of what has been drawn."""
     height, width = len(y_H), len(x_W)
-    at = pose(thing, times_F)
-    size = float(max(at.wide_F.max(), at.tall_F.max())) * thing.radius * height
+    path = pose(thing, times_F)
+    size = float(max(path.wide_F.max(), path.tall_F.max())) * thing.radius * height
     rows, columns = min(height, 2 * math.ceil(size) + 4), min(width, 2 * math.ceil(size) + 4)
-    top_F = np.clip(np.rint((at.y_F + 0.5) * height - rows / 2), 0, height - rows).astype(int)
-    left_F = np.clip(np.rint(at.x_F * height + width / 2 - columns / 2), 0, width - columns).astype(int)
-    dx_Fc = x_W[left_F[:, None] + np.arange(columns)] - at.x_F.astype(np.float32)[:, None]
-    dy_Fr = y_H[top_F[:, None] + np.arange(rows)] - at.y_F.astype(np.float32)[:, None]
+    top_F = np.clip(np.rint((path.y_F + 0.5) * height - rows / 2), 0, height - rows).astype(int)
+    left_F = np.clip(np.rint(path.x_F * height + width / 2 - columns / 2), 0, width - columns).astype(int)
+    dx_Fc = x_W[left_F[:, None] + np.arange(columns)] - path.x_F.astype(np.float32)[:, None]
+    dy_Fr = y_H[top_F[:, None] + np.arange(rows)] - path.y_F.astype(np.float32)[:, None]
 
     def rotated(cos_F: np.ndarray, sin_F: np.ndarray, scale_F: np.ndarray) -> np.ndarray:
         along_Fc = dx_Fc * (cos_F / scale_F).astype(np.float32)[:, None]
         down_Fr = dy_Fr * (sin_F / scale_F).astype(np.float32)[:, None]
         return along_Fc[:, None, :] + down_Fr[:, :, None]
 
-    cos_F, sin_F = np.cos(at.angle_F), np.sin(at.angle_F)
-    x_Frc = rotated(cos_F, sin_F, thing.radius * at.wide_F)
-    y_Frc = rotated(-sin_F, cos_F, thing.radius * at.tall_F)
+    cos_F, sin_F = np.cos(path.angle_F), np.sin(path.angle_F)
+    x_Frc = rotated(cos_F, sin_F, thing.radius * path.wide_F)
+    y_Frc = rotated(-sin_F, cos_F, thing.radius * path.tall_F)
     distance_Frc = DISTANCES[thing.shape](x_Frc, y_Frc).astype(np.float32)
-    pixels_F = (thing.radius * height * np.sqrt(at.wide_F * at.tall_F)).astype(np.float32)
+    pixels_F = (thing.radius * height * np.sqrt(path.wide_F * path.tall_F)).astype(np.float32)
     cover_Frc = np.clip(0.5 - distance_Frc * pixels_F[:, None, None], 0, 1)
 
     colour = np.array(RGB[thing.colour], np.float32)
@@ -222,7 +230,7 @@ def _draw(
 
 
 def _pattern(thing: Thing, x_Frc: np.ndarray, y_Frc: np.ndarray) -> np.ndarray:
-    """Where the second colour is, in [0, 1]; fixed to the thing."""
+    """Amount of the second colour in [0, 1]; the pattern moves with the thing."""
     if thing.pattern == "plain":
         return np.zeros((1, 1, 1), np.float32)
     period = PATTERN_PERIOD / thing.radius

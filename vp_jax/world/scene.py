@@ -1,7 +1,7 @@
-"""What a scene of the procedural world is, how one is drawn from a seed, and how it is said in words.
+"""Scenes of the drawn world: their description, their choice from a seed, and their caption.
 
-A scene is plain words and numbers. Lengths are in frame heights, (0, 0) is the middle of the picture, x grows to the
-right and y downwards; pictures are 3:2, so the corners are at (+-0.75, +-0.5). Times are frames at 8 per second.
+A scene consists of words and numbers. Lengths are in frame heights, (0, 0) is the middle of the picture, x grows to the
+right and y down; pictures are 3:2, so the corners are at (+-0.75, +-0.5). Times are frames at 8 per second.
 """
 
 from __future__ import annotations
@@ -29,10 +29,24 @@ _THIN = ("ring", "cross", "moon", "star")
 
 @dataclass(frozen=True)
 class Thing:
-    """One moving object. ``period`` is in frames, ``phase``, ``angle`` in radians, ``turn`` in radians per frame.
+    """One moving object.
 
-    ``x, y`` is where it starts (bounces) or the middle of its path, ``dx, dy`` its velocity (bounces) or how far it
-    goes from there. ``breathe`` is how much its size changes, ``squash`` how much its proportions do.
+    Attributes:
+      shape: one of `SHAPES`.
+      colour: one of `COLOURS`.
+      pattern: one of `PATTERNS`.
+      motion: one of `MOTIONS`.
+      radius: radius of the disc around it.
+      x: where it starts (bounces), or the middle of its path.
+      y: the same, downwards.
+      dx: velocity per frame (bounces), or largest distance from the middle.
+      dy: the same, downwards.
+      period: frames of one cycle of its motion.
+      phase: where the cycle begins, in radians.
+      angle: its angle, in radians.
+      turn: radians per frame (spins).
+      breathe: relative change of its size.
+      squash: relative change of its proportions.
     """
 
     shape: str
@@ -54,7 +68,17 @@ class Thing:
 
 @dataclass(frozen=True)
 class Ground:
-    """The background: ``seed`` draws its pattern, the camera pans by ``pan_x, pan_y`` per frame and zooms."""
+    """The background.
+
+    Attributes:
+      kind: one of `GROUNDS`.
+      colour: one of `GROUND_COLOURS`.
+      seed: chooses its pattern.
+      pan_x: movement of the camera per frame, to the right.
+      pan_y: the same, downwards.
+      zoom: relative change of its size.
+      zoom_period: frames of one cycle of the zoom.
+    """
 
     kind: str
     colour: str
@@ -67,7 +91,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Light:
-    """Light comes from ``angle``; its strength swings by ``swing`` every ``period`` frames."""
+    """Light from ``angle`` in radians, whose strength swings by ``swing`` every ``period`` frames."""
 
     angle: float
     swing: float
@@ -76,7 +100,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """``things`` from back to front: a later one hides an earlier one."""
+    """Background, light, and things from back to front: a later thing hides an earlier one."""
 
     ground: Ground
     light: Light
@@ -85,7 +109,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a thing is at each time: middle, angle, and size along its own axes as parts of its radius."""
+    """Position, angle and size of a thing at each time; sizes are along its own axes, in units of its radius."""
 
     x_F: np.ndarray
     y_F: np.ndarray
@@ -95,7 +119,7 @@ class Pose:
 
 
 def pose(thing: Thing, times_F: np.ndarray) -> Pose:
-    """The smooth path of a thing at these times."""
+    """Pose of a thing at these times, in frames."""
     times_F = np.asarray(times_F, np.float64)
     swing_F = 2 * math.pi * times_F / thing.period + thing.phase
     x_F = y_F = np.zeros_like(swing_F)
@@ -114,19 +138,19 @@ def pose(thing: Thing, times_F: np.ndarray) -> Pose:
 
 
 def _between_walls(along_F: np.ndarray, wall: float) -> np.ndarray:
-    """A straight path reflected at -wall and wall."""
+    """Reflect a straight path at -wall and wall."""
     return np.abs((along_F - wall) % (4 * wall) - 2 * wall) - wall
 
 
 def fits(shape: str, pattern: str, motion: str) -> bool:
-    """Whether every word of the three can be seen: no plain disc spins, thin shapes have no room for spots."""
+    """Whether all three words are visible: a plain disc cannot be seen to spin, thin shapes have no room for spots."""
     return not (motion == "spins" and shape in _ROUND and pattern == "plain") and not (
         pattern == "spotted" and shape in _THIN
     )
 
 
 def make_scene(seed: int) -> Scene:
-    """The scene of a seed >= 0: one to three things, all of different shapes and colours."""
+    """Scene of a seed of 0 or more: one to three things of different shapes and colours."""
     rng = np.random.default_rng([7001, seed])
     kind, colour = GROUNDS[rng.integers(len(GROUNDS))], GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
     pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.002, 0.008)
@@ -147,7 +171,7 @@ def make_scene(seed: int) -> Scene:
 
 
 def draw_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
-    """A thing unlike the others that mostly keeps clear of them: the first such draw, or the best of some."""
+    """Draw a thing that looks unlike the others and is mostly clear of them: the first such draw, or the best of 8."""
     shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
     colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
     shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
@@ -155,7 +179,7 @@ def draw_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
     pattern, motion = looks[rng.integers(len(looks))]
     draws: list[tuple[float, int, Thing]] = []
     for _ in range(8):
-        thing = _place(rng, shape, colour, pattern, motion)
+        thing = _draw_motion(rng, shape, colour, pattern, motion)
         hidden = max((overlap(thing, other) for other in others), default=0.0)
         if hidden < 0.12:
             return thing
@@ -164,14 +188,15 @@ def draw_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
 
 
 def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
-    """About which part of ``back`` lies behind ``front``, 0 to 1, over so many frames."""
+    """Approximate part of ``back`` that is behind ``front``, 0 to 1, over ``frames`` frames."""
     times_F = np.linspace(0, frames, 12)
     a, b = pose(front, times_F), pose(back, times_F)
     apart_F = np.hypot(a.x_F - b.x_F, a.y_F - b.y_F) / (0.9 * (front.radius + back.radius))
     return float(np.clip(1.2 * (1 - apart_F), 0, 1).mean())
 
 
-def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
+def _draw_motion(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
+    """A thing of this look with a random path that stays in the picture."""
     radius = rng.uniform(0.21, 0.26)
     reach_x, reach_y = {
         "bounces": (0.0, 0.0),
@@ -211,12 +236,12 @@ def _place(rng: np.random.Generator, shape: str, colour: str, pattern: str, moti
 
 
 def thing_caption(scene: Scene, thing: int) -> str:
-    """One object: "a red striped circle"."""
+    """Caption of one thing: "a red striped circle"."""
     return _look(scene.things[thing])
 
 
 def caption(scene: Scene) -> str:
-    """The whole scene from back to front, at most 20 words, none but `VOCABULARY`."""
+    """Caption of a scene from back to front: at most 20 words, all of `VOCABULARY`."""
     things = " and ".join(f"{_look(thing)} {thing.motion}" for thing in scene.things)
     ground = f"{scene.ground.colour} {scene.ground.kind}"
     return f"{things} over {ground}" if things else ground

@@ -1,7 +1,7 @@
-"""Contact sheets of the procedural world, to look at what a model learns from: ``vp-jax sheet world``.
+"""Contact sheets of the drawn world: ``vp-jax sheet world``.
 
-A scene is a row of five frames and the labels of the third. Edits are a row of the scene as it was and one of the exact
-result of each, with its hole in the third frame.
+A scene is a row of five frames, followed by the labels of the third. Edits are a row of the original scene, then one
+row for each exact result, followed by the third frame with its hole.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from vp_jax.world.render import RGB
 from vp_jax.world.synthetic import caption, edit, edit_masks, make_scene, masked_thing, possible, render
 
 TIMES_F = np.arange(0, 17, 4)
-Row = tuple[str, list[np.ndarray]]
+SheetRow = tuple[str, list[np.ndarray]]
+"""Title and pictures."""
 
 
-def scene_row(seed: int, height: int) -> Row:
-    """Caption, frames and the labels of the middle one as flat colours."""
+def scene_row(seed: int, height: int) -> SheetRow:
+    """Caption, frames, and the labels of the middle frame as flat colours."""
     scene = make_scene(seed)
     drawn = render(scene, TIMES_F, height, height * 3 // 2)
     flat = np.array([(235, 235, 235), *(RGB[thing.colour] for thing in scene.things)], np.uint8)
     return f"{seed}: {caption(scene)}", [*drawn.frames_FHWC, flat[drawn.labels_FHW[len(TIMES_F) // 2]]]
 
 
-def edit_rows(seed: int, height: int) -> Iterator[Row]:
-    """The frames of a scene, then those after each edit and the edit's hole in black."""
+def edit_rows(seed: int, height: int) -> Iterator[SheetRow]:
+    """Frames of a scene, then the frames after each edit and the middle frame with the hole in black."""
     scene = make_scene(seed)
     before = render(scene, TIMES_F, height, height * 3 // 2)
     yield f"{seed}: {caption(scene)}", [*before.frames_FHWC]
@@ -42,22 +43,28 @@ def edit_rows(seed: int, height: int) -> Iterator[Row]:
         yield f"{operation}: {done.prompt}", [*after.frames_FHWC, masked_HWC]
 
 
-def sheet(rows: list[Row], gap: int = 4, text: int = 15) -> Image.Image:
-    """Rows of equally large pictures, each under its title."""
+def sheet(rows: list[SheetRow], gap: int = 4, text: int = 15) -> Image.Image:
+    """Picture of rows of pictures of one size, each row under its title; ``gap`` and ``text`` are in pixels."""
     height, width = rows[0][1][0].shape[:2]
     columns = max(len(pictures) for _, pictures in rows)
-    whole = Image.new("RGB", (columns * (width + gap) + gap, len(rows) * (height + text) + gap), "white")
-    draw = ImageDraw.Draw(whole)
-    for place, (title, pictures) in enumerate(rows):
-        top = place * (height + text)
+    page = Image.new("RGB", (columns * (width + gap) + gap, len(rows) * (height + text) + gap), "white")
+    draw = ImageDraw.Draw(page)
+    for number, (title, pictures) in enumerate(rows):
+        top = number * (height + text)
         draw.text((gap, top + 2), title, fill="black")
         for column, picture in enumerate(pictures):
-            whole.paste(Image.fromarray(picture), (gap + column * (width + gap), top + text))
-    return whole
+            page.paste(Image.fromarray(picture), (gap + column * (width + gap), top + text))
+    return page
 
 
-def draw(out: Path, scenes: Sequence[int], edits: Sequence[int], height: int = 96) -> None:
-    """Save the sheet of some scenes, named by their seeds, and of others with all their edits.
+def save_sheet(out: Path, scenes: Sequence[int], edits: Sequence[int], height: int = 96) -> None:
+    """Save a sheet of the scenes of some seeds, and of others with all their edits.
+
+    Args:
+      out: file to write.
+      scenes: seeds of the scenes to show.
+      edits: seeds of the scenes to edit in every way.
+      height: rows of a picture; the model is trained on 64.
 
     Raises:
       UserError: no seed, one below 0, or pictures of fewer than 16 rows.

@@ -1,11 +1,7 @@
-"""A procedural video world as a data source: endless, seeded, with exact masks, exact edits and captions. No files.
-
-    world_scene    what a scene is, from a seed; captions        world_render    pictures and masks
-    world_shapes   signed distances of the shapes                world_edit      edits with their exact results
-    world_sheet    a picture to look at
+"""The drawn world as a data source: endless, seeded, with exact masks, edits and captions, and without files.
 
 Clip k is the scene of seed ``first + k``. Most clips mask a thing that is in the picture and in the caption. In the
-others the masked thing was taken out of both: what "remove" asks of a model is then part of what it learns.
+others the masked thing is absent from both, so that a model also learns to remove things.
 """
 
 from __future__ import annotations
@@ -44,11 +40,12 @@ __all__ = [
 ]
 
 FPS = 8.0
-HELD_OUT = 10_000_000  # no seed from here on is trained on
+HELD_OUT = 10_000_000
+"""First of the seeds that are never used for training."""
 
 
 def masked_thing(scene: Scene, seed: int, frames: int = 34) -> int:
-    """The number of a thing that shows at least two thirds of itself in ``frames`` frames on average."""
+    """Number of a thing of which at least two thirds are visible on average over ``frames`` frames."""
     fronts = [
         sum(overlap(front, thing, frames) for front in scene.things[index + 1 :])
         for index, thing in enumerate(scene.things)
@@ -59,7 +56,15 @@ def masked_thing(scene: Scene, seed: int, frames: int = 34) -> int:
 
 @dataclass(frozen=True)
 class WorldClip:
-    """The clip of one seed; ``absent`` is how often the masked thing is taken out, 0 to 1."""
+    """The clip of one seed.
+
+    Attributes:
+      seed: seed of the scene.
+      frames: frames of the clip.
+      height: rows of a frame.
+      width: columns of a frame.
+      absent: probability that the masked thing is absent.
+    """
 
     seed: int
     frames: int
@@ -69,51 +74,62 @@ class WorldClip:
 
     @property
     def id(self) -> str:
+        """Name of the clip."""
         return f"world-{self.seed}"
 
     @property
     def origin(self) -> str:
+        """Where the clip comes from."""
         return "synthetic"
 
     @property
     def caption(self) -> str:
-        return caption(self.shown)
+        """Caption of what the frames show."""
+        return caption(self.visible)
 
     @functools.cached_property
     def scene(self) -> Scene:
-        """The scene with the masked thing in it."""
+        """The scene, with the masked thing."""
         return make_scene(self.seed)
 
     @functools.cached_property
     def thing(self) -> int:
-        """The number of the masked thing in `scene`."""
+        """Number of the masked thing in `scene`."""
         return masked_thing(self.scene, self.seed, self.frames)
 
     @functools.cached_property
-    def shown(self) -> Scene:
-        """The scene that the frames and the caption show."""
-        gone = np.random.default_rng([7004, self.seed]).random() < self.absent
-        return edit(self.scene, "remove", self.thing, self.seed).scene if gone else self.scene
+    def visible(self) -> Scene:
+        """The scene of the frames and the caption, with or without the masked thing."""
+        absent = np.random.default_rng([7004, self.seed]).random() < self.absent
+        return edit(self.scene, "remove", self.thing, self.seed).scene if absent else self.scene
 
     def open(self) -> ClipInfo:
+        """Length and frame rate."""
         return ClipInfo(self.frames, FPS)
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames FHWC uint8 and masks FHW uint8 {0, 1} of these frame numbers."""
         drawn = render(self.scene, indices_F, self.height, self.width)
         masks_FHW = drawn.mask(self.thing)
-        if self.shown is not self.scene:
-            drawn = render(self.shown, indices_F, self.height, self.width)
+        if self.visible is not self.scene:
+            drawn = render(self.visible, indices_F, self.height, self.width)
         return drawn.frames_FHWC, masks_FHW
 
 
 @dataclass(frozen=True)
 class World:
-    """A source of ``count`` clips: the seeds from ``first`` on, all held out or none.
+    """A source of ``count`` clips, either all held out or none.
 
-    ``absent`` is how often the masked thing is taken out of the picture and the caption.
+    Attributes:
+      count: number of clips.
+      frames: frames of a clip.
+      height: rows of a frame.
+      width: columns of a frame.
+      first: seed of the first clip.
+      absent: probability that the masked thing is absent from picture and caption.
 
     Raises:
-      UserError: seeds on both sides of `HELD_OUT`.
+      UserError: the seeds are on both sides of `HELD_OUT`.
     """
 
     count: int
@@ -126,8 +142,8 @@ class World:
     def __post_init__(self) -> None:
         if self.first < HELD_OUT < self.first + self.count:
             raise UserError(
-                f"seeds {self.first} to {self.first + self.count - 1} are partly held out, which begins at "
-                f"{HELD_OUT}: choose fewer clips or another first one"
+                f"seeds {self.first} to {self.first + self.count - 1} are partly held out: expected all below "
+                f"{HELD_OUT} or none; choose fewer clips or another first seed"
             )
 
     def __len__(self) -> int:
@@ -141,10 +157,11 @@ class World:
 
 @dataclass(frozen=True)
 class WordIds:
-    """A tokenizer without a file: the same word always has the same id, 0 fills up to ``length``."""
+    """A tokenizer without a file: every word has a fixed id, and the rest of ``length`` is filled with 0."""
 
     length: int
 
     def __call__(self, caption: str) -> np.ndarray:
+        """Token ids of a caption, int32 of ``length``."""
         ids = [1 + zlib.crc32(word.encode()) % 32000 for word in caption.split()][: self.length]
         return np.array(ids + [0] * (self.length - len(ids)), np.int32)

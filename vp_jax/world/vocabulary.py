@@ -1,7 +1,7 @@
-"""A small sentencepiece vocabulary of the world's captions, in T5's conventions (pad 0, end 1, unknown 2).
+"""A small sentencepiece vocabulary for the captions of the drawn world, with T5's ids (pad 0, end 1, unknown 2).
 
-The command is ``vp-jax vocabulary``. A text encoder's table needs 100 rows more than there are pieces, for the
-sentinels that T5's tokenizer counts.
+The token table of a text encoder needs 100 rows more than there are pieces, for the sentinels of T5's tokenizer. The
+command is ``vp-jax vocabulary``.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from vp_jax.world.synthetic import caption, make_scene
 
 
 def world_captions(count: int, first: int = 0) -> Iterable[str]:
-    """Captions of the scenes of ``count`` seeds."""
+    """Captions of the scenes of ``count`` seeds, from seed ``first``."""
     return (caption(make_scene(seed)) for seed in range(first, first + count))
 
 
-def train(texts: Iterable[str], file: Path, pieces: int = 400) -> int:
-    """Write a byte-pair model of at most ``pieces`` pieces to ``file``; the same texts give the same file.
+def train_vocabulary(texts: Iterable[str], file: Path, pieces: int = 400) -> int:
+    """Train a byte-pair model and write it to ``file``; the same texts give the same file.
 
     Args:
       texts: captions.
-      file: to write.
-      pieces: at most; fewer where the texts do not have as many.
+      file: file to write.
+      pieces: largest number of pieces; few texts give fewer.
 
     Returns:
-      Number of pieces.
+      The number of pieces.
     """
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
