@@ -146,7 +146,7 @@ def test_processes_share_out_the_same_global_batch(source, small, processes):
 
 
 def test_processes_must_divide_the_batch(source, small):
-    with pytest.raises(UserError, match="batch_size 2 cannot be shared by 3"):
+    with pytest.raises(UserError, match="batch_size 2: expected a multiple of the 3 processes"):
         make_loader(source, small, 0, 3)
 
 

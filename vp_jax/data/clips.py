@@ -1,7 +1,7 @@
 """From a clip to a training example: NumPy transforms on dicts, one frozen dataclass each.
 
-A transform is called with ``(example, rng)``, reads and writes the keys it names, and returns a new dict. The order is
-the recipe's: window -> read -> augment the masks (native pixels) -> resize -> first frame -> caption -> image noise.
+A transform is called with ``(example, rng)``, reads and writes the keys that it names, and returns a new dict. The
+order of the recipe is: window, read, augment the masks (at native size), resize, first frame, caption, image noise.
 Frames are uint8 [0, 255] and masks uint8 {0, 1} until `to_model_range` makes both float.
 """
 
@@ -19,15 +19,18 @@ from vp_jax.data.records import BadRecord, Clip
 from vp_jax.models.latent_grid import cover_cells
 
 Example = dict[str, Any]
-Transform = Callable[[Example, np.random.Generator], Example]
+"""A training example, or a batch of them, by key."""
+
+ClipTransform = Callable[[Example, np.random.Generator], Example]
+"""``(example, rng) -> example``."""
 
 
 @dataclass(frozen=True)
 class ChooseWindow:
-    """``clip`` -> the numbers of ``frames`` source frames at about ``fps``, from headers alone.
+    """Choose ``frames`` consecutive source frames at about ``fps`` frames per second, from the headers of ``clip``.
 
-    Every k-th frame is kept, k = max(1, floor(source fps / fps)), without resampling in time: 25 and 30 frames per
-    second both give k = 3. Of those a window of ``frames`` starts anywhere. Shorter clips are bad records.
+    Every k-th frame is used, k = max(1, floor(source fps / fps)), without resampling in time: 25 and 30 frames per
+    second both give k = 3. A window of ``frames`` of them starts at a random frame. Shorter clips are bad records.
     """
 
     frames: int = 49
@@ -36,6 +39,7 @@ class ChooseWindow:
     out_key: str = "indices"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add ``indices`` and ``fps`` of the window."""
         clip: Clip = example[self.in_key]
         info = clip.open()
         stride = max(1, int(info.fps // self.fps))
@@ -51,12 +55,13 @@ class ChooseWindow:
 
 @dataclass(frozen=True)
 class Read:
-    """``clip``, ``indices`` -> frames FHWC and masks FHW, native size; caption, id and origin."""
+    """Read frames FHWC and masks FHW of ``indices`` at native size, with caption, id and origin of the ``clip``."""
 
     pixels_key: str = "pixels"
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add frames, masks, caption, id and origin."""
         clip: Clip = example["clip"]
         frames_FHWC, masks_FHW = clip.read(example["indices"])
         if masks_FHW.shape != frames_FHWC.shape[:3]:
@@ -67,24 +72,26 @@ class Read:
 
 @dataclass(frozen=True)
 class AugmentMasks:
-    """Masks -> masks of the same clip, see `MaskAugment`."""
+    """Augment the masks of a clip, see `MaskAugment`."""
 
     augment: MaskAugment
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Replace the masks by augmented ones."""
         return {**example, self.masks_key: self.augment(example[self.masks_key], rng)}
 
 
 RESIZE = ("stretch", "center")
+"""Modes of `Resize`."""
 
 
 @dataclass(frozen=True)
 class Resize:
-    """Frames and masks to ``height`` x ``width``, masks cut at one half.
+    """Resize frames and masks to ``height`` x ``width``; masks are resized as grey pictures and cut at one half.
 
-    ``stretch`` (the recipe): bilinear with antialiasing, aspect ratio not kept. ``center``: bicubic until the frame is
-    covered, then the middle is cut out.
+    ``stretch`` (the recipe) is bilinear with antialiasing and changes the aspect ratio. ``center`` is bicubic, covers
+    the frame, and crops the middle.
     """
 
     height: int = 480
@@ -98,20 +105,21 @@ class Resize:
             raise ValueError(f"resize mode {self.mode!r}, expected {' or '.join(RESIZE)}")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Resize frames and masks."""
         frames_FHWC, masks_FHW = self.frames(example[self.pixels_key]), self.masks(example[self.masks_key])
         return {**example, self.pixels_key: frames_FHWC, self.masks_key: masks_FHW}
 
     def frames(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        """Frames alone."""
+        """Resize frames FHWC uint8."""
         resized_FHWC = np.empty((len(frames_FHWC), self.height, self.width, 3), np.uint8)
         for image_HWC, out_HWC in zip(frames_FHWC, resized_FHWC):
             out_HWC[:] = np.asarray(self._resize(Image.fromarray(image_HWC)))
         return resized_FHWC
 
     def masks(self, masks_FHW: np.ndarray) -> np.ndarray:
-        """Masks alone."""
+        """Resize masks FHW uint8 {0, 1}."""
         resized_FHW = np.empty((len(masks_FHW), self.height, self.width), np.uint8)
-        still = masks_FHW.strides[0] == 0  # one mask broadcast over the frames: once is enough
+        still = masks_FHW.strides[0] == 0  # one mask, broadcast over the frames, is resized once
         for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, resized_FHW):
             resized_HW = np.asarray(self._resize(Image.fromarray(mask_HW * np.uint8(255))))
             np.greater(resized_HW, 127, out=out_HW.view(bool))
@@ -133,11 +141,12 @@ class Resize:
 
 @dataclass(frozen=True)
 class ShowFirstFrame:
-    """The first frame has no hole: the model is told what it looks like."""
+    """Remove the hole of the first frame, so that the model sees the complete first frame."""
 
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Clear the mask of frame 0."""
         masks_FHW = example[self.masks_key].copy()
         masks_FHW[0] = 0
         return {**example, self.masks_key: masks_FHW}
@@ -145,42 +154,45 @@ class ShowFirstFrame:
 
 @dataclass(frozen=True)
 class CoverCells:
-    """Holes grown to complete latent cells, as the sampler takes them (`latent_grid.cover_cells`)."""
+    """Grow holes to complete latent cells, as the sampler does (`latent_grid.cover_cells`)."""
 
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Replace the masks by grown ones."""
         return {**example, self.masks_key: cover_cells(example[self.masks_key])}
 
 
 @dataclass(frozen=True)
 class DropCaption:
-    """Caption -> "" with a probability. The draw is always made, so that 0 and 0.1 share everything else."""
+    """Replace the caption by "" with a probability. The random number is always drawn, also for probability 0."""
 
     probability: float = 0.0
     key: str = "caption"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Replace the caption, or keep it."""
         return {**example, self.key: "" if rng.random() < self.probability else example[self.key]}
 
 
 @dataclass(frozen=True)
 class Tokenize:
-    """Caption -> token ids (M,) int32, by any callable from a string."""
+    """Token ids (M,) int32 of the caption, by any callable from a string."""
 
     tokenizer: Callable[[str], np.ndarray]
     in_key: str = "caption"
     out_key: str = "input_ids"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add the token ids."""
         return {**example, self.out_key: np.asarray(self.tokenizer(example[self.in_key]), np.int32)}
 
 
 @dataclass(frozen=True)
 class ImageNoise:
-    """Draws for the image condition: noise level ``exp(N(mean, std^2))``, and 0 where the image is dropped.
+    """Draw the noise level ``exp(N(mean, std^2))`` of the image condition, and whether the image is dropped.
 
-    The noise itself is drawn on the device, from the step's key, where the image already is.
+    The noise itself is drawn on the device from the key of the step.
     """
 
     log_mean: float = -3.0
@@ -188,26 +200,29 @@ class ImageNoise:
     dropout: float = 0.05
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add ``image_sigma`` and ``image_keep``."""
         sigma = np.float32(np.exp(rng.normal(self.log_mean, self.log_std)))
         return {**example, "image_sigma": sigma, "image_keep": np.float32(rng.random() >= self.dropout)}
 
 
 @dataclass(frozen=True)
-class Keep:
-    """Only these keys go into the batch."""
+class SelectKeys:
+    """Keep only these keys for the batch."""
 
     keys: tuple[str, ...]
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Remove all other keys."""
         return {key: example[key] for key in self.keys if key in example}
 
 
 def to_model_range(batch: Example) -> Example:
-    """uint8 ``pixels`` BFHWC and ``masks`` BFHW -> float32 ``pixels_BFHWC``, ``masked_BFHWC`` [-1, 1], ``masks_BFHW``.
+    """Convert uint8 ``pixels`` and ``masks`` to the value ranges of the models.
 
-    ``x / 127.5 - 1``; holes are black, -1. Other keys pass through. Frame by frame, so that nothing leaves the cache
-    twice: much faster than whole arrays. `vp_jax.training.encode` does the same on the devices, where the host moves a
-    seventh of the bytes.
+    Gives float32 ``pixels_BFHWC`` and ``masked_BFHWC`` in [-1, 1] (``x / 127.5 - 1``, holes are black, -1) and
+    ``masks_BFHW`` in {0, 1}. Other keys pass through. Works frame by frame, which stays in the processor's cache: much
+    faster than complete arrays. `vp_jax.training.encode` does the same on the devices, which saves six sevenths of the
+    bytes that the host sends.
     """
     rest = {key: value for key, value in batch.items() if key not in ("pixels", "masks")}
     pixels_BFHWC, masks_BFHW = batch["pixels"], batch["masks"]

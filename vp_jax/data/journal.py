@@ -1,7 +1,7 @@
-"""The log of bad records: each is named once with its reason, all draws are counted, and too many end the run.
+"""The log of bad records: each is named once with its reason, and too many of them end the run.
 
-One line of JSON per name, appended in a single write, so that worker processes share the file. Counters are per
-process: one raises when more than ``max_rate`` of its own draws were bad, once it has seen ``min_seen`` of them.
+Each name is one line of JSON, appended in a single write, so that worker processes can share the file. Each process
+counts its own records, and raises when more than ``max_rate`` of at least ``min_seen`` records were bad.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from vp_jax.errors import UserError
 
 
 class Journal:
-    """Counts draws and names bad ones. ``path`` None keeps counts only."""
+    """Counts records and names the bad ones.
+
+    Args:
+      path: file of the log; ``None`` only counts.
+      max_rate: largest share of bad records.
+      min_seen: records to count before that share is checked.
+    """
 
     def __init__(self, path: Path | str | None = None, max_rate: float = 0.05, min_seen: int = 100):
         self.path = Path(path) if path else None
@@ -32,7 +38,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travels to a worker process without its counts and lock."""
+        """State for another process, without counts and lock."""
         return {"path": self.path, "max_rate": self.max_rate, "min_seen": self.min_seen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -40,12 +46,16 @@ class Journal:
         self._reset()
 
     def good(self) -> None:
-        """Counts a record that was used."""
+        """Count a record that was used."""
         with self._lock:
             self.seen += 1
 
     def skip(self, id: str, origin: str, reason: str) -> None:
-        """Counts and names a record that was not used. Raises `UserError` past the rate."""
+        """Count and name a record that was not used.
+
+        Raises:
+          UserError: more than ``max_rate`` of the records were bad.
+        """
         with self._lock:
             self.seen += 1
             self.skipped += 1
@@ -54,11 +64,11 @@ class Journal:
                 where = f"see {self.path}" if self.path else f"last: {id}: {reason}"
                 raise UserError(
                     f"{self.skipped} of {self.seen} records could not be used, more than the {self.max_rate:.1%} that "
-                    f"is allowed; {where}; mend the data or raise max_bad_rate"
+                    f"is allowed; {where}; repair the data or raise max_bad_rate"
                 )
 
     def note(self, id: str, origin: str, reason: str) -> None:
-        """Names something odd about a record that is used all the same."""
+        """Name something unusual about a record that was used."""
         with self._lock:
             self._write("used", id, origin, reason)
 
@@ -72,7 +82,12 @@ class Journal:
 
 
 def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
-    """``{id: reason}`` of everything a run's processes named, the first reason of each; {} if nothing was."""
+    """Read the first reason of every named record, ``{id: reason}``; empty if there is no file.
+
+    Args:
+      path: file of the log.
+      kind: ``skipped`` for bad records, ``used`` for notes about good ones.
+    """
     named: dict[str, str] = {}
     if Path(path).exists():
         for line in Path(path).read_text().splitlines():

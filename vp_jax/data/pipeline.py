@@ -1,8 +1,8 @@
-"""The training loader: source -> shuffle -> repeat -> example -> share of this process -> batch -> workers.
+"""The training loader: source -> shuffle -> repeat -> example -> rows of this process -> batch -> workers.
 
-Example i of the stream, with its window, mask and noise level, is a pure function of (seed, i). A record that turns out
-bad is replaced by another one drawn from (seed, i), so the stream has no gaps: batch s is the same for every number of
-worker processes, of hosts, and after every restart, and the loader's state is one integer.
+Example i of the stream, with its window, mask and noise level, is a pure function of (seed, i). A bad record is
+replaced by another one, drawn from (seed, i), so the stream has no gaps. Batch s is therefore the same for any number
+of worker processes and hosts and after every restart, and the state of the loader is one integer.
 
     loader = make_loader(source, LoaderConfig(batch_size=8), process_index, process_count)
     batch = next(loader); state = loader.get_state(); loader.set_state(state); loader.close()
@@ -27,16 +27,16 @@ from vp_jax.data.clips import (
     RESIZE,
     AugmentMasks,
     ChooseWindow,
+    ClipTransform,
     CoverCells,
     DropCaption,
     Example,
     ImageNoise,
-    Keep,
     Read,
     Resize,
+    SelectKeys,
     ShowFirstFrame,
     Tokenize,
-    Transform,
     to_model_range,
 )
 from vp_jax.data.journal import Journal
@@ -44,18 +44,43 @@ from vp_jax.data.records import BadRecord, Source
 from vp_jax.errors import UserError, check_numbers
 
 BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note")
+"""Keys of an example that go into a batch."""
+
 ATTEMPTS = 64
-ENDLESS = 2**48  # examples; Grain's own endless repeat is too long to be sliced and batched
+"""Records that are tried for one example before the run fails."""
+
+ENDLESS = 2**48
+"""Examples of an endless stream; the length of Grain's own endless repeat is too large to slice and batch."""
 
 
 @dataclass(frozen=True)
 class LoaderConfig:
-    """What the loader does. Defaults are the published recipe's.
+    """Settings of the loader. Defaults are those of the published recipe.
 
-    ``batch_size`` is global, over all processes. ``workers`` are processes on this host, 0 for none. ``on_device``
-    leaves the batch in uint8, for `vp_jax.training.encode` on the accelerator. ``cover_cells`` grows holes to whole
-    latent cells, as the sampler's default mode does and the recipe did not. More than ``max_bad_rate`` bad records,
-    once ``min_seen`` have been drawn, end the run.
+    Attributes:
+      batch_size: examples of a batch, over all processes.
+      seed: seed of all random choices.
+      frames: frames of an example.
+      fps: frames per second of an example.
+      height: rows of an example.
+      width: columns of an example.
+      resize: one of `clips.RESIZE`.
+      augment: augmentation of the masks.
+      show_first_frame: remove the hole of the first frame.
+      cover_cells: grow holes to complete latent cells, as the default mode of the sampler does; not in the recipe.
+      empty_caption: probability of an empty caption.
+      image_log_sigma: mean and standard deviation of the logarithm of the image condition's noise level.
+      image_dropout: probability that the image condition is dropped.
+      on_device: leave the batch in uint8, for `vp_jax.training.encode` on the accelerator.
+      workers: processes on this host that prepare examples; 0 uses threads of this process.
+      threads: threads of each worker.
+      prefetch: examples that are prepared in advance.
+      journal: file that names bad records, or ``None``.
+      max_bad_rate: largest share of bad records before the run fails.
+      min_seen: records to draw before that share is checked.
+
+    Raises:
+      UserError: a value out of range.
     """
 
     batch_size: int = 8
@@ -98,21 +123,32 @@ def make_loader(
     process_count: int = 1,
     tokenizer: Callable[[str], np.ndarray] | None = None,
 ) -> Loader:
-    """An endless stream of this process's share of each batch, as dicts.
+    """An endless stream of the rows of this process of each batch.
 
-    ``pixels_BFHWC``, ``masked_BFHWC`` float32 [-1, 1], ``masks_BFHW`` float32 {0, 1}, ``caption`` and ``id`` strings,
-    ``image_sigma``, ``image_keep``, ``fps`` (B,), and ``input_ids`` (B, M) int32 if there is a tokenizer.
+    A batch is a dict with ``pixels_BFHWC`` and ``masked_BFHWC`` float32 [-1, 1], ``masks_BFHW`` float32 {0, 1}, strings
+    ``caption`` and ``id``, ``image_sigma``, ``image_keep`` and ``fps`` (B,), and ``input_ids`` (B, M) int32 if there is
+    a tokenizer.
+
+    Args:
+      source: clips.
+      cfg: settings.
+      process_index: number of this process.
+      process_count: number of processes.
+      tokenizer: token ids (M,) of a caption.
+
+    Raises:
+      UserError: an empty source, or a batch that the processes do not divide.
     """
     steps = pixel_transforms(cfg)
     if tokenizer:
         steps.append(Tokenize(tokenizer))
-    steps.append(Keep(BATCH_KEYS))
+    steps.append(SelectKeys(BATCH_KEYS))
     batches = compose(source, steps, cfg, process_index, process_count)
     return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range)
 
 
-def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
-    """The recipe, in order, from ``clip`` to uint8 pixels and masks."""
+def pixel_transforms(cfg: LoaderConfig) -> list[ClipTransform]:
+    """Transforms of the recipe in order, from ``clip`` to uint8 pixels and masks."""
     return [
         ChooseWindow(cfg.frames, cfg.fps),
         Read(),
@@ -126,13 +162,24 @@ def pixel_transforms(cfg: LoaderConfig) -> list[Transform]:
 
 
 def compose(
-    source: Any, steps: Sequence[Transform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
+    source: Any, steps: Sequence[ClipTransform], cfg: LoaderConfig, process_index: int = 0, process_count: int = 1
 ) -> grain.MapDataset:
-    """Records by number through ``steps`` into this process's batches, addressed by step number."""
+    """Data set of the batches of this process by step number: shuffle the source, apply ``steps``, batch.
+
+    Args:
+      source: sequence of clips.
+      steps: transforms of an example.
+      cfg: settings.
+      process_index: number of this process.
+      process_count: number of processes.
+
+    Raises:
+      UserError: an empty source, or a batch that the processes do not divide.
+    """
     if not len(source):
         raise UserError("the data source is empty")
     if cfg.batch_size % process_count:
-        raise UserError(f"batch_size {cfg.batch_size} cannot be shared by {process_count} processes")
+        raise UserError(f"batch_size {cfg.batch_size}: expected a multiple of the {process_count} processes")
     example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
     examples = (
         grain.MapDataset.range(len(source))
@@ -147,10 +194,10 @@ def compose(
 
 
 class BatchRows(grain.MapDataset):
-    """Of every ``batch`` elements the ``rows`` that process ``index`` holds, next to each other.
+    """Selects, of every ``batch`` elements, the ``rows`` consecutive ones of process ``index``.
 
-    The shares of all processes, one after the other, are the whole batch in order: an example has the same row, and
-    with it the same noise, on any number of hosts.
+    The rows of all processes in order are the batch, so an example has the same row, and the same noise, on any number
+    of hosts.
     """
 
     def __init__(self, parent: grain.MapDataset, batch: int, rows: int, index: int):
@@ -168,9 +215,14 @@ class BatchRows(grain.MapDataset):
 
 
 class Loader:
-    """Iterator over ``batches`` in threads or worker processes; its state is the number of the next batch.
+    """Iterator over batches, prepared in threads or worker processes; its state is the number of the next batch.
 
-    Grain's own state names its workers. This one does not, so a run may continue with other workers and on other hosts.
+    Grain's own state depends on its workers. This one does not, so a run may continue with other workers and hosts.
+
+    Args:
+      batches: batches by step number, from `compose`.
+      cfg: settings.
+      finish: last conversion of a batch, in this process.
     """
 
     def __init__(self, batches: grain.MapDataset, cfg: LoaderConfig, finish: Callable[[Example], Example]):
@@ -195,36 +247,40 @@ class Loader:
         stream = rest.to_iter_dataset(grain.ReadOptions(num_threads=cfg.threads, prefetch_buffer_size=cfg.prefetch))
         if not cfg.workers:
             return stream
-        if not flags.FLAGS.is_parsed():  # grain reads its flags when it starts workers, also in programs without absl
+        if not flags.FLAGS.is_parsed():  # Grain reads absl flags when it starts workers, also in programs without absl
             flags.FLAGS.mark_as_parsed()
         options = grain.MultiprocessingOptions(num_workers=cfg.workers, per_worker_buffer_size=1)
         return stream.mp_prefetch(options, worker_init_fn=end_with_parent)
 
     def get_state(self) -> dict[str, int]:
-        """``{"step": number of the next batch}``; JSON-able."""
+        """State as JSON values: ``{"step": number of the next batch}``."""
         return {"step": self._step}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Continues with that batch, as if all before had been taken. Raises `UserError` for another loader's state."""
+        """Continue with the batch of ``state``.
+
+        Raises:
+          UserError: not a state of this loader.
+        """
         if set(state) != {"step"} or not isinstance(state["step"], int) or state["step"] < 0:
-            raise UserError(f"loader state {state!r}, expected {{'step': number of the next batch}}")
+            raise UserError(f"loader state {state!r}: expected {{'step': number of the next batch}}")
         self.close()
         self._step = state["step"]
 
     def close(self) -> None:
-        """Ends worker processes; the next `__next__` starts others."""
+        """End the worker processes; the next `__next__` starts new ones."""
         if self._iterator is not None:
             self._iterator.close()
             self._iterator = None
 
 
 def end_with_parent(worker_index: int, worker_count: int) -> None:
-    """A worker whose parent was killed ends too; Grain's own workers would wait for it for ever, holding memory."""
+    """End a worker whose parent was killed; Grain's workers would otherwise wait for ever and hold memory."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # Grain calls this in its workers alone
+    assert parent is not None  # Grain calls this only in its workers
 
     def watch() -> None:
-        # waits for a pipe that closes with the parent; its process id tells nothing if it died before this began
+        # waits for a pipe that closes with the parent; the process id is useless if the parent has died already
         parent.join()
         os._exit(1)
 
@@ -233,34 +289,41 @@ def end_with_parent(worker_index: int, worker_count: int) -> None:
 
 @dataclass(frozen=True)
 class MakeExample(grain.transforms.RandomMap):
-    """Record number -> example. Bad records are logged and another number is drawn."""
+    """Makes an example of a record number. Bad records are logged, and another number is drawn."""
 
     source: Any
-    steps: tuple[Transform, ...]
+    steps: tuple[ClipTransform, ...]
     journal: Journal
 
     def random_map(self, index: int, rng: np.random.Generator) -> Example:
-        base = int(rng.integers(2**63))
+        """Example of record ``index``, or of another one if it is bad.
+
+        Raises:
+          UserError: too many bad records.
+        """
+        base, reason = int(rng.integers(2**63)), ""
         for attempt in range(ATTEMPTS):
             name, origin = f"record {index}", type(self.source).__name__
             try:
                 clip = self.source[index]
                 name, origin = clip.id, clip.origin
                 example: Example = {"clip": clip}
-                for place, step in enumerate(self.steps):
-                    # its own stream for every step: adding one leaves the draws of the others alone
-                    example = step(example, np.random.default_rng([base, attempt, place]))
+                for number, step in enumerate(self.steps):
+                    # each step has its own random stream: a new step at the end does not change the others
+                    example = step(example, np.random.default_rng([base, attempt, number]))
             except BadRecord as error:
-                self.journal.skip(name, origin, str(error))
+                reason = str(error)
+                self.journal.skip(name, origin, reason)
                 index = int(np.random.default_rng([base, attempt]).integers(len(self.source)))
                 continue
             self.journal.good()
             if note := example.pop("note", ""):
                 self.journal.note(name, origin, note)
             return example
-        raise UserError(f"{ATTEMPTS} records in a row could not be used, the last is {name}; see the journal")
+        where = f"see {self.journal.path}" if self.journal.path else f"the last one is {name}: {reason}"
+        raise UserError(f"{ATTEMPTS} records in a row could not be used; {where}")
 
 
 def stack(examples: Sequence[Example]) -> Example:
-    """Examples to a batch: arrays get a leading axis, strings become an array of strings."""
+    """Stack examples into a batch: arrays get a leading axis, strings become an array of strings."""
     return {key: np.stack([np.asarray(example[key]) for example in examples]) for key in examples[0]}

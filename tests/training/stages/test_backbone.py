@@ -22,8 +22,7 @@ from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.stages.backbone import BackboneStage, CaptionedLatents
 from vp_jax.training.state import init_state
 from vp_jax.training.step import StepConfig, make_train_step
-from vp_jax.world.vocabulary import train as train_vocabulary
-from vp_jax.world.vocabulary import world_captions
+from vp_jax.world.vocabulary import train_vocabulary, world_captions
 
 
 def test_a_fresh_backbone_predicts_nothing_and_its_text_encoder_learns():

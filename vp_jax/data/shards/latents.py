@@ -1,12 +1,12 @@
-"""Latent shards, reading: training examples whose VAE and T5 work was done beforehand (`latents_tfds` writes them).
+"""Reading latent shards: training examples that VAE and T5 have encoded in advance (`latents_tfds` writes them).
 
-A record holds, for one window of one clip, mean and standard deviation of the VAE's posterior for the clean video, for
-the masked video under each of k pre-drawn masks, and for the first frame at some noise levels, and the T5 embedding of
-the caption, if the shards were built with a text encoder. At each use a mask is picked and latents are sampled anew,
+A record belongs to one window of one clip. It holds mean and standard deviation of the VAE's posterior for the clean
+video, for the masked video under each of k masks, and for the first frame at some noise levels, and the T5 embedding of
+the caption if the shards were built with a text encoder. Each use picks a mask and samples new latents,
 ``scale * (mean + std * noise)``.
 
-Clean-only shards (k = 0) leave the mask open: `make_latent_loader` then reads the clip itself, for fresh masks and
-float pixels of the masked video, which the training step encodes.
+Clean-only shards (k = 0) have no masks: `make_latent_loader` then reads the clip as well, draws new masks, and returns
+the masked video in pixels, which the training step encodes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from vp_jax.data.clips import AugmentMasks, CoverCells, Example, Keep, Resize, ShowFirstFrame, Tokenize, to_model_range
+from vp_jax.data.clips import (
+    AugmentMasks,
+    ClipTransform,
+    CoverCells,
+    Example,
+    Resize,
+    SelectKeys,
+    ShowFirstFrame,
+    Tokenize,
+    to_model_range,
+)
 from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source, bad_record
 from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder
@@ -28,6 +38,8 @@ from vp_jax.media.arrays import read_array, read_arrays
 from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
+"""File of the embedding of the empty caption, in the folder of the shards."""
+
 LATENT_KEYS = (
     "latents",
     "masked_latents",
@@ -40,10 +52,15 @@ LATENT_KEYS = (
     "caption",
     "id",
 )
+"""Keys of an example that go into a batch."""
 
 
 def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
-    """Named arrays as uncompressed npz bytes, floats as float16. Raises `BadRecord` if float16 cannot hold them."""
+    """Pack named arrays as uncompressed npz bytes, floats as float16.
+
+    Raises:
+      BadRecord: values that float16 cannot hold.
+    """
     with np.errstate(over="ignore"):
         stored = {name: x.astype(np.float16) if x.dtype.kind == "f" else x for name, x in arrays.items()}
     broken = [name for name, x in stored.items() if x.dtype.kind == "f" and not np.isfinite(x).all()]
@@ -55,32 +72,43 @@ def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
 
 
 class LatentRecords(ShardRecords):
-    """Latent shards of one split as `LatentClip`s."""
+    """Latent shards of one split, as a sequence of `LatentClip`s."""
 
     def __getitem__(self, index: int) -> LatentClip:
         return LatentClip(self.fields(index))
 
 
 class LatentClip(StoredRecord):
-    """One stored window. ``clip_id`` names the clip it was cut from, in the source that the shards were built of."""
+    """One stored window of a clip."""
 
     @property
     def clip_id(self) -> str:
+        """Name of its clip in the source of the shards."""
         return self.fields["clip_id"].decode()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays as stored. Raises `BadRecord` for damaged bytes."""
+        """All arrays as they are stored.
+
+        Raises:
+          BadRecord: damaged bytes.
+        """
         with bad_record():
             return read_arrays(self.fields["arrays"])
 
 
 @dataclass(frozen=True)
 class SampleLatents:
-    """``clip`` -> ``latents``, ``image_latents`` (T, h, w, C), ``text`` (M, E), and ``masked_latents``, ``mask``.
+    """Sample ``latents``, ``image_latents``, ``masked_latents`` (T, h, w, C) and ``mask``, and add ``text`` (M, E).
 
-    ``scale`` is the VAE's scaling factor. ``image_latents`` is the first frame followed by zeros, or all zeros with
-    probability ``image_dropout``. ``empty_text_ME`` replaces the text with probability ``empty_caption``; without
-    ``text`` there are no embeddings, and the caption alone is replaced.
+    Attributes:
+      scale: scaling factor of the VAE.
+      image_dropout: probability of zeros instead of the first frame in ``image_latents``; later frames are always zero.
+      empty_caption: probability of an empty caption.
+      empty_text_ME: embedding of the empty caption, which replaces the text together with the caption.
+      text: whether the shards hold embeddings.
+
+    Raises:
+      UserError: empty captions without their embedding.
     """
 
     scale: float
@@ -91,9 +119,10 @@ class SampleLatents:
 
     def __post_init__(self):
         if self.text and self.empty_caption and self.empty_text_ME is None:
-            raise UserError("empty_caption > 0 needs the embedding of the empty caption, see load_empty_text")
+            raise UserError("empty_caption above 0 needs the embedding of the empty caption, see load_empty_text")
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add the arrays, and caption, frame numbers and id."""
         clip: LatentClip = example["clip"]
         stored = clip.arrays()
         latents_ThwC = self._sample(stored, "clean", (), rng)
@@ -125,16 +154,17 @@ class SampleLatents:
 
 @dataclass(frozen=True)
 class ReadStoredWindow:
-    """The pixels and masks of a stored window, from the source that the shards were built of."""
+    """Reads pixels and masks of a stored window from the source of the shards; ``numbers`` are those of its clips."""
 
     source: Source
-    places: Mapping[str, int]
+    numbers: Mapping[str, int]
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
+        """Add frames FHWC and masks FHW."""
         clip_id = example["clip"].clip_id
-        if clip_id not in self.places:
-            raise BadRecord(f"{clip_id} is not in the source that was given with the shards")
-        frames_FHWC, masks_FHW = self.source[self.places[clip_id]].read(example["indices"])
+        if clip_id not in self.numbers:
+            raise BadRecord(f"{clip_id} is not in the source that belongs to the shards")
+        frames_FHWC, masks_FHW = self.source[self.numbers[clip_id]].read(example["indices"])
         return {**example, "pixels": frames_FHWC, "masks": masks_FHW}
 
 
@@ -152,38 +182,51 @@ def make_latent_loader(
     """Like `pipeline.make_loader`, over latent shards.
 
     Batches hold ``latents``, ``masked_latents`` and ``image_latents`` (B, T, h, w, C), ``mask`` (B, T, h, w), all
-    float32, ``caption`` and ``id``. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and
-    ``masks_BFHW`` replace ``masked_latents`` and ``mask``; without ``masked`` clean latents are all that
-    is asked for. ``input_ids`` (B, M) int32 if there is a tokenizer; ``text`` (B, M, E) if the shards hold it.
-    `batches.device_batch` picks out what the devices need.
+    float32, ``caption`` and ``id``; ``text`` (B, M, E) if the shards hold embeddings, ``input_ids`` (B, M) int32 if
+    there is a tokenizer. With ``source``, for clean-only shards, ``masked_BFHWC`` float32 [-1, 1] and ``masks_BFHW``
+    replace ``masked_latents`` and ``mask``. `batches.device_batch` selects what the devices need.
+
+    Args:
+      shards: records.
+      cfg: settings; frames, height and width are those of the shards.
+      scale: scaling factor of the VAE.
+      process_index: number of this process.
+      process_count: number of processes.
+      source: the source of clean-only shards.
+      empty_text_ME: embedding of the empty caption, for ``cfg.empty_caption`` above 0.
+      tokenizer: token ids (M,) of a caption.
+      masked: whether masked video is needed; without it, clean-only shards need no source.
+
+    Raises:
+      UserError: shards of another size, or a source that is missing or superfluous.
     """
     first = _first_readable(shards)
     size = cfg.frames, cfg.height, cfg.width
     got, want = first["clean_mean"].shape[:3], latent_grid(*size)
     if got != want:
         raise UserError(
-            f"{shards.folder} holds latents of {got} frames, rows and columns, frames, height and width "
+            f"{shards.folder} holds latents of {got} frames, rows and columns; the settings frames, height and width "
             f"{size} are {want}: change these settings, or build the shards again"
         )
     text, drawn = "text" in first, bool(len(first["mask"]))
-    steps: list = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text)]
+    steps: list[ClipTransform] = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text)]
     if tokenizer:
         steps.append(Tokenize(tokenizer))
     if source is None and masked and not drawn:
-        raise UserError(f"{shards.folder} holds clean latents only: give the source they were built of as well")
+        raise UserError(f"{shards.folder} holds clean latents only: pass the source of the shards as well")
     if source is not None and drawn:
         raise UserError(f"{shards.folder} holds pre-drawn masks already: leave the source out")
     if source is not None:
-        places = {source[i].id: i for i in range(len(source))}
-        steps += [ReadStoredWindow(source, places), AugmentMasks(cfg.augment)]
+        numbers = {source[i].id: i for i in range(len(source))}
+        steps += [ReadStoredWindow(source, numbers), AugmentMasks(cfg.augment)]
         steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
         steps += [CoverCells()] if cfg.cover_cells else []
-    steps.append(Keep(LATENT_KEYS))
+    steps.append(SelectKeys(LATENT_KEYS))
     return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels)
 
 
 def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
-    """The arrays of the first record that is not damaged: all have the same names and shapes."""
+    """Arrays of the first record that is not damaged; those of all records have the same names and shapes."""
     reason = "it has no records"
     for index in range(min(len(shards), ATTEMPTS)):
         try:
@@ -194,7 +237,7 @@ def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
 
 
 def mask_pixels(batch: Example) -> Example:
-    """Pixels and masks, where there are any, to masked video ``masked_BFHWC`` and ``masks_BFHW``, float32."""
+    """Convert pixels and masks, if there are any, to ``masked_BFHWC`` and ``masks_BFHW``, float32."""
     if "pixels" not in batch:
         return batch
     batch = to_model_range(batch)
@@ -203,7 +246,7 @@ def mask_pixels(batch: Example) -> Example:
 
 
 def load_empty_text(folder: Path | str) -> np.ndarray | None:
-    """Embedding (M, E) float32 of the empty caption, which `latents_tfds.build_latents` leaves beside the shards.
+    """Embedding (M, E) float32 of the empty caption, which `latents_tfds.build_latents` writes with the shards.
 
     ``None`` for shards without embeddings.
     """

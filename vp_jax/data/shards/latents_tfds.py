@@ -1,9 +1,10 @@
-"""Latent shards, writing: the second Beam stage, which runs VAE and T5 once so that training need not.
+"""Writing latent shards: a Beam pipeline that runs VAE and T5 once, so that training does not have to.
 
-Takes any `records.Source` (official layout, ``vpdata`` shards, folders) and a factory of encoders, which every Beam
-worker calls once. Per clip it writes ``windows`` records, each with the posterior of the clean window, of the window
-under ``masks`` pre-drawn masks, of the first frame at ``images`` noise levels, and the text embedding. For 49 frames of
-480 x 720 a mean or standard deviation is 2.2 MB in float16, a text embedding 1.9 MB: about 7 + 4.5 k MB for k masks.
+It takes any `records.Source` (official layout, ``vpdata`` shards, folders) and a factory of encoders, which every Beam
+worker calls once. For each clip it writes ``windows`` records with the posterior of the clean window, of the window
+under ``masks`` random masks, and of the first frame at ``images`` noise levels, and the text embedding. For 49 frames
+of 480 x 720, a mean or standard deviation takes 2.2 MB in float16, a text embedding 1.9 MB: about 7 + 4.5 k MB for k
+masks.
 """
 
 from __future__ import annotations
@@ -35,20 +36,27 @@ from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
 class ShardEncoders(Protocol):
-    """The frozen models, as callables on NumPy arrays."""
+    """The frozen encoders as callables on NumPy arrays."""
 
     def video(self, pixels_BFHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Float32 [-1, 1] -> mean and standard deviation BThwC of the VAE's posterior, not scaled."""
+        """Mean and standard deviation BThwC of the VAE's posterior, not scaled, of float32 pixels in [-1, 1]."""
 
     def text(self, captions: list[str]) -> np.ndarray | None:
-        """Embeddings BME; ``None``: the records get none, and training embeds captions."""
+        """Embeddings (B, M, E); ``None`` to store none, so that training embeds the captions."""
 
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """``masks`` 0 makes clean-only shards, ``images`` is 1 or more.
+    """Settings of latent shards.
 
-    Window, mask and noise choices are those of ``loader``, seed included.
+    Attributes:
+      loader: size and rate of the windows, augmentation of the masks, noise levels and seed.
+      masks: random masks per window; 0 makes clean-only shards.
+      images: noise levels of the first frame, at least 1.
+      windows: windows per clip.
+
+    Raises:
+      UserError: a value out of range, or a size that the latent grid does not divide.
     """
 
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -70,22 +78,32 @@ class LatentConfig:
 def encode_window(
     clip: Clip, seeds: tuple[int, ...], cfg: LatentConfig, encoders: ShardEncoders
 ) -> dict[str, np.ndarray]:
-    """The arrays of one record; all draws are a function of ``seeds``. Raises `BadRecord`."""
+    """Arrays of one record.
+
+    Args:
+      clip: clip to read.
+      seeds: numbers from which all random choices follow.
+      cfg: settings.
+      encoders: frozen models.
+
+    Raises:
+      BadRecord: the clip cannot be used.
+    """
     loader, resize = cfg.loader, Resize(cfg.loader.height, cfg.loader.width, cfg.loader.resize)
     draw = functools.partial(_generator, seeds)
     example = Read()(ChooseWindow(loader.frames, loader.fps)({"clip": clip}, draw("window", 0)), draw("read", 0))
     frames_FHWC = resize.frames(example["pixels"])
 
     def posterior(frames_FHWC: np.ndarray, masks_BFHW: np.ndarray, noise_BFHWC: np.ndarray | float = 0.0):
-        """All masks of one clip in one call: encoders work on batches."""
+        """Encode a clip under all masks in one batch."""
         pixels_BFHWC = np.broadcast_to(frames_FHWC, (len(masks_BFHW), *frames_FHWC.shape))
         batch = to_model_range({"pixels": pixels_BFHWC, "masks": masks_BFHW})
         mean, std = encoders.video(batch["masked_BFHWC"] + noise_BFHWC)
         return np.asarray(mean, np.float32), np.asarray(std, np.float32)
 
-    whole_FHW = np.zeros(frames_FHWC.shape[:3], np.uint8)
+    no_hole_FHW = np.zeros(frames_FHWC.shape[:3], np.uint8)
     arrays: dict[str, Any] = {"indices": example["indices"], "fps": np.float64(example["fps"])}
-    masks = [whole_FHW]
+    masks = [no_hole_FHW]
     for number in range(cfg.masks):
         masks_FHW = resize.masks(loader.augment(example["masks"], draw("mask", number)))
         if loader.show_first_frame:
@@ -101,8 +119,8 @@ def encode_window(
         rng = draw("image", number)
         sigma = ImageNoise(*loader.image_log_sigma)({}, rng)["image_sigma"]
         noises.append(sigma * rng.standard_normal((1, *frames_FHWC.shape[1:]), dtype=np.float32))
-    shown = np.broadcast_to(whole_FHW[:1], (cfg.images, 1, *whole_FHW.shape[1:]))
-    arrays["image_mean"], arrays["image_std"] = posterior(frames_FHWC[:1], shown, np.stack(noises))
+    no_holes = np.broadcast_to(no_hole_FHW[:1], (cfg.images, 1, *no_hole_FHW.shape[1:]))
+    arrays["image_mean"], arrays["image_std"] = posterior(frames_FHWC[:1], no_holes, np.stack(noises))
     text = encoders.text([clip.caption])
     if text is not None:
         arrays["text"] = np.asarray(text[0], np.float32)
@@ -115,7 +133,7 @@ def _generator(seeds: tuple[int, ...], purpose: str, number: int) -> np.random.G
 
 @dataclass(frozen=True)
 class EncodeClip:
-    """Record number -> (key, fields) for each window. Opens source and encoders once per worker."""
+    """Makes ``(key, fields)`` of each window of a record number; opens source and encoders once per worker."""
 
     cfg: LatentConfig
     open_source: Callable[[], Source]
@@ -123,13 +141,16 @@ class EncodeClip:
 
     @functools.cached_property
     def source(self) -> Source:
+        """The source, opened."""
         return self.open_source()
 
     @functools.cached_property
     def encoders(self) -> ShardEncoders:
+        """The encoders, loaded."""
         return self.make_encoders()
 
     def __call__(self, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Encode the windows of record ``number``."""
         clip = self.source[number]
         for window in range(self.cfg.windows):
             arrays = encode_window(clip, (self.cfg.loader.seed, number, window), self.cfg, self.encoders)
@@ -139,18 +160,18 @@ class EncodeClip:
 
 
 class VpdataLatents(tfds.core.GeneratorBasedBuilder):
-    """One split of latent shards; `build_latents` is the short way."""
+    """TFDS builder of one split of latent shards; `build_latents` runs it."""
 
     name = "vpdata_latents"
     VERSION = tfds.core.Version("1.0.0")
-    code_path = None  # nothing is downloaded, so there is no file of checksums to look for beside the code
+    code_path = None  # nothing is downloaded, so there is no file of checksums next to the code
 
     def __init__(self, encode: EncodeClip, split: str, **kwargs):
         self.encode, self.split = encode, split
         super().__init__(**kwargs)
 
     def __reduce__(self):
-        """Travels to Beam's workers as the call that made it."""
+        """Pickled for Beam's workers as the call that made it."""
         return functools.partial(type(self), **self._original_state), (
             self.encode,
             self.split,
@@ -178,7 +199,22 @@ def build_latents(
     split: str = "train",
     beam_options: list[str] | None = None,
 ) -> Path:
-    """Builds the shards under ``out`` and the empty caption's embedding beside them; returns their folder."""
+    """Build the shards and store the embedding of the empty caption with them.
+
+    Args:
+      cfg: settings.
+      open_source: opens the source of clips.
+      make_encoders: loads the encoders.
+      out: folder of the data set.
+      split: name of the split.
+      beam_options: options of the Beam pipeline; by default it runs on this machine.
+
+    Returns:
+      The folder of the shards.
+
+    Raises:
+      UserError: the shards exist already.
+    """
     encode = EncodeClip(cfg, open_source, make_encoders)
     folder = prepare(VpdataLatents(encode, split, data_dir=str(out), file_format="array_record"), beam_options)
     empty = make_encoders().text([""])
