@@ -81,7 +81,7 @@ def test_the_published_recipe(name):
 
 
 def test_published_sizes():
-    """Weights of the stages of the 5B model (the context encoder has no output layer)."""
+    """Weights of the stages of the 5B model (docs/model.md, "Sizes"; the context encoder has no output layer)."""
     stage = registry.training_models(ModelConfig(**config_of("id_adapter:tpu_v4").model)).stage
     values = sum(leaf.size for leaf in jax.tree.leaves(stage.shapes().trainable))
     assert values == 42 * 4 * 2 * 3072 * 256
