@@ -8,7 +8,6 @@ from tests import layout
 LONG_FILES: set[str] = {"vp_jax/inference/pipeline.py"}
 LONG_FUNCTIONS: set[str] = {
     "vp_jax/cli/sample.py:run",
-    "train.py:train",
     "vp_jax/inference/pipeline.py:Pipeline.sample_latents",
     "configs/common.py:base",
     "bench/denoise.py:main",
