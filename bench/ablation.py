@@ -1,12 +1,12 @@
-"""Which part of the method does what: the paper's ablations on held-out clips of the drawn world.
+"""The paper's ablations on held-out clips of the drawn world.
 
     python -m bench.ablation                              everything that has weights
     python -m bench.ablation --clips 8 --long_clips 0     a quick look
     python -m bench.ablation --docs docs/nano             also write docs/nano/ablation.md and its pictures
 
-Results go to OUT/results.jsonl clip by clip: the same command continues after an interruption and does what is new
-(another seed, other weights) again. Rows that need weights of their own look for them in RUNS and otherwise say which
-command makes them.
+Results are written to OUT/results.jsonl clip by clip: the same command continues after an interruption, and repeats
+only what has changed (another seed, other weights). Rows that need their own weights look for them in RUNS; if they are
+missing, the row names the command that trains them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONG_METRICS = ("hole_psnr", "hole_ssim", "temporal_error", "identity_drift")
 
 
 def setup_of(args: argparse.Namespace) -> Setup:
-    """Checked settings."""
+    """Settings from the command line, checked."""
     if not (args.model / "transformer").is_dir():
         raise UserError(f"--model {args.model}: expected a folder of converted weights")
     for name in ("clips", "batch", "steps"):
@@ -42,7 +42,7 @@ def setup_of(args: argparse.Namespace) -> Setup:
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """Flags that this command and bench.editing share."""
+    """Parser with the flags that bench.ablation and bench.editing share."""
     parser = Parser(description=description)
     flag = parser.add_argument
     flag("--model", type=Path, default=packaged.FOLDER, help="folder of weights; default: the packaged nano model")
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) -> str:
-    """The page; writes its pictures into ``folder``."""
+    """Text of the page; its pictures are written to ``folder``."""
     parts = [
         f"# Ablations\n\nHeld-out clips of the drawn world, {cases.HEIGHT} x {cases.WIDTH} pixels; frame 0 is "
         f"given unless said otherwise and is never counted; holes are grown by {packaged.GROW} pixels. "

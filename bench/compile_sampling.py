@@ -1,4 +1,4 @@
-"""The real sampling step of the 5B-I2V model compiled for TPU chips that are not there: memory, collectives, roofline.
+"""The sampling step of the 5B-I2V model, compiled for TPU chips you do not have: memory, collectives, roofline.
 
     JAX_PLATFORMS=cpu python -m bench.compile_sampling v6e:2x4 --mesh data=2,context=4
 
@@ -30,6 +30,7 @@ from vp_jax.planning import aot
 
 
 def main() -> int:
+    """Command line; 1 if the step does not fit."""
     parser = Parser(description=__doc__)
     parser.add_argument("where", help="chips: v6e:2x4, v4:2x2x2, v5p:2x2x2 ... or local")
     parser.add_argument("--mesh", default="data=2,context=-1")

@@ -1,4 +1,4 @@
-"""One denoising forward pass beside diffusers, same random weights, same inputs, in one process.
+"""One denoising forward pass next to diffusers: the same random weights and inputs, in one process.
 
     python -m bench.denoise --size tiny      4 layers of width 128
     python -m bench.denoise --size slice     2 layers of the 5B width, 1,261 tokens
@@ -10,6 +10,8 @@ compiled program's temporary memory.
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -25,6 +27,7 @@ from vp_jax.errors import UserError
 from vp_jax.models import attention
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.dit import DiT
+from vp_jax.models.rope import rotation
 
 SIZES: dict[str, tuple[DiTConfig, tuple[int, int, int, int]]] = {
     # latents (B, T, h, w)
@@ -46,7 +49,7 @@ SIZES: dict[str, tuple[DiTConfig, tuple[int, int, int, int]]] = {
 
 
 def random_params(cfg: DiTConfig) -> trees.Tree:
-    """Random weights on the default device, made leaf by leaf: normal / 50, norms at one."""
+    """Random weights on the default device, one leaf at a time: normal / 50, norms at one."""
     _, shapes = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
     keys = iter(jax.random.split(jax.random.key(0), len(jax.tree.leaves(shapes))))
 
@@ -78,7 +81,7 @@ def theirs(cfg: DiTConfig, params: trees.Tree) -> Any:
 
 
 def products(rows: int, cfg: DiTConfig, device: str) -> dict[str, Any]:
-    """The largest matrix product of a block in both libraries: the rate neither model can pass."""
+    """The largest matrix product of a block in both libraries: no model can be faster than its rate."""
     import torch
 
     a, b = jnp.ones((rows, cfg.dim), cfg.dtype), jnp.ones((cfg.dim, 4 * cfg.dim), cfg.dtype)
@@ -109,87 +112,94 @@ def attentions(batch: int, tokens: int, cfg: DiTConfig, device: str) -> dict[str
     return {"vp_jax": lambda: ours(q).block_until_ready(), "diffusers": run}
 
 
-def main() -> None:
-    parser = Parser(description=__doc__)
-    parser.add_argument("--size", choices=SIZES, default="tiny")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--attention", default="", help="backend; fused on a GPU, whole on a CPU by default")
-    args = parser.parse_args()
-    cfg, (B, T, h, w) = SIZES[args.size]
-    on_gpu = jax.default_backend() == "gpu"
-    if args.size == "full" and not on_gpu:
-        raise UserError("--size full computes 664 TFLOP a pass: expected a GPU, use --size slice here")
-    backend = args.attention or ("cudnn" if on_gpu and cfg.dtype == "bfloat16" else "xla")
-    backend = attention.choose(backend, dtype=cfg.dtype, head_dim=cfg.head_dim)
-    cfg = DiTConfig(**{**cfg.__dict__, "attention": backend})
-
-    rng = np.random.default_rng(0)
-    latents = rng.standard_normal((B, T, h, w, cfg.in_channels), np.float32)
-    text = rng.standard_normal((B, cfg.max_text_len, cfg.text_dim), np.float32)
-    times = np.full((B,), 500)
-    params = random_params(cfg)
+def our_forward(cfg: DiTConfig, params: trees.Tree, inputs: list[jax.Array]) -> Any:
+    """Our forward pass ``(params, *inputs) -> velocity``, compiled."""
     graph, _ = trees.abstract(lambda: DiT(cfg, rngs=nnx.Rngs(0)))
     forward = jax.jit(lambda p, x, c, t: nnx.merge(graph, p)(x, c, t).sample)
-    inputs = [jnp.asarray(a) for a in (latents, text, times)]
-    compiled = forward.lower(params, *inputs).compile()
-    candidates: dict[str, Any] = {"vp_jax": lambda: compiled(params, *inputs).block_until_ready()}
+    return forward.lower(params, *inputs).compile()
 
+
+def their_forward(model: Any, cfg: DiTConfig, inputs: list[np.ndarray]) -> Callable[[Any], Any]:
+    """The forward pass of a network of diffusers, such as ``model`` or its compiled form, on the same inputs."""
     import torch
 
-    model = theirs(cfg, params)
     device, dtype = model.device, model.dtype
+    latents, text, times = inputs
     x = torch.from_numpy(latents.transpose(0, 1, 4, 2, 3).copy()).to(device, dtype)
     c, t = torch.from_numpy(text).to(device, dtype), torch.from_numpy(times).to(device)
-    from vp_jax.models.rope import rotation
-
+    _, T, h, w, _ = latents.shape
     table = rotation(T, h // 2, w // 2, cfg.head_dim, 0, stretch=True)
     rotary = tuple(torch.from_numpy(np.repeat(a, 2, axis=1)).to(device) for a in table)
 
-    def run_theirs(network: Any = model) -> Any:
+    def run(network: Any) -> Any:
         with torch.inference_mode():
             out = network(x, c, t, image_rotary_emb=rotary, return_dict=False)[0]
         if device.type == "cuda":
             torch.cuda.synchronize()
         return out
 
-    candidates["diffusers"] = run_theirs
-    if device.type == "cuda":
+    return run
+
+
+def print_times(title: str, candidates: dict[str, Any], runs: int) -> None:
+    """Time the candidates in turn and print medians and their ratio."""
+    print(timing.report(title, timing.interleaved(candidates, runs=runs), "vp_jax", "diffusers"))
+
+
+def described(args: argparse.Namespace) -> DiTConfig:
+    """Description of the requested model, with the attention backend of this machine."""
+    cfg, on_gpu = SIZES[args.size][0], jax.default_backend() == "gpu"
+    if args.size == "full" and not on_gpu:
+        raise UserError("--size full computes 664 TFLOP a pass: expected a GPU, use --size slice here")
+    backend = args.attention or ("cudnn" if on_gpu and cfg.dtype == "bfloat16" else "xla")
+    backend = attention.choose(backend, dtype=cfg.dtype, head_dim=cfg.head_dim)
+    return DiTConfig(**{**cfg.__dict__, "attention": backend})
+
+
+def main() -> None:
+    """Command line."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--size", choices=SIZES, default="tiny")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--attention", default="", help="backend; default: fused on a GPU, plain XLA on a CPU")
+    args = parser.parse_args()
+    cfg, (B, T, h, w) = described(args), SIZES[args.size][1]
+
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((B, T, h, w, cfg.in_channels), np.float32)
+    arrays = [latents, rng.standard_normal((B, cfg.max_text_len, cfg.text_dim), np.float32), np.full((B,), 500)]
+    params, inputs = random_params(cfg), [jnp.asarray(a) for a in arrays]
+    compiled = our_forward(cfg, params, inputs)
+
+    import torch
+
+    model = theirs(cfg, params)
+    run_theirs, on_gpu = their_forward(model, cfg, arrays), model.device.type == "cuda"
+    candidates: dict[str, Any] = {
+        "vp_jax": lambda: compiled(params, *inputs).block_until_ready(),
+        "diffusers": lambda: run_theirs(model),
+    }
+    if on_gpu:
         network = torch.compile(model)
         candidates["diffusers compiled"] = lambda: run_theirs(network)
     ours = np.asarray(compiled(params, *inputs), np.float64).transpose(0, 1, 4, 2, 3)
-    other = run_theirs().float().cpu().numpy().astype(np.float64)
-    tokens = cfg.max_text_len + T * (h // 2) * (w // 2)
+    other = run_theirs(model).float().cpu().numpy().astype(np.float64)
+    tokens, device = cfg.max_text_len + T * (h // 2) * (w // 2), str(model.device)
 
     print(timing.machine())
     print(timing.command())
-    seconds = timing.interleaved(candidates, runs=args.runs)
-    print(
-        timing.report(
-            f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, "
-            f"{cfg.dtype}, attention {backend}",
-            seconds,
-            "vp_jax",
-            "diffusers",
-        )
-    )
-    seconds = timing.interleaved(products(B * tokens, cfg, str(device)), runs=args.runs)
-    print(
-        timing.report(
-            f"  one matrix product of it, ({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})",
-            seconds,
-            "vp_jax",
-            "diffusers",
-        )
-    )
-    seconds = timing.interleaved(attentions(B, tokens, cfg, str(device)), runs=args.runs)
-    print(timing.report("  the attention of one of its blocks", seconds, "vp_jax", "diffusers"))
-    memory = compiled.memory_analysis()
+    title = f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, {cfg.dtype}"
+    print_times(f"{title}, attention {cfg.attention}", candidates, args.runs)
+    size = f"({B * tokens} x {cfg.dim}) ({cfg.dim} x {4 * cfg.dim})"
+    print_times(f"  one matrix product of it, {size}", products(B * tokens, cfg, device), args.runs)
+    print_times("  the attention of one of its blocks", attentions(B, tokens, cfg, device), args.runs)
     print(
         f"  outputs differ by {np.linalg.norm(ours - other) / np.linalg.norm(other):.1e} (relative L2); "
-        f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, "
-        f"temporaries {memory.temp_size_in_bytes / 1e9:.3f} GB; process peak {timing.peak_host_bytes() / 1e9:.2f} GB"
+        f"vp_jax weights {trees.size_bytes(params) / 1e9:.2f} GB, temporaries "
+        f"{compiled.memory_analysis().temp_size_in_bytes / 1e9:.3f} GB; process peak "
+        f"{timing.peak_host_bytes() / 1e9:.2f} GB"
     )
-    if device.type == "cuda":
+    if on_gpu:
         print(f"  torch peak {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
 
 

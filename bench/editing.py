@@ -2,9 +2,8 @@
 
     python -m bench.editing [--clips 48] [--runs RUNS] [--docs docs/nano]
 
-The hole is where the thing is before or after the edit, the prompt describes the edited scene, frame 0 is that of the
-edited scene (the paper edits the first frame with an image model). Continues where it was interrupted, like
-bench.ablation.
+The hole covers the thing before and after the edit, the prompt describes the edited scene, and frame 0 is that of the
+edited scene (the paper edits the first frame with an image model). The same command continues after an interruption.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ WARM_UP = 2
 
 
 class PlainDataset(torch.utils.data.Dataset):
-    """What one would write first: map-style, everything in ``__getitem__``."""
+    """The usual PyTorch data set: map-style, everything in ``__getitem__``."""
 
     def __init__(self, data: VPData, reader: str, length: int):
         self.data, self.reader, self.length, self.augments = data, reader, length, augment.MaskAugment()
@@ -79,7 +79,7 @@ class PlainDataset(torch.utils.data.Dataset):
 
 
 def use_opencv(*_: int) -> None:
-    """In PyTorch's workers morphology is OpenCV's, as one would have it there."""
+    """Use OpenCV's morphology in PyTorch's workers, as usual there."""
     cv2.setNumThreads(1)
     augment.MORPHOLOGY.update(
         dilate_erode=(_dilate, _erode),
@@ -98,18 +98,20 @@ def _erode(mask_HW: np.ndarray, kernel: int) -> np.ndarray:
 
 
 def torch_loader(data: VPData, reader: str, args: argparse.Namespace):
-    # as long as it is timed for: its workers do not end well in the middle of decoding
+    """The PyTorch loader."""
+    # exactly as long as it is timed: its workers do not end well while they decode
     dataset = PlainDataset(data, reader, args.batch * (WARM_UP + args.batches))
     options = {"num_workers": args.workers, "worker_init_fn": use_opencv, "multiprocessing_context": "spawn"}
     return iter(torch.utils.data.DataLoader(dataset, args.batch, **options))
 
 
 def grain_loader(source, on_device: bool, args: argparse.Namespace):
+    """Our loader."""
     return make_loader(source, LoaderConfig(args.batch, workers=args.workers, on_device=on_device, threads=0))
 
 
 def samples_per_second(loader, batch: int, batches: int) -> float:
-    """Over ``batches`` batches, after `WARM_UP` that fill the queues. Closes the loader."""
+    """Rate over ``batches`` batches, after `WARM_UP` batches that fill the queues. Closes the loader."""
     for _ in range(WARM_UP):
         next(loader)
     start = time.perf_counter()
@@ -122,6 +124,7 @@ def samples_per_second(loader, batch: int, batches: int) -> float:
 
 
 def label_masks(file: Path, label: int, indices_F: np.ndarray) -> np.ndarray:
+    """Masks FHW uint8 {0, 1} of one label."""
     return LabelMap(file).where(indices_F, lambda labels_HW: labels_HW == label).view(np.uint8)
 
 
@@ -174,6 +177,7 @@ def family_costs(data: VPData) -> dict[str, float]:
 
 
 def main() -> None:
+    """Command line."""
     parser = Parser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder in the official layout")
     parser.add_argument("--csv", required=True)

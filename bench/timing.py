@@ -1,4 +1,4 @@
-"""Side-by-side timing in one process: interleaved runs, medians, the machine and versions in words."""
+"""Timing of several candidates in one process: interleaved runs, medians, the machine and its versions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def machine() -> str:
 
 
 def interleaved(candidates: dict[str, Callable[[], object]], *, runs: int, warmup: int = 1) -> dict[str, list[float]]:
-    """Wall seconds of every candidate, called in turn A B A B ... after ``warmup`` uncounted rounds."""
+    """Wall seconds of every candidate, called in turn A B A B ... after ``warmup`` rounds that do not count."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for round_number in range(warmup + runs):
         for name, call in candidates.items():

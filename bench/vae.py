@@ -1,10 +1,10 @@
-"""Times the VAE against diffusers' in one process: interleaved runs, medians, ratio, peak memory.
+"""The VAE next to that of diffusers, in one process: interleaved runs, medians, ratio, peak memory.
 
     python -m bench.vae                     # CPU: reduced widths and size, float32
     python -m bench.vae --full              # 49 x 480 x 720, all widths, bfloat16, where a GPU is present
     python -m bench.vae --conv winograd     # another implementation of the 3-D convolution
 
-Both sides have the same random weights. Compilation is timed by itself; PyTorch has one warm-up run.
+Both sides have the same random weights. Compilation is timed separately; PyTorch has one warm-up run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REDUCED = VAEConfig(channels=(64, 128, 128, 256), layers_per_block=1, sample_hei
 
 
 def build(cfg: VAEConfig, device: str) -> tuple[torch.nn.Module, nnx.GraphDef, trees.Tree]:
-    """diffusers' model, and ours with its weights."""
+    """The model of diffusers with random weights, and ours with the same weights."""
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.config_to_torch(cfg).items()}
     values.pop("_class_name")
     torch.manual_seed(0)

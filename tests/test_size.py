@@ -10,7 +10,6 @@ LONG_FUNCTIONS: set[str] = {
     "vp_jax/cli/sample.py:run",
     "vp_jax/inference/pipeline.py:Pipeline.sample_latents",
     "configs/common.py:base",
-    "bench/denoise.py:main",
 }
 
 

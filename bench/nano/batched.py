@@ -1,6 +1,6 @@
-"""Many clips of one size through the sampler at once: one program per window, clips on the batch axis.
+"""Sampling many clips of one size together: one program per window, clips on the batch axis.
 
-A clip's noise follows from its own seed: it comes out the same in every batch, up to rounding.
+The noise of a clip follows from its own seed, so its result is the same in every batch, up to rounding.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ from vp_jax.models.vae import vae as vae_module
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ClipNoise:
-    """Draws of each clip from a key of its own; keys_B."""
+    """Draws of each clip from its own key."""
 
     keys_B: jax.Array
 
     def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
+        """Draw ``name`` of every clip."""
         return jax.vmap(lambda key: KeyNoise(key).named(name, shape[1:]))(self.keys_B)
 
     def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
+        """Draw of denoising step ``index`` of every clip."""
         return jax.vmap(lambda key: KeyNoise(key).step(index, shape[1:]))(self.keys_B)
 
 
 class BatchSampler:
-    """A loaded pipeline with settings; call it with clips."""
+    """A pipeline with its settings, to be called with clips."""
 
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self.pipeline, self.settings = pipeline, settings
@@ -56,13 +58,14 @@ class BatchSampler:
         """Inpaint clips.
 
         Args:
-          frames_BFHWC: uint8; what is in holes is not looked at.
+          frames_BFHWC: uint8 pixels; those in holes are ignored.
           holes_BFHW: bool, True = generated.
-          text_BME, empty_ME: embeddings of the prompts and of the negative prompt.
-          seeds_B: of each clip's noise.
+          text_BME: embeddings of the prompts.
+          empty_ME: embedding of the negative prompt.
+          seeds_B: seed of each clip's noise.
 
         Returns:
-          uint8, the model's whole picture, nothing pasted.
+          uint8 pixels as the model makes them, without pasting.
         """
         frames = holes_BFHW.shape[1]
         plan = plan_windows(frames, self.settings)
@@ -86,12 +89,12 @@ class BatchSampler:
             )
             windows.append(np.asarray(carry.latents_BThwC))
         latents = stitch(windows, overlap_latents(self.settings), reference=False)
-        if latents.shape[1] % 2 == 0:  # of an even number the VAE would make 4 frames of the first latent
+        if latents.shape[1] % 2 == 0:  # with an even number, the VAE makes 4 frames of the first latent
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
         return to_uint8(self._decode(self.pipeline.params, latents))[:, :frames]
 
     def round_trip(self, frames_BFHWC: np.ndarray) -> np.ndarray:
-        """What the VAE alone makes of clips: no result of the sampler can be closer to the truth than about this."""
+        """Encode and decode clips without sampling: an upper bound of how close a result can be to the truth."""
         return to_uint8(self._encode_decode(self.pipeline.params, frames_BFHWC.astype(np.float32) / 127.5 - 1))
 
     def _decoded(self, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:

@@ -1,8 +1,7 @@
-"""Held-out clips of the drawn world to try a model on: what it is given, and the exact truth.
+"""Held-out clips of the drawn world: inputs of a model, and the exact truth.
 
-short     one window, one masked thing, the prompt describes the truth
-long      five windows and more
-edits     `OPERATIONS` on held-out scenes: the truth is the edited scene, drawn; the hole covers before and after
+short     one window, one masked thing, the prompt describes the truth long      five windows or more edits
+`OPERATIONS` on held-out scenes: the truth is the drawn edited scene; the hole covers the thing before and after
 """
 
 from __future__ import annotations
@@ -35,7 +34,15 @@ EDITS_FROM = HELD_OUT + 100_000
 
 @dataclass(frozen=True)
 class Case:
-    """One clip: ``source`` and ``truth`` uint8 FHWC, equal outside of ``holes`` (bool FHW); ``prompt`` of the truth."""
+    """One clip.
+
+    Attributes:
+      name: name of the clip.
+      source_FHWC: uint8 pixels of the input.
+      truth_FHWC: uint8 pixels of the truth, equal to the source outside the hole.
+      holes_FHW: bool, True in the hole.
+      prompt: caption of the truth.
+    """
 
     name: str
     source_FHWC: np.ndarray
@@ -45,7 +52,7 @@ class Case:
 
     @property
     def digest(self) -> str:
-        """Eight letters that change with anything in the case."""
+        """Eight hexadecimal digits that depend on everything in the case."""
         value = zlib.crc32(self.prompt.encode())
         for array in (self.source_FHWC, self.truth_FHWC, self.holes_FHW):
             value = zlib.crc32(np.ascontiguousarray(array), value)

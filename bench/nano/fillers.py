@@ -1,4 +1,4 @@
-"""Fillings without a model: what any method has to beat. Each takes a case and returns uint8 FHWC."""
+"""Simple fillings without a model, as a baseline. Each takes a case and returns uint8 frames FHWC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vp_jax.errors import UserError
 
 
 def mean_colour(case: Case) -> np.ndarray:
-    """Every frame's hole in the mean colour of that frame's rest."""
+    """Fill the hole of every frame with the mean colour of the rest of the frame."""
     out_FHWC = case.source_FHWC.copy()
     for out_HWC, hole_HW in zip(out_FHWC, case.holes_FHW):
         if hole_HW.any() and not hole_HW.all():
@@ -18,7 +18,7 @@ def mean_colour(case: Case) -> np.ndarray:
 
 
 def telea(case: Case) -> np.ndarray:
-    """OpenCV's fast marching (Telea 2004), radius 5, frame by frame.
+    """Fill every frame by OpenCV's fast marching (Telea 2004), radius 5.
 
     Raises:
       UserError: OpenCV is not installed.

@@ -1,7 +1,7 @@
-"""The paper's numbers beside ours (arXiv 2503.05639, tables 2 and 5 = 7, 8, 9): PSNR and SSIM on VPBench.
+"""The paper's numbers next to ours (arXiv 2503.05639, tables 2 and 5 = 7, 8, 9): PSNR and SSIM on VPBench.
 
-The paper's clips are real and 480 x 720, its model has 5 billion weights, its metrics are of another region: the order
-of two rows is compared, never a value.
+The paper uses real clips of 480 x 720, a model of 5 billion weights, and metrics of another region. Only the order of
+two rows is compared, never a value.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PSNR_SSIM = {
 
 
 def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float]], bases: Sequence[str]) -> list[str]:
-    """One sentence for each variant that the paper has too: do both put it on the same side of the base?
+    """One sentence for each variant of the paper: whether it is on the same side of the base variant here.
 
     Args:
       variants: rows of a table.
       psnr: PSNR in the hole by variant and clip.
-      bases: the variant to compare with, the first of these that there is.
+      bases: names of base variants; the first one with results is used.
     """
     named = {variant.name: variant for variant in variants if variant.paper and variant.name in psnr}
     base = next((name for name in bases if name in named), None)
@@ -47,12 +47,13 @@ def agreement(variants: Sequence[Variant], psnr: Mapping[str, Mapping[str, float
 def differences(
     variants: Sequence[Variant], values: Mapping[str, Mapping[str, float]], base: str, unit: str
 ) -> list[str]:
-    """One sentence for every sampled variant: how far it is from ``base``, clip by clip.
+    """One sentence for every sampled variant with its mean difference from ``base``, clip by clip.
 
     Args:
       variants: rows of a table.
       values: a metric by variant and clip.
-      unit: of the metric.
+      base: name of the variant to compare with.
+      unit: unit of the metric.
     """
     rows = [variant for variant in variants if variant.kind == "model" and variant.name in values]
     label = next((variant.label for variant in rows if variant.name == base), None)

@@ -1,4 +1,4 @@
-"""Numbers of one clip, and the file that keeps them: one JSON line per finished (variant, split, clip)."""
+"""Metrics of a clip, and the file that stores them: one JSON line per finished (variant, split, clip)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ LOWER_IS_BETTER = ("temporal_error", "identity_drift")
 def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[str, float]:
     """Metrics of `vp_jax.eval.video_metrics` for a result, by name.
 
-    Frame 0 is left out everywhere, since most variants are given it. All but the background's are of the result pasted
-    into the source, as sample.py writes it.
+    Frame 0 is left out, because most variants are given it. The metric of the background uses the result as it is, all
+    others the result pasted into the source, as sampling writes it.
 
     Args:
-      starts: first frame of each window; drift is measured where there are several.
+      case: the clip.
+      result_FHWC: uint8 pixels of the result.
+      starts: first frame of each window; drift needs at least two.
     """
     holes_FHW = case.holes_FHW.copy()
     holes_FHW[0] = False
@@ -57,9 +59,9 @@ def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[
 
 
 def inner_tokens(holes_FHW: np.ndarray) -> np.ndarray:
-    """Pixels of tokens that have no background, bool FHW: hints that are selected by token never tell of them.
+    """Pixels of tokens without background, bool FHW, which receive no selected hints.
 
-    A token is 2 x 2 latent cells, 16 x 16 pixels; H and W are multiples of that.
+    A token has 2 x 2 latent cells, 16 x 16 pixels; H and W are multiples of 16.
     """
     F, H, W = holes_FHW.shape
     side = 2 * SPATIAL_STRIDE
@@ -68,7 +70,7 @@ def inner_tokens(holes_FHW: np.ndarray) -> np.ndarray:
 
 
 class Key(NamedTuple):
-    """Which result: ``fingerprint`` stands for weights, settings and the clip's content."""
+    """Identity of a result; ``fingerprint`` depends on weights, settings and the content of the clip."""
 
     variant: str
     split: str
@@ -83,7 +85,7 @@ class Store:
     path: Path
 
     def read(self) -> dict[Key, dict[str, float]]:
-        """Metrics by key; a line that an interruption cut short is left out."""
+        """Metrics by key, without a last line that an interruption cut off."""
         found = {}
         for line in self.path.read_text().splitlines() if self.path.is_file() else []:
             try:
@@ -105,11 +107,11 @@ class Store:
 
 
 def paired(values: Mapping[str, Mapping[str, float]], name: str, base: str) -> Interval:
-    """The mean of ``name`` minus ``base``, clip by clip; ``values`` is one metric by variant and clip."""
+    """Mean of ``name`` minus ``base``, clip by clip; ``values`` is one metric by variant and clip."""
     pairs = [values[name][clip] - values[base][clip] for clip in values[base]]
     return interval([pair for pair in pairs if not math.isnan(pair)])
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, Interval]:
-    """Every metric over clips, with its bootstrap interval."""
+    """Mean of every metric over clips, with its bootstrap interval."""
     return {name: interval([row[name] for row in rows]) for name in METRICS}

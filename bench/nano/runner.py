@@ -1,4 +1,4 @@
-"""Runs variants on cases, batch by batch, and keeps every finished clip, so that a restart does the rest."""
+"""Runs variants on cases, batch by batch, and stores every finished clip, so that a restart continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,18 @@ from vp_jax.media.canvas import composite
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """Where things are and how sampling goes; ``pictures`` of so many clips of each split are kept."""
+    """Folders and sampling settings.
+
+    Attributes:
+      model: folder of weights.
+      runs: folder of the variants' training runs.
+      out: folder of results.
+      steps: denoising steps.
+      guidance: guidance scale.
+      batch: clips that are sampled together.
+      seed: seed of all noise.
+      pictures: clips of each split whose pictures are stored.
+    """
 
     model: Path
     runs: Path
@@ -36,7 +47,7 @@ class Setup:
     pictures: int = 4
 
     def settings(self, variant: Variant) -> Settings:
-        """Sampling settings of a variant: constant guidance, windows of the model."""
+        """Sampling settings of a variant, with constant guidance and windows of the model's size."""
         return Settings(
             steps=self.steps,
             guidance=self.guidance,
@@ -54,7 +65,7 @@ class Setup:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A variant on the cases of a split; ``parts`` is empty where weights are missing."""
+    """A variant and the cases of a split; ``parts`` is empty if weights are missing."""
 
     variant: Variant
     split: str
@@ -64,16 +75,16 @@ class Job:
 
     @property
     def absent(self) -> bool:
-        """There are no weights."""
+        """Whether weights are missing."""
         return not self.parts and self.variant.kind not in FILLERS
 
     def key(self, case: Case) -> Key:
-        """Name of a result, which changes with all that it depends on."""
+        """Key of the result of a case."""
         return Key(self.variant.name, self.split, case.name, f"{self.fingerprint}-{case.digest}")
 
 
 def job(setup: Setup, variant: Variant, split: str, cases: Sequence[Case]) -> Job:
-    """Look the variant's weights up."""
+    """Job of a variant, with the folders of its weights."""
     if variant.kind in FILLERS:
         return Job(variant, split, cases, {}, fingerprint(variant, {}, {}))
     parts = parts_of(variant, setup.model, setup.runs)
@@ -81,7 +92,7 @@ def job(setup: Setup, variant: Variant, split: str, cases: Sequence[Case]) -> Jo
 
 
 def run(setup: Setup, jobs: Sequence[Job], progress: Callable[[int, int, str], None]) -> None:
-    """Do what is not in the store yet; ``progress`` hears (clips done, clips in all, label)."""
+    """Run what is not stored yet; ``progress`` is called with (clips done, all clips, label)."""
     stored = setup.store.read()
     waiting = [[case for case in work.cases if work.key(case) not in stored] for work in jobs]
     done, total = 0, sum(len(cases) for work, cases in zip(jobs, waiting) if not work.absent)
@@ -90,10 +101,10 @@ def run(setup: Setup, jobs: Sequence[Job], progress: Callable[[int, int, str], N
             continue
         label = f"{work.split}/{work.variant.name}"
         progress(done, total, label)
-        shown = {case.name for case in work.cases[: setup.pictures]}
+        pictured = {case.name for case in work.cases[: setup.pictures]}
         for case, result_FHWC in _results(setup, work, cases):
             starts = plan_windows(len(result_FHWC), setup.settings(work.variant)).windows
-            if case.name in shown:
+            if case.name in pictured:
                 _keep_picture(setup.out, work, case, result_FHWC)
             setup.store.add(work.key(case), measure(case, result_FHWC, starts))
             done += 1
@@ -121,12 +132,12 @@ def values(setup: Setup, jobs: Sequence[Job], metric: str) -> dict[str, dict[str
 
 
 def picture_file(out: Path, split: str, variant: str, case: str) -> Path:
-    """Where a result's frames are kept: a PNG, frames side by side."""
+    """File of the frames of a result: a PNG with frames side by side."""
     return out / "pictures" / f"{split}_{variant}_{case}.png"
 
 
 def strip(frames_FHWC: np.ndarray, count: int = 6) -> np.ndarray:
-    """Evenly spaced frames after the first, side by side, dark lines between them."""
+    """Evenly spaced frames after the first, side by side, with dark lines between them."""
     chosen_FHWC = frames_FHWC[np.linspace(1, len(frames_FHWC) - 1, count).astype(int)]
     return np.concatenate(np.pad(chosen_FHWC, ((0, 0), (0, 0), (0, 2), (0, 0)), constant_values=22), axis=1)
 
@@ -138,7 +149,7 @@ def _keep_picture(out: Path, work: Job, case: Case, result_FHWC: np.ndarray) -> 
 
 
 def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[Case, np.ndarray]]:
-    """Each case with the variant's picture of it."""
+    """Each case with the result of the variant."""
     if work.variant.kind in FILLERS:
         for case in cases:
             yield case, FILLERS[work.variant.kind](case)

@@ -1,4 +1,4 @@
-"""Markdown tables, a bar chart and a sheet of pictures from finished results."""
+"""Markdown tables, a bar chart and a sheet of pictures of finished results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), 
 def table(
     jobs: Sequence[Job], found: Mapping[str, Mapping[str, Interval]], metrics: Sequence[str], setup: Setup
 ) -> str:
-    """One row per variant; absent ones with the command that trains them."""
+    """Table with one row per variant; rows without weights name the command that trains them."""
     with_paper = any(job.variant.paper for job in jobs)
     heads = ["variant", *(METRICS[name] for name in metrics), "clips", *["paper: PSNR, SSIM"] * with_paper]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
@@ -56,7 +56,7 @@ def _cell(value: Interval) -> str:
 def figure(
     path: Path, groups: Sequence[tuple[str, str, Sequence[Variant], Mapping[str, Mapping[str, Interval]]]]
 ) -> None:
-    """Bars with intervals, one panel for each (title, metric, variants, intervals by variant).
+    """Draw bars with intervals, one panel for each (title, metric, variants, intervals by variant).
 
     Raises:
       UserError: Matplotlib is not installed.
@@ -83,8 +83,8 @@ def figure(
             height=0.7,
             error_kw={"linewidth": 1.2},
         )
-        for place, (mean, (_, high)) in enumerate(zip(means, bounds)):
-            axes.annotate(f"{mean:.1f}", (high, place), xytext=(5, 0), textcoords="offset points", va="center")
+        for row, (mean, (_, high)) in enumerate(zip(means, bounds)):
+            axes.annotate(f"{mean:.1f}", (high, row), xytext=(5, 0), textcoords="offset points", va="center")
         axes.set_yticks(range(len(rows)), [v.label for v in rows])
         axes.set_title(title, fontsize=11)
         axes.set_xlabel(METRICS[metric])
@@ -97,10 +97,17 @@ def figure(
 def sheet(
     path: Path, out: Path, rows: Sequence[tuple[str, str, Case]], variants: Sequence[Variant], truth: str = "truth"
 ) -> bool:
-    """Pictures of the kept results: for each (title, split, case) source, truth and every variant that has one.
+    """Draw stored results: for each (title, split, case) the source, the truth and every variant with a picture.
+
+    Args:
+      path: file to write.
+      out: folder of results.
+      rows: title, split and case of each group.
+      variants: variants to show.
+      truth: label of the truth.
 
     Returns:
-      False, and no file, where nothing was kept.
+      False, without writing a file, if there is no picture.
     """
     font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=13)
     lines: list[tuple[str, np.ndarray | None]] = []

@@ -1,8 +1,8 @@
-"""What is compared: fillings without a model, the backbone alone, and VideoPainter with one thing changed at a time.
+"""Variants to compare: fillings without a model, the backbone alone, and VideoPainter with one change at a time.
 
-A variant is the model's folder with some of its parts (``branch``, ``id_adapter``, ``transformer``) taken from a
-training run of its own, ``RUNS/<run>/export``, and settings of the sampler. A variant whose run is not there is
-reported as absent, with the command that makes it.
+A variant is the model's folder with some parts (``branch``, ``id_adapter``, ``transformer``) replaced by those of a
+training run, ``RUNS/<run>/export``, and settings of the sampler. A variant whose run is missing is reported as absent,
+with the command that trains it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ class Variant:
     """One row of the tables.
 
     Attributes:
-      name, label: in files, and for people.
+      name: name in files.
+      label: name in tables.
       kind: ``model``, ``vae`` (round trip of the truth) or the name of a filling.
-      run, changes: folder of its own training run and what that run changes of configs/nano_branch.py; empty: none.
-      settings: of `Settings`, changed.
-      first_frame: frame 0 is given whole.
-      id_adapter: attach it.
-      paper: row of the paper's tables that asks the same.
+      run: folder of its training run; empty to use the shipped weights.
+      changes: settings of that run that differ from configs/nano_branch.py.
+      settings: fields of `Settings` that differ.
+      first_frame: frame 0 is given completely.
+      id_adapter: attach the ID adapter.
+      paper: the same row of the paper's tables.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Variant:
     paper: str = ""
 
     def command(self, model: Path, runs: Path) -> str:
-        """What trains the variant's weights; LATENTS as for configs/nano_branch.py."""
+        """Command that trains the weights of the variant; LATENTS is the folder of latent shards."""
         return " ".join(
             filter(
                 None,
@@ -60,7 +62,7 @@ class Variant:
 
 
 STEPS = 800
-"""Of every variant with weights of its own, so that they are compared after the same training."""
+"""Training steps of every variant with its own weights, so that variants are compared after the same training."""
 
 DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
 MEAN = Variant("mean", "mean colour of the frame", kind="mean")
@@ -133,7 +135,7 @@ EDITING = tuple(dataclasses.replace(variant, paper="") for variant in (MEAN, BAC
 
 
 def parts_of(variant: Variant, model: Path, runs: Path) -> dict[str, Path]:
-    """The folder of every part of a variant's model; ``{}`` if some weights are not there."""
+    """Folders of the parts of a variant's model; empty if weights are missing."""
     parts = {name: model / name for name in PARTS if (model / name).is_dir()}
     if not variant.id_adapter:
         parts.pop("id_adapter", None)
@@ -149,7 +151,7 @@ def parts_of(variant: Variant, model: Path, runs: Path) -> dict[str, Path]:
 
 
 def composed(parts: Mapping[str, Path], folder: Path) -> Path:
-    """A checkpoint folder of links to ``parts``."""
+    """Make a checkpoint folder of links to ``parts``."""
     folder.mkdir(parents=True)
     for name, target in parts.items():
         (folder / name).symlink_to(target.resolve(), target_is_directory=True)
@@ -157,7 +159,7 @@ def composed(parts: Mapping[str, Path], folder: Path) -> Path:
 
 
 def fingerprint(variant: Variant, parts: Mapping[str, Path], settings: Mapping[str, Any]) -> str:
-    """Short digest of everything a result depends on but the clip: weights, settings, what is given and measured."""
+    """Short digest of weights, settings, inputs and metrics: everything that a result depends on, without the clip."""
     facts = [variant.kind, variant.first_frame, dict(settings), [*METRICS]]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, folder in sorted(parts.items()):
