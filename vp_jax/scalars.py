@@ -16,7 +16,7 @@ import numpy as np
 
 from vp_jax.files import write_text
 
-FILE = "metrics.jsonl"
+METRICS_FILE = "metrics.jsonl"
 
 
 class MetricsWriter:
@@ -32,8 +32,8 @@ class MetricsWriter:
         folder.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_metrics(folder) if line["step"] <= resume_step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_text(folder / FILE, text)
-        self._file = open(folder / FILE, "a", buffering=1)
+        write_text(folder / METRICS_FILE, text)
+        self._file = open(folder / METRICS_FILE, "a", buffering=1)
         self._board = _open_board(folder / "tensorboard", resume_step)
 
     def __enter__(self) -> MetricsWriter:
@@ -60,7 +60,7 @@ class MetricsWriter:
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
     """Read the lines of a run, in order, without a last line that a crash cut off. Empty if there is no file."""
-    path = Path(folder) / FILE
+    path = Path(folder) / METRICS_FILE
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -10,7 +10,6 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.models import config
 from vp_jax.models.attention import BACKENDS
-from vp_jax.models.dit import REMAT
 from vp_jax.models.variants import VARIANTS
 
 NANO = Path(next(iter(vp_jax.__path__))) / "nano"
@@ -115,7 +114,8 @@ def test_overrides_replace_fields_and_are_checked_like_them():
 
 def test_names_that_need_no_jax_are_those_of_the_code():
     assert set(config.ATTENTION) >= set(BACKENDS)
-    assert set(config.REMAT) == {"", *REMAT}
+    for policy in ("", *config.REMAT):
+        assert config.from_json({**DESCRIBED["transformer"], "remat": policy}).remat == policy
 
 
 def test_a_scheduler_is_a_schedule():

@@ -9,6 +9,7 @@ import pytest
 
 from tests.world.scenes import scene_of, still
 from vp_jax.world.scene import (
+    CAPTION_WORDS,
     COLOURS,
     GROUND_COLOURS,
     GROUNDS,
@@ -17,7 +18,6 @@ from vp_jax.world.scene import (
     MOTIONS,
     PATTERNS,
     SHAPES,
-    VOCABULARY,
     caption,
     draw_thing,
     fits,
@@ -46,7 +46,7 @@ def test_captions_are_short_and_say_every_word_of_the_scene():
         scene = make_scene(seed)
         words = caption(scene).split()
         seen.update(words)
-        assert len(words) <= 20 and set(words) <= VOCABULARY and len(VOCABULARY) < 120
+        assert len(words) <= 20 and set(words) <= CAPTION_WORDS and len(CAPTION_WORDS) < 120
         assert scene.ground.kind == words[-1] and scene.ground.colour == words[-2]
         for index, thing in enumerate(scene.things):
             assert f"{thing_caption(scene, index)} {thing.motion}" in caption(scene)
@@ -54,7 +54,7 @@ def test_captions_are_short_and_say_every_word_of_the_scene():
         for name in ("shape", "colour"):
             assert len({getattr(thing, name) for thing in scene.things}) == len(scene.things)
     everything = {*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS}
-    assert everything <= set(seen) and everything <= VOCABULARY
+    assert everything <= set(seen) and everything <= CAPTION_WORDS
 
 
 def test_a_bouncing_thing_is_a_ball_between_four_walls():

@@ -6,7 +6,7 @@ import sentencepiece
 
 from vp_jax.cli.main import run
 from vp_jax.world import vocabulary
-from vp_jax.world.scene import VOCABULARY, caption, make_scene
+from vp_jax.world.scene import CAPTION_WORDS, caption, make_scene
 
 CAPTIONS = 300
 
@@ -34,7 +34,7 @@ def test_every_word_of_the_world_is_written_without_unknown_pieces(model):
         text = caption(make_scene(seed))
         ids = pieces.encode(text)
         assert pieces.unk_id() not in ids and pieces.decode(ids) == text
-    assert all(pieces.unk_id() not in pieces.encode(word) for word in VOCABULARY)
+    assert all(pieces.unk_id() not in pieces.encode(word) for word in CAPTION_WORDS)
 
 
 def test_frequent_words_are_single_pieces(model):
@@ -59,4 +59,4 @@ def test_the_command_reports_what_it_wrote(tmp_path, capsys):
     out = tmp_path / "out.model"
     run(["vocabulary", str(out), "--captions", "60", "--pieces", "100"])
     count = sentencepiece.SentencePieceProcessor(model_file=str(out)).get_piece_size()
-    assert capsys.readouterr().out == f"{count} pieces in {out}; the world's captions have {len(VOCABULARY)} words\n"
+    assert capsys.readouterr().out == f"{count} pieces in {out}; the world's captions have {len(CAPTION_WORDS)} words\n"

@@ -22,8 +22,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write the vocabulary and say how many pieces it has."""
-    from vp_jax.world.synthetic import VOCABULARY
+    from vp_jax.world.synthetic import CAPTION_WORDS
     from vp_jax.world.vocabulary import train_vocabulary, world_captions
 
     pieces = train_vocabulary(world_captions(args.captions), args.out, args.pieces)
-    print(f"{pieces} pieces in {args.out}; the world's captions have {len(VOCABULARY)} words")
+    print(f"{pieces} pieces in {args.out}; the world's captions have {len(CAPTION_WORDS)} words")

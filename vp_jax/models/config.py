@@ -25,15 +25,9 @@ ATTENTION = ("xla", "chunked", "cudnn", "splash")
 """Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
 CONVS = ("taps", "winograd", "xla")
 """Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
-REMAT = (
-    "",
-    "nothing_saveable",
-    "save_attention",
-    "offload_attention",
-    "dots_with_no_batch_dims_saveable",
-    "dots_saveable",
-)
-"""Names of `vp_jax.models.dit.REMAT`, and ``""`` for no rematerialisation."""
+REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
+"""Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
+attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
 
 MOST_POSITIONS = 1 << 22
 """Tokens of the largest native grid, for which a position table can be made."""
@@ -65,7 +59,7 @@ class DiTConfig:
       ofs_dim: width of the ofs embedding (CogVideoX 1.5 I2V), or ``None``.
       norm_eps: epsilon of the layer norms.
       attention: backend name, see `vp_jax.models.attention`.
-      remat: policy of `vp_jax.models.dit.REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
+      remat: policy of `REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
       dtype: compute type.
       param_dtype: type of the weights.
 
@@ -94,7 +88,7 @@ class DiTConfig:
     ofs_dim: Size | None = None
     norm_eps: Epsilon = 1e-5
     attention: Annotated[str, OneOf(ATTENTION)] = "xla"
-    remat: Annotated[str, OneOf(REMAT)] = ""
+    remat: Annotated[str, OneOf(("", *REMAT))] = ""
     dtype: DType = "float32"
     param_dtype: DType = "float32"
 

@@ -25,7 +25,7 @@ from flax import nnx
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.attention import SAVED, attend
-from vp_jax.models.config import DiTConfig
+from vp_jax.models.config import REMAT, DiTConfig
 from vp_jax.models.layers import (
     FeedForward,
     ModulatedNorm,
@@ -36,10 +36,6 @@ from vp_jax.models.layers import (
     unpatchify,
 )
 from vp_jax.sharding import constrain
-
-REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
-"""Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
-attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
 
 
 class Attention(nnx.Module):
@@ -83,6 +79,7 @@ class Attention(nnx.Module):
 
     @jax.named_scope("attention")
     def __call__(self, y_BSD: jax.Array, table: rope.Rotation | None) -> jax.Array:
+        """Attention of a modulated input (B, S, D), with output projection."""
         k, v = self.raw_keys_values(y_BSD)
         return self.project_out(self.attend(self.queries(y_BSD, table), self.finish_keys(k, table), v))
 
@@ -135,6 +132,7 @@ class Block(nnx.Module):
 
     @jax.named_scope("block")
     def __call__(self, x_BSD: jax.Array, ctx: Context, extension: Extension, layer: Any = None) -> jax.Array:
+        """Joint state (B, S, D) after the block."""
         y, gate = self.norm1(x_BSD, ctx.emb_BE, ctx.text_len)
         x_BSD = (x_BSD + gate * constrain(extension.attention(layer, self, y, ctx), "tokens")).astype(x_BSD.dtype)
         y, gate = self.norm2(x_BSD, ctx.emb_BE, ctx.text_len)
@@ -259,6 +257,7 @@ class OutputNorm(nnx.Module):
         self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array) -> jax.Array:
+        """Normalised, scaled and shifted input (B, S, D), float32."""
         rows = constrain(self.linear(nnx.silu(emb_BE)), "vectors")
         shift, scale = jnp.split(rows.astype(jnp.float32), 2, axis=-1)
         return self.norm(x_BSD) * (1.0 + scale[:, None]) + shift[:, None]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.scalars import FILE, read_metrics
+from vp_jax.scalars import METRICS_FILE, read_metrics
 
 PANELS = (
     ("loss", ("loss", "loss_whole", "loss_hole"), True),
@@ -28,7 +28,7 @@ def draw(run: Path, out: Path) -> Path:
     """
     lines = read_metrics(run)
     if not lines:
-        raise UserError(f"no {FILE} with steps in {run}: expected the workdir of a training run")
+        raise UserError(f"no {METRICS_FILE} with steps in {run}: expected the workdir of a training run")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -9,8 +9,7 @@ from typing import Any, get_args
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.attention import choose
-from vp_jax.models.config import BranchConfig, DiTConfig, HintTokens, T5Config, VAEConfig
-from vp_jax.models.dit import REMAT
+from vp_jax.models.config import REMAT, BranchConfig, DiTConfig, HintTokens, T5Config, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, CheckpointFolder
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoders
@@ -36,7 +35,7 @@ class ModelConfig:
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
-      remat, branch_remat: of `vp_jax.models.dit.REMAT`, or empty, for backbone and context encoder.
+      remat, branch_remat: of `vp_jax.models.config.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
       kl_weight, vae_crop: of the VAE stage, see `vp_jax.training.stages.vae.VAEStage`.
 

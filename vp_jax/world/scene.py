@@ -18,7 +18,7 @@ MOTIONS = ("bounces", "orbits", "sways", "hops", "spins", "pulses")
 GROUNDS = ("hills", "clouds", "stripes", "dots", "waves", "sky")
 GROUND_COLOURS = ("grey", "cream", "brown", "navy", "mint", "lilac")
 MAX_THINGS = 3
-VOCABULARY = frozenset(
+CAPTION_WORDS = frozenset(
     (*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS, "a", "an", "and", "over")
 )
 
@@ -241,7 +241,7 @@ def thing_caption(scene: Scene, thing: int) -> str:
 
 
 def caption(scene: Scene) -> str:
-    """Caption of a scene from back to front: at most 20 words, all of `VOCABULARY`."""
+    """Caption of a scene from back to front: at most 20 words, all of `CAPTION_WORDS`."""
     things = " and ".join(f"{_look(thing)} {thing.motion}" for thing in scene.things)
     ground = f"{scene.ground.colour} {scene.ground.kind}"
     return f"{things} over {ground}" if things else ground

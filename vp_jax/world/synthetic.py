@@ -16,12 +16,12 @@ from vp_jax.data.records import ClipInfo
 from vp_jax.errors import UserError
 from vp_jax.world.edit import OPERATIONS, Edit, edit, edit_masks, possible
 from vp_jax.world.render import Rendered, render
-from vp_jax.world.scene import VOCABULARY, Scene, Thing, caption, make_scene, overlap, thing_caption
+from vp_jax.world.scene import CAPTION_WORDS, Scene, Thing, caption, make_scene, overlap, thing_caption
 
 __all__ = [
+    "CAPTION_WORDS",
     "HELD_OUT",
     "OPERATIONS",
-    "VOCABULARY",
     "Edit",
     "Rendered",
     "Scene",

@@ -27,7 +27,7 @@ from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, selec
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import encode_mp4
 
-Encode = Callable[[Any], Iterator[tuple[str, dict[str, Any]]]]
+EncodeRecord = Callable[[Any], Iterator[tuple[str, dict[str, Any]]]]
 """Records ``(key, fields)`` of an element."""
 
 
@@ -87,7 +87,7 @@ class EncodeRow:
 class GoodOrNamed(beam.DoFn):
     """Applies ``encode`` to every element; a `BadRecord` becomes a line of JSON in the output ``bad``."""
 
-    def __init__(self, encode: Encode, name: Callable[[Any], str]):
+    def __init__(self, encode: EncodeRecord, name: Callable[[Any], str]):
         self.encode, self.name = encode, name
 
     def process(self, element):
@@ -99,7 +99,7 @@ class GoodOrNamed(beam.DoFn):
             yield beam.pvalue.TaggedOutput("bad", json.dumps({"id": self.name(element), "reason": str(error)}))
 
 
-def encoded(pipeline, split: str, elements: list, encode: Encode, name: Callable[[Any], str], folder: Path):
+def encoded(pipeline, split: str, elements: list, encode: EncodeRecord, name: Callable[[Any], str], folder: Path):
     """Beam collection of the records of ``elements``; bad ones are named in ``folder/bad-<split>*.jsonl``.
 
     Args:
