@@ -70,6 +70,7 @@ class ModulatedNorm(nnx.Module):
         self.norm = layer_norm(cfg.dim, cfg.norm_eps, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array, emb_BE: jax.Array, text_len: int) -> Modulated:
+        """Modulate ``x`` by the time embedding; the first ``text_len`` tokens are text."""
         rows = jnp.split(constrain(self.linear(nnx.silu(emb_BE)), "vectors").astype(jnp.float32), 6, axis=-1)
         shift, scale, gate = (
             per_token(text, video, text_len, x_BSD.shape[1]) for video, text in zip(rows[:3], rows[3:])
@@ -85,6 +86,7 @@ class FeedForward(nnx.Module):
         self.down = linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array) -> jax.Array:
+        """Feed-forward of every token (B, S, D)."""
         return self.down(nnx.gelu(constrain(self.up(x_BSD), "hidden"), approximate=True))
 
 
@@ -107,6 +109,7 @@ class SinusoidEmbedding(nnx.Module):
         self.width = width
 
     def __call__(self, t_B: jax.Array) -> jax.Array:
+        """Embedding (B, E) of scalars."""
         wave = sinusoid(t_B, self.width)
         return constrain(self.linear_2(nnx.silu(self.linear_1(wave.astype(self.linear_1.dtype)))), "vectors")
 

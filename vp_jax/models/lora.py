@@ -38,6 +38,7 @@ class LowRank(nnx.Module):
         self.scale = scale
 
     def __call__(self, x: jax.Array, precision: Any) -> jax.Array:
+        """Low-rank change of a linear map of ``x``."""
         y = jnp.matmul(x, self.lora_a.astype(x.dtype), precision=precision)
         return self.scale * jnp.matmul(y, self.lora_b.astype(x.dtype), precision=precision)
 
@@ -55,6 +56,7 @@ class LoRALinear(nnx.Linear):
         self.adapters = tuple(adapters)
 
     def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
+        """The linear map of ``inputs`` with all changes added."""
         y = super().__call__(inputs, out_sharding)
         for name in self.adapters:
             y = y + getattr(self, name)(inputs.astype(y.dtype), self.precision)

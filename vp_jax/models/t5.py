@@ -56,6 +56,7 @@ class RMSNorm(nnx.Module):
         self.cfg = cfg
 
     def __call__(self, x_BME: jax.Array) -> jax.Array:
+        """Normalised input (B, M, E), compute type."""
         x_BME = x_BME.astype(jnp.float32)
         power_BM1 = jnp.mean(jnp.square(x_BME), axis=-1, keepdims=True)
         y_BME = x_BME * jax.lax.rsqrt(power_BM1 + self.cfg.norm_eps)
@@ -74,6 +75,7 @@ class T5Attention(nnx.Module):
         self.cfg = cfg
 
     def __call__(self, x_BME: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
+        """Attention (B, M, E) with a position bias; ``mask_B11M`` is True where a token may be attended to."""
         batch, length, _ = x_BME.shape
         heads = (batch, length, self.cfg.num_heads, self.cfg.head_dim)
         q_BMKA, k_BMKA, v_BMKA = (to(x_BME).reshape(heads) for to in (self.to_q, self.to_k, self.to_v))
@@ -90,6 +92,7 @@ class T5FeedForward(nnx.Module):
         self.down = _linear(cfg, cfg.ff_dim, cfg.dim, rngs)
 
     def __call__(self, x_BME: jax.Array) -> jax.Array:
+        """Feed-forward of every token (B, M, E)."""
         return self.down(jax.nn.gelu(self.gate(x_BME), approximate=True) * self.up(x_BME))
 
 
@@ -103,6 +106,7 @@ class T5Block(nnx.Module):
         self.ff = T5FeedForward(cfg, rngs=rngs)
 
     def __call__(self, x_BME: jax.Array, bias_1KMM: jax.Array, mask_B11M: jax.Array | None) -> jax.Array:
+        """State (B, M, E) after the block, float32."""
         x_BME = x_BME + self.attn(self.norm1(x_BME), bias_1KMM, mask_B11M).astype(jnp.float32)
         return x_BME + self.ff(self.norm2(x_BME)).astype(jnp.float32)
 

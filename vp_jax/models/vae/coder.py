@@ -34,6 +34,7 @@ class DownLevel(nnx.Module):
         self.downsample = None if last else Downsample(cfg, d_out, time=level < cfg.time_levels, rngs=rngs)
 
     def __call__(self, x_BFHWC: jax.Array, cache: TimeCache) -> jax.Array:
+        """One chunk through the level."""
         for block in self.resnets:
             x_BFHWC = block(x_BFHWC, cache)
         return self.downsample(x_BFHWC) if self.downsample else x_BFHWC
@@ -55,6 +56,7 @@ class UpLevel(nnx.Module):
         self.upsample = None if last else Upsample(cfg, d_out, time=level < cfg.time_levels, rngs=rngs)
 
     def __call__(self, x_BFHWC: jax.Array, cache: TimeCache, z_BThwC: jax.Array) -> jax.Array:
+        """One chunk through the level; ``z`` are its latents."""
         for block in self.resnets:
             x_BFHWC = block(x_BFHWC, cache, z_BThwC)
         return self.upsample(x_BFHWC) if self.upsample else x_BFHWC

@@ -196,6 +196,7 @@ class CausalConv(_Conv):
         super().__init__(cfg, (3, 3, 3), d_in, d_out, rngs=rngs)
 
     def __call__(self, x_BFHWC: jax.Array, cache: TimeCache) -> jax.Array:
+        """Convolve one chunk after the frames in ``cache``."""
         kernel, bias = self.weights(self.cfg.dtype)
         return CONV3D[self.cfg.conv](cache.extend(x_BFHWC), kernel) + bias
 
@@ -207,6 +208,7 @@ class PointConv(_Conv):
         super().__init__(cfg, (1, 1, 1), d_in, d_out, rngs=rngs)
 
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        """Map the channels of every pixel."""
         kernel, bias = self.weights(x_BFHWC.dtype)
         return x_BFHWC @ kernel[0, 0, 0] + bias
 

@@ -101,6 +101,7 @@ class ResBlock(nnx.Module):
 
     @jax.named_scope("ResBlock")
     def __call__(self, x_BFHWC: jax.Array, cache: TimeCache, z_BThwC: jax.Array | None = None) -> jax.Array:
+        """One chunk through the block; ``z`` are its latents, for spatial norms."""
         condition = () if z_BThwC is None else (z_BThwC,)
         h = jax.nn.silu(self.norm1(x_BFHWC, *condition)).astype(self.cfg.dtype)
         h = self.conv1(h, cache)
@@ -120,6 +121,7 @@ class Downsample(FrameConv):
         self.time = time
 
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        """Halve one chunk."""
         B, F, H, W, C = x_BFHWC.shape
         if self.time and F > 1:
             head, rest = x_BFHWC[:, : F % 2], x_BFHWC[:, F % 2 :].astype(jnp.float32)
@@ -147,6 +149,7 @@ class Upsample(FrameConv):
         self.time = time
 
     def __call__(self, x_BFHWC: jax.Array) -> jax.Array:
+        """Double one chunk."""
         B, F, H, W, C = x_BFHWC.shape
         kernel, bias = self.weights("float32")
         merged = jnp.einsum("pra,qsb,abio->rsipqo", MERGE, MERGE, kernel, precision=lax.Precision.HIGHEST)
