@@ -24,6 +24,7 @@ from bench.timing import machine
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
+from vp_jax.inference.named import NAMED
 from vp_jax.jobs import compile_cache, packaged
 from vp_jax.jobs.progress import Progress
 
@@ -45,7 +46,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """Parser with the flags that bench.ablation and bench.editing share."""
     parser = Parser(description=description)
     flag = parser.add_argument
-    flag("--model", type=Path, default=packaged.FOLDER, help="folder of weights; default: the packaged nano model")
+    flag("--model", type=Path, default=NAMED["nano"].folder, help="folder of weights; default: the packaged nano model")
     flag("--runs", type=Path, default=Path("runs/nano"), help="folder of the variants' training runs")
     flag("--out", type=Path, default=Path("out/ablation"), help="folder of results")
     flag("--docs", type=Path, help="folder for the page and its pictures; default: OUT")

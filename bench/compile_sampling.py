@@ -22,9 +22,11 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import WindowLatents, WindowProgram
+from vp_jax.inference.state import WindowInputs, WindowLatents
+from vp_jax.inference.window import WindowProgram
 from vp_jax.models.attention import choose
 from vp_jax.models.config import BranchConfig
+from vp_jax.models.inpaint import Condition
 from vp_jax.models.variants import variant
 from vp_jax.planning import aot
 
@@ -59,14 +61,15 @@ def main() -> int:
     params = {name: tree for name, (_, tree) in models.abstract().items()}
     params = sharding.placed({**params, "loras": []}, mesh)
     clip = shape(1, 13, 60, 90, 16)
-    latents = WindowLatents(clip if models.takes_image else None, clip, clip, shape(1, 13, 60, 90))
+    condition = Condition(clip, shape(1, 13, 60, 90), shape(1, 13 * 30 * 45, dtype=jnp.bool_))
+    latents = WindowLatents(clip if models.takes_image else None, clip, condition)
     cfg = models.backbone_cfg
     key = jax.eval_shape(lambda: jax.random.key(0))
     noise = KeyNoise(sharding.shapes_at(key, sharding.replicated(mesh)))
 
     step = jax.jit(
-        lambda params, state, index, latents, text, noise: program.step(
-            params, state, index, latents, text, None, noise
+        lambda params, state, index, latents, text, noise: program.denoise_step(
+            params, state, index, WindowInputs(latents, text, None, noise)
         )[0],
         donate_argnums=1,
     )

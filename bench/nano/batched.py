@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from vp_jax.diffusion.noise import KeyNoise
-from vp_jax.inference.pipeline import Pipeline, plan_windows
+from vp_jax.inference.decode import stitch
+from vp_jax.inference.models import Params
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import Carry, WindowProgram, overlap_latents, stitch
+from vp_jax.inference.state import Carry
+from vp_jax.inference.window import WindowProgram
 from vp_jax.media.canvas import to_uint8
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.models.vae import vae as vae_module
@@ -88,7 +91,7 @@ class BatchSampler:
                 self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise, record=record
             )
             windows.append(np.asarray(carry.latents_BThwC))
-        latents = stitch(windows, overlap_latents(self.settings), reference=False)
+        latents = stitch(windows, self.settings.overlap_latents, reference=False)
         if latents.shape[1] % 2 == 0:  # with an even number, the VAE makes 4 frames of the first latent
             latents = np.concatenate([latents, latents[:, -1:]], axis=1)
         return to_uint8(self._decode(self.pipeline.params, latents))[:, :frames]
@@ -97,10 +100,10 @@ class BatchSampler:
         """Encode and decode clips without sampling: an upper bound of how close a result can be to the truth."""
         return to_uint8(self._encode_decode(self.pipeline.params, frames_BFHWC.astype(np.float32) / 127.5 - 1))
 
-    def _decoded(self, params: dict[str, Any], latents_BThwC: jax.Array) -> jax.Array:
+    def _decoded(self, params: Params, latents_BThwC: jax.Array) -> jax.Array:
         models = self.pipeline.models
         return models.vae(params).decode(vae_module.unscale(models.vae_cfg, latents_BThwC), slicing=True)
 
-    def _round_trip(self, params: dict[str, Any], pixels_BFHWC: jax.Array) -> jax.Array:
+    def _round_trip(self, params: Params, pixels_BFHWC: jax.Array) -> jax.Array:
         vae = self.pipeline.models.vae(params)
         return vae.decode(vae.encode(pixels_BFHWC, slicing=True).mean_BThwC, slicing=True)

@@ -17,7 +17,8 @@ from bench.nano.fillers import FILLERS
 from bench.nano.results import Key, Store, measure, summary
 from bench.nano.variants import Variant, composed, fingerprint, parts_of
 from vp_jax.eval.bootstrap import Interval
-from vp_jax.inference.pipeline import Pipeline, plan_windows
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.canvas import composite
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.nano.results import METRICS
+from vp_jax.models.config import Injection
 
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "id_adapter", "scheduler")
 
@@ -67,14 +68,17 @@ STEPS = 800
 DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
 MEAN = Variant("mean", "mean colour of the frame", kind="mean")
 BACKBONE = Variant(
-    "backbone", "backbone alone, latents replaced (Cog-Inp)", settings={"hint_scale": 0.0}, paper="Cog-Inp"
+    "backbone",
+    "backbone alone, latents replaced (Cog-Inp)",
+    settings={"injection": Injection(scale=0.0)},
+    paper="Cog-Inp",
 )
 ALL_TOKENS = Variant(
     "all_tokens",
     "hints into every token",
     run="all_tokens",
     changes="--config.model.injection_tokens=all",
-    settings={"hint_tokens": "all"},
+    settings={"injection": Injection(tokens="all")},
     paper="w/o selective tokens",
 )
 BRANCH_2 = Variant(
@@ -90,7 +94,7 @@ SHORT = (
         "one branch: masked video into the backbone",
         run="single_branch",
         changes="--config.model.stage=single_branch",
-        settings={"hint_scale": 0.0},
+        settings={"injection": Injection(scale=0.0)},
         paper="Single-branch",
     ),
     Variant(
@@ -113,7 +117,7 @@ SHORT = (
         "hints into every token with some background",
         run="partial",
         changes="--config.model.injection_tokens=partial",
-        settings={"hint_tokens": "partial"},
+        settings={"injection": Injection(tokens="partial")},
     ),
     BRANCH_2,
     DEFAULT,

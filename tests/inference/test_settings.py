@@ -36,8 +36,14 @@ def test_default_strides_keep_time(window):
         ("overlap", 0, "try overlap 1"),
         ("overlap", 48, "try overlap 45"),
         ("clip_weight", 1.5, "clip_weight 1.5: expected 0 to 1"),
-        ("hint_scale", float("inf"), "hint_scale inf"),
-        ("hint_tokens", "some", "hint_tokens some: expected background or partial or all"),
+        ("steps", 2.5, "steps 2.5: expected 1 to 1000"),
+        ("steps", True, "steps True"),
+        ("steps", "50", "steps 50"),
+        ("guidance", "6", "guidance 6"),
+        ("dynamic_guidance", "no", "dynamic_guidance no: expected True or False"),
+        ("replace_background", 1, "replace_background 1: expected True or False"),
+        ("injection", 0.5, "injection 0.5: expected an Injection"),
+        ("overlap", 1.5, "overlap 1.5"),
         ("seed", -1, "seed -1"),
         ("seed", 2**32, "seed 4294967296"),
     ],
@@ -51,3 +57,24 @@ def test_reference_mode_may_slip():
     assert Settings(mode="reference", overlap=8).stride == 41
     assert Settings(mode="reference").overlap == 0
     assert Settings(window=81).overlap == 17
+
+
+def test_changes_are_checked_and_a_near_miss_is_named():
+    settings = Settings(window=17, overlap=9)
+    assert settings.changed(steps=3) == Settings(steps=3, window=17, overlap=9)
+    assert settings.changed(window=49).overlap == 9 == default_overlap(49)
+    assert settings.changed(window=33).overlap == default_overlap(33)
+    assert settings.changed(mode="reference").overlap == 0
+    assert settings.changed(window=33, overlap=1).overlap == 1
+    with pytest.raises(UserError, match="unknown setting 'step': did you mean steps"):
+        settings.changed(step=3)
+    with pytest.raises(UserError, match=r"unknown setting 'colour': expected one of steps, guidance, .*, seed"):
+        settings.changed(colour=3)
+    with pytest.raises(UserError, match="steps 0"):
+        settings.changed(steps=0)
+
+
+def test_derived_numbers():
+    assert Settings().overlap_latents == 2 and Settings(window=17).overlap_latents == 1
+    assert Settings(mode="reference").overlap_latents == 0
+    assert [Settings(guidance=g).guided for g in (0.0, 1.0, 1.5)] == [False, False, True]

@@ -8,6 +8,7 @@ from tests.models import random_weights
 from tests.models.tiny import BRANCH, DIT
 from vp_jax.models.branch import Branch
 from vp_jax.models.dit import DiT
+from vp_jax.models.inpaint import Condition
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +17,10 @@ def models() -> tuple[DiT, Branch]:
 
 
 @pytest.fixture(scope="session")
-def inputs() -> tuple[jax.Array, ...]:
+def inputs() -> tuple[jax.Array | Condition, ...]:
     """noisy, image, condition, text, t: three latent frames of 4 x 6 with the upper left corner masked."""
     keys = jax.random.split(jax.random.key(2), 4)
     noisy, image, masked = (jax.random.normal(k, (2, 3, 4, 6, 4)) for k in keys[:3])
-    mask = jnp.zeros((2, 3, 4, 6, 1)).at[:, :, :2, :4].set(1)
+    mask = jnp.zeros((2, 3, 4, 6)).at[:, :, :2, :4].set(1)
     text = jax.random.normal(keys[3], (2, 3, 12))
-    return noisy, image, jnp.concatenate([masked, mask], -1), text, jnp.array([10, 900])
+    return noisy, image, Condition.of(masked, mask), text, jnp.array([10, 900])

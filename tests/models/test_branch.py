@@ -66,7 +66,8 @@ def test_a_backbone_without_a_table_leaves_the_context_encoder_its_own():
 def test_hint_g_is_linear_g_of_the_state_after_block_g(models, inputs):
     """Block after block by hand; the input is noisy latents, then masked video, then mask."""
     branch = models[1]
-    noisy, _, condition, text, t = inputs
+    noisy, _, given, text, t = inputs
+    condition = given.channels()
     hints = branch.joint_hints(noisy, condition, text, t)
     latents = jnp.concatenate([noisy, condition[..., :4], condition[..., 4:]], -1)
     x = branch.patch_embed(latents, text)
@@ -84,7 +85,8 @@ def test_hint_g_is_linear_g_of_the_state_after_block_g(models, inputs):
 
 
 def test_everything_it_reads_changes_its_hints(models, inputs):
-    branch, (noisy, _, condition, text, t) = models[1], inputs
+    branch, (noisy, _, given, text, t) = models[1], inputs
+    condition = given.channels()
     hints = branch(noisy, condition, text, t)
     for name, changed in {
         "noisy latents": (noisy + 1, condition, text, t),
@@ -97,7 +99,8 @@ def test_everything_it_reads_changes_its_hints(models, inputs):
 
 
 def test_a_condition_without_its_mask_is_an_error(models, inputs):
-    noisy, _, condition, text, t = inputs
+    noisy, _, given, text, t = inputs
+    condition = given.channels()
     with pytest.raises(AssertionError):
         models[1](noisy, condition[..., :4], text, t)
 

@@ -22,7 +22,8 @@ def test_round_trip_of_every_part_of_nano(part):
     described = config.from_json(DESCRIBED[part])
     again = json.loads(json.dumps(config.to_json(described)))
     assert config.from_json(again) == described
-    assert DESCRIBED[part].items() <= again.items()
+    stored, written = (values.get("dit", values) for values in (DESCRIBED[part], again))
+    assert stored.items() <= written.items() and DESCRIBED[part].keys() <= again.keys()
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.models.injection import Injection, hint_schedule, masked_tokens
+from vp_jax.models.config import Injection
+from vp_jax.models.injection import InjectionExtension, hint_schedule, masked_tokens
 
 
 @pytest.mark.parametrize("layers", [1, 2, 4, 5, 7, 30, 42])
@@ -44,18 +45,19 @@ def test_hints_reach_background_video_tokens_only():
     masked = jnp.array([[True, False, False, True]])
     x = jax.random.normal(jax.random.key(1), (1, 6, 3))
     for layer, group in enumerate([0, 0, 1]):
-        ext = Injection(joint, masked, layers=3, text_len=2, scale=0.5)
+        ext = InjectionExtension(joint, masked, Injection(scale=0.5), layers=3, text_len=2)
         moved = np.asarray(ext.after_block(ext.per_layer()[layer], x) - x)[0]
         np.testing.assert_array_equal(moved[[0, 1, 2, 5]], 0)
         np.testing.assert_allclose(moved[[3, 4]], 0.5 * hints[group, 0, 1:3], atol=1e-6)
-    everywhere = Injection(joint, masked, layers=3, text_len=2, tokens="all")
+    everywhere = InjectionExtension(joint, masked, Injection(tokens="all"), layers=3, text_len=2)
     moved = np.asarray(everywhere.after_block(2, x) - x)[0]
     np.testing.assert_array_equal(moved[:2], 0)
     np.testing.assert_allclose(moved[2:], hints[1, 0], atol=1e-6)
 
 
 def test_layers_without_a_hint_are_left_alone():
-    ext = Injection(jnp.ones((1, 1, 3, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, schedule="first")
+    first = Injection(schedule="first")
+    ext = InjectionExtension(jnp.ones((1, 1, 3, 3)), jnp.zeros((1, 2), bool), first, layers=3, text_len=1)
     x = jnp.zeros((1, 3, 3))
     assert [float(ext.after_block(i, x).sum()) for i in ext.per_layer()] == [6.0, 0.0, 0.0]
 
@@ -64,6 +66,11 @@ def test_unknown_variants_are_named():
     with pytest.raises(UserError, match="schedule 'last'"):
         hint_schedule(4, 2, "last")
     with pytest.raises(UserError, match="tokens 'hole'"):
-        Injection(jnp.ones((1, 1, 3, 3)), jnp.zeros((1, 2), bool), layers=3, text_len=1, tokens="hole")
+        Injection(tokens="hole")
+    with pytest.raises(UserError, match="schedule 'last'"):
+        Injection(schedule="last")
+    for scale in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match=f"injection scale {scale}: expected 0 or more"):
+            Injection(scale)
     with pytest.raises(UserError, match="0 hints"):
         hint_schedule(4, 0)

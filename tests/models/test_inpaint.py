@@ -11,17 +11,18 @@ from tests.compare import relative_error
 from tests.models.tiny import BRANCH, DIT
 from vp_jax import trees
 from vp_jax.models.branch import Branch
-from vp_jax.models.config import BranchConfig
+from vp_jax.models.config import BranchConfig, Injection
 from vp_jax.models.dit import DiT
-from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.inpaint import Condition, predict
 
 
 def test_partial_injection_stops_at_wholly_masked_tokens_alone(models, inputs):
     noisy, image, condition, text, t = inputs
 
     def sample(columns, tokens):
-        cut = condition.at[..., -1].set(0).at[:, :, :2, :columns, -1].set(1)
-        return predict(*models, noisy, image, cut, text, t, injection=InjectionSettings(tokens=tokens)).sample
+        mask = jnp.zeros_like(condition.mask_BThw).at[:, :, :2, :columns].set(1)
+        cut = Condition.of(condition.masked_BThwC, mask)
+        return predict(*models, noisy, image, cut, text, t, injection=Injection(tokens=tokens)).sample
 
     np.testing.assert_array_equal(sample(4, "partial"), sample(4, "background"))  # two whole tokens
     np.testing.assert_array_equal(sample(1, "partial"), sample(1, "all"))  # half a token
@@ -33,7 +34,7 @@ def test_hints_change_the_output_and_scale_zero_does_not(models, inputs):
     noisy, image, condition, text, t = inputs
     plain = backbone(jnp.concatenate([noisy, image], -1), text, t).sample
     assert relative_error(predict(backbone, branch, *inputs).sample, plain) > 1e-3
-    off = predict(backbone, branch, *inputs, injection=InjectionSettings(scale=0.0)).sample
+    off = predict(backbone, branch, *inputs, injection=Injection(scale=0.0)).sample
     np.testing.assert_array_equal(off, plain)
 
 

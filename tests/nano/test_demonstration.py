@@ -17,7 +17,8 @@ from PIL import Image
 from tests import clip_files
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
-from vp_jax.jobs import compile_cache, packaged, report
+from vp_jax.inference.named import NAMED, NamedModel
+from vp_jax.jobs import packaged
 from vp_jax.media.masks import dilate
 from vp_jax.media.video import read_video
 from vp_jax.world.synthetic import HELD_OUT, World
@@ -26,9 +27,8 @@ from vp_jax.world.synthetic import HELD_OUT, World
 @pytest.fixture
 def nano(model, monkeypatch, tmp_path):
     """The packaged model is the untrained one, results go to a folder of the test."""
-    monkeypatch.setattr(packaged, "FOLDER", model)
-    monkeypatch.setitem(packaged.DEFAULTS, "checkpoint", model)
-    monkeypatch.setitem(packaged.DEFAULTS, "steps", 2)
+    settings = {**NAMED["nano"].settings, "steps": 2}
+    monkeypatch.setitem(NAMED, "nano", NamedModel(model, "float32", settings))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "nano_out"
 
@@ -140,41 +140,6 @@ def test_mistakes(nano, arguments, message):
 
 
 def test_a_copy_without_weights(monkeypatch, tmp_path):
-    monkeypatch.setattr(packaged, "FOLDER", tmp_path / "none")
-    monkeypatch.setitem(packaged.DEFAULTS, "checkpoint", tmp_path / "none")
+    monkeypatch.setitem(NAMED, "nano", NamedModel(tmp_path / "none"))
     with pytest.raises(UserError, match="has no nano model"):
         run(["sample"])
-
-
-def test_where_compiled_programs_are_kept(monkeypatch, tmp_path):
-    kept = {}
-    monkeypatch.setattr(compile_cache.jax.config, "update", kept.__setitem__)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compile_cache.default_folder() == tmp_path / "vp_jax" / "xla"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert compile_cache.default_folder() == tmp_path / "home" / ".cache" / "vp_jax" / "xla"
-    assert compile_cache.keep(str(tmp_path / "mine")) == tmp_path / "mine" and (tmp_path / "mine").is_dir()
-    assert kept["jax_compilation_cache_dir"] == str(tmp_path / "mine")
-    assert compile_cache.keep("off") is None and kept["jax_enable_compilation_cache"] is False
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made"):
-        compile_cache.keep(str(tmp_path / "file" / "below"))
-
-
-def test_page_escapes_what_people_wrote(tmp_path):
-    for name in ("a.mp4", "a.png"):
-        (tmp_path / name).write_bytes(b"x")
-    page = report.page(
-        title="<t>",
-        lead="&",
-        prompt="",
-        comparison=tmp_path / "a.mp4",
-        contact=tmp_path / "a.png",
-        numbers=[],
-        lists={"<h>": ["<i>"]},
-        tables={"T": {"<n>": "<v>"}},
-        commands=["a < b"],
-    )
-    for bad in ("<t>", "<h>", "<i>", "<n>", "<v>", "a < b"):
-        assert bad not in page

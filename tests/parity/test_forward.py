@@ -8,9 +8,9 @@ from flax import nnx
 from tests.compare import GOLDEN, relative_error
 from tests.parity import reference as ref
 from vp_jax.models import lora, rope
+from vp_jax.models.config import Injection
 from vp_jax.models.id_resample import PreviousWindow, Resample, joint_mask
-from vp_jax.models.injection import masked_tokens
-from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.inpaint import Condition, predict
 
 TOLERANCE = 1e-5
 TEXT_TO_VIDEO = sorted(path.stem.removeprefix("forward_") for path in GOLDEN.glob("forward_t2v*.npz"))
@@ -27,7 +27,7 @@ def inputs(data):
     noisy, image, masked, mask = (
         ref.channels_last(data[k]) for k in ("noisy_latents", "image_latents", "masked_video_latents", "mask")
     )
-    condition = jnp.concatenate([masked, mask], axis=-1)
+    condition = Condition.of(masked, mask[..., 0])
     return noisy, image, condition, jnp.asarray(data["text_embeds"]), jnp.asarray(data["timesteps"])
 
 
@@ -53,7 +53,7 @@ def test_rotation_tables(data, inputs, i2v):
 
 
 def test_masked_tokens(data, inputs):
-    got = joint_mask(masked_tokens(inputs[2][..., -1]), data["text_embeds"].shape[1])
+    got = joint_mask(inputs[2].tokens_BN, data["text_embeds"].shape[1])
     np.testing.assert_array_equal(got, data["masked_tokens"])
 
 
@@ -65,7 +65,7 @@ def test_backbone_alone(data, inputs, i2v):
 
 def test_hints(data, inputs, i2v):
     noisy, _, condition, text, t = inputs
-    hints = i2v[1](noisy, condition, text, t)
+    hints = i2v[1](noisy, condition.channels(), text, t)
     want = numbered(data, "branch_sample")
     assert len(want) == hints.shape[0]
     for got, expected in zip(hints, want):
@@ -75,10 +75,10 @@ def test_hints(data, inputs, i2v):
 @pytest.mark.parametrize(
     "name, settings",
     [
-        ("out_injected_everywhere", InjectionSettings(tokens="all")),
-        ("out_injected_background_only", InjectionSettings()),
-        ("out_add_first", InjectionSettings(schedule="first")),
-        ("out_scale_half", InjectionSettings(scale=0.5)),
+        ("out_injected_everywhere", Injection(tokens="all")),
+        ("out_injected_background_only", Injection()),
+        ("out_add_first", Injection(schedule="first")),
+        ("out_scale_half", Injection(scale=0.5)),
     ],
 )
 def test_injection(data, inputs, i2v, name, settings):
@@ -101,7 +101,7 @@ def test_text_to_video(golden, inputs, name):
     backbone = nnx.merge(*ref.backbone(golden, f"transformer_{name}")[1:])
     branch = nnx.merge(*ref.branch(golden, f"branch_{name}")[1:])
     assert relative_error(ref.channels_first(backbone(noisy, text, t).sample), data["out_no_branch"]) <= TOLERANCE
-    for got, expected in zip(branch(noisy, condition, text, t), numbered(data, "branch_sample")):
+    for got, expected in zip(branch(noisy, condition.channels(), text, t), numbered(data, "branch_sample")):
         assert relative_error(got, expected) <= TOLERANCE
     got = predict(backbone, branch, noisy, None, condition, text, t).sample
     assert relative_error(ref.channels_first(got), data["out_injected_background_only"]) <= TOLERANCE

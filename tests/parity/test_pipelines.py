@@ -11,7 +11,9 @@ from vp_jax.diffusion.noise import StoredNoise
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.inference.models import Models
 from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.settings import Settings
+from vp_jax.models.config import Injection
 
 CASES = sorted(path.stem for path in GOLDEN.glob("pipeline_*.npz"))
 
@@ -52,7 +54,7 @@ def test_final_latents_and_pixels(golden, case):
         mode="reference",
         clip_weight=float(data["prev_clip_weight"]),
         replace_background=bool(data["replace_gt"]),
-        hint_scale=float(data.get("conditioning_scale", 1.0)),
+        injection=Injection(float(data.get("conditioning_scale", 1.0))),
     )
     backbone, branch, vae = ref.backbone(golden), ref.branch(golden), ref.vae(golden)
     adapters = [ref.id_adapter(golden, float(data["lora_scale"]))] if data["id_adapter"] else []
@@ -64,7 +66,7 @@ def test_final_latents_and_pixels(golden, case):
     frames = np.where(holes[..., None], np.uint8(0), data["frames"])  # the reference was given black holes
     plan = pipeline.plan(len(frames), settings)
     sources = draws_of(data, sampler, len(plan.windows))
-    text = data["prompt_embeds"][0], data["negative_prompt_embeds"][0]
+    text = Prompt(data["prompt_embeds"][0], data["negative_prompt_embeds"][0])
     latents = pipeline.sample_latents(frames, holes, text, settings, noise_of=lambda k: sources[k])
     assert relative_error(ref.channels_first(latents), data["final_latents"]) <= 1e-4
     pixels = pipeline.decode(latents).transpose(0, 4, 1, 2, 3)

@@ -19,7 +19,7 @@ from vp_jax.models import lora
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.id_resample import Resample, joint_mask
 from vp_jax.models.injection import masked_tokens
-from vp_jax.models.inpaint import predict
+from vp_jax.models.inpaint import Condition, predict
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def batch(golden):
     return {
         "train": train,
         "image": image,
-        "condition": jnp.concatenate([masked, mask], -1),
+        "condition": Condition.of(masked, mask[..., 0]),
         "mask": mask[..., 0],
         "x0": x0,
         "x_t": P.add_noise(x0, noise, abar),

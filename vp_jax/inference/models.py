@@ -1,12 +1,12 @@
 """The models of a sampling run: static descriptions on one side, arrays on the other.
 
-`Models` is hashable and static under jit; ``params`` is a pytree ``{"backbone", "branch", "vae", "loras"}``.
+`Models` is hashable and static under jit; `Params` is a pytree.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TypedDict
 
 from flax import nnx
 
@@ -17,6 +17,15 @@ from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, VAEConfig
 from vp_jax.models.dit import DiT
 from vp_jax.models.folder import abstract
 from vp_jax.models.vae.vae import VAE
+
+
+class Params(TypedDict):
+    """Weights of `Models`, by part; ``loras`` in the order of `Models.loras`."""
+
+    backbone: trees.Tree
+    branch: trees.Tree
+    vae: trees.Tree
+    loras: list[trees.Tree]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +58,17 @@ class Models:
     def takes_image(self) -> bool:
         """The backbone is conditioned on an image (I2V)."""
         channels = self.vae_cfg.latent_channels
-        return self.backbone_cfg.in_channels in (2 * channels, 3 * channels + 1)  # the latter: single-branch ablation
+        condition = channels + 1 if self.backbone_cfg.takes_condition else 0
+        return self.backbone_cfg.in_channels - condition == 2 * channels
 
-    def backbone(self, params: dict[str, Any]) -> DiT:
+    def backbone(self, params: Params) -> DiT:
         """The backbone with every adapter attached."""
         return lora.attach(nnx.merge(self.graphs[0], params["backbone"]), list(zip(self.loras, params["loras"])))
 
-    def branch(self, params: dict[str, Any]) -> Branch:
+    def branch(self, params: Params) -> Branch:
         """The context encoder."""
         return nnx.merge(self.graphs[1], params["branch"])
 
-    def vae(self, params: dict[str, Any]) -> VAE:
+    def vae(self, params: Params) -> VAE:
         """The video autoencoder."""
         return nnx.merge(self.graphs[2], params["vae"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from typing import get_args
+import numbers
+from typing import Any
 
 from vp_jax.errors import UserError
-from vp_jax.models.config import HintTokens
+from vp_jax.models.config import Injection
 from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLERS = ("dpm", "ddim")
@@ -25,11 +27,11 @@ def default_overlap(window: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a person may choose of a run.
+    """User-facing sampling settings.
 
     Attributes:
       steps: denoising steps per window.
-      guidance: classifier-free guidance scale; 1 switches it off.
+      guidance: classifier-free guidance scale; 1 or less switches it off.
       dynamic_guidance: cosine schedule of the scale over the steps, instead of a constant.
       sampler: ``dpm`` (DPM-Solver++ as in CogVideoX) or ``ddim``.
       window: frames per window, ``4 n + 1``.
@@ -37,8 +39,7 @@ class Settings:
       mode: ``default``, or ``reference`` to repeat the published behaviour, its time slip included.
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
-      hint_scale: factor on the context encoder's hints.
-      hint_tokens: which tokens get them, ``background``, or as the encoder was trained, ``partial`` or ``all``.
+      injection: of the context encoder's hints.
       seed: of all noise.
 
     Raises:
@@ -54,26 +55,27 @@ class Settings:
     mode: str = "default"
     clip_weight: float = 0.0
     replace_background: bool = True
-    hint_scale: float = 1.0
-    hint_tokens: HintTokens = "background"
+    injection: Injection = dataclasses.field(default_factory=Injection)
     seed: int = 42
 
     def __post_init__(self) -> None:
-        _expect("steps", self.steps, 1 <= self.steps <= 1000, "1 to 1000")
-        _expect("guidance", self.guidance, math.isfinite(self.guidance) and self.guidance >= 0, "0 or more")
+        _expect("steps", self.steps, _integer(self.steps) and 1 <= self.steps <= 1000, "1 to 1000")
+        _expect("guidance", self.guidance, _finite(self.guidance) and self.guidance >= 0, "0 or more")
         _expect("sampler", self.sampler, self.sampler in SAMPLERS, " or ".join(SAMPLERS))
         _expect("mode", self.mode, self.mode in MODES, " or ".join(MODES))
-        _expect("window", self.window, self.window >= 1 and self.window % TEMPORAL_STRIDE == 1, "1, 5, 9 ... 4 n + 1")
-        _expect("clip_weight", self.clip_weight, 0 <= self.clip_weight <= 1, "0 to 1")
-        _expect("hint_scale", self.hint_scale, math.isfinite(self.hint_scale) and self.hint_scale >= 0, "0 or more")
-        tokens = get_args(HintTokens)
-        _expect("hint_tokens", self.hint_tokens, self.hint_tokens in tokens, " or ".join(tokens))
-        _expect("seed", self.seed, 0 <= self.seed < 2**32, "0 to 4294967295")
+        fits = _integer(self.window) and self.window >= 1 and self.window % TEMPORAL_STRIDE == 1
+        _expect("window", self.window, fits, "1, 5, 9 ... 4 n + 1")
+        _expect("clip_weight", self.clip_weight, _finite(self.clip_weight) and 0 <= self.clip_weight <= 1, "0 to 1")
+        for name in ("dynamic_guidance", "replace_background"):
+            _expect(name, getattr(self, name), isinstance(getattr(self, name), bool), "True or False")
+        _expect("injection", self.injection, isinstance(self.injection, Injection), "an Injection")
+        _expect("seed", self.seed, _integer(self.seed) and 0 <= self.seed < 2**32, "0 to 4294967295")
         overlap = self.overlap
         if overlap is None:
             overlap = 0 if self.mode == "reference" else default_overlap(self.window)
             object.__setattr__(self, "overlap", overlap)
-        _expect("overlap", overlap, 0 <= overlap < self.window, f"0 to {self.window - 1} (window - 1)")
+        shared = _integer(overlap) and 0 <= overlap < self.window
+        _expect("overlap", overlap, shared, f"0 to {self.window - 1} (window - 1)")
         if self.mode == "default" and self.window > 1 and self.stride % TEMPORAL_STRIDE:
             near = min(overlap - overlap % TEMPORAL_STRIDE + 1, self.window - TEMPORAL_STRIDE)
             raise UserError(
@@ -81,12 +83,46 @@ class Settings:
                 f"{TEMPORAL_STRIDE} to keep time, try overlap {near}; mode reference repeats the published slip"
             )
 
+    def changed(self, **changes: Any) -> Settings:
+        """These settings with some of them changed. A new window or mode has its own default overlap.
+
+        Raises:
+          UserError: no such setting, or a value out of range.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+                raise UserError(f"unknown setting {name!r}: {hint}")
+        if {"window", "mode"} & set(changes):
+            changes = {"overlap": None, **changes}
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def guided(self) -> bool:
+        """Classifier-free guidance is on."""
+        return self.guidance > 1
+
     @property
     def stride(self) -> int:
         """Frames from the start of one window to the start of the next."""
         return self.window - (self.overlap or 0)
 
+    @property
+    def overlap_latents(self) -> int:
+        """Latent frames by which a window reaches back behind the latent it starts at: ``(F - stride) // 4``."""
+        return (self.window - self.stride) // TEMPORAL_STRIDE
+
 
 def _expect(name: str, value: object, good: bool, expected: str) -> None:
     if not good:
         raise UserError(f"{name} {value}: expected {expected}")
+
+
+def _integer(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)

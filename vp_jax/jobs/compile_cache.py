@@ -41,7 +41,7 @@ def keep(choice: str | None) -> Path | None:
         if choice is None:  # a home that cannot be written to is no reason to fail
             return None
         reason = error.strerror or error
-        raise UserError(f"--compilation_cache {choice}: cannot be made ({reason}), try another or off") from error
+        raise UserError(f"compilation_cache {choice}: cannot be made ({reason}), try another or off") from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     return folder

@@ -30,13 +30,13 @@ def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
     Raises:
       UserError: a folder in the way or one that cannot be written to, or a source that would be overwritten.
     """
-    whole = [source.resolve() for source in sources]
+    read = [source.resolve() for source in sources]
     for path in paths:
         check_writable(path)
         if path.suffix and path.is_dir():
-            raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another --out")
-        if any(path.resolve() in (source, *source.parents) for source in whole):
-            raise UserError(f"{path} would be overwritten: choose another --out")
+            raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another `out`")
+        if any(path.resolve() in (source, *source.parents) for source in read):
+            raise UserError(f"{path} would be overwritten: choose another `out`")
 
 
 def unfinished(out: Path) -> Path:

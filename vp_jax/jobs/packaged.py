@@ -1,6 +1,7 @@
-"""The model that comes with the package, and a clip to try it on: what sample.py does when it is given nothing.
+"""A clip to try the packaged model on, and what people should know about that model.
 
-`FOLDER` is a converted checkpoint like any other, trained by train.py on the drawn world of `vp_jax.world.synthetic`.
+The model itself is `vp_jax.inference.named.NAMED`: a converted checkpoint like any other, trained by train.py on the
+drawn world of `vp_jax.world.synthetic`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vp_jax.errors import UserError
 from vp_jax.files import beside
 from vp_jax.media.masks import dilate
 from vp_jax.media.video_writer import write_video
-from vp_jax.world.synthetic import HELD_OUT, World
-
-FOLDER = Path(__file__).parent.parent / "nano"
+from vp_jax.world.synthetic import HELD_OUT, World, WorldClip
 
 NOTE = (
     "nano is a tiny model of 64 x 96 pixels that knows a world of coloured shapes and nothing of the real one; "
@@ -24,7 +22,7 @@ NOTE = (
 )
 
 IS = (
-    "VideoPainter whole: 3-D VAE, text encoder, diffusion transformer, context encoder, ID adapter",
+    "VideoPainter, complete: 3-D VAE, text encoder, diffusion transformer, context encoder, ID adapter",
     "the classes, sampler and weight layout of the full-size model, only narrower and shallower",
     "trained by this repository's train.py, on two CPU cores, on clips drawn by a program",
 )
@@ -35,11 +33,8 @@ IS_NOT = (
     "good at words, shapes and motions outside its small world",
 )
 
-DEFAULTS: dict[str, Any] = {
-    "checkpoint": FOLDER, "out": Path("nano_out/nano.mp4"), "precision": "float32",
-    "steps": 20, "guidance": 3.0, "static_guidance": True,
-}  # fmt: skip
-"""Settings of sample.py that suit this model."""
+OUT = Path("nano_out/nano.mp4")
+"""Where the demonstration goes, unless asked otherwise."""
 
 CLIP = 2
 """Which held-out clip is shown."""
@@ -58,28 +53,31 @@ COMMANDS = (
 )
 
 
-def check() -> None:
-    """Raises:
-    UserError: the package holds no weights.
-    """
-    if not (FOLDER / "transformer").is_dir():
-        raise UserError("this copy of vp_jax has no nano model (vp_jax/nano): give --checkpoint DIR")
+def demonstration(out: Path) -> dict[str, Any]:
+    """Fields of a `vp_jax.jobs.job.Job` that fills the hole of the packaged clip.
 
-
-def write_clip(out: Path, frames: int, height: int, width: int) -> dict[str, Any]:
-    """Write the demonstration's clip and mask, lossless, and say how sample.py is to use them.
+    The paper takes a finished first frame from an image model; here frame 0 is given as it is.
 
     Args:
-      out: where the result goes; beside ``nano.mp4`` are ``nano_source.mkv`` and ``nano_mask.mkv`` afterwards.
-
-    Returns:
-      Arguments of sample.py: ``video``, ``mask``, ``prompt`` and ``first_frame`` (the paper takes a finished first
-      frame from an image model; here frame 0 is given as it is).
+      out: of the result; beside ``nano.mp4`` are ``nano_source.mkv`` and ``nano_mask.mkv``.
     """
-    clip = World(CLIP + 1, frames, height, width, first=HELD_OUT)[CLIP]
-    frames_FHWC, masks_FHW = clip.read(np.arange(frames))
+    return {
+        "video": beside(out, "_source.mkv"),
+        "mask": beside(out, "_mask.mkv"),
+        "prompt": _clip().caption,
+        "first_frame": "original",
+        "demonstration": True,
+    }
+
+
+def write_clip(video: Path, mask: Path) -> None:
+    """Write the demonstration's clip and mask, lossless."""
+    clip = _clip()
+    frames_FHWC, masks_FHW = clip.read(np.arange(CLIP_SIZE[0]))
     holes_FHW = dilate(masks_FHW > 0, GROW)
-    video, mask = beside(out, "_source.mkv"), beside(out, "_mask.mkv")
     write_video(video, frames_FHWC, clip.open().fps)
     write_video(mask, np.repeat(holes_FHW[..., None] * np.uint8(255), 3, axis=3), clip.open().fps)
-    return {"video": video, "mask": mask, "prompt": clip.caption, "first_frame": "original"}
+
+
+def _clip() -> WorldClip:
+    return World(CLIP + 1, *CLIP_SIZE, first=HELD_OUT)[CLIP]

@@ -10,18 +10,12 @@ from tqdm import tqdm
 class Progress:
     """Context manager and callable: ``with Progress() as progress: work(progress)``.
 
-    ``progress(done, total, label)`` moves the bar to ``done`` of ``total`` and shows ``label`` beside it. The first
-    step compiles and takes long, so the time left is an average over recent steps, not over all.
+    ``progress(done, total, label)`` moves the bar to ``done`` of ``total`` and shows ``label`` beside it; the first
+    call draws it. The first step compiles and takes long, so the time left is an average over recent steps.
     """
 
     def __init__(self) -> None:
-        self._bar = tqdm(
-            total=0,
-            unit="step",
-            smoothing=0.3,
-            dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left]",
-        )
+        self._bar: tqdm | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -29,15 +23,34 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it is; the next call draws another one."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
 
     def __call__(self, done: int, total: int, label: str) -> None:
-        if done > self._bar.n + 1:  # steps come one by one: the others were done by an earlier run, in no time of ours
-            self._bar.initial = self._bar.n = done
-        self._bar.total = total
-        self._bar.set_description_str(label, refresh=False)
-        if done > self._bar.n:
-            self._bar.update(done - self._bar.n)
+        """Move the bar and change its label."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                desc=label,
+                unit="step",
+                smoothing=0.3,
+                dynamic_ncols=True,
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left]",
+            )
+            return
+        bar = self._bar
+        if done > bar.n + 1:  # steps come one by one: the others were done by an earlier run, in no time of ours
+            bar.initial = bar.n = done
+        bar.total = total
+        bar.set_description_str(label, refresh=False)
+        if done > bar.n:
+            bar.update(done - bar.n)
         else:  # a new label, or a first call that shows an empty bar while the model compiles
-            self._bar.n = done
-            self._bar.refresh()
+            bar.n = done
+            bar.refresh()

@@ -48,11 +48,14 @@ def page(
     """The page as text.
 
     Args:
-      title, lead: heading and the sentence below it.
+      title: heading.
+      lead: the sentence below it.
       prompt: what the video was to show; may be empty.
-      comparison, contact: files to take in: an .mp4 and a .png.
+      comparison: the .mp4 to take in.
+      contact: the .png to take in.
       numbers: (value, what it is), shown large.
-      lists, tables: by heading; tables hold name and value.
+      lists: items by heading.
+      tables: names and values by heading.
       commands: to try next.
     """
     text = html.escape

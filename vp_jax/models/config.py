@@ -7,7 +7,8 @@ embedding stay float32), ``param_dtype`` the type of the weights.
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, get_args
 
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
@@ -43,6 +44,7 @@ class DiTConfig:
       num_layers: L, or G of a context encoder.
       in_channels: latent channels of the input (32 for I2V: noisy, image condition).
       out_channels: latent channels of the output.
+      takes_condition: masked video and mask are among the input channels, last (the single-branch ablation).
       text_dim: width of the text embeddings.
       time_dim: width of the time embedding.
       max_text_len: M of models with a position table.
@@ -72,6 +74,7 @@ class DiTConfig:
     num_layers: Layers
     in_channels: Size = 16
     out_channels: Size = 16
+    takes_condition: bool = False
     text_dim: Size = 4096
     time_dim: Size = 512
     max_text_len: Size = 226
@@ -272,8 +275,39 @@ class SchedulerConfig(Schedule):
     timestep_spacing: Literal["trailing"] = "trailing"
 
 
-HintTokens = Literal["background", "partial", "all"]
-"""Tokens that receive hints, see `vp_jax.models.injection`. Defined here because it needs no JAX."""
+InjectedTokens = Literal["background", "partial", "all"]
+InjectionSchedule = Literal["grouped", "first"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Injection:
+    """How the context encoder's hints enter the backbone (paper section 3.2), see `vp_jax.models.injection`.
+
+    Attributes:
+      scale: factor on every hint, 0 or more; 0 switches the context encoder off.
+      tokens: which video tokens get hints: ``background``; for ablations ``partial`` (any token with some background)
+        or ``all``.
+      schedule: which hint a block gets: ``grouped``, one hint per group of blocks, or ``first``, hint i after block i.
+
+    Raises:
+      UserError: a value out of range, named with the range.
+    """
+
+    scale: float = 1.0
+    tokens: InjectedTokens = "background"
+    schedule: InjectionSchedule = "grouped"
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale >= 0):
+            raise UserError(f"injection scale {self.scale}: expected 0 or more")
+        for name, kind in (("tokens", InjectedTokens), ("schedule", InjectionSchedule)):
+            value, known = getattr(self, name), get_args(kind)
+            if value not in known:
+                raise UserError(f"injection {name} {value!r}: expected one of {', '.join(known)}")
+
+
+DEFAULT_INJECTION = Injection()
+"""As in the paper."""
 
 CONFIG_KINDS: dict[str, type] = {
     "dit": DiTConfig,
@@ -308,4 +342,13 @@ def from_json(values: dict[str, Any], **overrides: Any) -> Any:
         if values or not isinstance(dit, dict):
             raise UserError(f"branch: expected one field dit, the description of its blocks, got {sorted(values)}")
         return BranchConfig(dit=from_values(DiTConfig, {**dit, **overrides}, "branch"))
+    if kind == "dit" and "takes_condition" not in values:
+        values["takes_condition"] = _took_condition(values)
     return from_values(_DESCRIPTIONS[kind], {**values, **overrides}, kind)
+
+
+def _took_condition(values: dict[str, Any]) -> bool:
+    """Whether a backbone that was stored before `DiTConfig.takes_condition` existed takes the condition."""
+    channels = values.get("out_channels", DiTConfig.out_channels)
+    wide = (2 * channels + 1, 3 * channels + 1) if isinstance(channels, int) else ()
+    return values.get("in_channels", DiTConfig.in_channels) in wide

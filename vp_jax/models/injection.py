@@ -4,27 +4,25 @@ After backbone block i, hint ``floor(i / ceil(L / G))`` is added to the BACKGROU
 
     x_i[n] += scale * hint[floor(i / ceil(L / G))][n]   where no latent mask cell of token n is > 0
 
-Ablation variants: inject into every token with any background ("partial") or into every token ("all"); inject hint i
-after block i for i < G only ("first").
+Ablation variants (`vp_jax.models.config.Injection`): inject into every token with any background ("partial") or into
+every token ("all"); inject hint i after block i for i < G only ("first").
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.models.config import HintTokens
+from vp_jax.models.config import DEFAULT_INJECTION, Injection, InjectionSchedule
 from vp_jax.models.dit import Extension
 from vp_jax.sharding import constrain
 
-Schedule = Literal["grouped", "first"]
 
-
-def hint_schedule(layers: int, groups: int, schedule: Schedule = "grouped") -> np.ndarray:
+def hint_schedule(layers: int, groups: int, schedule: InjectionSchedule = "grouped") -> np.ndarray:
     """Index of the hint each of ``layers`` blocks receives, int32 (L,); ``groups`` means none.
 
     Raises:
@@ -47,43 +45,40 @@ def masked_tokens(mask_BThw: jax.Array, patch: int = 2, *, wholly: bool = False)
     return (cells.all(axis=(3, 5)) if wholly else cells.any(axis=(3, 5))).reshape(B, -1)
 
 
-class Injection(Extension):
+class InjectionExtension(Extension):
     """Adds hints to the backbone's video tokens.
 
     Args:
       hints_GBSD: `Branch.joint_hints`; the rows of text tokens are ignored.
-      masked_BN: True on masked video tokens, from `masked_tokens`; on wholly masked ones for ``partial``.
+      masked_BN: True on masked video tokens, from `masked_tokens`; on fully masked ones for ``partial``.
+      injection: scale (the reference's ``conditioning_scale``) and ablation variants.
       layers: L of the backbone.
       text_len: M.
-      scale: the reference's ``conditioning_scale``.
-      schedule, tokens: ablation variants, see the module.
     """
 
     def __init__(
         self,
         hints_GBSD: jax.Array,
         masked_BN: jax.Array,
+        injection: Injection = DEFAULT_INJECTION,
         *,
         layers: int,
         text_len: int,
-        scale: float | jax.Array = 1.0,
-        schedule: Schedule = "grouped",
-        tokens: HintTokens = "background",
     ):
-        if tokens not in get_args(HintTokens):
-            raise UserError(f"injection tokens {tokens!r}: expected one of {', '.join(get_args(HintTokens))}")
-        stopped_BN = jnp.zeros_like(masked_BN) if tokens == "all" else masked_BN
+        stopped_BN = jnp.zeros_like(masked_BN) if injection.tokens == "all" else masked_BN
         stopped_BS = jnp.pad(stopped_BN, ((0, 0), (text_len, 0)), constant_values=True)
-        gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * scale)
+        gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * injection.scale)
         # one zero hint at the end for blocks that receive none
         groups = hints_GBSD.shape[0]
-        self._index_L = hint_schedule(layers, groups, schedule)
+        self._index_L = hint_schedule(layers, groups, injection.schedule)
         pad_groups = int(self._index_L.max() >= groups)
         self._hints_GBSD = constrain(jnp.pad(gated, ((0, pad_groups), (0, 0), (0, 0), (0, 0))), "hints")
 
     def per_layer(self) -> Any:
+        """Number of the hint that each block receives."""
         return jnp.asarray(self._index_L)
 
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
+        """The state with the block's hint added."""
         hint_BSD = jax.lax.dynamic_index_in_dim(self._hints_GBSD, layer, keepdims=False)
         return x_BSD + hint_BSD.astype(x_BSD.dtype)

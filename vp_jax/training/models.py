@@ -9,7 +9,7 @@ from typing import Any, get_args
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.attention import choose
-from vp_jax.models.config import REMAT, BranchConfig, DiTConfig, HintTokens, T5Config, VAEConfig
+from vp_jax.models.config import REMAT, BranchConfig, DiTConfig, InjectedTokens, T5Config, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, CheckpointFolder
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoders
@@ -49,7 +49,7 @@ class ModelConfig:
     init_from: str = ""
     tokenizer: str = ""
     branch_layers: int = 2
-    injection_tokens: HintTokens = "background"
+    injection_tokens: InjectedTokens = "background"
     rank: int = 256
     alpha: float = 128.0
     dtype: str = "bfloat16"
@@ -61,7 +61,7 @@ class ModelConfig:
     vae_crop: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        if self.injection_tokens not in (known := get_args(HintTokens)):
+        if self.injection_tokens not in (known := get_args(InjectedTokens)):
             raise UserError(f"injection_tokens {self.injection_tokens!r}: expected one of {', '.join(known)}")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")

@@ -13,8 +13,8 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.settings import Settings
 from vp_jax.models import config
+from vp_jax.models.config import Injection
 from vp_jax.models.folder import abstract
-from vp_jax.models.inpaint import InjectionSettings
 from vp_jax.models.variants import variant
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.stages import registry
@@ -79,9 +79,9 @@ def test_the_export_is_a_complete_context_encoder(stage, backbone):
 def test_it_is_sampled_with_the_tokens_that_it_is_trained_with(stage):
     cfg = ModelConfig(name="tiny", dtype="float32", remat="dots_saveable")
     models = registry.training_models(cfg)
-    partial = dataclasses.replace(models.stage, injection=InjectionSettings(tokens="partial"))
+    partial = dataclasses.replace(models.stage, injection=Injection(tokens="partial"))
     sampler = partial.sampler(models.encoders, Settings(steps=2, window=9), Schedule())
-    assert sampler.settings == Settings(steps=2, window=9, hint_tokens="partial")
+    assert sampler.settings == Settings(steps=2, window=9, injection=Injection(tokens="partial"))
     assert sampler.program.models.backbone_cfg.remat == "", "nothing is differentiated"
     weights = partial.sampling_weights(*partial.shapes())
     assert set(weights) == {"backbone", "branch", "loras"} and weights["loras"] == []

@@ -93,6 +93,6 @@ def test_condition_and_image_are_joined_in_the_order_of_the_patch_weights():
         for name, value in (("latents_BThwC", 1.0), ("masked_latents_BThwC", 2.0), ("image_latents_BThwC", 3.0))
     }
     batch = Encoded(**full, mask_BThw=jnp.full((1, 2, 4, 4), 4.0), text_BME=jnp.zeros((1, 6, 24)))
-    assert condition(batch)[0, 0, 0, 0].tolist() == [2.0] * 16 + [4.0]
+    assert condition(batch).channels()[0, 0, 0, 0].tolist() == [2.0] * 16 + [4.0]
     assert with_image(batch.latents_BThwC, batch.image_latents_BThwC)[0, 0, 0, 0].tolist() == [1.0] * 16 + [3.0] * 16
     assert with_image(batch.latents_BThwC, None) is batch.latents_BThwC

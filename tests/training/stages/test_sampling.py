@@ -13,7 +13,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.inference.settings import Settings
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.folder import abstract
-from vp_jax.models.inpaint import predict
+from vp_jax.models.inpaint import Condition, predict
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoded, Encoders
@@ -73,9 +73,9 @@ def test_a_silent_branch_adds_nothing_to_its_backbone(batch):
         nnx.merge(abstract(cfg)[0], tree)
         for cfg, tree in ((TINY, backbone), (silent_branch(TINY), silent_weights(TINY, backbone)))
     ]
-    condition = jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
+    condition = Condition.of(batch.masked_latents_BThwC, batch.mask_BThw)
     x_t, t_B = batch.latents_BThwC, jnp.array([500])
-    hints = models[1](x_t, condition, batch.text_BME, t_B)
+    hints = models[1](x_t, condition.channels(), batch.text_BME, t_B)
     assert hints.shape[0] == 1 and not np.any(hints)
     got = predict(*models, x_t, batch.image_latents_BThwC, condition, batch.text_BME, t_B).sample
     want = models[0](jnp.concatenate([x_t, batch.image_latents_BThwC], axis=-1), batch.text_BME, t_B).sample

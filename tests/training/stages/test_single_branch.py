@@ -13,10 +13,10 @@ from vp_jax import trees
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.models.branch import Branch
-from vp_jax.models.config import BranchConfig
+from vp_jax.models.config import BranchConfig, Injection, from_json, to_json
 from vp_jax.models.dit import DiT
 from vp_jax.models.folder import abstract
-from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.inpaint import Condition, predict
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoded
 from vp_jax.training.models import ModelConfig
@@ -67,7 +67,7 @@ def test_sampling_hands_it_the_condition(batch):
     weights = stage.start({"backbone": trees.split(DiT(TINY.backbone, rngs=nnx.Rngs(2)))[1]}, jax.random.key(0))
     whole = stage.exports(*weights)["transformer"][1]
     assert jax.tree.map(jnp.shape, whole) == jax.tree.map(jnp.shape, trees.split(backbone)[1])
-    condition = jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
+    condition = Condition.of(batch.masked_latents_BThwC, batch.mask_BThw)
     t, x = jnp.array([10, 900]), batch.latents_BThwC
     made = predict(
         backbone,
@@ -77,10 +77,20 @@ def test_sampling_hands_it_the_condition(batch):
         condition,
         batch.text_BME,
         t,
-        injection=InjectionSettings(scale=0.0),
+        injection=Injection(scale=0.0),
     ).sample
-    direct = backbone(jnp.concatenate([x, batch.image_latents_BThwC, condition], axis=-1), batch.text_BME, t)
+    latents = jnp.concatenate([x, batch.image_latents_BThwC, condition.channels()], axis=-1)
+    direct = backbone(latents, batch.text_BME, t)
     assert relative_error(np.asarray(made), np.asarray(direct.sample)) < 1e-6
+
+
+def test_a_backbone_stored_without_the_field_still_takes_the_condition():
+    for cfg in (widened(TINY.backbone), TINY.backbone, widened(dataclasses.replace(TINY.backbone, in_channels=16))):
+        values = to_json(cfg)
+        assert values.pop("takes_condition") == cfg.takes_condition
+        assert from_json(values) == cfg
+    values = to_json(TINY.branch)
+    assert not values["dit"].pop("takes_condition") and from_json(values) == TINY.branch
 
 
 def test_described_by_name_and_loaded():

@@ -23,7 +23,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.digests import record_files
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
-from vp_jax.inference.window import WindowLatents
+from vp_jax.inference.state import WindowLatents
 from vp_jax.models.config import DiTConfig, T5Config, VAEConfig
 from vp_jax.models.folder import (
     AUTOENCODER,
@@ -33,6 +33,7 @@ from vp_jax.models.folder import (
     CheckpointFolder,
     abstract,
 )
+from vp_jax.models.inpaint import Condition
 from vp_jax.training.encode import Encoders, token_ids
 from vp_jax.training.flops import transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels
@@ -141,7 +142,8 @@ class BackboneStage(Denoiser[CaptionedLatents]):
     def sampling_inputs(self, trainable: trees.Tree, batch: CaptionedLatents, empty: jax.Array) -> SamplerInputs:
         """Whole clips are made, all of them hole."""
         video = batch.latents_BThwC
-        latents = WindowLatents(batch.image_latents_BThwC, video, jnp.zeros_like(video), jnp.ones(video.shape[:-1]))
+        hole = Condition.of(jnp.zeros_like(video), jnp.ones(video.shape[:-1]), self.backbone.patch)
+        latents = WindowLatents(batch.image_latents_BThwC, video, hole)
         text_BME, empty_ME = self.text(trainable, batch.input_ids_BM), self.text(trainable, empty[None])[0]
         return SamplerInputs(latents, text_BME, empty_ME, None)
 

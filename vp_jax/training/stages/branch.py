@@ -16,9 +16,9 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.models.branch import init_from_backbone
-from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
+from vp_jax.models.config import BranchConfig, DiTConfig, Injection, VAEConfig
 from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract, read_description
-from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded, Encoders
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
@@ -47,7 +47,7 @@ class BranchStage(Inpainter):
 
     backbone: DiTConfig
     branch: BranchConfig
-    injection: InjectionSettings = dataclasses.field(default_factory=InjectionSettings)
+    injection: Injection = dataclasses.field(default_factory=Injection)
 
     kind = "branch"
 
@@ -85,7 +85,7 @@ class BranchStage(Inpainter):
             branch,
             x_t,
             batch.image_latents_BThwC,
-            condition(batch),
+            condition(batch, self.backbone.patch),
             batch.text_BME,
             t_B,
             injection=self.injection,
@@ -100,7 +100,7 @@ class BranchStage(Inpainter):
 
     def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> WindowSampler:
         """Hints go to the tokens that the encoder is trained with."""
-        return super().sampler(encoders, dataclasses.replace(settings, hint_tokens=self.injection.tokens), schedule)
+        return super().sampler(encoders, dataclasses.replace(settings, injection=self.injection), schedule)
 
     def sampling_models(self, vae: VAEConfig) -> Models:
         return Models(dataclasses.replace(self.backbone, remat=""), self.branch, vae)
@@ -128,5 +128,5 @@ def branch_models(cfg: ModelConfig, platform: str | None = None) -> TrainingMode
             f"they are copied from"
         )
     branch = BranchConfig(dataclasses.replace(found.branch.dit, num_layers=layers))
-    stage = BranchStage(found.backbone, branch, InjectionSettings(tokens=cfg.injection_tokens))
+    stage = BranchStage(found.backbone, branch, Injection(tokens=cfg.injection_tokens))
     return behind_encoders(cfg, found, stage)

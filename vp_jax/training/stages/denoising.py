@@ -23,8 +23,9 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import WindowLatents
+from vp_jax.inference.state import WindowLatents
 from vp_jax.models.config import DiTConfig, VAEConfig
+from vp_jax.models.inpaint import Condition
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from vp_jax.training.encode import Encoded, Encoders
 from vp_jax.training.stages.sampling import SamplerInputs, WindowSampler
@@ -168,15 +169,14 @@ class Inpainter(Denoiser[Encoded]):
         return batch.mask_BThw
 
     def sampling_inputs(self, trainable: trees.Tree, batch: Encoded, empty: jax.Array) -> SamplerInputs:
-        latents = WindowLatents(
-            batch.image_latents_BThwC, batch.latents_BThwC, batch.masked_latents_BThwC, batch.mask_BThw
-        )
+        given = condition(batch, self.backbone.patch)
+        latents = WindowLatents(batch.image_latents_BThwC, batch.latents_BThwC, given)
         return SamplerInputs(latents, batch.text_BME, empty, batch.mask_BThw)
 
 
-def condition(batch: Encoded) -> jax.Array:
-    """Masked video and latent mask (B, T, h, w, C + 1): what the context encoder sees apart from the noisy latents."""
-    return jnp.concatenate([batch.masked_latents_BThwC, batch.mask_BThw[..., None]], axis=-1)
+def condition(batch: Encoded, patch: int = 2) -> Condition:
+    """Masked video and latent mask of a batch, for a backbone with tokens of ``patch`` x ``patch`` latent cells."""
+    return Condition.of(batch.masked_latents_BThwC, batch.mask_BThw, patch)
 
 
 def with_image(x_t: jax.Array, image_BThwC: jax.Array | None) -> jax.Array:

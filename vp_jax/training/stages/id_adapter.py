@@ -17,11 +17,10 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.inference.models import Models
 from vp_jax.models import lora
-from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, VAEConfig
+from vp_jax.models.config import BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
 from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract, read_description
 from vp_jax.models.id_resample import Resample, joint_mask
-from vp_jax.models.injection import masked_tokens
-from vp_jax.models.inpaint import InjectionSettings, predict
+from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
@@ -40,7 +39,7 @@ class AdapterStage(Inpainter):
     backbone: DiTConfig
     branch: BranchConfig
     lora: LoRAConfig
-    injection: InjectionSettings = dataclasses.field(default_factory=InjectionSettings)
+    injection: Injection = dataclasses.field(default_factory=Injection)
 
     kind = "id_adapter"
 
@@ -71,17 +70,17 @@ class AdapterStage(Inpainter):
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = lora.attach(nnx.merge(abstract(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
         branch = nnx.merge(abstract(self.branch)[0], frozen["branch"])
-        own = joint_mask(masked_tokens(batch.mask_BThw, self.backbone.patch), batch.text_BME.shape[1])
+        given = condition(batch, self.backbone.patch)
         return predict(
             backbone,
             branch,
             x_t,
             batch.image_latents_BThwC,
-            condition(batch),
+            given,
             batch.text_BME,
             t_B,
             injection=self.injection,
-            resample=Resample(True, own),
+            resample=Resample(True, joint_mask(given.tokens_BN, batch.text_BME.shape[1])),
         ).sample
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:

@@ -18,7 +18,8 @@ from vp_jax.diffusion.noise import KeyNoise
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import WindowLatents, WindowProgram
+from vp_jax.inference.state import WindowInputs, WindowLatents
+from vp_jax.inference.window import WindowProgram
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
 from vp_jax.models.folder import abstract
@@ -82,11 +83,11 @@ class WindowSampler:
         self, trainable: trees.Tree, frozen: trees.Tree, encoders: trees.Tree, batch: Any, empty: Any, key: jax.Array
     ) -> Sampled:
         program = self.program
-        params = {**self.stage.sampling_weights(trainable, frozen), "vae": encoders["vae"]}
+        params: Any = {**self.stage.sampling_weights(trainable, frozen), "vae": encoders["vae"]}
         latents, text, empty_ME, mask = self.stage.sampling_inputs(trainable, batch, empty)
         if program.guided:
             text = jnp.concatenate([jnp.broadcast_to(empty_ME.astype(text.dtype)[None], text.shape), text])
-        state = program.scan_steps(params, latents, text, None, KeyNoise(key), self.settings.steps)
+        state = program.scan_steps(params, WindowInputs(latents, text, None, KeyNoise(key)), self.settings.steps)
         vae = program.models.vae(params)
         clean, result = (
             vae.decode(vae_module.unscale(self.vae, x), slicing=True) for x in (latents.video_BThwC, state.x)
@@ -97,7 +98,8 @@ class WindowSampler:
 def silent_branch(backbone: DiTConfig) -> BranchConfig:
     """Context encoder of one layer for a backbone that has none: with `silent_weights` it says nothing."""
     channels = 2 * backbone.out_channels + 1
-    return BranchConfig(dataclasses.replace(backbone, num_layers=1, remat="", in_channels=channels))
+    dit = dataclasses.replace(backbone, num_layers=1, remat="", in_channels=channels, takes_condition=False)
+    return BranchConfig(dit)
 
 
 def silent_weights(cfg: DiTConfig, backbone: trees.Tree) -> trees.Tree:

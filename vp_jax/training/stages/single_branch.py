@@ -47,7 +47,8 @@ class SingleBranchStage(Inpainter):
     @property
     def narrow(self) -> DiTConfig:
         """The backbone that it starts from."""
-        return dataclasses.replace(self.backbone, in_channels=self.backbone.in_channels - _extra(self.backbone))
+        channels = self.backbone.in_channels - _extra(self.backbone)
+        return dataclasses.replace(self.backbone, in_channels=channels, takes_condition=False)
 
     def shapes(self) -> Weights:
         weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
@@ -73,7 +74,7 @@ class SingleBranchStage(Inpainter):
     ) -> jax.Array:
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
-        latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch)], axis=-1)
+        latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch).channels()], axis=-1)
         velocity: jax.Array = backbone(latents, batch.text_BME, t_B).sample
         return velocity
 
@@ -94,7 +95,7 @@ class SingleBranchStage(Inpainter):
 
 def widened(backbone: DiTConfig) -> DiTConfig:
     """A backbone that also takes masked-video latents and the mask."""
-    return dataclasses.replace(backbone, in_channels=backbone.in_channels + _extra(backbone))
+    return dataclasses.replace(backbone, in_channels=backbone.in_channels + _extra(backbone), takes_condition=True)
 
 
 def single_branch_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:

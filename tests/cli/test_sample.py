@@ -1,4 +1,4 @@
-"""sample.py from the command line to the files, around a stand-in for the model."""
+"""`vp-jax sample` from the command line to the files, around a stand-in for the model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import types
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,62 +14,23 @@ import pytest
 from PIL import Image
 
 from tests import clip_files
-from vp_jax.cli.main import run
+from tests.painter import PAINT, painter  # noqa: F401
+from vp_jax.cli.main import parser_of, run
 from vp_jax.cli.program import run_cli
+from vp_jax.cli.sample import with_flags
+from vp_jax.inference.pipeline import Pipeline
 from vp_jax.media import video
+from vp_jax.media.canvas import resize_frames
 
 F, H, W = 14, 45, 61
 FRAMES = clip_files.moving(F, H, W)
 HOLES = np.zeros((F, H, W), bool)
 HOLES[:, 10:30, 20:45] = True
-PAINT = (250, 10, 200)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    windows: list[int]
-    padded_frames: int
-    output_frames: int
-
-
-class FakePipeline:
-    """The model's interface; it paints the whole picture, so that pasting is seen, and notes what it was given."""
-
-    native_size, native_frames, fixed_size, has_text_encoder = (32, 48), 9, False, True
-
-    def __init__(self):
-        self.calls = {}
-
-    def load(self, folder, *, precision, attention, id_adapter, id_scale, loras):
-        self.calls["load"] = (folder, precision, attention, id_adapter, id_scale, loras)
-        return self
-
-    def encode_prompt(self, prompt, negative):
-        self.calls["prompt"] = (prompt, negative)
-        return np.zeros((4, 8), np.float32), np.ones((4, 8), np.float32)
-
-    def plan(self, num_frames, settings):
-        starts = list(range(0, max(1, num_frames - settings.overlap), settings.stride))
-        kept = num_frames - 3 if settings.mode == "reference" else num_frames
-        return Plan(starts, starts[-1] + settings.window, kept)
-
-    def inpaint(self, frames_FHWC, holes_FHW, text, settings, first_frame, progress, keep):
-        assert frames_FHWC.dtype == np.uint8 and holes_FHW.dtype == bool
-        assert frames_FHWC.shape[:3] == holes_FHW.shape
-        self.calls["inpaint"] = (frames_FHWC, holes_FHW, text, settings, first_frame)
-        for done in range(4):
-            progress(done, 3, "window 1/1")
-        kept = self.plan(len(frames_FHWC), settings).output_frames
-        return np.broadcast_to(np.array(PAINT, np.uint8), (kept, *frames_FHWC.shape[1:])).copy()
 
 
 @pytest.fixture
-def pipeline(monkeypatch):
-    fake = FakePipeline()
-    module = types.ModuleType("vp_jax.inference.pipeline")
-    module.Pipeline = fake
-    monkeypatch.setitem(sys.modules, "vp_jax.inference.pipeline", module)
-    return fake
+def pipeline(painter):  # noqa: F811
+    return painter
 
 
 @pytest.fixture
@@ -108,18 +68,21 @@ def test_one_command_makes_all_files(pipeline, given, capsys):
     ]  # fmt: skip
     assert video.probe(given["--out"].with_name("out_comparison.mp4")).frames == F
     assert video.read_image(given["--out"].with_name("out_contact.png")).shape[1] > 500
-    small, holes, _, settings, first = pipeline.calls["inpaint"]
-    assert small.shape == (F, 32, 48, 3) and holes.any((1, 2)).all() and first is None
+    (small, holes), _, settings = pipeline.calls["windows"]
+    assert small.shape == (17, 32, 48, 3) and holes.any((1, 2)).all()
     assert (settings.window, settings.overlap, settings.steps, settings.seed) == (9, 5, 50, 42)
     assert pipeline.calls["prompt"] == ("a pink wall", "")
-    assert pipeline.calls["load"] == (given["--checkpoint"], "bfloat16", None, True, 1.0, [])
+    assert pipeline.calls["load"] == (
+        given["--checkpoint"],
+        {"precision": None, "attention": None, "id_adapter": True, "id_scale": 1.0, "loras": ()},
+    )
     assert record["settings"]["guidance"] == 6.0 and record["frames"] == F and record["windows"] == [0, 4, 8]
     assert {"jax", "numpy", "python", "device"} <= set(record["versions"])
     assert set(record["seconds"]) == {"read", "load", "encode_prompt", "inpaint", "write"}
     printed = capsys.readouterr()
     for words in ("14 frames, 61x45", "stretched to 48x32 and back", "3 of 9 frames", "padded to 17", "_contact.png"):
         assert words in printed.out
-    assert "window 1/1" in printed.err and "left" in printed.err
+    assert "compiling   0%" in printed.err and "0/150" in printed.err and "left" in printed.err
 
 
 def test_real_files_with_sound_slices_and_thinning(pipeline, given, tmp_path):
@@ -156,40 +119,42 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
         "--width": 80, "--lora": f"{tmp_path}/a.safetensors:0.5",
     })  # fmt: skip
     assert run(["sample", *flags, "--lora", f"{tmp_path}/b:2:-1", "--lora", f"{tmp_path}/a.safetensors"]) == 0
-    loras = [(tmp_path / "a.safetensors", 0.5), (tmp_path / "b:2", -1.0), (tmp_path / "a.safetensors", 1.0)]
-    assert pipeline.calls["load"] == (given["--checkpoint"], "float32", "xla", False, 0.7, loras)
-    settings = dataclasses.asdict(pipeline.calls["inpaint"][3])
+    loras = ((tmp_path / "a.safetensors", 0.5), (tmp_path / "b:2", -1.0), (tmp_path / "a.safetensors", 1.0))
+    assert pipeline.calls["load"] == (
+        given["--checkpoint"],
+        {"precision": "float32", "attention": "xla", "id_adapter": False, "id_scale": 0.7, "loras": loras},
+    )
+    settings = dataclasses.asdict(pipeline.calls["windows"][2])
     assert settings == {
         "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "sampler": "ddim", "window": 13, "overlap": 1,
-        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "hint_scale": 1.0,
-        "hint_tokens": "background", "seed": 5,
+        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "seed": 5,
+        "injection": {"scale": 1.0, "tokens": "background", "schedule": "grouped"},
     }  # fmt: skip
-    assert pipeline.calls["inpaint"][0].shape == (F, 64, 80, 3)
+    assert pipeline.calls["windows"][0].frames_FHWC.shape == (F, 64, 80, 3)
     assert pipeline.calls["prompt"] == ("a pink wall", "blur")
 
 
 def test_the_tail_that_reference_mode_drops_is_said(pipeline, given, capsys):
     frames, record = result({**given, "--mode": "reference"})
-    np.testing.assert_array_equal(frames[~HOLES[:-3]], FRAMES[:-3][~HOLES[:-3]])
-    assert len(frames) == record["frames"] == F - 3
-    assert "reference mode drops the tail: 11 of 14 frames come out" in capsys.readouterr().out
+    np.testing.assert_array_equal(frames[~HOLES[:9]], FRAMES[:9][~HOLES[:9]])
+    assert len(frames) == record["frames"] == 9
+    assert "reference mode drops the tail: 9 of 14 frames come out" in capsys.readouterr().out
 
 
 def test_first_frame_original_is_kept_bit_for_bit(pipeline, given):
     frames, _ = result({**given, "--first_frame": "original"})
     np.testing.assert_array_equal(frames[0], FRAMES[0])
     assert (frames[1][HOLES[1]] == PAINT).all()
-    small, holes, _, _, first = pipeline.calls["inpaint"]
-    np.testing.assert_array_equal(first, small[0])
+    (small, holes), _, _ = pipeline.calls["windows"]
+    np.testing.assert_array_equal(small[0], resize_frames(FRAMES[:1], 32, 48)[0])
     assert not holes[0].any() and holes[1].any()
 
 
 def test_first_frame_from_a_picture(pipeline, given, tmp_path):
     Image.new("RGB", (100, 90), (9, 200, 9)).save(tmp_path / "first.png")
     result({**given, "--first_frame": tmp_path / "first.png"})
-    first = pipeline.calls["inpaint"][4]
-    assert first.shape == (32, 48, 3) and (first == (9, 200, 9)).all()
-    assert pipeline.calls["inpaint"][1][0].any()
+    (small, holes), _, _ = pipeline.calls["windows"]
+    assert (small[0] == (9, 200, 9)).all() and not holes[0].any() and holes[1].any()
 
 
 def test_without_pasting_and_with_feather(pipeline, given):
@@ -213,28 +178,28 @@ def test_embeddings_from_a_file_need_no_text_encoder(pipeline, given, tmp_path):
     del given["--prompt"]
     result({**given, "--prompt_embeds": tmp_path / "e.npz"})
     assert "prompt" not in pipeline.calls
-    np.testing.assert_array_equal(np.stack(pipeline.calls["inpaint"][2]), embeds[:, 0])
+    np.testing.assert_array_equal(np.stack(pipeline.calls["windows"][1]), embeds[:, 0])
 
 
 def test_an_old_result_is_replaced_only_by_a_finished_one(pipeline, given, monkeypatch, capsys):
     given["--out"].parent.mkdir()
     given["--out"].write_text("old")
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(pipeline, "inpaint", fail)
+    monkeypatch.setattr(pipeline, "windows", fail)
     assert status(given) == 2
     assert "out of device memory: try a smaller --window, --height and --width" in capsys.readouterr().err
     assert given["--out"].read_text() == "old"
 
 
-@pytest.mark.parametrize("name, advice", [("load", "a device with more"), ("encode_prompt", "--prompt_embeds")])
+@pytest.mark.parametrize("name, advice", [("load", "a device with more"), ("encode_prompts", "--prompt_embeds")])
 def test_models_that_do_not_fit_in_memory(pipeline, given, monkeypatch, capsys, name, advice):
     def fail(*_, **__):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(pipeline, name, fail)
+    monkeypatch.setattr(Pipeline if name == "load" else pipeline, name, fail)
     assert status(given) == 2
     error = capsys.readouterr().err
     assert "out of device memory: try --precision bfloat16, or" in error and advice in error
@@ -258,10 +223,10 @@ BEFORE_LOADING = [
     ({"--mask": "labels.npz", "--mask_id": "3"}, "no pixel has label 3"),
     ({"--mask": "labels.npz", "--mask_id": "7", "--start": "2", "--stop": "1"}, "expected 0 <= start < stop"),
     ({"--mask": "short"}, "mask has 3 frames, the video 14"),
-    ({"--mask_dilate": "-1"}, "mask_dilate -1"),
+    ({"--mask_dilate": "-1"}, "--mask_dilate -1"),
     ({"--mask_dilate": "x"}, "argument --mask_dilate: invalid int value"),
     ({"--stop": "99"}, "has 14 frames: frames 0 to 99 were asked for"),
-    ({"--fps": "0"}, "fps 0: expected a number above 0"),
+    ({"--fps": "0"}, "--fps 0: expected a number above 0"),
     ({"--checkpoint": "nowhere"}, "--checkpoint nowhere: no such folder"),
     ({"--prompt": None}, "expected one of --prompt and --prompt_embeds"),
     ({"--prompt": None, "--prompt_embeds": "none.npz"}, "none.npz: expected an .npz of prompt_embeds"),
@@ -271,6 +236,7 @@ BEFORE_LOADING = [
     ({"--prompt": None, "--prompt_embeds": "flat.npz", "--negative_prompt": "x"}, "--negative_prompt with"),
     ({"--first_frame": "none.png"}, "none.png: no such file"),
     ({"--first_frame": "text.mp4"}, "text.mp4: cannot be read as an image"),
+    ({"--feather": "2", "--no_composite": True}, "--feather 2: expected"),
     ({"--lora": "none.safetensors:0.5"}, "--lora none.safetensors:0.5: no such file"),
     ({"--out": "out.avi"}, "cannot write .avi"),
     ({"--out": "text.mp4/out.mp4"}, "text.mp4 is not a folder"),
@@ -290,11 +256,11 @@ BEFORE_LOADING = [
     ({"--fps": "inf"}, "fps inf: expected a number above 0"),
     ({"--height": "100"}, "--height 100: expected a multiple of 16"),
     ({"--width": "0"}, "--width 0: expected a multiple of 16"),
-    ({"--steps": "0"}, "steps 0"),
+    ({"--steps": "0"}, "--steps 0: expected 1 to 1000"),
     ({"--guidance": "-2"}, "guidance -2.0"),
     ({"--window": "48"}, "window 48"),
     ({"--window": "0"}, "window 0"),
-    ({"--window": "49", "--overlap": "8"}, "overlap 8 of window 49"),
+    ({"--window": "49", "--overlap": "8"}, "--overlap 8 of window 49"),
     ({"--overlap": "-1"}, "--overlap -1"),
     ({"--clip_weight": "2"}, "clip_weight 2.0"),
     ({"--seed": "-1"}, "seed -1"),
@@ -345,7 +311,7 @@ def test_mistakes_that_only_the_model_can_tell(pipeline, given, monkeypatch, cap
         monkeypatch.setattr(pipeline, name, value)
     assert status({**given, **change}) == 2
     assert message in capsys.readouterr().err
-    assert "inpaint" not in pipeline.calls
+    assert "windows" not in pipeline.calls
 
 
 def test_the_one_frame_whose_hole_is_kept(pipeline, given, capsys):
@@ -355,5 +321,33 @@ def test_the_one_frame_whose_hole_is_kept(pipeline, given, capsys):
 
 def test_exit_status_of_the_program(given):
     command = [sys.executable, "sample.py", *argv({**given, "--video": "none.mp4"})]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
     assert (done.returncode, done.stderr) == (2, "error: none.mp4: no such file or folder\n")
+
+
+def test_the_library_s_words_become_flags():
+    flags = ("out", "mask", "prompt", "prompt_embeds", "mask_id", "height", "width", "window", "fps")
+    for message, want in {
+        "fps 0: expected a number": "--fps 0: expected a number",
+        "height 64 width 48: this model": "--height 64 --width 48: this model",
+        "window 1 makes a frame, the video has 3: expected 5": "--window 1 makes a frame, the video has 3: expected 5",
+        "expected one of `prompt` and `prompt_embeds`": "expected one of --prompt and --prompt_embeds",
+        "a.png: choose the hole with mask_id": "a.png: choose the hole with --mask_id",
+        "/a/mask_id.npz: no such file": "/a/mask_id.npz: no such file",
+        "out of device memory: try `window`": "out of device memory: try --window",
+        "the mask has 3 frames, the video 14: they": "the mask has 3 frames, the video 14: they",
+    }.items():
+        assert with_flags(message, flags) == want
+
+
+def test_help_has_four_groups_and_every_flag_says_what_it_does():
+    parser = parser_of("sample")
+    groups = {group.title: group._group_actions for group in parser._action_groups if group._group_actions}
+    assert list(groups) == ["options", "input", "output", "look", "machine"]
+    assert all(action.help for actions in groups.values() for action in actions)
+
+
+def test_help_needs_no_jax():
+    code = "import sys, vp_jax.cli.sample; print([m for m in ('jax', 'flax', 'grain', 'orbax') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -5,7 +5,8 @@
     FOLDER/states_0003.safetensors    with a clip weight: what window 4 looks back at, gone once window 4 is kept
     FOLDER/step.safetensors           the window at work, at most `EVERY` seconds old
 
-Files are placed whole or not at all. What another job left in the folder is removed by the first save.
+Files are written completely or not at all. What another job left in the folder is removed by the first save.
+`resumable` wraps the loop of `vp_jax.inference.stream`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,26 +25,25 @@ from safetensors.numpy import load_file, save_file
 
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.files import write_atomically, write_text
-from vp_jax.inference.window import Carry
+from vp_jax.inference.padded import PaddedVideo
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.prompt import Prompt
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.state import Carry
+from vp_jax.inference.stream import Continued, Event, Start, StepDone, WindowDone
+from vp_jax.interrupts import interrupt_arrived
 from vp_jax.models.id_resample import PreviousWindow
 
 EVERY = 30.0
 """Seconds of denoising that a killed run may lose."""
 
 
-class Unfinished(NamedTuple):
-    """A window at work: its number, how many steps are done, and the state after them."""
-
-    window: int
-    done: int
-    state: LoopState
-
-
 class WindowStore:
     """What is kept of one job.
 
     Args:
-      folder: made by the first save.
+      folder: created by the first save.
       job: `digest` of the job.
     """
 
@@ -55,20 +54,16 @@ class WindowStore:
     def finished(self, windows: int, *, states: bool = False) -> int:
         """How many of ``windows`` are kept, from the first on; none if the next one reads ``states`` that are lost."""
         count = 0
-        while self._ours and count < windows and _whole(self._path("window", count)):
+        while self._ours and count < windows and _complete(self._path("window", count)):
             count += 1
-        lost = states and 0 < count < windows and not _whole(self._path("states", count - 1))
+        lost = states and 0 < count < windows and not _complete(self._path("states", count - 1))
         return 0 if lost else count
-
-    def latents(self, window: int) -> np.ndarray:
-        """Final latents of a finished window."""
-        return np.asarray(_load(self._path("window", window))["latents"])
 
     def carry(self, window: int) -> Carry:
         """What a finished window leaves to the next."""
         file = self._path("states", window)
-        previous = PreviousWindow(**_load(file)) if _whole(file) else None
-        return Carry(jnp.asarray(self.latents(window)), previous)
+        previous = PreviousWindow(**_load(file)) if _complete(file) else None
+        return Carry(_load(self._path("window", window))["latents"], previous)
 
     def save(self, window: int, carry: Carry) -> None:
         """Keep a finished window.
@@ -83,20 +78,21 @@ class WindowStore:
         self._path("states", window - 1).unlink(missing_ok=True)
         (self.folder / "step.safetensors").unlink(missing_ok=True)
 
-    def unfinished(self) -> Unfinished | None:
-        """The window at work when the last run stopped."""
+    def step(self, window: int) -> StepDone | None:
+        """The last step of ``window`` that was kept, if it was the window at work."""
         file = self.folder / "step.safetensors"
-        if not self._ours or not _whole(file):
+        if not self._ours or not _complete(file):
             return None
         arrays = _load(file)
-        window, done = (int(arrays.pop(name)) for name in ("window", "done"))
-        return Unfinished(window, done, LoopState(**arrays))
+        kept, done = (int(arrays.pop(name)) for name in ("window", "done"))
+        return StepDone(kept, done, LoopState(**arrays)) if kept == window else None
 
-    def save_step(self, window: int, done: int, state: LoopState, *, now: bool = False) -> None:
+    def save_step(self, step: StepDone, *, now: bool = False) -> None:
         """Keep the window at work, if the last save is `EVERY` seconds ago, or ``now``."""
         if now or time.monotonic() - self._saved >= EVERY:
             self._claim()
-            _save(self.folder / "step.safetensors", {"window": window, "done": done, **state._asdict()})
+            values = {"window": step.window, "done": step.done, **step.state._asdict()}
+            _save(self.folder / "step.safetensors", values)
             self._saved = time.monotonic()
 
     def _claim(self) -> None:
@@ -107,6 +103,58 @@ class WindowStore:
 
     def _path(self, what: str, window: int) -> Path:
         return self.folder / f"{what}_{window:04d}.safetensors"
+
+
+def resumable(
+    pipeline: Pipeline, video: PaddedVideo, prompt: Prompt, settings: Settings, folder: Path
+) -> Generator[Event, None, None]:
+    """Events of `Pipeline.windows`, kept in ``folder``: a call with the same arguments goes on behind what it finds
+    there, with the same result, bit for bit. The caller removes the folder.
+
+    Windows are kept once they are finished, steps every `EVERY` seconds, and on an interrupt, or when this generator is
+    closed, what has been done so far. Finished windows come first, as they were kept.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    arrays = (video.frames_FHWC, video.holes_FHW, *prompt)
+    facts = (settings, pipeline.models, pipeline.schedule, jax.__version__, jax.default_backend())
+    store = WindowStore(folder, digest(arrays, facts, pipeline.folders))
+    windows = len(plan_windows(len(video.frames_FHWC), settings).windows)
+    finished, carry = store.finished(windows, states=settings.clip_weight > 0), None
+    for window in range(finished):
+        carry = store.carry(window)
+        yield WindowDone(window, carry)
+    if finished == windows:
+        return
+    step = store.step(finished)
+    if finished or step:
+        yield Continued(finished, step.done if step else 0)
+    events = pipeline.windows(video, prompt, settings, start=Start(finished, carry, step))
+    yield from _kept(events, store, settings.steps)
+
+
+def _kept(events: Iterator[Event], store: WindowStore, steps: int) -> Iterator[Event]:
+    last: Event | None = None
+    try:
+        for event in events:
+            if isinstance(event, StepDone):
+                jax.block_until_ready(event.state)
+            last = event
+            if isinstance(event, StepDone) and event.done < steps:
+                store.save_step(event)
+            elif isinstance(event, WindowDone):
+                store.save(event.window, event.carry)
+            yield event
+    except (KeyboardInterrupt, GeneratorExit):
+        interrupt_arrived()
+        if isinstance(last, StepDone) and last.done == steps:
+            last = next(events, None)  # all that is missing is the window's carry
+        if isinstance(last, StepDone):
+            store.save_step(last, now=True)
+        elif isinstance(last, WindowDone):
+            store.save(last.window, last.carry)
+        raise
 
 
 def digest(arrays: Iterable[np.ndarray], facts: Iterable[object], folders: Iterable[Path]) -> str:
@@ -128,7 +176,7 @@ def _read_text(path: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
-def _whole(path: Path) -> bool:
+def _complete(path: Path) -> bool:
     """The file is there, and as long as its header says."""
     try:
         with safe_open(path, "np"):

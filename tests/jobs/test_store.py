@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.inference import window_store
+from vp_jax.inference.decode import Decoded
+from vp_jax.inference.padded import pad_video
+from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.progress import position
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.window import Carry
-from vp_jax.inference.window_store import WindowStore, digest
+from vp_jax.inference.state import Carry
 from vp_jax.interrupts import Terminated
+from vp_jax.jobs import store as store_module
+from vp_jax.jobs.store import WindowStore, digest, resumable
 
 STEPS = 3
 WINDOWS = 3  # of eleven frames, five at a time, one shared
@@ -22,20 +26,30 @@ def settings(**changes):
 
 
 @pytest.fixture
-def run(pipeline, clip, tmp_path):
-    """Inpaint with a folder; stop after a step if asked; returns the pixels and the steps that were reported."""
+def stream(pipeline, clip, tmp_path):
+    """Events of a run that is kept in a folder."""
     frames, holes, text = clip
 
+    def stream(chosen):
+        return resumable(pipeline, pad_video(frames, holes, chosen), text, chosen, tmp_path / "kept")
+
+    return stream
+
+
+@pytest.fixture
+def run(pipeline, clip, stream):
+    """Inpaint with a folder; stop after a step if asked; returns the pixels and the steps that were reported."""
+
     def run(chosen, *, stop_at=None, error=KeyboardInterrupt):
-        seen = []
-
-        def progress(done, total, label):
-            seen.append((done, label))
-            if done == stop_at and "decoding" not in label:
-                raise error
-
-        out = pipeline.inpaint(frames, holes, text, chosen, progress=progress, keep=tmp_path / "kept")
-        return out, [done for done, label in seen if "decoding" not in label]
+        plan, events, steps, parts = plan_windows(len(clip[0]), chosen), stream(chosen), [], []
+        for event in pipeline.decoded(events, plan, chosen):
+            if isinstance(event, Decoded):
+                parts.append(event.frames_FHWC)
+            elif here := position(event, plan, chosen):
+                steps.append(here.done)
+                if here.done == stop_at:
+                    events.throw(error)
+        return np.concatenate(parts), steps
 
     return run
 
@@ -54,7 +68,7 @@ def test_it_continues_where_it_was_stopped(pipeline, clip, run, clip_weight, sto
 @pytest.mark.parametrize("every, first", [(0.0, 2 * STEPS + 2), (1e6, 2 * STEPS + 1)])
 def test_a_crash_loses_little(pipeline, clip, run, monkeypatch, every, first):
     """Nothing is saved when it happens; windows are kept, steps only as often as `EVERY` says."""
-    monkeypatch.setattr(window_store, "EVERY", every)
+    monkeypatch.setattr(store_module, "EVERY", every)
     with pytest.raises(MemoryError):
         run(settings(), stop_at=2 * STEPS + 3, error=MemoryError)
     got, steps = run(settings())
@@ -66,6 +80,30 @@ def test_sigterm_counts_as_an_interrupt(run):
     with pytest.raises(Terminated):
         run(settings(), stop_at=2, error=Terminated)
     assert run(settings())[1][0] == 2
+
+
+def test_what_a_caller_leaves_early_is_kept(run, stream):
+    events = stream(settings())
+    for _ in range(STEPS + 3):  # three steps, their window, two steps
+        next(events)
+    events.close()
+    assert run(settings())[1][0] == STEPS + 2
+
+
+@pytest.mark.parametrize("error, first", [(KeyboardInterrupt, 2), (MemoryError, 1)])
+def test_an_interrupt_within_a_step_keeps_the_one_before_it(pipeline, run, monkeypatch, error, first):
+    sampled = pipeline.windows
+
+    def interrupted(*args, **kwargs):
+        events = sampled(*args, **kwargs)
+        yield next(events)
+        yield next(events)
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(error):
+        patch.setattr(pipeline, "windows", interrupted)
+        run(settings())
+    assert run(settings())[1][0] == first
 
 
 def test_other_arguments_start_anew(pipeline, clip, run, tmp_path):

@@ -1,0 +1,86 @@
+"""Results are pasted at the source's size and written with its rate and sound; what is lost is said."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests import clip_files
+from vp_jax.inference.decode import Decoded
+from vp_jax.inference.inputs import Mask, Video
+from vp_jax.inference.request import make_request
+from vp_jax.inference.result import Result, collect, segments
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.stream import Continued, WindowDone
+from vp_jax.media import video as files
+
+FRAMES = clip_files.moving(6, 48, 64)
+HOLES = np.zeros((6, 48, 64), bool)
+HOLES[:, 16:32, 16:40] = True
+PAINT = np.full((6, 32, 32, 3), (250, 10, 200), np.uint8)
+
+
+def request(video=None, **look):
+    return make_request(video or Video(FRAMES), Mask(HOLES), Settings(window=5, overlap=1), (32, 32), look)
+
+
+EVENTS = [
+    Continued(0, 1),
+    Decoded(0, 0, PAINT[:3]),
+    Decoded(0, 3, PAINT[3:4]),
+    WindowDone(0, None),
+    Decoded(1, 4, PAINT[4:]),
+]
+
+
+def test_frames_are_pasted_into_the_source():
+    result = collect([*EVENTS, WindowDone(1, None)], request())
+    assert len(result) == 6 and (result.model_FHWC == PAINT).all()
+    frames = result.frames_FHWC
+    np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
+    assert (frames[HOLES] == (250, 10, 200)).all()
+    assert (Result(request(paste=False), PAINT).frames_FHWC == (250, 10, 200)).all()
+    soft = Result(request(feather=3), PAINT).frames_FHWC
+    assert (soft[:, 24, 28] == (250, 10, 200)).all() and (soft[:, 24, 16] != (250, 10, 200)).any()
+
+
+def test_segments_are_the_frames_of_one_window_each():
+    found = list(segments([*EVENTS, WindowDone(1, None)], request()))
+    assert [(part.start, len(part.frames_FHWC), part.window, part.windows) for part in found] == [
+        (0, 4, 0, 2),
+        (4, 2, 1, 2),
+    ]
+    whole = collect([*EVENTS, WindowDone(1, None)], request()).frames_FHWC
+    np.testing.assert_array_equal(np.concatenate([part.frames_FHWC for part in found]), whole)
+
+
+def test_a_segment_comes_before_the_next_window_is_asked_for():
+    def events():
+        yield from EVENTS[:4]
+        raise AssertionError("the next window was sampled")
+
+    assert next(segments(events(), request())).start == 0
+
+
+def test_files_have_the_rate_and_the_sound_of_the_source(tmp_path, recwarn):
+    source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(30), sound=True)
+    video = Video.read(source, start=6, stop=24, fps=8)
+    result = Result(request(video), PAINT)
+    assert result.save(tmp_path / "out.mp4") == tmp_path / "out.mp4"
+    info = files.probe(tmp_path / "out.mp4")
+    assert (info.frames, info.fps, info.has_audio) == (6, Fraction(10000, 1001), True)
+    result.save(str(tmp_path / "out.mkv"))
+    np.testing.assert_array_equal(files.read_video(tmp_path / "out.mkv")[0], result.frames_FHWC)
+    assert not recwarn.list
+
+
+def test_sound_that_a_format_cannot_hold_is_said(tmp_path):
+    source = clip_files.encode(tmp_path / "in.mp4", FRAMES, sound=True)
+    result = Result(request(Video.read(source)), PAINT)
+    with pytest.warns(UserWarning, match=r"sound is missing: .gif does not hold this kind of it, .mkv would"):
+        result.save(tmp_path / "out.gif")
+    lines = []
+    result.save(tmp_path / "frames", warn=lines.append)
+    assert lines == ["sound is missing: a folder does not hold this kind of it, .mkv would"]
+    Result(request(), PAINT).save(tmp_path / "silent.gif", warn=lines.append)
+    assert len(lines) == 1

@@ -1,0 +1,80 @@
+"""A job is checked when it is made: in one line, in the words of arguments, before anything is read."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from vp_jax.errors import UserError
+from vp_jax.inference.named import NAMED, NamedModel
+from vp_jax.jobs.job import Job
+
+
+@pytest.fixture
+def fields(tmp_path):
+    for name in ("weights", "folder.mp4", "strange"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "strange" / "a.png").write_text("")
+    return {
+        "checkpoint": tmp_path / "weights",
+        "video": tmp_path / "in.mp4",
+        "mask": tmp_path / "mask.png",
+        "out": tmp_path / "out.mp4",
+        "prompt": "a fox",
+    }
+
+
+def test_files_are_named_after_the_result(fields, tmp_path):
+    job = Job(**fields, report=tmp_path / "page.html", first_frame="first.png", settings={"steps": 3})
+    names = ["out.mp4", "out_comparison.mp4", "out_contact.png", "out.json", "page.html"]
+    assert [path.name for path in job.files] == names
+    assert job.picture == Path("first.png") and not job.named
+    assert Job(**fields, first_frame="original").picture is None
+    assert dataclasses.asdict(job)["settings"] == {"steps": 3}
+
+
+def test_the_packaged_model_is_a_name(fields, monkeypatch, tmp_path):
+    assert Job(**{**fields, "checkpoint": "nano"}).named
+    monkeypatch.setitem(NAMED, "nano", NamedModel(tmp_path / "none"))
+    with pytest.raises(UserError, match="has no nano model"):
+        Job(**{**fields, "checkpoint": "nano"})
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"checkpoint": Path("nowhere")}, "checkpoint nowhere: no such folder, expected one written by convert"),
+        ({"prompt": None}, "expected one of `prompt` and `prompt_embeds`"),
+        ({"prompt_embeds": Path("e.npz")}, "expected one of `prompt` and `prompt_embeds`"),
+        (
+            {"prompt": None, "prompt_embeds": Path("e.npz"), "negative_prompt": "x"},
+            "`negative_prompt` with `prompt_embeds`: the file holds the negative embedding",
+        ),
+        ({"height": 100}, "height 100: expected a multiple of 16"),
+        ({"feather": -1}, "feather -1"),
+        ({"feather": 2, "composite": False}, "feather 2"),
+        ({"mask_dilate": -1}, "mask_dilate -1: expected 0 or more pixels"),
+        ({"id_scale": float("nan")}, "id_scale nan: expected a number"),
+        ({"loras": ((Path("none"), 1.0),)}, "lora none: no such file or folder"),
+        ({"settings": {"steps": 0}}, "steps 0: expected 1 to 1000"),
+        ({"settings": {"stepz": 3}}, "unknown setting 'stepz': did you mean steps"),
+        ({"settings": {"overlap": -1}}, "overlap -1: expected 0 or more frames"),
+        ({"settings": {"window": 49, "overlap": 8}}, "overlap 8 of window 49"),
+        ({"report": Path("page.pdf")}, "report page.pdf: expected a name that ends in .html"),
+        ({"out": Path("out.avi")}, "cannot write .avi"),
+    ],
+)
+def test_what_cannot_work_is_named(fields, change, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Job(**{**fields, **change})
+    assert "\n" not in str(caught.value) and "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["video", "mask", "first_frame"])
+def test_nothing_that_is_read_is_overwritten(fields, tmp_path, name):
+    with pytest.raises(UserError, match="would be overwritten: choose another `out`"):
+        Job(**{**fields, name: str(fields["out"]) if name == "first_frame" else fields["out"]})
+
+
+def test_an_overlap_waits_for_the_model_s_window(fields):
+    assert Job(**fields, settings={"overlap": 2}).settings == {"overlap": 2}

@@ -1,0 +1,64 @@
+"""A pipeline whose model paints one colour. Everything around the model is real: plans, sizes, checks, settings."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from vp_jax.diffusion.sampler import LoopState
+from vp_jax.inference.decode import Decoded
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.state import Carry
+from vp_jax.inference.stream import BEGINNING, StepDone, WindowDone
+
+PAINT = (250, 10, 200)
+
+
+class Painter(Pipeline):
+    """Paints the complete picture, so that pasting is seen, and notes what it was given."""
+
+    native_size, native_frames, fixed_size, has_text_encoder = (32, 48), 9, False, True
+
+    def __init__(self) -> None:
+        cfg = types.SimpleNamespace(text_dim=8, max_text_len=4, learned_positions=False)
+        super().__init__(types.SimpleNamespace(backbone_cfg=cfg), None, None)
+        self.calls = {}
+
+    def loaded(self, model, **arguments):
+        """In place of `Pipeline.load`."""
+        self.calls["load"] = (model, arguments)
+        return self
+
+    def encode_prompts(self, prompts):
+        self.calls["prompt"] = tuple(prompts)
+        return np.stack([np.zeros((4, 8), np.float32), np.ones((4, 8), np.float32)])
+
+    def windows(self, video, prompt, settings, *, noise_of=None, start=BEGINNING):
+        assert video.frames_FHWC.dtype == np.uint8 and video.holes_FHW.dtype == bool
+        assert video.frames_FHWC.shape[:3] == video.holes_FHW.shape
+        self.calls["windows"] = (video, prompt, settings)
+        x = np.zeros((1, 3, 4, 6, 4), np.float32)
+        for window in range(start.window, len(plan_windows(len(video.frames_FHWC), settings).windows)):
+            resumed = start.step.done if start.step and window == start.window else 0
+            for done in range(resumed + 1, settings.steps + 1):
+                yield StepDone(window, done, LoopState(x, x))
+            yield WindowDone(window, Carry(x, None))
+
+    def decoded(self, events, plan, settings):
+        for event in events:
+            if isinstance(event, WindowDone) and event.window + 1 == len(plan.windows):
+                height, width = self.calls["windows"][0].frames_FHWC.shape[1:3]
+                paint = np.broadcast_to(np.array(PAINT, np.uint8), (plan.output_frames, height, width, 3))
+                yield Decoded(event.window, 0, paint)
+            yield event
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """What `Pipeline.load` returns."""
+    fake = Painter()
+    monkeypatch.setattr(Pipeline, "load", fake.loaded)
+    return fake

@@ -1,0 +1,77 @@
+"""A window's programs, compiled once for all windows, steps and seeds, beside the weights that they read."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+
+from vp_jax.diffusion.noise import NoiseSource
+from vp_jax.diffusion.sampler import LoopState
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.inference.models import Models, Params
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
+from vp_jax.inference.window import WindowProgram
+
+
+class CompiledWindow:
+    """The parts of a `WindowProgram`, each jitted, bound to their weights."""
+
+    def __init__(self, models: Models, params: Params, schedule: Schedule, settings: Settings) -> None:
+        # the seed is no part of a program: another seed compiles nothing new
+        self._jitted = _jit(WindowProgram(models, dataclasses.replace(settings, seed=0), schedule))
+        self._params, self._placement = params, placement(params)
+
+    @property
+    def program(self) -> WindowProgram:
+        """The pure functions."""
+        return self._jitted.program
+
+    def put(self, tree: Any) -> Any:
+        """Arrays committed to where the weights are: else jit compiles anew once its own outputs come back."""
+        return jax.device_put(tree, self._placement)
+
+    def encode(
+        self, pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, carry: Carry | None, noise: NoiseSource
+    ) -> WindowLatents:
+        """Encode a window; its image condition is its first frame, or the latent where the last one left off."""
+        image = None
+        if self.program.models.takes_image and carry is None:
+            image = self._jitted.encode_image(self._params, pixels_BFHWC[:, :1], noise)
+        elif self.program.models.takes_image and carry is not None:
+            image = self.program.image_of(carry)
+        return self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
+
+    def denoise_step(
+        self, state: LoopState, index: int, inputs: WindowInputs, *, record: bool
+    ) -> tuple[LoopState, jax.Array | None]:
+        """See `WindowProgram.denoise_step`."""
+        return self._jitted.denoise_step(self._params, state, index, inputs, record=record)
+
+
+def placement(params: Params) -> jax.sharding.Sharding:
+    """Where small inputs go: beside the weights, complete on every device of their mesh."""
+    sharding = jax.tree.leaves(params)[0].sharding
+    if isinstance(sharding, jax.sharding.NamedSharding):
+        return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+    return sharding
+
+
+class _Jitted(NamedTuple):
+    program: WindowProgram
+    encode: Any
+    encode_image: Any
+    denoise_step: Any
+
+
+@functools.lru_cache(maxsize=8)
+def _jit(program: WindowProgram) -> _Jitted:
+    return _Jitted(
+        program,
+        jax.jit(program.encode),
+        jax.jit(program.encode_image),
+        jax.jit(program.denoise_step, static_argnames=("record",)),
+    )

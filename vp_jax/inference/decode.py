@@ -1,0 +1,141 @@
+"""Latents of windows to frames, while later windows are still being sampled.
+
+    window's latents --Stitcher--> latents that no later window changes --StreamDecoder--> frames
+
+Frames come out as they would from the complete latents, bit for bit: the VAE works through a video in chunks whose
+boundaries depend on its length alone (`vp_jax.models.vae.vae`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vp_jax.inference.compiled import placement
+from vp_jax.inference.models import Models, Params
+from vp_jax.inference.plan import WindowPlan
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.stream import Event, WindowDone
+from vp_jax.media.canvas import to_uint8
+from vp_jax.models.vae import vae as vae_module
+from vp_jax.models.vae.convs import Cache
+
+
+class Decoded(NamedTuple):
+    """Finished frames.
+
+    Attributes:
+      window: whose latents completed them.
+      start: number of the first.
+      frames_FHWC: uint8, at the model's size.
+    """
+
+    window: int
+    start: int
+    frames_FHWC: np.ndarray
+
+
+class Stitcher:
+    """Joins the latents of windows, each (B, T, h, w, C), as they come.
+
+    Window k starts at latent ``k (T - overlap - 1)``; overlapping latents are averaged with equal weight. Outside
+    reference mode a later window's first latent, which stands for one frame where its neighbours stand for four,
+    yields to the previous window's.
+
+    Args:
+      windows: how many will come.
+      overlap: `Settings.overlap_latents`.
+      reference: average every latent.
+    """
+
+    def __init__(self, windows: int, overlap: int, *, reference: bool) -> None:
+        self._left, self._overlap, self._skip = windows, overlap, 0 if reference else 1
+        self._first = True
+        # sum and count of the windows so far, from the first latent that may still change; the next window begins there
+        self._sum_BThwC: np.ndarray | None = None
+        self._count_T = np.zeros(0, np.float32)
+
+    def add(self, latents_BThwC: np.ndarray) -> np.ndarray:
+        """Take the next window; returns the latents that no later window changes, float32 (B, T, h, w, C)."""
+        advance = latents_BThwC.shape[1] - self._overlap - 1
+        skip = 0 if self._first else self._skip
+        part = latents_BThwC[:, skip:]
+        extra = part.shape[1] - len(self._count_T)
+        tail = np.zeros((part.shape[0], extra, *part.shape[2:]), np.float32)
+        total = tail if self._sum_BThwC is None else np.concatenate([self._sum_BThwC, tail], axis=1)
+        total += part
+        count_T = np.concatenate([self._count_T, np.zeros(extra, np.float32)]) + np.float32(1)
+        self._left, self._first = self._left - 1, False
+        final = advance + self._skip - skip if self._left else len(count_T)
+        self._sum_BThwC, self._count_T = total[:, final:], count_T[final:]
+        return total[:, :final] / count_T[None, :final, None, None, None]
+
+
+def stitch(windows: Sequence[np.ndarray], overlap: int, *, reference: bool) -> np.ndarray:
+    """Latents of the complete video from those of all its windows; see `Stitcher`."""
+    stitcher = Stitcher(len(windows), overlap, reference=reference)
+    return np.concatenate([stitcher.add(latents) for latents in windows], axis=1)
+
+
+class StreamDecoder:
+    """Decodes scaled latents that arrive in pieces of any length; the device holds one chunk at a time.
+
+    Args:
+      latents: latent frames that will arrive; where chunks begin depends on it.
+    """
+
+    def __init__(self, models: Models, params: Params, latents: int) -> None:
+        self._models, self._params = models, params
+        self._next, self._left = vae_module.split_first(latents, vae_module.DECODE_CHUNK), latents
+        self._waiting_BThwC: np.ndarray | None = None
+        self._cache: Cache | None = None
+
+    def add(self, latents_BThwC: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield pixels (B, F, H, W, 3), float32 and not clamped, of every chunk that these latents complete."""
+        parts = [latents_BThwC] if self._waiting_BThwC is None else [self._waiting_BThwC, latents_BThwC]
+        waiting = np.concatenate(parts, axis=1)
+        where = placement(self._params)
+        while self._left and waiting.shape[1] >= self._next:
+            chunk, cache = jax.device_put((waiting[:, : self._next], self._cache), where)
+            pixels, self._cache = _decode_chunk(self._models, self._params, chunk, cache)
+            waiting, self._left = waiting[:, self._next :], self._left - self._next
+            self._next = vae_module.DECODE_CHUNK
+            yield np.asarray(pixels)
+        self._waiting_BThwC = waiting
+        if self._left and len(where.device_set) == 1:  # gigabytes that the denoising of the next window may need
+            self._cache = jax.device_get(self._cache)
+
+
+def decoded(
+    events: Iterable[Event], models: Models, params: Params, plan: WindowPlan, settings: Settings
+) -> Iterator[Event | Decoded]:
+    """Pass on the events of `vp_jax.inference.stream.windows`, each `WindowDone` after the frames that it completes."""
+    reference = settings.mode == "reference"
+    # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
+    extra = int(not reference and plan.latents % 2 == 0)
+    stitcher = Stitcher(len(plan.windows), settings.overlap_latents, reference=reference)
+    decoder, made = StreamDecoder(models, params, plan.latents + extra), 0
+    for event in events:
+        if isinstance(event, WindowDone):
+            latents = stitcher.add(np.asarray(event.carry.latents_BThwC))
+            if extra and event.window + 1 == len(plan.windows):
+                latents = np.concatenate([latents, latents[:, -1:]], axis=1)
+            for pixels_BFHWC in decoder.add(latents):
+                frames_FHWC = to_uint8(pixels_BFHWC[0, : plan.output_frames - made])
+                if len(frames_FHWC):
+                    yield Decoded(event.window, made, frames_FHWC)
+                made += len(frames_FHWC)
+        yield event
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _decode_chunk(
+    models: Models, params: Params, latents_BThwC: jax.Array, cache: Cache | None
+) -> tuple[jax.Array, Cache]:
+    pixels, cache = models.vae(params).decode_chunk(vae_module.unscale(models.vae_cfg, latents_BThwC), cache)
+    return pixels.astype(jnp.float32), cache

@@ -1,0 +1,51 @@
+"""Models that come with the package, by name, with the settings that suit them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vp_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedModel:
+    """A converted folder and how it is run.
+
+    Attributes:
+      folder: of the weights.
+      precision: of weights and computation.
+      settings: of `vp_jax.inference.settings.Settings`, where this model's defaults are others.
+    """
+
+    folder: Path
+    precision: str = "bfloat16"
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+NAMED = {
+    "nano": NamedModel(
+        Path(__file__).parent.parent / "nano",
+        precision="float32",
+        settings={"steps": 20, "guidance": 3.0, "dynamic_guidance": False},
+    )
+}
+
+
+def find_model(model: str | Path) -> NamedModel:
+    """The model called ``model``, or the one in that folder.
+
+    Raises:
+      UserError: no such folder, or a package without the named model's weights.
+    """
+    known = NAMED.get(model) if isinstance(model, str) else None
+    if known is None:
+        if not Path(model).is_dir():
+            names = " or ".join(repr(name) for name in NAMED)
+            raise UserError(f"{model}: no such folder; expected one made by `python -m convert all`, or {names}")
+        return NamedModel(Path(model))
+    if not (known.folder / "transformer").is_dir():
+        raise UserError(f"this copy of vp_jax has no {model} model: expected its weights in {known.folder}")
+    return known

@@ -1,0 +1,116 @@
+"""What comes back: frames at the source's size, pasted, and the file they are written to."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vp_jax.inference.decode import Decoded
+from vp_jax.inference.request import Request
+from vp_jax.inference.stream import Event, WindowDone
+from vp_jax.media.canvas import Finished
+from vp_jax.media.video_writer import write_video
+
+
+class Segment(NamedTuple):
+    """Frames that one more window finished.
+
+    Attributes:
+      start: number of the first.
+      frames_FHWC: uint8, at the source's size, pasted.
+      window, windows: number of the window, from 0, and how many there are.
+    """
+
+    start: int
+    frames_FHWC: np.ndarray
+    window: int
+    windows: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """An inpainted video.
+
+    Attributes:
+      request: what was asked for; its settings, plan and source.
+      model_FHWC: uint8, the frames as the model made them, at its size. In reference mode fewer than the source's.
+    """
+
+    request: Request
+    model_FHWC: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.model_FHWC)
+
+    @property
+    def frames(self) -> Finished:
+        """The frames at the source's size, pasted, each made when it is asked for."""
+        return _finished(self.request, 0, self.model_FHWC)
+
+    @property
+    def frames_FHWC(self) -> np.ndarray:
+        """All frames as one array, uint8."""
+        return np.stack(self.frames)
+
+    def save(self, path: str | Path, *, warn: Callable[[str], object] = warnings.warn) -> Path:
+        """Write the frames with the rate and the sound of the source.
+
+        Args:
+          path: .mp4 .mov .webm .mkv (lossless) .gif, or a name without suffix for a folder of PNG frames.
+          warn: called with one line for what the source has and this format cannot hold.
+
+        Returns:
+          ``path``.
+
+        Raises:
+          UserError: unknown suffix, or a file that cannot be written.
+        """
+        path, video = Path(path), self.request.video
+        sound = write_video(path, self.frames, video.fps, audio_from=video.path, audio_start=video.start_seconds)
+        if video.has_audio and not sound:
+            warn(f"sound is missing: {path.suffix or 'a folder'} does not hold this kind of it, .mkv would")
+        return path
+
+
+class Collector:
+    """Gathers the frames of a run into its `result`."""
+
+    def __init__(self, request: Request) -> None:
+        self.result = Result(request, np.empty((request.plan.output_frames, *request.size, 3), np.uint8))
+
+    def take(self, event: Event | Decoded) -> None:
+        """Take the frames of an event, if it has any."""
+        if isinstance(event, Decoded):
+            self.result.model_FHWC[event.start : event.start + len(event.frames_FHWC)] = event.frames_FHWC
+
+
+def collect(events: Iterable[Event | Decoded], request: Request) -> Result:
+    """The result of a run, from all its events."""
+    collector = Collector(request)
+    for event in events:
+        collector.take(event)
+    return collector.result
+
+
+def segments(events: Iterable[Event | Decoded], request: Request) -> Iterator[Segment]:
+    """Finished frames of a run, window by window, while it goes on."""
+    parts: list[Decoded] = []
+    for event in events:
+        if isinstance(event, Decoded):
+            parts.append(event)
+        if isinstance(event, WindowDone) and parts:
+            start, made_FHWC = parts[0].start, np.concatenate([part.frames_FHWC for part in parts])
+            frames_FHWC = np.stack(_finished(request, start, made_FHWC))
+            yield Segment(start, frames_FHWC, event.window, len(request.plan.windows))
+            parts = []
+
+
+def _finished(request: Request, start: int, made_FHWC: np.ndarray) -> Finished:
+    span = slice(start, start + len(made_FHWC))
+    source_FHWC, holes_FHW = request.video.frames_FHWC[span], request.holes_FHW[span]
+    return Finished(source_FHWC, holes_FHW, made_FHWC, paste=request.paste, feather=request.feather)

@@ -1,0 +1,64 @@
+"""What a running job reports, in this order: `MediaRead`, `Planned`, `Position` many times, `Lost` maybe, `Done`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from vp_jax.inference.plan import Position, WindowPlan
+from vp_jax.inference.settings import Settings
+
+
+class MediaRead(NamedTuple):
+    """Video and mask are read.
+
+    Attributes:
+      frames, size, fps: of the chosen range; height and width in pixels.
+      hole_share, hole_frames: part of all pixels that is hole, and in how many frames there is one.
+      note: what a person should know of how the mask was read, "" if nothing.
+    """
+
+    frames: int
+    size: tuple[int, int]
+    fps: Fraction
+    hole_share: float
+    hole_frames: int
+    note: str = ""
+
+
+class Planned(NamedTuple):
+    """The model is loaded, and what it will do is known.
+
+    Attributes:
+      source_size, size: height and width of the source, and that the model generates.
+      frames: of the source.
+      settings, plan: of the windows.
+      files: that will be written.
+    """
+
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    frames: int
+    settings: Settings
+    plan: WindowPlan
+    files: tuple[Path, ...]
+
+
+class Lost(NamedTuple):
+    """Something of the source that the output's format cannot hold, in one line."""
+
+    line: str
+
+
+class Done(NamedTuple):
+    """Every file is written.
+
+    Attributes:
+      seconds: by phase: read, load, encode_prompt, inpaint, write.
+    """
+
+    seconds: dict[str, float]
+
+
+JobEvent = MediaRead | Planned | Position | Lost | Done

@@ -1,0 +1,136 @@
+"""What one sampling run is asked to do, as data. The command line, a notebook or a server fills it in."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vp_jax.errors import UserError
+from vp_jax.inference.named import NAMED, find_model
+from vp_jax.inference.request import ORIGINAL, check_feather, check_size
+from vp_jax.inference.settings import Settings
+from vp_jax.jobs.outputs import check_outputs, outputs
+from vp_jax.media.video_writer import check_output
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A video to inpaint. Everything that needs neither pixels nor a model is checked when it is made.
+
+    Attributes:
+      video: file, or folder of frames.
+      mask: video, folder, one image for all frames, or .npz of labels; see `vp_jax.media.masks`.
+      out: file or folder of the result; the other files are named after it, see `vp_jax.jobs.outputs`.
+      report: also write this page (.html).
+      prompt, negative_prompt: what the finished video shows, and what it should not.
+      prompt_embeds: .npz in place of both prompts, see `vp_jax.inference.prompt.Prompt.read`.
+      mask_id: label that is the hole.
+      mask_dilate: source pixels by which the hole grows on each side.
+      invert_mask: white marks what is kept.
+      mask_resize: allow a mask of another size.
+      first_frame: image to start from, or ``"original"`` to keep frame 0; otherwise frame 0 is generated too.
+      start, stop, fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
+      checkpoint: converted folder, or the name of a model that comes with the package.
+      settings: those of `Settings` that are not the model's defaults.
+      height, width: of the generated video; default: the model's.
+      id_adapter, id_scale, loras: see `Pipeline.load`.
+      composite, feather: paste into the source, see `vp_jax.media.canvas`.
+      precision, attention: see `Pipeline.load`.
+      compilation_cache: see `vp_jax.jobs.compile_cache.keep`.
+      demonstration: ``video`` and ``mask`` are the packaged clip, which the run writes first; the hole is compared with
+        what was there.
+
+    Raises:
+      UserError: in one line, the first thing that cannot work.
+    """
+
+    video: Path
+    mask: Path
+    out: Path
+    report: Path | None = None
+    prompt: str | None = None
+    negative_prompt: str = ""
+    prompt_embeds: Path | None = None
+    mask_id: int | None = None
+    mask_dilate: int = 0
+    invert_mask: bool = False
+    mask_resize: bool = False
+    first_frame: str | None = None
+    start: int = 0
+    stop: int | None = None
+    fps: float | None = None
+    checkpoint: str | Path = "nano"
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    height: int | None = None
+    width: int | None = None
+    id_adapter: bool = True
+    id_scale: float = 1.0
+    loras: tuple[tuple[Path, float], ...] = ()
+    composite: bool = True
+    feather: int = 0
+    precision: str | None = None
+    attention: str | None = None
+    compilation_cache: str | None = None
+    demonstration: bool = False
+
+    def __post_init__(self) -> None:
+        self._check_settings()
+        self._check_model()
+        self._check_prompt()
+        check_size(self.height, self.width)
+        check_feather(self.feather, self.composite)
+        if self.mask_dilate < 0:
+            raise UserError(f"mask_dilate {self.mask_dilate}: expected 0 or more pixels")
+        self._check_files()
+
+    @property
+    def named(self) -> bool:
+        """The model comes with the package."""
+        return self.checkpoint in NAMED
+
+    @property
+    def files(self) -> list[Path]:
+        """What the run will write."""
+        return [*outputs(self.out), *([self.report] if self.report else [])]
+
+    @property
+    def picture(self) -> Path | None:
+        """The image to start from."""
+        return None if self.first_frame in (None, ORIGINAL) else Path(str(self.first_frame))
+
+    def _check_settings(self) -> None:
+        """An overlap can be judged only beside its window, which may be the model's."""
+        overlap = self.settings.get("overlap")
+        if overlap is not None and overlap < 0:
+            raise UserError(f"overlap {overlap}: expected 0 or more frames")
+        unknown_window = "window" not in self.settings
+        Settings().changed(**{k: v for k, v in self.settings.items() if not (k == "overlap" and unknown_window)})
+
+    def _check_model(self) -> None:
+        if self.named:
+            find_model(self.checkpoint)
+        elif not Path(self.checkpoint).is_dir():
+            raise UserError(f"checkpoint {self.checkpoint}: no such folder, expected one written by convert")
+        if not math.isfinite(self.id_scale):
+            raise UserError(f"id_scale {self.id_scale}: expected a number")
+        for path, _ in self.loras:
+            if not path.exists():
+                raise UserError(f"lora {path}: no such file or folder")
+
+    def _check_prompt(self) -> None:
+        if (self.prompt is None) == (self.prompt_embeds is None):
+            raise UserError("expected one of `prompt` and `prompt_embeds`")
+        if self.prompt_embeds is not None and self.negative_prompt:
+            raise UserError(
+                "`negative_prompt` with `prompt_embeds`: the file holds the negative embedding, leave it off"
+            )
+
+    def _check_files(self) -> None:
+        check_output(self.out)
+        if self.report is not None and self.report.suffix != ".html":
+            raise UserError(f"report {self.report}: expected a name that ends in .html")
+        sources = (self.video, self.mask, self.picture, self.prompt_embeds)
+        check_outputs(self.files, [source for source in sources if source is not None])
