@@ -23,7 +23,7 @@ from typing import Any
 from vp_jax.errors import UserError
 from vp_jax.files import beside
 from vp_jax.inference.plan import Position
-from vp_jax.inference.settings import MODES, SAMPLERS
+from vp_jax.inference.settings import MODES, SAMPLER_NAMES
 from vp_jax.jobs import packaged
 from vp_jax.jobs.events import Done, JobEvent, Lost, MediaRead, Planned
 from vp_jax.jobs.job import Job
@@ -77,7 +77,7 @@ def _look_flags(flag: Any) -> None:
     flag("--steps", type=int, help="denoising steps per window; default: 50, nano 20")
     flag("--guidance", type=float, help="how closely to follow the prompt; default: 6, nano 3")
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")
-    flag("--sampler", choices=SAMPLERS, help="default: dpm")
+    flag("--sampler", choices=SAMPLER_NAMES, help="default: dpm")
     flag("--seed", type=int, help="of all noise; default: 42")
     flag("--window", type=int, help="frames generated together; default: the model's")
     flag("--overlap", type=int, help="frames that neighbours share; default: a sixth of the window (reference mode: 0)")

@@ -43,18 +43,21 @@ class CompiledWindow:
             image = self._jitted.encode_image(self._params, pixels_BFHWC[:, :1], noise)
         elif self.program.models.takes_image and carry is not None:
             image = self.program.image_of(carry)
-        return self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
+        latents: WindowLatents = self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
+        return latents
 
     def denoise_step(
         self, state: LoopState, index: int, inputs: WindowInputs, *, record: bool
     ) -> tuple[LoopState, jax.Array | None]:
         """See `WindowProgram.denoise_step`."""
-        return self._jitted.denoise_step(self._params, state, index, inputs, record=record)
+        after: tuple[LoopState, jax.Array | None]
+        after = self._jitted.denoise_step(self._params, state, index, inputs, record=record)
+        return after
 
 
 def placement(params: Params) -> jax.sharding.Sharding:
     """Where small inputs go: beside the weights, complete on every device of their mesh."""
-    sharding = jax.tree.leaves(params)[0].sharding
+    sharding: jax.sharding.Sharding = jax.tree.leaves(params)[0].sharding
     if isinstance(sharding, jax.sharding.NamedSharding):
         return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
     return sharding

@@ -73,7 +73,8 @@ class Stitcher:
         self._left, self._first = self._left - 1, False
         final = advance + self._skip - skip if self._left else len(count_T)
         self._sum_BThwC, self._count_T = total[:, final:], count_T[final:]
-        return total[:, :final] / count_T[None, :final, None, None, None]
+        finished: np.ndarray = total[:, :final] / count_T[None, :final, None, None, None]
+        return finished
 
 
 def stitch(windows: Sequence[np.ndarray], overlap: int, *, reference: bool) -> np.ndarray:

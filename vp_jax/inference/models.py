@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from flax import nnx
 
@@ -36,12 +36,12 @@ class Models:
     branch_cfg: BranchConfig
     vae_cfg: VAEConfig
     loras: tuple[LoRAConfig, ...] = ()
-    graphs: tuple[nnx.GraphDef, nnx.GraphDef, nnx.GraphDef] = dataclasses.field(init=False, repr=False)
+    graphs: tuple[nnx.GraphDef[Any], nnx.GraphDef[Any], nnx.GraphDef[Any]] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "graphs", tuple(graph for graph, _ in self.abstract().values()))
 
-    def abstract(self) -> dict[str, tuple[nnx.GraphDef, trees.Tree]]:
+    def abstract(self) -> dict[str, tuple[nnx.GraphDef[Any], trees.Tree]]:
         """Graph definition and shapes of ``backbone``, ``branch`` and ``vae``."""
         return {
             "backbone": abstract(self.backbone_cfg),
@@ -63,12 +63,15 @@ class Models:
 
     def backbone(self, params: Params) -> DiT:
         """The backbone with every adapter attached."""
-        return lora.attach(nnx.merge(self.graphs[0], params["backbone"]), list(zip(self.loras, params["loras"])))
+        plain: DiT = nnx.merge(self.graphs[0], params["backbone"])
+        return lora.attach(plain, list(zip(self.loras, params["loras"])))
 
     def branch(self, params: Params) -> Branch:
         """The context encoder."""
-        return nnx.merge(self.graphs[1], params["branch"])
+        merged: Branch = nnx.merge(self.graphs[1], params["branch"])
+        return merged
 
     def vae(self, params: Params) -> VAE:
         """The video autoencoder."""
-        return nnx.merge(self.graphs[2], params["vae"])
+        merged: VAE = nnx.merge(self.graphs[2], params["vae"])
+        return merged

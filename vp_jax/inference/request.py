@@ -129,7 +129,8 @@ def _first(
         return None
     if isinstance(first_frame, str) and first_frame == ORIGINAL:
         return own_HWC
-    picture = read_image(first_frame) if isinstance(first_frame, str | Path) else np.asarray(first_frame)
+    given = read_image(first_frame) if isinstance(first_frame, str | Path) else first_frame
+    picture: np.ndarray = np.asarray(given)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise UserError(
             f"first_frame is {picture.dtype} of shape {picture.shape}: expected uint8 (height, width, 3), a file, "

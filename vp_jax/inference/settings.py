@@ -12,7 +12,7 @@ from vp_jax.errors import UserError
 from vp_jax.models.config import Injection
 from vp_jax.shapes import TEMPORAL_STRIDE
 
-SAMPLERS = ("dpm", "ddim")
+SAMPLER_NAMES = ("dpm", "ddim")
 MODES = ("default", "reference")
 
 
@@ -61,7 +61,7 @@ class Settings:
     def __post_init__(self) -> None:
         _expect("steps", self.steps, _integer(self.steps) and 1 <= self.steps <= 1000, "1 to 1000")
         _expect("guidance", self.guidance, _finite(self.guidance) and self.guidance >= 0, "0 or more")
-        _expect("sampler", self.sampler, self.sampler in SAMPLERS, " or ".join(SAMPLERS))
+        _expect("sampler", self.sampler, self.sampler in SAMPLER_NAMES, " or ".join(SAMPLER_NAMES))
         _expect("mode", self.mode, self.mode in MODES, " or ".join(MODES))
         fits = _integer(self.window) and self.window >= 1 and self.window % TEMPORAL_STRIDE == 1
         _expect("window", self.window, fits, "1, 5, 9 ... 4 n + 1")

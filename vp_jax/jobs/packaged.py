@@ -45,7 +45,7 @@ GROW = 2
 CLIP_SIZE = (17, 64, 96)
 """Its frames, height and width: one window of the model."""
 
-COMMANDS = (
+TRY_NEXT = (
     "python sample.py --seed 7                     # other noise, another filling",
     "python sample.py --steps 50 --guidance 5      # slower, nearer to the words",
     "python sample.py --video mine.mp4 --mask mask.png --prompt 'a red circle'   # your own, at 64 x 96",

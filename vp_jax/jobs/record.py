@@ -93,5 +93,5 @@ def _page(job: Job, record: Mapping[str, Any]) -> str:
         numbers=numbers,
         lists={"What nano is": packaged.IS, "What it is not": packaged.IS_NOT} if job.named else {},
         tables={"Settings": record["settings"], "Seconds": record["seconds"], "Versions": record["versions"]},
-        commands=packaged.COMMANDS if job.named else (),
+        commands=packaged.TRY_NEXT if job.named else (),
     )

@@ -61,7 +61,7 @@ def read_masks(
     Raises:
       UserError: unreadable, no such label, or several labels and none chosen.
     """
-    mask = Mask(path, mask_id)
+    mask = MaskFile(path, mask_id)
     chosen = range(1) if mask.still else range(start, mask.frames if stop is None else min(stop, mask.frames), step)
     if not len(chosen):
         raise UserError(f"{show(path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
@@ -70,10 +70,10 @@ def read_masks(
 
 def is_static(path: str | Path) -> bool:
     """Whether a mask is one image, which holds for every frame. `UserError` if it cannot be read."""
-    return Mask(path).still
+    return MaskFile(path).still
 
 
-class Mask:
+class MaskFile:
     """A mask whose kind and size are known and whose frames are not read yet.
 
     Attributes:

@@ -18,7 +18,7 @@ import numpy as np
 
 from vp_jax.data.records import BadRecord, ClipInfo, bad_record
 from vp_jax.errors import UserError
-from vp_jax.media.masks import Mask
+from vp_jax.media.masks import MaskFile
 from vp_jax.media.video import probe, read_frames
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif")
@@ -43,7 +43,7 @@ class FolderClip:
 
     def open(self) -> ClipInfo:
         with bad_record():
-            info, mask = probe(self.video), Mask(self.mask)
+            info, mask = probe(self.video), MaskFile(self.mask)
         if (mask.height, mask.width) != (info.height, info.width):
             raise BadRecord(f"masks are {mask.width}x{mask.height}, the video is {info.width}x{info.height}")
         if not mask.still and mask.frames < info.frames:
@@ -55,7 +55,7 @@ class FolderClip:
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with bad_record():
             frames_FHWC = read_frames(self.video, indices_F)
-            masks_FHW = Mask(self.mask).holes(indices_F, threads=1).view(np.uint8)
+            masks_FHW = MaskFile(self.mask).holes(indices_F, threads=1).view(np.uint8)
         if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
             raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
         if not masks_FHW.any():
