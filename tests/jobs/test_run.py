@@ -12,7 +12,7 @@ from tests.painter import PAINT, painter  # noqa: F401
 from vp_jax.errors import UserError
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import Settings
-from vp_jax.jobs.events import Done, Lost, MediaRead, Planned
+from vp_jax.jobs.events import Done, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.outputs import unfinished
 from vp_jax.jobs.run import run
@@ -62,8 +62,8 @@ def test_events_tell_what_is_read_planned_sampled_and_written(job, painter, tmp_
 def test_lost_sound_is_an_event(job, painter, tmp_path):  # noqa: F811
     source = clip_files.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
     events = list(run(job(video=source, out=tmp_path / "out.gif", mask_resize=True)))
-    assert [event for event in events if isinstance(event, Lost)] == [
-        Lost("sound is missing: .gif does not hold this kind of it, .mkv would")
+    assert [event for event in events if isinstance(event, Note)] == [
+        Note("sound", "is missing: .gif does not hold this kind of it, .mkv would")
     ]
     assert json.loads((tmp_path / "out.json").read_text())["audio_copied"] is False
 

@@ -25,7 +25,7 @@ from vp_jax.files import beside
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import MODES, SAMPLER_NAMES
 from vp_jax.jobs import packaged
-from vp_jax.jobs.events import Done, JobEvent, Lost, MediaRead, Planned
+from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.outputs import unfinished
 from vp_jax.jobs.progress import Progress
@@ -152,9 +152,8 @@ def lines_of(event: JobEvent, job: Job) -> list[str]:
         return _lines_read(event, job)
     if isinstance(event, Planned):
         return _lines_planned(event)
-    if isinstance(event, Lost):
-        thing, _, rest = event.line.partition(" ")
-        return [f"{thing:8} {rest}"]
+    if isinstance(event, Note):
+        return [f"{event.topic:8} {event.text}"]
     if isinstance(event, Done):
         return [f"done     {job.report or job.out} in {sum(event.seconds.values()):.0f} s"]
     return []

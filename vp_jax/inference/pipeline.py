@@ -12,6 +12,7 @@ Every program is jitted once per shape: one window after another, and one step a
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack, cast
@@ -36,7 +37,7 @@ from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.request import Look, Options, Request, check_size, make_request
 from vp_jax.inference.result import Result, Segment, collect, segments
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.text import encode_texts
+from vp_jax.inference.text import encode_texts, unread
 from vp_jax.models import config
 from vp_jax.models.folder import CheckpointFolder
 from vp_jax.shapes import SPATIAL_STRIDE
@@ -215,7 +216,7 @@ class Pipeline:
         return Prompt(*self.encode_prompts([prompt, negative]))
 
     def encode_prompts(self, prompts: Sequence[str]) -> np.ndarray:
-        """Text embeddings (B, M, E) float32 of texts.
+        """Text embeddings (B, M, E) float32 of texts. What the text encoder cannot read of them is a warning.
 
         Raises:
           UserError: the checkpoint has no text encoder or tokenizer.
@@ -223,6 +224,8 @@ class Pipeline:
         if self.text_encoder is None:
             raise UserError("this model has no text encoder: convert one, or give embeddings in place of the prompt")
         cfg, folder = self.text_encoder
+        for line in unread(prompts, CheckpointFolder(folder)):
+            warnings.warn(line, stacklevel=2)
         return encode_texts(prompts, cfg, CheckpointFolder(folder), self.models.backbone_cfg.max_text_len)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:

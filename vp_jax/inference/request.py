@@ -136,4 +136,5 @@ def _first(
             f"first_frame is {picture.dtype} of shape {picture.shape}: expected uint8 (height, width, 3), a file, "
             f"or {ORIGINAL!r}"
         )
-    return resize_frames(picture[None], *size)[0]
+    resized: np.ndarray = resize_frames(picture[None], *size)[0]
+    return resized

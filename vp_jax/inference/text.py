@@ -9,9 +9,10 @@ import numpy as np
 from flax import nnx
 
 from vp_jax import checkpoint
-from vp_jax.models import t5, tokenizer
+from vp_jax.models import t5
 from vp_jax.models.config import T5Config
-from vp_jax.models.folder import TEXT_ENCODER, CheckpointFolder, abstract
+from vp_jax.models.folder import BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract
+from vp_jax.models.tokenizer import Tokenizer
 
 
 def encode_texts(texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, length: int) -> np.ndarray:
@@ -25,7 +26,19 @@ def encode_texts(texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, 
       source: has the text encoder and its vocabulary.
       length: M.
     """
-    ids_BM = tokenizer.Tokenizer(source.vocabulary()).encode(list(texts), length=length)
+    ids_BM = Tokenizer(source.vocabulary()).encode(list(texts), length=length)
     graph, shapes = abstract(cfg)
     encoder = nnx.merge(graph, checkpoint.load_params(source.of(TEXT_ENCODER), shapes))
     return np.asarray(t5.encode_text(encoder, jnp.asarray(ids_BM)), np.float32)
+
+
+def unread(texts: Sequence[str], source: CheckpointFolder) -> list[str]:
+    """What the text encoder of a checkpoint would not read of ``texts``: one line for each that loses something.
+
+    Reads the vocabulary and a description, no weights; a checkpoint without text encoder reads everything.
+    """
+    if not (source.has(TEXT_ENCODER) and source.has(BACKBONE) and source.vocabulary().is_file()):
+        return []
+    tokenizer, length = Tokenizer(source.vocabulary()), source.describe(BACKBONE).max_text_len
+    found = [(text, tokenizer.unused(text, length)) for text in texts]
+    return [f"{text[:40]!r} is not read completely: {unused}" for text, unused in found if unused]

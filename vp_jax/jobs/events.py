@@ -1,4 +1,4 @@
-"""What a running job reports, in this order: `MediaRead`, `Planned`, `Position` many times, `Lost` maybe, `Done`."""
+"""What a running job reports: `MediaRead`, `Planned`, `Position` many times, `Done`; and a `Note` where one is due."""
 
 from __future__ import annotations
 
@@ -45,10 +45,16 @@ class Planned(NamedTuple):
     files: tuple[Path, ...]
 
 
-class Lost(NamedTuple):
-    """Something of the source that the output's format cannot hold, in one line."""
+class Note(NamedTuple):
+    """Something that did not reach the result, in one line: words of the prompt, sound.
 
-    line: str
+    Attributes:
+      topic: ``prompt`` or ``sound``.
+      text: what happened.
+    """
+
+    topic: str
+    text: str
 
 
 class Done(NamedTuple):
@@ -61,4 +67,4 @@ class Done(NamedTuple):
     seconds: dict[str, float]
 
 
-JobEvent = MediaRead | Planned | Position | Lost | Done
+JobEvent = MediaRead | Planned | Position | Note | Done

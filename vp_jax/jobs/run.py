@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,11 +18,12 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
+from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.request import Look, holes_of
 from vp_jax.jobs import packaged
-from vp_jax.jobs.events import Done, JobEvent, Lost, MediaRead, Planned
+from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.outputs import unfinished
 from vp_jax.media.images import read_image
@@ -77,13 +79,16 @@ def run(job: Job) -> Generator[JobEvent, None, None]:
     from vp_jax.jobs.record import record_of, write_pictures, write_record
 
     cache = compile_cache.keep(job.compilation_cache)
+    for line in _unread(job):
+        yield Note("prompt", line)
     pipeline = _load(job)
     settings = pipeline.settings.changed(**job.settings)
     size = pipeline.size(job.height, job.width)
     yield Planned(media.video.size, size, frames, settings, pipeline.plan(frames, settings), tuple(job.files))
     clock.lap("load")
 
-    with _enough_memory("`precision` bfloat16, or `prompt_embeds` in place of `prompt`"):
+    with _enough_memory("`precision` bfloat16, or `prompt_embeds` in place of `prompt`"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is not read of the prompt was noted before
         prompt = pipeline.embeddings(media.prompt or job.prompt or "", job.negative_prompt)
     clock.lap("encode_prompt")
 
@@ -96,7 +101,7 @@ def run(job: Job) -> Generator[JobEvent, None, None]:
     lost: list[str] = []
     result.save(job.out, warn=lost.append)
     for line in lost:
-        yield Lost(line)
+        yield Note(*line.split(" ", 1))
     write_pictures(job, result)
     clock.lap("write")
     audio_copied = media.video.has_audio and not lost
@@ -122,6 +127,16 @@ def _read(job: Job) -> _Media:
         resize=job.mask_resize,
     )
     return _Media(video, holes_of(video, mask, first_frame), mask.note, prompt, first_frame)
+
+
+def _unread(job: Job) -> list[str]:
+    """What the model cannot read of the prompts; known before anything large is loaded."""
+    from vp_jax.inference.text import unread
+    from vp_jax.models.folder import CheckpointFolder
+
+    if job.prompt is None:
+        return []
+    return unread([job.prompt, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
 
 
 def _load(job: Job) -> Pipeline:
