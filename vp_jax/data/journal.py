@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from vp_jax.data.sources.scan import Report
 from vp_jax.errors import UserError
 
 
@@ -72,6 +73,17 @@ class Journal:
         with self._lock:
             self._write("used", id, origin, reason)
 
+    def scanned(self, report: Report) -> None:
+        """Write down what the scan of a source found; entries of an earlier start of the run are not repeated."""
+        entries = [("summary", "", report.place, report.summary)]
+        entries += [("skipped", found.id, found.origin, found.reason) for found in report.left_out]
+        entries += [("used", found.id, found.origin, found.reason) for found in report.remarks]
+        with self._lock:
+            known = set(_entries(self.path)) if self.path else set()
+            for entry in entries:
+                if entry not in known:
+                    self._write(*entry)
+
     def _write(self, kind: str, id: str, origin: str, reason: str) -> None:
         if self.path is None or (id, reason) in self._named:
             return
@@ -89,9 +101,15 @@ def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
       kind: ``skipped`` for bad records, ``used`` for notes about good ones.
     """
     named: dict[str, str] = {}
-    if Path(path).exists():
-        for line in Path(path).read_text().splitlines():
-            entry = json.loads(line)
-            if entry["kind"] == kind:
-                named.setdefault(entry["id"], entry["reason"])
+    for entry_kind, id, _, reason in _entries(path):
+        if entry_kind == kind:
+            named.setdefault(id, reason)
     return named
+
+
+def _entries(path: Path | str) -> list[tuple[str, str, str, str]]:
+    """Kind, id, origin and reason of every line."""
+    if not Path(path).exists():
+        return []
+    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [(line["kind"], line["id"], line["origin"], line["reason"]) for line in lines]

@@ -26,7 +26,7 @@ HALF = 128
 _ONE_COLOUR = 16  # values within this of each other are one colour: codecs and soft edges change it a little
 _DARK, _LIGHT, _MOST_MIDDLE = 32, 224, 0.25  # a mask is black and white, a picture has most pixels in between
 
-Name = Literal["bright", "nonzero", "opaque", "index", "label"]
+Name = Literal["bright", "nonzero", "opaque", "index", "label", "empty"]
 _NOTES = {
     "opaque": "its transparency marks the hole: what is opaque is generated",
     "nonzero": "its values are 0 and 1: what is 1 is generated",
@@ -51,6 +51,8 @@ class Rule:
             if picture.index_HW is None or (self.name == "index" and not picture.palette):
                 raise UserError(f"{name}: expected label images throughout (palette or grey), this is a colour picture")
             return picture.index_HW == self.label if self.name == "label" else picture.index_HW > 0
+        if self.name == "empty":
+            return np.zeros(picture.rgb_HWC.shape[:2], bool)
         if picture.palette == "coloured":
             raise UserError(f"{name}: expected label images throughout (palette or grey), others are colour pictures")
         if self.name == "opaque":
@@ -105,7 +107,7 @@ class _Search:
             raise UserError(
                 f"{show(self.path)}: brightest value is {self.top}, a hole has {HALF} or more; for labels give mask_id"
             )
-        return Rule("bright")
+        return Rule("bright" if self.top else "empty")
 
     def _settled_by(self, picture: Picture, name: str) -> Rule | None:
         if picture.palette == "coloured":

@@ -41,7 +41,7 @@ from vp_jax.errors import UserError
 from vp_jax.media import video
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.labels import LabelMap, is_label_map
-from vp_jax.media.mask_rules import rule_of
+from vp_jax.media.mask_rules import HALF, rule_of
 from vp_jax.reading import show
 
 
@@ -98,10 +98,23 @@ class MaskFile:
                 f"{show(path)}: mask_id {mask_id} needs labels (.npz or images), a video holds none; leave it off"
             )
 
-    @property
-    def note(self) -> str:
-        """What a person should know of how the mask is read, "" if nothing. `UserError` as `holes`."""
-        return "" if self._labels is not None else rule_of(self.path, self.mask_id).note
+    def check(self, *, threads: int = 0) -> str:
+        """Find the rule, reading as much of the mask as that needs.
+
+        Returns:
+          What a person should know of how the mask is read, "" if nothing.
+
+        Raises:
+          UserError: no rule of the table says where the hole is, no such label, or there is no hole in any frame.
+        """
+        if self._labels is None:
+            rule = rule_of(self.path, self.mask_id, threads=threads)
+            if rule.name == "empty":
+                raise UserError(f"{show(self.path)}: empty in every frame; white ({HALF} or more) marks the hole")
+            return rule.note
+        if self._choose(self._labels) == [0] and self.mask_id is None:
+            raise UserError(f"{show(self.path)}: empty in every frame, every label is 0")
+        return ""
 
     def holes(self, indices: Sequence[int] | np.ndarray, *, threads: int = 0) -> np.ndarray:
         """Holes bool FHW of these ascending frame numbers; a still's one hole for each of them, without copies.
@@ -129,13 +142,21 @@ class MaskFile:
 
     def _labelled(self, labels: LabelMap, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         if self.mask_id is None:
-            if len(set(present := labels.present()) - {0}) > 1:
-                raise UserError(f"{show(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
+            self._choose(labels)
             return labels.where(indices, lambda labels_HW: labels_HW != 0)
         holes_FHW = labels.where(indices, lambda labels_HW: labels_HW == self.mask_id)
-        if not holes_FHW.any() and self.mask_id not in (present := labels.present()):
-            raise UserError(f"{show(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}")
+        if not holes_FHW.any():
+            self._choose(labels)
         return holes_FHW
+
+    def _choose(self, labels: LabelMap) -> list[int]:
+        """The labels of the map, if they leave no doubt which one is the hole."""
+        present = labels.present()
+        if self.mask_id is None and len(set(present) - {0}) > 1:
+            raise UserError(f"{show(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
+        if self.mask_id is not None and self.mask_id not in present:
+            raise UserError(f"{show(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}")
+        return present
 
 
 def _listed(labels: list[int]) -> str:

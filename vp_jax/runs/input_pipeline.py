@@ -2,8 +2,8 @@
 
 kind        what ``path`` is
 vpdata      shards built by `vp_jax.data.shards.vpdata_tfds`
-csv         the official layout: a folder, ``csv`` a file of it
-folder      videos and their masks, see `vp_jax.data.sources.folders`
+csv         a folder, ``csv`` a table of it: of VPData, or of files (video, mask, caption), by its columns
+folder      videos with masks and captions beside them
 davis       DAVIS as VPBench ships it
 latents     shards built by `vp_jax.data.shards.latents_tfds`; clean-only ones need ``clips``, the shards they come from
 synthetic   nothing: scenes of `vp_jax.world.synthetic`, drawn as they are asked for
@@ -23,12 +23,13 @@ from jax.sharding import Mesh
 
 from vp_jax import sharding
 from vp_jax.data.batches import LatentBatch, PixelBatch, device_batch
+from vp_jax.data.journal import Journal
 from vp_jax.data.pipeline import Loader, LoaderConfig, make_loader
 from vp_jax.data.records import Source
 from vp_jax.data.shards.latents import LatentRecords, load_empty_text, make_latent_loader
+from vp_jax.data.sources.clip_table import open_csv
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.tfds_source import VPDataRecords
-from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.training.models import TrainingModels
@@ -61,7 +62,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f"data.kind {self.kind!r}: expected one of {', '.join(KINDS)}")
-        if self.kind != "synthetic" and not self.path:
+        if self.kind not in ("synthetic", "csv") and not self.path:
             raise UserError(f"data.kind {self.kind} needs a folder: give data.path")
         if self.kind == "csv" and not self.csv:
             raise UserError("data.kind csv needs the file of rows: give data.csv")
@@ -110,9 +111,7 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
     if data.kind == "vpdata":
         return VPDataRecords(data.path, data.split)
     if data.kind == "csv":
-        return VPData.from_csv(
-            data.csv, Layout.under(data.path), frames=loader.frames, fps=loader.fps, min_caption=data.min_caption
-        )
+        return open_csv(data.csv, data.path, frames=loader.frames, fps=loader.fps, min_caption=data.min_caption)
     if data.kind == "synthetic":
         return World(
             data.synthetic_clips,
@@ -122,7 +121,15 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
             data.synthetic_first,
             data.synthetic_absent,
         )
-    return video_folder(data.path, loader.fps) if data.kind == "folder" else davis(data.path, loader.fps)
+    return (video_folder if data.kind == "folder" else davis)(data.path, loader.fps, loader.frames)
+
+
+def announce(source: Source, journal: Path | str | None) -> None:
+    """Print what the scan of a folder or table found, and write to ``journal`` what cannot be used."""
+    report = getattr(source, "report", None)
+    if report is not None:
+        Journal(journal).scanned(report)
+        print(f"data     {report.summary}" + (f"; named in {journal}" if journal else ""), flush=True)
 
 
 def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, mesh: Mesh) -> Loader:
@@ -134,7 +141,10 @@ def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, 
     stage, tokenizer = models.stage, caption_ids(models)
     share = host_share(mesh, loader.batch_size)
     if data.kind != "latents":
-        return make_loader(open_source(data, loader), loader, *share, tokenizer=tokenizer)
+        source = open_source(data, loader)
+        if jax.process_index() == 0:
+            announce(source, loader.journal)
+        return make_loader(source, loader, *share, tokenizer=tokenizer)
     if stage.needs_pixels:
         raise UserError(f"data.kind latents: the {stage.kind} stage learns from pixels, choose another kind")
     clips = VPDataRecords(data.clips, data.split) if data.clips else None

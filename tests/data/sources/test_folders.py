@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import clip_files
 from tests.data.make_vpdata_layout import convert, draw_clip
+from vp_jax.data.journal import Journal, read_journal
+from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.records import BadRecord, load
+from vp_jax.data.sources.file_clip import FileClip
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import encode_mp4
+from vp_jax.runs.input_pipeline import DataConfig, announce, open_source
 
 
 def save_images(folder, images_F, suffix=".png"):
@@ -41,6 +46,7 @@ def test_every_kind_of_mask_gives_the_same_record(tmp_path, drawn, kind):
         save_images(tmp_path / "clip_mask", masks_FHW * np.uint8(255))
     (clip,) = video_folder(tmp_path)
     record = load(clip)
+    assert video_folder(tmp_path).report.summary == "1 video: 1 used"
     np.testing.assert_array_equal(record.frames_FHWC, frames_FHWC)
     np.testing.assert_array_equal(record.masks_FHW, masks_FHW)
     assert (record.caption, record.fps, record.id) == ("a caption", 8, "clip")
@@ -52,6 +58,7 @@ def test_images_are_frames_in_the_order_of_their_numbers(tmp_path, drawn):
         save_images(tmp_path / name, images)
         for number in range(len(images)):
             (tmp_path / name / f"{number:05d}.png").rename(tmp_path / name / f"{number}.png")
+    (tmp_path / "clip.txt").write_text("")
     record = load(video_folder(tmp_path)[0])
     np.testing.assert_array_equal(record.frames_FHWC, frames_FHWC)
     np.testing.assert_array_equal(record.masks_FHW, masks_FHW)
@@ -84,18 +91,126 @@ def test_bad_masks_are_bad_records(tmp_path, drawn, damage):
     save_images(tmp_path / "clip_mask", shown * np.uint8(255))
     if damage == "broken":
         (tmp_path / "clip_mask" / "00003.png").write_bytes(b"no picture")
-    message = {"short": "5 masks", "size": "masks are 64x20", "empty": "is empty", "broken": "00003.png"}[damage]
+    clip = FileClip(tmp_path / "clip", tmp_path / "clip_mask", "")
+    message = {"short": "5 frames", "size": "mask is 64x20", "empty": "is empty", "broken": "00003.png"}[damage]
     with pytest.raises(BadRecord, match=message):
-        load(video_folder(tmp_path)[0])
+        load(clip)
 
 
 def test_folders_without_clips_are_user_errors(tmp_path):
-    with pytest.raises(UserError, match="no video with a mask"):
+    with pytest.raises(UserError, match="no clip can be used, 0 videos: 0 used: it has no video"):
         video_folder(tmp_path)
     with pytest.raises(UserError, match="not a folder"):
         video_folder(tmp_path / "nowhere")
     with pytest.raises(UserError, match="test_masks"):
         davis(tmp_path)
+
+
+def twelve_clips(folder, frames_FHWC, masks_FHW):
+    """Twelve videos: three good, nine with a fault of every kind, and three files that belong to none of them."""
+    grey_FHW, still = masks_FHW * np.uint8(255), Image.fromarray(masks_FHW[0] * np.uint8(255))
+    names = [f"{letter}{number}" for number, letter in enumerate("abcdefghijkl")]
+    for name in names:
+        (folder / f"{name}.mp4").write_bytes(encode_mp4(frames_FHWC, 8))
+        (folder / f"{name}.txt").write_text(f"a clip called {name}", encoding="utf-8-sig")
+        still.save(folder / f"{name}_mask.png")
+    plain = {name[0]: folder / f"{name}_mask.png" for name in names}
+    plain["b"].rename(folder / "b1_mask.PNG")
+    plain["c"].unlink()
+    clip_files.folder(folder / "c2_mask", grey_FHW)
+    plain["d"].unlink()  # without mask
+    (folder / "e4.txt").unlink()  # without caption
+    (folder / "f5.txt").write_bytes("Fl\xe4che".encode("latin-1"))
+    plain["g"].unlink()
+    (folder / "g6_mask.mat").write_bytes(b"MATLAB 5.0 MAT-file")
+    Image.fromarray(masks_FHW[0] * np.uint8(30)).save(plain["h"])
+    Image.new("L", (32, 32), 255).save(plain["i"])
+    plain["j"].unlink()
+    clip_files.folder(folder / "j9_mask", grey_FHW[:5])
+    (folder / "k10.mp4").write_bytes((folder / "a0.mp4").read_bytes()[:400])
+    (folder / "l11.mp4").write_bytes(encode_mp4(frames_FHWC[:4], 8))
+    (folder / "notes.md").write_text("about these clips")
+    (folder / "gone.txt").write_text("its video was deleted")
+    still.save(folder / "gone_mask.png")
+
+
+NAMED = {
+    "d3.mp4": "no mask beside it, expected d3_mask.png",
+    "e4.mp4": "no caption beside it, expected e4.txt",
+    "f5.mp4": "f5.txt: not UTF-8",
+    "g6.mp4": "g6_mask.mat: cannot be read as a video or an image",
+    "h7.mp4": "h7_mask.png: brightest value is 30",
+    "i8.mp4": "the mask is 32x32, the video 64x48",
+    "j9.mp4": "the mask has 5 frames, the video 9",
+    "k10.mp4": "k10.mp4: cannot be read as a video",
+    "l11.mp4": "4 frames at 8 fps leave 4 of the 9 needed",
+    "gone.txt": "a caption without a video",
+    "gone_mask.png": "a mask without a video",
+    "notes.md": "not a video, mask or caption",
+}
+
+
+def test_a_folder_with_every_fault_names_each_and_trains_on_the_rest(tmp_path, drawn):
+    folder, journal = tmp_path / "clips", tmp_path / "run" / "data.jsonl"
+    folder.mkdir()
+    twelve_clips(folder, *drawn)
+    loader_cfg = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, journal=journal)
+    source = open_source(DataConfig("folder", str(folder)), loader_cfg)
+    assert source.report.summary == (
+        "12 videos: 3 used, 1 without mask, 1 without caption, 1 caption not readable, 2 masks not recognised, "
+        "1 mask of another size, 1 mask of another length, 1 video not readable, 1 too short; 3 other files"
+    )
+    Journal(journal).scanned(source.report)
+    named = read_journal(journal)
+    assert set(named) == set(NAMED)
+    for name, reason in NAMED.items():
+        assert reason in named[name], named[name]
+    assert list(read_journal(journal, "summary").values()) == [source.report.summary]
+    lines = journal.read_text()
+    Journal(journal).scanned(source.report)  # the run starts again
+    assert journal.read_text() == lines
+    loader, seen = make_loader(source, loader_cfg), set()
+    for _ in range(60):  # more draws than end a run that meets too many bad records
+        seen |= set(next(loader)["id"])
+    assert seen == {"a0.mp4", "b1.mp4", "c2.mp4"}
+    assert journal.read_text() == lines
+
+
+def test_a_run_prints_the_summary_once(tmp_path, drawn, capsys):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    twelve_clips(folder, *drawn)
+    journal = tmp_path / "data.jsonl"
+    loader_cfg = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, journal=journal)
+    announce(open_source(DataConfig("folder", str(folder)), loader_cfg), journal)
+    assert capsys.readouterr().out.startswith("data     12 videos: 3 used, 1 without mask")
+
+
+@pytest.mark.parametrize("change", ["two masks", "folder without images", "still image", "empty mask"])
+def test_what_else_a_folder_may_hold(tmp_path, drawn, change):
+    frames_FHWC, masks_FHW = drawn
+    clip_files.folder(tmp_path / "clip", frames_FHWC)
+    clip_files.folder(tmp_path / "clip_mask", masks_FHW * np.uint8(255))
+    (tmp_path / "clip.txt").write_text("a caption")
+    if change == "two masks":
+        Image.fromarray(masks_FHW[0]).save(tmp_path / "clip_mask.png")
+        with pytest.raises(UserError, match=r"several masks, clip_mask and clip_mask\.png: keep one"):
+            video_folder(tmp_path)
+        return
+    if change == "folder without images":
+        (tmp_path / "backup").mkdir()
+    elif change == "still image":
+        Image.fromarray(frames_FHWC[0]).save(tmp_path / "cover.jpg")
+    else:
+        Image.new("L", (64, 48)).save(tmp_path / "other_mask.png")
+        (tmp_path / "other.mp4").write_bytes(encode_mp4(frames_FHWC, 8))
+        (tmp_path / "other.txt").write_text("")
+    summary = {
+        "folder without images": "1 video: 1 used; 1 other file",
+        "still image": "2 videos: 1 used, 1 without mask",
+        "empty mask": "2 videos: 1 used, 1 mask not recognised",
+    }[change]
+    assert video_folder(tmp_path).report.summary == summary
 
 
 def test_a_folder_becomes_the_official_layout(tmp_path, drawn):

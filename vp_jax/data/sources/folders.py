@@ -1,105 +1,155 @@
 """Clips from plain folders: videos with masks beside them, and DAVIS as VPBench ships it.
 
-    a folder      name.mp4 or name/ (images); name_mask.mp4, name_mask/, name_mask.png (all frames) or name_mask.npz
-                  (arr_0, non-zero = hole); name.txt the caption (optional)
+    a folder      name.mp4, or any other video, or name/ (images)
+                  name_mask.png (one image for all frames), name_mask.mp4, name_mask.npz, name_mask/ (images) ...
+                  name.txt, the caption; an empty file trains without one
     DAVIS         JPEGImages_432_240/name/, test_masks/name/, davis_caption.csv
 
-Image sequences have no frame rate: theirs is an argument, 8 by default.
+Masks and videos may be of any kind that `vp_jax.media` reads, suffixes in any case. Nothing is left out in silence: a
+folder is scanned first, and what cannot be used is named (`vp_jax.data.sources.scan`). Images have no frame rate:
+theirs is an argument, 8 by default.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from vp_jax.data.records import BadRecord, ClipInfo, bad_record
+from vp_jax.data.sources.file_clip import FileClip
+from vp_jax.data.sources.scan import Finding, Scan, check_clips, first_reasons
+from vp_jax.data.sources.tables import read_table
 from vp_jax.errors import UserError
-from vp_jax.media.masks import MaskFile
-from vp_jax.media.video import probe, read_frames
+from vp_jax.media.images import IMAGE_SUFFIXES
+from vp_jax.media.inputs import list_folder, read_text
+from vp_jax.reading import show
 
-VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif")
-
-
-@dataclass(frozen=True)
-class FolderClip:
-    """A video file or image folder with its masks, as a `records.Clip`."""
-
-    video: Path
-    mask: Path
-    caption: str
-    fps: float = 8
-
-    @property
-    def id(self) -> str:
-        return self.video.name
-
-    @property
-    def origin(self) -> str:
-        return f"{self.video.parent.name}/{self.video.name}"
-
-    def open(self) -> ClipInfo:
-        with bad_record():
-            info, mask = probe(self.video), MaskFile(self.mask)
-        if (mask.height, mask.width) != (info.height, info.width):
-            raise BadRecord(f"masks are {mask.width}x{mask.height}, the video is {info.width}x{info.height}")
-        if not mask.still and mask.frames < info.frames:
-            raise BadRecord(f"{mask.frames} masks for {info.frames} frames")
-        if not info.fps:
-            raise BadRecord("the video does not state its frame rate")
-        return ClipInfo(info.frames, self.fps if self.video.is_dir() else float(info.fps))
-
-    def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with bad_record():
-            frames_FHWC = read_frames(self.video, indices_F)
-            masks_FHW = MaskFile(self.mask).holes(indices_F, threads=1).view(np.uint8)
-        if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
-            raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
-        if not masks_FHW.any():
-            raise BadRecord(f"the mask is empty in frames {indices_F[0]} to {indices_F[-1]}")
-        return frames_FHWC, masks_FHW
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .qt .mkv .webm .avi .gif .ts .m2ts .mts .mpg .mpeg .m2v .wmv .flv .f4v .3gp .ogv .mxf .ivf".split()
+)
+MASK = "_mask"
 
 
-def video_folder(folder: Path | str, fps: float = 8) -> Sequence[FolderClip]:
-    """Every video of a folder that has a mask beside it. Raises `UserError` if there is none."""
+def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[FileClip]:
+    """The videos of a folder that have a mask and a caption beside them.
+
+    Args:
+      fps: rate of the windows that clips must hold, and of folders of images.
+      frames: of a window.
+
+    Raises:
+      UserError: not a folder, or nothing in it can be used; the message says why.
+    """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give one that holds name.mp4 and name_mask.mp4 (or .npz, .png, /)")
-    clips = []
-    for video in sorted(folder.iterdir()):
-        if video.stem.endswith("_mask") or not (video.is_dir() or video.suffix.lower() in VIDEOS):
-            continue
-        name = video.name if video.is_dir() else video.stem
-        masks = [folder / f"{name}_mask{suffix}" for suffix in ("", ".npz", ".png", *VIDEOS)]
-        mask = next((path for path in masks if path.exists()), None)
-        if mask:
-            text = folder / f"{name}.txt"
-            clips.append(FolderClip(video, mask, text.read_text().strip() if text.exists() else "", fps))
-    if not clips:
-        raise UserError(f"{folder} has no video with a mask beside it, such as name.mp4 and name_mask.mp4")
-    return clips
+        raise UserError(f"{show(folder)} is not a folder; give one that holds name.mp4, name_mask.mp4 and name.txt")
+    entries = _Entries.of(folder)
+    clips, findings = [], []
+    for video in entries.videos:
+        name = _name(video)
+        found = entries.clip(video, name, fps)
+        if isinstance(found, FileClip):
+            clips.append(found)
+        else:
+            findings.append(found)
+    used, faults = check_clips(clips, lambda clip: clip.check(frames, fps))
+    return _usable(Scan(used, (*findings, *faults), str(folder), "videos", entries.strays()))
 
 
-def davis(folder: Path | str, fps: float = 8) -> Sequence[FolderClip]:
-    """DAVIS at 432 x 240 in VPBench's layout, captions by sorted position. Raises `UserError` for a missing part."""
+def davis(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[FileClip]:
+    """DAVIS at 432 x 240 in VPBench's layout, captions by sorted position.
+
+    Args:
+      fps, frames: see `video_folder`.
+
+    Raises:
+      UserError: a missing part, or nothing can be used.
+    """
     folder = Path(folder)
     masks_root, table = folder / "test_masks", folder / "davis_caption.csv"
     if not masks_root.is_dir() or not (folder / "JPEGImages_432_240").is_dir():
-        raise UserError(f"{folder} needs the folders JPEGImages_432_240 and test_masks")
-    captions: dict[int, str] = {}
+        raise UserError(f"{show(folder)} needs the folders JPEGImages_432_240 and test_masks")
+    captions: dict[str, str] = {}
     if table.exists():
-        with open(table, newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            if not {"Video_Index", "Video_Caption"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{table} needs the columns Video_Index and Video_Caption, has {reader.fieldnames}")
-            captions = {int(row["Video_Index"]): row["Video_Caption"] for row in reader}
+        rows = read_table(table)
+        rows.require("Video_Index", "Video_Caption")
+        captions = {row.cells["Video_Index"].strip(): row.cells["Video_Caption"] for row in rows.rows if not row.fault}
     names = sorted(path.name for path in masks_root.iterdir() if path.is_dir())
     if not names:
-        raise UserError(f"{masks_root} has no folders of masks")
-    return [
-        FolderClip(folder / "JPEGImages_432_240" / name, masks_root / name, captions.get(number, ""), fps)
-        for number, name in enumerate(names, start=1)
-    ]
+        raise UserError(f"{show(masks_root)} has no folders of masks")
+    clips, findings = [], []
+    for number, name in enumerate(names, start=1):
+        video, caption = folder / "JPEGImages_432_240" / name, captions.get(str(number), "").strip()
+        if caption:
+            clips.append(FileClip(video, masks_root / name, caption, fps))
+        else:
+            reason = f"{table.name} has no caption of video {number}"
+            findings.append(Finding(name, f"{folder.name}/{name}", reason, "without caption"))
+    used, faults = check_clips(clips, lambda clip: clip.check(frames, fps))
+    return _usable(Scan(used, (*findings, *faults), str(folder), "videos"))
+
+
+def _usable(scan: Scan[FileClip]) -> Scan[FileClip]:
+    if not len(scan):
+        named = first_reasons(scan.findings) or "it has no video, expected name.mp4, name_mask.mp4 and name.txt"
+        raise UserError(f"{show(scan.place)}: no clip can be used, {scan.summary}: {named}")
+    return scan
+
+
+@dataclass
+class _Entries:
+    """What lies in a folder, by the part that it plays: masks and captions by the name of their video."""
+
+    folder: Path
+    videos: list[Path] = field(default_factory=list)
+    masks: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    captions: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    others: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, folder: Path) -> _Entries:
+        entries = cls(folder)
+        for path in list_folder(folder):
+            name, suffix = _name(path), path.suffix.lower()
+            if path.name.startswith("."):
+                continue
+            if name.lower().endswith(MASK):
+                entries.masks[name[: -len(MASK)]].append(path)
+            elif path.is_dir():
+                images = any(file.suffix.lower() in IMAGE_SUFFIXES for file in list_folder(path))
+                (entries.videos if images else entries.others).append(path)
+            elif suffix == ".txt":
+                entries.captions[name].append(path)
+            else:
+                (entries.videos if suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES else entries.others).append(path)
+        return entries
+
+    def clip(self, video: Path, name: str, fps: float) -> FileClip | Finding:
+        """The clip of a video, or what it lacks."""
+        masks, captions = self.masks.get(name, []), self.captions.get(name, [])
+        origin = f"{self.folder.name}/{video.name}"
+        if not masks:
+            expected = f"expected {name}{MASK}.png (or another image or video), {name}{MASK}.npz or {name}{MASK}/"
+            return Finding(video.name, origin, f"no mask beside it, {expected}", "without mask")
+        if len(masks) > 1:
+            listed = " and ".join(mask.name for mask in masks)
+            return Finding(video.name, origin, f"several masks, {listed}: keep one", "with several masks")
+        if not captions:
+            reason = f"no caption beside it, expected {name}.txt (an empty file trains without a caption)"
+            return Finding(video.name, origin, reason, "without caption")
+        try:
+            return FileClip(video, masks[0], read_text(captions[0]).strip(), fps)
+        except UserError as error:
+            return Finding(video.name, origin, str(error), "caption not readable")
+
+    def strays(self) -> tuple[Finding, ...]:
+        """Files that belong to no video."""
+        names = {_name(video) for video in self.videos}
+        lonely = [("a mask without a video", self.masks), ("a caption without a video", self.captions)]
+        found = [(path, what) for what, files in lonely for name in files if name not in names for path in files[name]]
+        found += [(path, "not a video, mask or caption by its name") for path in self.others]
+        return tuple(Finding(path.name, f"{self.folder.name}/{path.name}", what, "other file") for path, what in found)
+
+
+def _name(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem

@@ -11,17 +11,20 @@ two records.
 
 from __future__ import annotations
 
-import csv
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from vp_jax.data.records import BadRecord, ClipInfo, bad_record
+from vp_jax.data.sources.scan import Report
+from vp_jax.data.sources.tables import Table, TableRow, read_table
 from vp_jax.errors import UserError
 from vp_jax.media.labels import LabelMap
 from vp_jax.media.video import probe, read_frames
+from vp_jax.reading import show
 
 COLUMNS = ("path", "mask_id", "start_frame", "end_frame", "fps")
 CAPTIONS = ("caption", "video_inpainting_prompt", "Edited_video_caption")
@@ -67,20 +70,18 @@ class Row:
     fault: str = ""
 
 
-def _row(cells: dict[str, str | None], caption_column: str, origin: str) -> Row:
+def _row(table: TableRow, caption_column: str) -> Row:
     """Cells to a `Row`; the first fault found is kept with the row instead of raised."""
-    path = cells.get("path") or ""
+    cells, origin = table.cells, table.origin
+    path, caption = cells["path"], cells[caption_column].strip()
     try:
-        numbers = {name: float(cells[name] or "") for name in COLUMNS[1:]}
-    except (TypeError, ValueError):
-        named = {name: cells.get(name) for name in COLUMNS[1:]}
-        return Row(path, 0, 0, 0, 0.0, "", origin, f"not four numbers: {named}")
-    caption = (cells.get(caption_column) or "").strip()
+        numbers = {name: float(cells[name]) for name in COLUMNS[1:]}
+    except ValueError:
+        return Row(path, 0, 0, 0, 0.0, "", origin, f"not four numbers: { {name: cells[name] for name in COLUMNS[1:]} }")
     start, end, fps = numbers["start_frame"], numbers["end_frame"], numbers["fps"]
-    fault = ""
     if not all(math.isfinite(x) for x in numbers.values()):
-        fault = f"not finite: {numbers}"
-        return Row(path, 0, 0, 0, 0.0, caption, origin, fault)
+        return Row(path, 0, 0, 0, 0.0, caption, origin, f"not finite: {numbers}")
+    fault = table.fault
     if not path:
         fault = "path is empty"
     elif not caption:
@@ -94,20 +95,12 @@ def _row(cells: dict[str, str | None], caption_column: str, origin: str) -> Row:
     return Row(path, int(numbers["mask_id"]), int(start), int(end), fps, caption, origin, fault)
 
 
-def read_rows(file: Path | str) -> list[Row]:
+def read_rows(file: Path | str | Table) -> list[Row]:
     """All rows of a CSV, bad ones included with their ``fault``. Raises `UserError` if a column is missing."""
-    file = Path(file)
-    try:
-        with open(file, newline="", encoding="utf-8", errors="replace") as stream:
-            reader = csv.DictReader(stream)
-            header = reader.fieldnames or []
-            caption = next((name for name in CAPTIONS if name in header), None)
-            missing = [name for name in COLUMNS if name not in header] + ([] if caption else [CAPTIONS[0]])
-            if missing:
-                raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(header) or 'none'}")
-            return [_row(cells, caption or CAPTIONS[0], f"{file.name}:{reader.line_num}") for cells in reader]
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{file} cannot be read as a CSV: {error}") from error
+    table = file if isinstance(file, Table) else read_table(file)
+    caption = next((name for name in CAPTIONS if name in table.header), CAPTIONS[0])
+    table.require(*COLUMNS, caption)
+    return [_row(row, caption) for row in table.rows]
 
 
 def select(rows: list[Row], frames: int = 49, fps: float = 8, min_caption: int = 50) -> list[Row]:
@@ -115,12 +108,15 @@ def select(rows: list[Row], frames: int = 49, fps: float = 8, min_caption: int =
 
     Rows with a fault stay, so that the loader can name them.
     """
+    return [row for row in rows if row.fault or not _filtered(row, frames, fps, min_caption)]
 
-    def long_enough(row: Row) -> bool:
-        stride = max(1, int(row.fps // fps))
-        return len(row.caption) > min_caption and (row.end_frame - row.start_frame) // stride >= frames
 
-    return [row for row in rows if row.fault or long_enough(row)]
+def _filtered(row: Row, frames: int, fps: float, min_caption: int) -> str:
+    """Why the published filter leaves a row out, "" if it stays."""
+    if len(row.caption) <= min_caption:
+        return f"with a caption of at most {min_caption} characters"
+    kept = (row.end_frame - row.start_frame) // max(1, int(row.fps // fps))
+    return "" if kept >= frames else f"of fewer than {frames} frames at {fps:g} fps"
 
 
 @dataclass(frozen=True)
@@ -185,15 +181,26 @@ class VPData:
 
     layout: Layout
     rows: list[Row] = field(repr=False)
+    report: Report | None = None
+    """What of the file is used; rows with a fault are named when they are drawn."""
 
     @classmethod
-    def from_csv(cls, file: Path | str, layout: Layout, **filters) -> VPData:
-        """Rows of ``file`` that pass `select` (same keyword arguments)."""
-        rows = select(read_rows(file), **filters)
-        if all(row.fault for row in rows):
-            first = f"; the first says: {rows[0].fault}" if rows else ""
-            raise UserError(f"{file}: no usable row passes the filters {filters or '(defaults)'}{first}")
-        return cls(layout, rows)
+    def from_csv(
+        cls, file: Path | str | Table, layout: Layout, *, frames: int = 49, fps: float = 8, min_caption: int = 50
+    ) -> VPData:
+        """Rows of ``file`` that pass `select`, faulty ones among them. Raises `UserError` if there is none."""
+        table = file if isinstance(file, Table) else read_table(file)
+        rows = read_rows(table)
+        counts = Counter(
+            ("with a fault" if row.fault else _filtered(row, frames, fps, min_caption) or "used") for row in rows
+        )
+        parts = [f"{counts.pop('used', 0)} used", *(f"{count} {kind}" for kind, count in counts.items())]
+        summary = f"{len(rows)} row{'s' * (len(rows) != 1)}: {', '.join(parts)}"
+        kept = select(rows, frames, fps, min_caption)
+        if all(row.fault for row in kept):
+            first = f"; the first says: {kept[0].fault}" if kept else ""
+            raise UserError(f"{show(table.file)}: no usable row passes the filters, {summary}{first}")
+        return cls(layout, kept, Report(str(table.file), summary))
 
     def __len__(self) -> int:
         return len(self.rows)
