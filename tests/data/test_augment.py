@@ -1,5 +1,6 @@
 """The mask families: shapes against OpenCV, what each promises, and the published probabilities."""
 
+import dataclasses
 import math
 from collections import Counter
 
@@ -17,7 +18,7 @@ from vp_jax.data.augment import (
     random_brush,
     static_shape,
 )
-from vp_jax.data.morphology import opencv_dilate, opencv_erode
+from vp_jax.data.morphology import opencv_dilate, opencv_erode, smooth
 from vp_jax.errors import UserError
 
 
@@ -137,3 +138,135 @@ def test_families_come_as_often_as_published(monkeypatch):
 def test_probabilities_that_do_not_sum_to_one_are_refused():
     with pytest.raises(UserError, match="expected a sum of 1"):
         MaskAugment(p_brush=0.9)
+
+
+def only(family: str, **changes) -> MaskAugment:
+    """This family alone, at every clip."""
+    shares = {f"p_{name}": float(name == family) for name in FAMILIES}
+    return MaskAugment(**{"probability": 1.0, **shares, **changes})
+
+
+def noise() -> np.ndarray:
+    return (np.random.default_rng(9).random((3, 40, 50)) < 0.5).astype(np.uint8)
+
+
+def changes_probability():
+    masks_FHW, rng = noise(), np.random.default_rng(0)
+    assert all(only("circle", probability=0.0)(masks_FHW, rng) is masks_FHW for _ in range(50))
+    assert all(only("circle", probability=1.0)(masks_FHW, rng) is not masks_FHW for _ in range(50))
+    changed = sum(only("circle", probability=0.6)(masks_FHW, rng) is not masks_FHW for _ in range(500))
+    assert abs(changed - 300) < 4 * math.sqrt(500 * 0.24)
+
+
+def picks(family):
+    """With its share 1 the family comes every time, with 0 never."""
+
+    def check(monkeypatch):
+        seen: list[str] = []
+        monkeypatch.setattr(MaskAugment, "apply", lambda self, name, masks_FHW, rng: seen.append(name) or masks_FHW)
+        rng, other = np.random.default_rng(0), next(name for name in FAMILIES if name != family)
+        for augment, want in ((only(family), {family}), (only(other), {other})):
+            seen.clear()
+            for _ in range(50):
+                augment(noise(), rng)
+            assert set(seen) == want
+        seen.clear()
+        half = only(family, **{f"p_{family}": 0.5, f"p_{other}": 0.5})
+        for _ in range(400):
+            half(noise(), rng)
+        assert abs(seen.count(family) - 200) < 4 * math.sqrt(400 * 0.25)
+
+    return check
+
+
+def circle(augment: MaskAugment, seed: int) -> tuple[int, int, int, int]:
+    """Box of the disc that is drawn about the box 30..69 x 40..79 of `moving_box`."""
+    return box_of(augment(moving_box(frames=1), np.random.default_rng(seed))[0])
+
+
+def changes_margin_ratio():
+    """Drawn margins below ratio * 120 pixels: none for 0, and with it the disc about the box never moves."""
+    fixed = {circle(only("circle", margin_ratio=0.0, scale_min=1, scale_max=1), seed) for seed in range(20)}
+    assert fixed == {(30, 68, 40, 78)}  # radius 39 // 2, about (49, 59)
+    for ratio, reach in ((0.1, 12), (0.4, 48)):
+        boxes = [circle(only("circle", margin_ratio=ratio, scale_min=1, scale_max=1), seed) for seed in range(200)]
+        widths = [right - left for left, right, _, _ in boxes]
+        assert reach < max(widths) - 38 <= 2 * reach and len(set(boxes)) > 50
+
+
+def changes_scale_min():
+    """The same draws from a higher least size: no disc is smaller, the small ones grow."""
+    sizes = {
+        least: [
+            np.subtract(*circle(only("circle", margin_ratio=0, scale_min=least, scale_max=2), seed)[1::-1])
+            for seed in range(200)
+        ]
+        for least in (1, 1.8)
+    }
+    assert min(sizes[1]) in range(38, 42) and min(sizes[1.8]) in range(68, 72)
+    assert max(sizes[1]) in range(75, 79) and max(sizes[1.8]) in range(75, 79)
+
+
+def changes_scale_max():
+    sizes = {
+        most: [
+            np.subtract(*circle(only("circle", margin_ratio=0, scale_min=1, scale_max=most), seed)[1::-1])
+            for seed in range(200)
+        ]
+        for most in (1.2, 2)
+    }
+    assert min(sizes[1.2]) == min(sizes[2]) == 38
+    assert max(sizes[1.2]) in range(44, 48) and max(sizes[2]) in range(75, 79)
+
+
+def changes_kernel():
+    """A kernel of 1 changes nothing (but for smoothing, one in ten); larger ones grow or shrink by their size."""
+    masks_FHW = moving_box()
+    assert all(
+        (only("brush", kernel=1)(masks_FHW, np.random.default_rng(seed)) == masks_FHW).all() for seed in range(20)
+    )
+    for size in (3, 9):
+        areas = {int(only("brush", kernel=size)(masks_FHW, np.random.default_rng(seed)).sum()) for seed in range(40)}
+        assert max(areas) == 7 * (40 + size - 1) ** 2, "dilated"
+
+
+KNOBS = {
+    "probability": changes_probability,
+    **{f"p_{family}": picks(family) for family in FAMILIES},
+    "margin_ratio": changes_margin_ratio,
+    "scale_min": changes_scale_min,
+    "scale_max": changes_scale_max,
+    "kernel": changes_kernel,
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(MaskAugment)])
+def test_every_setting_changes_what_it_says(field, monkeypatch):
+    check = KNOBS[field]
+    check(monkeypatch) if field.startswith("p_") else check()
+
+
+def test_one_brush_in_ten_is_smoothed():
+    """A kernel of 1 leaves only the smoothing, which noise shows."""
+    masks_FHW, smoothed = noise(), np.stack([smooth(mask_HW) for mask_HW in noise()])
+    draws = [brush(masks_FHW, np.random.default_rng(seed), kernel=1) for seed in range(1000)]
+    assert all((draw == masks_FHW).all() or (draw == smoothed).all() for draw in draws)
+    count = sum((draw == smoothed).all() for draw in draws)
+    assert abs(count - 100) < 4 * math.sqrt(1000 * 0.09)
+
+
+def test_a_moving_rectangle_is_about_the_boxes_of_five_frames():
+    """Not of one: an object that appears and disappears at its edge does not make the shape flicker."""
+    masks_FHW = np.zeros((7, 60, 80), np.uint8)
+    for frame, width in enumerate((6, 20, 4, 9, 5, 30, 3)):
+        masks_FHW[frame, 20 + frame : 31 + frame, 25 - width // 2 : 26 + width // 2] = 1
+    rectangles = 0
+    for seed in range(30):
+        if str(np.random.default_rng(seed).choice(["rect", "ellipse"])) != "rect":
+            continue
+        got_FHW = moving_shape(masks_FHW, np.random.default_rng(seed), 1.0, 1.0)
+        for frame, got_HW in enumerate(got_FHW):
+            union = box_of(masks_FHW[max(0, frame - 2) : frame + 3].any(axis=0))
+            assert np.abs(np.subtract(box_of(got_HW), union)).max() <= 1, frame
+        rectangles += 1
+    assert rectangles > 5

@@ -6,12 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+from vp_jax.data.augment import MaskAugment
 from vp_jax.data.clips import (
+    AugmentMasks,
     ChooseWindow,
+    CoverCells,
     DropCaption,
     ImageNoise,
+    Read,
     Resize,
+    SelectKeys,
     ShowFirstFrame,
+    Tokenize,
     to_model_range,
 )
 from vp_jax.data.records import BadRecord, ClipInfo
@@ -125,3 +131,81 @@ def test_image_noise_has_the_stated_distribution():
     assert abs(logs.mean() + 3) < 4 * 0.5 / np.sqrt(4000) and abs(logs.std() - 0.5) < 0.03
     kept = np.mean([draw["image_keep"] for draw in draws])
     assert abs(kept - 0.95) < 4 * np.sqrt(0.05 * 0.95 / 4000)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@dataclass(frozen=True)
+class Stored(Sized):
+    """A clip with pixels and masks of a given shape."""
+
+    masks: tuple[int, ...] = (3, 4, 6)
+
+    id = "a clip"
+    caption = "what it shows"
+    origin = "file:3"
+
+    def read(self, indices_F):
+        return np.full((len(indices_F), 4, 6, 3), indices_F[0], np.uint8), np.ones(self.masks, np.uint8)
+
+
+def test_reading_takes_the_chosen_frames_and_names_the_clip():
+    example = Read()({"clip": Stored(10, 8), "indices": np.array([4, 5, 6]), "kept": 1}, rng())
+    assert (example["pixels"] == 4).all() and example["masks"].shape == (3, 4, 6)
+    assert (example["caption"], example["id"], example["origin"]) == ("what it shows", "a clip", "file:3")
+    assert example["kept"] == 1
+
+
+def test_masks_of_another_shape_are_bad_records():
+    clip = Stored(10, 8, masks=(3, 4, 5))
+    with pytest.raises(BadRecord, match=r"masks are \(3, 4, 5\), frames \(3, 4, 6\)"):
+        Read()({"clip": clip, "indices": np.arange(3)}, rng())
+
+
+def test_the_rate_is_that_of_the_chosen_frames():
+    example = ChooseWindow(9)({"clip": Sized(100, 30.0)}, rng())
+    assert example["fps"] == 10 and "note" not in example, "every third of 30"
+
+
+def test_masks_are_augmented_and_frames_are_not():
+    masks_FHW = np.zeros((2, 60, 60), np.uint8)
+    masks_FHW[:, 20:40, 20:40] = 1
+    example = {"pixels": np.zeros((2, 60, 60, 3), np.uint8), "masks": masks_FHW}
+    always = MaskAugment(1.0, p_brush=0, p_rect=0, p_ellipse=0, p_circle=1, p_random_brush=0)
+    changed = AugmentMasks(always)(example, rng())
+    assert changed["pixels"] is example["pixels"] and (changed["masks"] != masks_FHW).any()
+    np.testing.assert_array_equal(changed["masks"], always(masks_FHW, rng()))
+
+
+def test_holes_are_grown_to_whole_latent_cells():
+    """The first frame by itself, then four frames and 8 x 8 pixels at a time."""
+    masks_FHW = np.zeros((9, 16, 24), np.uint8)
+    masks_FHW[6, 9, 17] = 1
+    grown_FHW = CoverCells()({"masks": masks_FHW}, rng())["masks"]
+    want_FHW = np.zeros_like(masks_FHW)
+    want_FHW[5:9, 8:16, 16:24] = 1
+    np.testing.assert_array_equal(grown_FHW, want_FHW)
+
+
+def test_captions_become_numbers_by_any_callable():
+    example = Tokenize(lambda text: [len(text), 7])({"caption": "abc"}, rng())
+    assert example["input_ids"].dtype == np.int32 and example["input_ids"].tolist() == [3, 7]
+    assert example["caption"] == "abc"
+
+
+def test_only_named_keys_go_into_a_batch():
+    assert SelectKeys(("a", "c"))({"a": 1, "b": 2}, rng()) == {"a": 1}
+
+
+def test_the_middle_of_tall_and_wide_pictures_is_kept():
+    """Masks are cut like frames: a hole in the left third of a wide clip is gone."""
+    masks_FHW = np.zeros((1, 20, 60), np.uint8)
+    masks_FHW[:, :, :20] = 1
+    assert not Resize(20, 20, "center").masks(masks_FHW).any()
+    assert Resize(20, 20, "stretch").masks(masks_FHW)[0, :, :6].all()
+    tall_FHW = np.ascontiguousarray(masks_FHW.swapaxes(1, 2))
+    assert not Resize(20, 20, "center").masks(tall_FHW).any()
+    masks_FHW[:, :, 20:40] = 1
+    assert Resize(20, 20, "center").masks(masks_FHW).all()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -287,6 +288,12 @@ def end_with_parent(worker_index: int, worker_count: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def streams(steps: Sequence[ClipTransform]) -> list[int]:
+    """Random stream of each step, by its class: with or without a step, the draws of the others are the same."""
+    names = [type(step).__name__ for step in steps]
+    return [zlib.crc32(f"{name} {names[:place].count(name)}".encode()) for place, name in enumerate(names)]
+
+
 @dataclass(frozen=True)
 class MakeExample(grain.transforms.RandomMap):
     """Makes an example of a record number. Bad records are logged, and another number is drawn."""
@@ -308,9 +315,8 @@ class MakeExample(grain.transforms.RandomMap):
                 clip = self.source[index]
                 name, origin = clip.id, clip.origin
                 example: Example = {"clip": clip}
-                for number, step in enumerate(self.steps):
-                    # each step has its own random stream: a new step at the end does not change the others
-                    example = step(example, np.random.default_rng([base, attempt, number]))
+                for step, stream in zip(self.steps, streams(self.steps)):
+                    example = step(example, np.random.default_rng([base, attempt, stream]))
             except BadRecord as error:
                 reason = str(error)
                 self.journal.skip(name, origin, reason)

@@ -1,0 +1,137 @@
+"""Latent shards, writing: what is stored of a window, which draws follow from which numbers, what is left out."""
+
+import functools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.data.shards.encoders import LOADER, MeanEncoders, NoText, open_source
+from vp_jax.data.clips import Resize
+from vp_jax.data.pipeline import make_loader
+from vp_jax.data.shards.latents import LatentRecords
+from vp_jax.data.shards.latents_tfds import EncodeClip, LatentConfig, build_latents, encode_window
+from vp_jax.errors import UserError
+from vp_jax.models.latent_grid import masks_to_latent_grid
+
+
+def test_stored_posteriors_are_the_encoder_s(latent_shards, layout):
+    records = LatentRecords(latent_shards)
+    clips = {clip.id: clip for clip in open_source(layout)}
+    assert len(records) == 16 and len({records[i].id for i in range(16)}) == 16
+    for number in range(4):
+        record, stored = records[number], records[number].arrays()
+        frames_FHWC, _ = clips[record.clip_id].read(stored["indices"])
+        assert len(stored["indices"]) == 9 and (np.diff(stored["indices"]) == 3).all()
+        want = Resize(32, 48).frames(frames_FHWC)[::4, ::8, ::8] / 127.5 - 1
+        np.testing.assert_allclose(stored["clean_mean"], want, atol=2e-3)
+        assert stored["clean_mean"].dtype == np.float16 and stored["clean_mean"].shape == (3, 4, 6, 3)
+        assert stored["masked_mean"].shape == (3, 3, 4, 6, 3) and stored["mask"].shape == (3, 3, 4, 6)
+        # the picked pixel of a hole is black, that of the background is the clean one
+        hole = np.broadcast_to(stored["mask"][:, [0, 1, 2]][..., None] == 1, stored["masked_mean"].shape)[:, 0]
+        assert (stored["masked_mean"][:, 0][hole] == -1).all()
+        assert not stored["mask"][:, 0].any()  # the first frame is shown
+        np.testing.assert_array_equal(stored["masked_mean"][0, 0], stored["clean_mean"][0])
+        assert stored["image_mean"].shape == (2, 1, 4, 6, 3)
+        noise = stored["image_mean"].astype(np.float32) - stored["clean_mean"][:1].astype(np.float32)
+        assert 0.005 < noise.std() < 0.5  # exp(N(-3, 0.5)) is 0.05 in the middle
+        assert (stored["text"] == len(record.caption)).all()
+
+
+def test_pre_drawn_masks_differ_and_draws_repeat(layout):
+    clip, cfg = open_source(layout)[0], LatentConfig(replace(LOADER, augment=replace(LOADER.augment, probability=1.0)))
+    first, again = (encode_window(clip, (1, 2, 3), cfg, MeanEncoders()) for _ in range(2))
+    other = encode_window(clip, (1, 2, 4), cfg, MeanEncoders())
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    assert any((first["mask"][0] != mask).any() for mask in first["mask"][1:])
+    assert (first["mask"] != other["mask"]).any()
+
+
+def test_pixel_and_latent_loaders_agree_on_masks_of_the_untouched_object(layout):
+    """The same recipe step by step: an unchanged mask on the latent grid is the pixel loader's mask there."""
+    plain = replace(LOADER, augment=replace(LOADER.augment, probability=0.0), frames=10 - 1)
+    batch = next(make_loader(open_source(layout), plain))
+    places = {clip.id: clip for clip in open_source(layout)}
+    stored = encode_window(places[str(batch["id"][0])], (0,), LatentConfig(plain, masks=1), MeanEncoders())
+    candidates = {masks_to_latent_grid(batch["masks_BFHW"][0].astype(np.uint8)).tobytes()}
+    for seed in range(8):  # 30 frames at 24 fps hold two windows of nine
+        stored = encode_window(places[str(batch["id"][0])], (seed,), LatentConfig(plain, masks=1), MeanEncoders())
+        candidates.discard(stored["mask"][0].tobytes())
+    assert not candidates
+
+
+def test_what_was_built_before_is_kept_and_what_was_interrupted_is_removed(clean_shards, layout):
+    cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    with pytest.raises(UserError, match="is built already: remove it"):
+        build_latents(cfg, opened, MeanEncoders, clean_shards.parents[1])
+    kept, rest = clean_shards.parent / "kept", clean_shards.parent / "incomplete.ABCDEF_1.0.0"
+    clean_shards.rename(kept)
+    rest.mkdir()
+    assert build_latents(cfg, opened, NoText, clean_shards.parents[1]) == clean_shards and not rest.exists()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"masks": -1}, {"images": 0}, {"loader": replace(LOADER, frames=10)}, {"loader": replace(LOADER, height=60)}],
+)
+def test_windows_that_cannot_be_encoded_are_refused(bad):
+    with pytest.raises(UserError):
+        LatentConfig(**bad)
+
+
+def test_more_masks_images_and_windows_leave_the_first_ones_as_they_are(layout):
+    """Every draw has its own number: shards with more of everything hold those with less."""
+    clip, augment = open_source(layout)[2], replace(LOADER.augment, probability=1.0)
+    loader = replace(LOADER, augment=augment)
+    few, many = (
+        encode_window(clip, (5, 2, 0), LatentConfig(loader, masks=masks, images=images), MeanEncoders())
+        for masks, images in ((1, 1), (3, 4))
+    )
+    assert len(many["mask"]) == 3 and len(many["image_mean"]) == 4 and len(few["mask"]) == len(few["image_mean"]) == 1
+    for name in ("indices", "clean_mean", "clean_std"):
+        np.testing.assert_array_equal(few[name], many[name])
+    for name in ("mask", "masked_mean", "image_mean"):
+        np.testing.assert_array_equal(few[name], many[name][:1])
+
+
+def test_a_clip_gives_as_many_records_as_windows_each_with_its_own_draws(layout):
+    cfg = LatentConfig(LOADER, masks=0, images=1, windows=3)
+    encode = EncodeClip(cfg, functools.partial(open_source, layout), MeanEncoders)
+    records = list(encode(4))
+    clip = open_source(layout)[4]
+    assert [key for key, _ in records] == [f"{clip.id}/{window}" for window in range(3)]
+    for key, fields in records:
+        assert (fields["id"], fields["clip_id"], fields["caption"]) == (key, clip.id, clip.caption)
+    assert len({fields["arrays"] for _, fields in records}) == 3
+
+
+def test_masks_follow_the_settings_of_the_loader(layout):
+    clip = open_source(layout)[0]
+
+    def stored(**changes):
+        cfg = LatentConfig(replace(LOADER, augment=replace(LOADER.augment, probability=0.0), **changes), masks=1)
+        return encode_window(clip, (0,), cfg, MeanEncoders())["mask"][0]
+
+    plain, open_first, covered = stored(), stored(show_first_frame=False), stored(cover_cells=True)
+    assert not plain[0].any() and open_first[0].any() and (open_first[1:] == plain[1:]).all()
+    assert (covered >= plain).all() and covered.sum() > plain.sum()
+
+
+class Broken(MeanEncoders):
+    """The embedding of one caption is infinite."""
+
+    def text(self, captions):
+        value = np.inf if "number 3," in captions[0] else 1.0
+        return np.full((len(captions), 5, 4), value, np.float32)
+
+
+def test_a_clip_that_cannot_be_encoded_is_named_beside_the_shards(layout, tmp_path):
+    opened = functools.partial(open_source, layout)
+    (number,) = [i for i in range(8) if "number 3," in opened()[i].caption]
+    folder = build_latents(LatentConfig(LOADER, masks=0, images=1), opened, Broken, tmp_path)
+    records = LatentRecords(folder)
+    assert {records[i].clip_id for i in range(len(records))} == {opened()[i].id for i in range(8) if i != number}
+    (entry,) = [json.loads(line) for file in folder.glob("bad-train*.jsonl") for line in file.read_text().splitlines()]
+    assert entry == {"id": str(number), "reason": "text have values that are not finite in float16"}

@@ -1,0 +1,140 @@
+"""The one way to write a file or folder: complete or not at all, and names beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from vp_jax import files
+from vp_jax.errors import UserError
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "out, end, want",
+    [
+        ("runs/out.mp4", "_mask.mkv", "runs/out_mask.mkv"),
+        ("runs/out", ".json", "runs/out.json"),  # a folder of pictures
+        ("a.b/out.v2.mp4", ".json", "a.b/out.v2.json"),
+    ],
+)
+def test_names_of_what_lies_beside(out, end, want):
+    assert files.beside(Path(out), end) == Path(want)
+
+
+def test_a_partial_file_lies_hidden_in_the_same_folder_and_keeps_its_suffix():
+    """So that moving it into place is one step, and a writer that goes by the suffix writes the right format."""
+    partial = files.partial_path(Path("runs/out.mp4"))
+    assert partial.parent == Path("runs") and partial.name.startswith(".") and partial.suffix == ".mp4"
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "deep" / "out.txt"
+    with files.replacing(path) as partial:
+        partial.write_text("half")
+        assert not path.exists()
+    assert contents(tmp_path) == {"new/deep/out.txt": "half"}
+
+
+def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), files.replacing(path) as partial:
+        partial.write_text("half")
+        assert path.read_text() == "old"
+        raise RuntimeError
+    assert contents(tmp_path) == {"out.txt": "old"}
+
+
+def test_a_folder_takes_the_place_of_one_whole(tmp_path):
+    path = tmp_path / "frames"
+    path.mkdir()
+    (path / "old.png").write_text("old")
+    with files.replacing(path) as partial:
+        partial.mkdir()
+        (partial / "new.png").write_text("new")
+        assert contents(path) == {"old.png": "old"}
+    assert contents(tmp_path) == {"frames/new.png": "new"}
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path):
+    path = tmp_path / "frames"
+    rest = files.partial_path(path)
+    rest.mkdir()
+    (rest / "00000.png").write_text("rest")
+    with files.replacing(path) as partial:
+        assert not partial.exists()
+        partial.mkdir()
+        (partial / "a.png").write_text("a")
+    assert contents(tmp_path) == {"frames/a.png": "a"}
+
+
+def test_a_link_under_the_temporary_name_is_removed_and_not_followed(tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "a.txt").write_text("mine")
+    path = tmp_path / "out"
+    files.partial_path(path).symlink_to(precious)
+    with files.replacing(path) as partial:
+        partial.write_text("new")
+    assert contents(tmp_path) == {"out": "new", "precious/a.txt": "mine"}
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"file/out\.txt: cannot be written \(") as caught:
+        files.write_text(tmp_path / "file" / "out.txt", "x")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(UserError, match="taken: cannot be written"):
+        files.write_text(tmp_path / "taken", "a file in the place of a folder")
+    assert (tmp_path / "taken").is_dir() and contents(tmp_path) == {"file": "no folder"}
+
+
+def test_text_is_utf_8(tmp_path):
+    files.write_text(tmp_path / "out.txt", "ä ☃")
+    assert (tmp_path / "out.txt").read_bytes() == "ä ☃".encode()
+
+
+def test_a_writer_is_given_the_partial_path(tmp_path):
+    seen = []
+    files.write_atomically(tmp_path / "a.bin", lambda partial: (seen.append(partial), partial.write_bytes(b"1")))
+    assert seen == [files.partial_path(tmp_path / "a.bin")] and (tmp_path / "a.bin").read_bytes() == b"1"
+
+
+def test_writable_places_pass_without_being_made(tmp_path):
+    files.check_writable(tmp_path / "new" / "deep" / "out.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("/", "names no file"),
+        ("file/out.mp4", "cannot be written|is not a folder"),
+        ("x" * 300 + ".mp4", "File name too long"),
+    ],
+)
+def test_places_that_cannot_be_written_are_told_before_any_work(tmp_path, name, message):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=message):
+        files.check_writable(tmp_path / name)
+
+
+def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):
+    new, folder = tmp_path / "new", tmp_path / "folder"
+    for path in (new / "vae" / "a", new / "branch" / "b", folder / "vae" / "old", folder / "tokenizer" / "t"):
+        path.parent.mkdir(parents=True)
+        path.write_text(path.name)
+    files.replace_parts(new, folder)
+    assert contents(folder) == {"branch/b": "b", "tokenizer/t": "t", "vae/a": "a"} and not new.exists()
+
+
+def test_parts_of_a_folder_that_is_not_there_are_the_folder(tmp_path):
+    new = tmp_path / "new"
+    (new / "vae").mkdir(parents=True)
+    (new / "vae" / "a").write_text("a")
+    files.replace_parts(new, tmp_path / "folder")
+    assert contents(tmp_path) == {"folder/vae/a": "a"}
