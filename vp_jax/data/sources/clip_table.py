@@ -42,7 +42,7 @@ def open_csv(
         return clip_table(table, folder, frames=frames, fps=fps)
     if not set(VPDATA_COLUMNS) & set(header):
         raise UserError(
-            f"{show(file)}: expected the columns {', '.join(CLIP_COLUMNS)} (mask_id, start and stop if needed), or those "
+            f"{show(file)}: expected the columns {', '.join(CLIP_COLUMNS)} (also mask_id, start, stop), or those "
             f"of VPData, {', '.join(VPDATA_COLUMNS)} and a caption; it has {', '.join(header)[:200] or 'none'}"
         )
     return VPData.from_csv(table, Layout.under(folder), frames=frames, fps=fps, min_caption=min_caption)
