@@ -97,7 +97,7 @@ def page(setup: Setup, short: Sequence[Job], long: Sequence[Job], folder: Path) 
     """Text of the page; its pictures are written to ``folder``."""
     parts = [
         f"# Ablations\n\nHeld-out clips of the drawn world, {cases.HEIGHT} x {cases.WIDTH} pixels; frame 0 is "
-        f"given unless said otherwise and is never counted; holes are grown by {packaged.GROW} pixels. "
+        f"given unless noted and is never counted; holes are grown by {packaged.GROW} pixels. "
         f"{setup.steps} steps, guidance {setup.guidance:g}, seed {setup.seed}. In brackets: 95 % bootstrap "
         f"intervals over clips. The paper's columns are VPBench, real video at 480 x 720: compare orders, not "
         f"values.\n\n`python -m bench.ablation` on {machine()}\n"

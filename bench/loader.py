@@ -5,9 +5,9 @@
 
 Every loader does the same work on the same records: decode a window of 49 frames at 8 fps, read its masks from the
 label map, augment them, stretch both to 480 x 720, batch float32 pixels, masked pixels and masks. The PyTorch ones are
-written the usual way: PyAV decoding every frame to RGB, or decord's ``get_batch``; ``np.load`` of the whole label map;
-OpenCV morphology; ``interpolate(antialias=True)``. Loaders take turns within one run; starting workers is not timed.
-decord is optional.
+written the usual way: PyAV decoding every frame to RGB, or decord's ``get_batch``; ``np.load`` of the complete label
+map; OpenCV morphology; ``interpolate(antialias=True)``. Loaders take turns within one run; starting workers is not
+timed. decord is optional.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The pages: what they refer to exists, and what refers to them finds it."""
 
+import json
+import math
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -54,3 +56,24 @@ def test_paths_in_backticks_exist():
 
 def test_a_reader_can_follow_the_readme_in_one_sitting():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_sizes_of_the_published_files_are_those_of_their_manifests():
+    parts = (
+        "cogvideox_5b_i2v_transformer",
+        "cogvideox_vae",
+        "t5_v1_1_xxl_encoder",
+        "videopainter_branch_i2v",
+        "videopainter_id_adapter",
+    )
+    gigabytes = {}
+    for part in parts:
+        tensors = json.loads((ROOT / "tests" / "manifests" / f"{part}.json").read_text())["tensors"]
+        # T5 stores its table under two names
+        values = sum(math.prod(shape) for name, shape in tensors.items() if name != "encoder.embed_tokens.weight")
+        gigabytes[part] = 2 * values / 1e9
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    backbone, vae, text, branch, adapter = (f"{size:.1f}" for size in gigabytes.values())
+    assert f"{backbone} + {vae} + {text} GB" in readme and f"{branch} + {adapter} GB" in readme
+    total = sum(gigabytes.values())
+    assert f"take {total:.1f} GB in bfloat16, {total - gigabytes['t5_v1_1_xxl_encoder']:.1f} GB without" in readme

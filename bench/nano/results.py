@@ -20,8 +20,8 @@ from vp_jax.shapes import SPATIAL_STRIDE
 
 METRICS = {
     "hole_psnr": "PSNR in the hole (dB)",
-    "inner_psnr": "in tokens wholly in it",
-    "edge_psnr": "in tokens partly in it",
+    "inner_psnr": "in tokens completely inside",
+    "edge_psnr": "in tokens partly inside",
     "hole_ssim": "SSIM in the hole",
     "background_psnr": "PSNR outside, nothing pasted (dB)",
     "temporal_error": "error of changes (grey levels)",

@@ -1,0 +1,412 @@
+"""Do the tests notice faults? Each mutant is a copy of the tree with one small fault; its tests have to fail.
+
+    python -m tests.mutants                    all of them
+    python -m tests.mutants ema text_hints     some
+    python -m tests.mutants --list             the table of docs/testing.md
+
+Before a mutant counts, its tests pass without it. Exit status 1 if a mutant survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "__pycache__", ".*_cache", "runs", "out", "nano_out", "dist", "build"
+)
+
+
+class Mutant(NamedTuple):
+    """One fault: ``old``, which occurs once in ``file``, becomes ``new``; ``tests`` are the arguments of pytest."""
+
+    name: str
+    fault: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    # knobs whose tested value used to be a special one
+    Mutant(
+        "ema",
+        "the moving average takes the weights, not their average",
+        "vp_jax/training/step.py",
+        "incremental_update(params, ema, 1.0 - cfg.ema_decay)",
+        "incremental_update(params, ema, cfg.ema_decay)",
+        "tests/training/test_step.py",
+    ),
+    Mutant(
+        "padding",
+        "a video is padded with its first frame",
+        "vp_jax/inference/pipeline.py",
+        "np.repeat(frames[-1:], extra, axis=0)",
+        "np.repeat(frames[:1], extra, axis=0)",
+        "tests/inference",
+    ),
+    Mutant(
+        "blur",
+        "every second brush mask is smoothed, not one in ten",
+        "vp_jax/data/augment.py",
+        "blurred = rng.random() < 0.1",
+        "blurred = rng.random() < 0.5",
+        "tests/data/test_augment.py",
+    ),
+    Mutant(
+        "flicker",
+        "a moving shape sees its own frame only",
+        "vp_jax/data/augment.py",
+        "boxes[max(0, place - 2) : place + 3]",
+        "boxes[place : place + 1]",
+        "tests/data/test_augment.py",
+    ),
+    Mutant(
+        "id_scale",
+        "id_scale multiplies the stored scale",
+        "vp_jax/inference/pipeline.py",
+        "scale=factor if cfg.extra_keys else cfg.scale * factor",
+        "scale=cfg.scale * factor",
+        "tests/inference",
+    ),
+    Mutant(
+        "first_frame",
+        "a given first frame keeps its hole",
+        "vp_jax/inference/pipeline.py",
+        "            holes[0] = False\n",
+        "            pass\n",
+        "tests/inference",
+    ),
+    # models
+    Mutant(
+        "text_hints",
+        "text tokens receive hints",
+        "vp_jax/models/injection.py",
+        "((0, 0), (text_len, 0)), constant_values=True)",
+        "((0, 0), (text_len, 0)), constant_values=False)",
+        "tests/models/test_injection.py",
+    ),
+    Mutant(
+        "hint_groups",
+        "layers are divided into groups by floor, not by ceil",
+        "vp_jax/models/injection.py",
+        "(index // -(-layers // groups))",
+        "np.minimum(index // (layers // groups), groups - 1)",
+        "tests/models/test_injection.py",
+    ),
+    Mutant(
+        "previous_mask",
+        "previous keys are gated by this window's mask",
+        "vp_jax/models/id_resample.py",
+        "masked_BS = resample.previous.masked_BS",
+        "masked_BS = resample.masked_BS",
+        "tests/models/test_id_resample.py",
+    ),
+    Mutant(
+        "one_text_token",
+        "the first video token is modulated as text",
+        "vp_jax/models/layers.py",
+        "jnp.arange(seq_len) < text_len",
+        "jnp.arange(seq_len) <= text_len",
+        "tests/models/test_layers.py",
+    ),
+    Mutant(
+        "crop_offset",
+        "a grid of another shape is not centred",
+        "vp_jax/models/rope.py",
+        "round((BASE_COLUMNS - width) / 2.0), width",
+        "0, width",
+        "tests/models/test_rope.py",
+    ),
+    Mutant(
+        "branch_start",
+        "the masked-video part starts without weights",
+        "vp_jax/models/branch.py",
+        "jnp.concatenate([latent_VD, latent_VD, mask_VD])",
+        "jnp.concatenate([latent_VD, jnp.zeros_like(latent_VD), mask_VD])",
+        "tests/models/test_branch.py",
+    ),
+    Mutant(
+        "merge_scale",
+        "merging forgets the scale of an adapter",
+        "vp_jax/models/lora.py",
+        "total + scale * jnp.matmul(a, b",
+        "total + jnp.matmul(a, b",
+        "tests/models/test_lora.py",
+    ),
+    Mutant(
+        "position_sign",
+        "a token's own position counts as later",
+        "vp_jax/models/t5.py",
+        "side * (offset_MM > 0)",
+        "side * (offset_MM >= 0)",
+        "tests/models/test_t5.py",
+    ),
+    Mutant(
+        "time_cache",
+        "the cache keeps the first frames of a chunk",
+        "vp_jax/models/vae/convs.py",
+        "self._future.append(x_BFHWC[:, -2:])",
+        "self._future.append(x_BFHWC[:, :2])",
+        "tests/models/vae/test_convs.py tests/models/vae/test_vae.py",
+    ),
+    Mutant(
+        "tile_fade",
+        "tiles fade in the wrong direction",
+        "vp_jax/models/vae/tiling.py",
+        "old * (1 - weight) + new * weight",
+        "old * weight + new * (1 - weight)",
+        "tests/models/vae/test_tiling.py",
+    ),
+    # diffusion
+    Mutant(
+        "timestep_list",
+        "timesteps begin at 1000",
+        "vp_jax/diffusion/schedule.py",
+        ".astype(np.int64)[:steps] - 1",
+        ".astype(np.int64)[:steps]",
+        "tests/diffusion/test_schedule.py",
+    ),
+    Mutant(
+        "next_entry",
+        "DDIM steps to another timestep",
+        "vp_jax/diffusion/steps.py",
+        "schedule.abar_at(t), schedule.abar_at(t - schedule.num_timesteps // steps)",
+        "schedule.abar_at(t), schedule.abar_at(t - round(schedule.num_timesteps / steps))",
+        "tests/diffusion/test_steps.py",
+    ),
+    Mutant(
+        "second_order",
+        "the second-order term is doubled",
+        "vp_jax/diffusion/steps.py",
+        "h / (2 * (lam_t - _log_snr(abar_back)))",
+        "h / (lam_t - _log_snr(abar_back))",
+        "tests/diffusion/test_steps.py",
+    ),
+    Mutant(
+        "background_noise",
+        "the background is noised to this timestep",
+        "vp_jax/diffusion/steps.py",
+        "following = np.append(abar[1:], 1.0)",
+        "following = abar",
+        "tests/diffusion/test_steps.py",
+    ),
+    Mutant(
+        "guidance_order",
+        "prompt and negative prompt are swapped",
+        "vp_jax/diffusion/guidance.py",
+        "negative, positive = pair[:half], pair[half:]",
+        "positive, negative = pair[:half], pair[half:]",
+        "tests/diffusion/test_guidance.py",
+    ),
+    Mutant(
+        "hole_mean",
+        "the loss of the hole is divided by its area",
+        "vp_jax/diffusion/loss.py",
+        "hole = weight_B * (jnp.square(mask)[..., None] * squared).mean(axis=axes)",
+        "hole = weight_B * (jnp.square(mask)[..., None] * squared).sum(axis=axes) / (mask.sum() + 1e-6)",
+        "tests/diffusion/test_loss.py",
+    ),
+    Mutant(
+        "shared_draws",
+        "the first steps share their noise with the named draws",
+        "vp_jax/diffusion/noise.py",
+        "jax.random.fold_in(self.key, index + len(DRAW_NAMES))",
+        "jax.random.fold_in(self.key, index)",
+        "tests/diffusion/test_noise.py",
+    ),
+    Mutant(
+        "edited_history",
+        "the second-order term sees the replaced background",
+        "vp_jax/diffusion/sampler.py",
+        "LoopState(x if after_step is None else after_step(x, row), x0), extra",
+        "LoopState(*(a if after_step is None else after_step(a, row) for a in (x, x0))), extra",
+        "tests/diffusion/test_sampler.py",
+    ),
+    # data
+    Mutant(
+        "last_window",
+        "the last window of a clip is never chosen",
+        "vp_jax/data/clips.py",
+        "rng.integers(0, kept - self.frames + 1)",
+        "rng.integers(0, max(1, kept - self.frames))",
+        "tests/data/test_clips.py",
+    ),
+    Mutant(
+        "image_dropout",
+        "the image condition is dropped twice as often",
+        "vp_jax/data/clips.py",
+        "rng.random() >= self.dropout",
+        "rng.random() >= 2 * self.dropout",
+        "tests/data/test_clips.py",
+    ),
+    Mutant(
+        "process_rows",
+        "every process takes the rows of the first",
+        "vp_jax/data/pipeline.py",
+        "parent, batch, rows, index * rows",
+        "parent, batch, rows, 0",
+        "tests/data/test_pipeline.py",
+    ),
+    Mutant(
+        "seeded_examples",
+        "draws no longer depend on the example",
+        "vp_jax/data/pipeline.py",
+        "np.random.default_rng([base, attempt, number])",
+        "np.random.default_rng([attempt, number])",
+        "tests/data/test_pipeline.py",
+    ),
+    Mutant(
+        "covered_cells",
+        "holes grow to cells in space but not in time",
+        "vp_jax/models/latent_grid.py",
+        "cells_Fhw[group_F == group].max(0)",
+        "cells_Fhw[group_F == group][0]",
+        "tests/models/test_latent_grid.py",
+    ),
+    Mutant(
+        "edit_hole",
+        "the hole of an edit leaves out the new thing",
+        "vp_jax/world/edit.py",
+        "hole_FHW |= after.mask(edit.thing)",
+        "hole_FHW |= 0",
+        "tests/world/test_edit.py",
+    ),
+    # conversion, checkpoints, metrics
+    Mutant(
+        "filled_twice",
+        "two tensors may fill one slot",
+        "convert/engine.py",
+        "        if slot in filled:\n",
+        "        if False:\n",
+        "tests/convert/test_engine.py",
+    ),
+    Mutant(
+        "unfilled",
+        "a slot may stay empty",
+        "convert/engine.py",
+        "        if slot not in filled:\n",
+        "        if False:\n",
+        "tests/convert/test_engine.py",
+    ),
+    Mutant(
+        "lora_alpha",
+        "the alpha of a LoRA file is ignored",
+        "convert/lora.py",
+        'float(tensors["alpha"].item()) / tensors["a"].shape[0] if "alpha" in tensors else 1.0',
+        "1.0",
+        "tests/convert/test_lora.py",
+    ),
+    Mutant(
+        "snr_default",
+        "a scheduler file without a shift gets 1",
+        "convert/scheduler.py",
+        '("snr_shift", 3.0)',
+        '("snr_shift", 1.0)',
+        "tests/convert/test_scheduler.py",
+    ),
+    Mutant(
+        "stored_digests",
+        "weights are read without comparing their digests",
+        "vp_jax/checkpoint/weights.py",
+        "digests.raise_if(array_digests.differences(known.arrays, array_digests.of_arrays(restored)), what, _AGAIN)",
+        "pass",
+        "tests/checkpoint/test_weights.py",
+    ),
+    Mutant(
+        "psnr_region",
+        "PSNR is that of the complete frames",
+        "vp_jax/eval/video_metrics.py",
+        "np.square(truth_FHWC[region_FHW].astype(np.float64) - result_FHWC[region_FHW]).mean()",
+        "np.square(truth_FHWC.astype(np.float64) - result_FHWC).mean()",
+        "tests/eval/test_video_metrics.py",
+    ),
+)
+
+
+def run_tests(tree: Path, tests: str) -> bool:
+    """Whether the tests pass in a tree.
+
+    Raises:
+      RuntimeError: pytest could not run them.
+    """
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split()]
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"pytest {tests}: status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.returncode == 0
+
+
+def mutated(text: str, mutant: Mutant) -> str:
+    """The text of a file with the fault.
+
+    Raises:
+      ValueError: the line that the fault changes is not there, or is there twice.
+    """
+    if text.count(mutant.old) != 1:
+        raise ValueError(
+            f"{mutant.name}: {mutant.file} has {text.count(mutant.old)} times {mutant.old!r}, expected one"
+        )
+    return text.replace(mutant.old, mutant.new)
+
+
+def killed(tree: Path, mutant: Mutant) -> bool:
+    """Whether the tests notice the fault; the tree is as before afterwards."""
+    file = tree / mutant.file
+    text = file.read_text()
+    try:
+        file.write_text(mutated(text, mutant))
+        return not run_tests(tree, mutant.tests)
+    finally:
+        file.write_text(text)
+
+
+def table() -> str:
+    """Markdown table of the mutants."""
+    rows = [f"| `{m.name}` | {m.fault} | `{m.file}` | {' '.join(f'`{t}`' for t in m.tests.split())} |" for m in MUTANTS]
+    return "\n".join(["| mutant | fault | in | noticed by |", "|---|---|---|---|", *rows])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="mutants to run; default: all")
+    parser.add_argument("--list", action="store_true", help="print the table and run nothing")
+    args = parser.parse_args(argv)
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    if args.list:
+        print(table())
+        return 0
+    if unknown := sorted(set(args.names) - set(known)):
+        parser.error(f"no mutant {', '.join(unknown)}: expected some of {', '.join(known)}")
+    survivors = []
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, symlinks=True, ignore=LEFT_OUT)
+        (ROOT / ".pytest_cache").mkdir(exist_ok=True)
+        (tree / ".pytest_cache").symlink_to(ROOT / ".pytest_cache")  # compiled programs
+        passing: set[str] = set()
+        for mutant in [known[name] for name in args.names] or MUTANTS:
+            begin = time.perf_counter()
+            if mutant.tests not in passing and not run_tests(tree, mutant.tests):
+                raise RuntimeError(f"{mutant.tests} fails without a fault: repair that first")
+            passing.add(mutant.tests)
+            noticed = killed(tree, mutant)
+            survivors += [] if noticed else [mutant.name]
+            word = "killed  " if noticed else "SURVIVED"
+            print(f"{word} {mutant.name:18} {time.perf_counter() - begin:6.1f} s  {mutant.fault}", flush=True)
+    print(f"{len(survivors)} survived{': ' if survivors else ''}{', '.join(survivors)}")
+    return int(bool(survivors))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
