@@ -11,8 +11,23 @@ def base() -> ConfigDict:
     config.mesh = dict(data=1, fsdp=-1, context=1, tensor=1)
     config.distributed = ""  # several hosts: "auto" (TPU pods, Slurm) or "HOST:PORT,COUNT,INDEX"
     config.compilation_cache = ""  # folder: a restart compiles nothing again
+    config.model = _model()
+    config.data = _data()
+    config.loader = _loader()
+    config.augment = _augment()
+    config.optimizer = _optimizer()
+    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
+    config.ema = False
+    config.log_every = 10
+    config.checkpoints = dict(every=1000, keep=3)
+    # path, csv, split: where not empty, validation reads other data than training, of the same kind
+    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49, path="", csv="", split="")
+    return config
 
-    config.model = dict(
+
+def _model() -> dict[str, object]:
+    """What is trained, from which weights, and how it computes."""
+    return dict(
         stage="branch",
         checkpoint="",  # folder made by `python -m convert all`
         name="cogvideox-5b-i2v",  # random weights of this, without a checkpoint
@@ -30,7 +45,11 @@ def base() -> ConfigDict:
         kl_weight=1e-4,  # VAE stage
         vae_crop=(0, 0),  # VAE stage: rows and columns of random crops, 0 for whole pictures
     )
-    config.data = dict(
+
+
+def _data() -> dict[str, object]:
+    """Where training examples come from."""
+    return dict(
         kind="vpdata",
         path="",
         csv="",
@@ -41,7 +60,11 @@ def base() -> ConfigDict:
         synthetic_first=0,
         synthetic_absent=0.2,
     )
-    config.loader = dict(
+
+
+def _loader() -> dict[str, object]:
+    """Their size, and how they are read."""
+    return dict(
         batch_size=8,
         frames=49,
         fps=8.0,
@@ -59,7 +82,11 @@ def base() -> ConfigDict:
         max_bad_rate=0.05,
         min_seen=100,
     )
-    config.augment = dict(
+
+
+def _augment() -> dict[str, object]:
+    """Masks that are grown or replaced (section 3.1)."""
+    return dict(
         probability=0.3,
         p_brush=0.4,
         p_rect=0.1,
@@ -72,7 +99,11 @@ def base() -> ConfigDict:
         scale_max=1.5,
         kernel=32,
     )
-    config.optimizer = dict(
+
+
+def _optimizer() -> dict[str, object]:
+    """AdamW with warm-up and cosine decay."""
+    return dict(
         name="adamw",
         lr=1e-5,
         end_lr=0.0,
@@ -85,10 +116,3 @@ def base() -> ConfigDict:
         clip=1.0,
         offload=False,  # optimizer state in the host's memory
     )
-    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
-    config.ema = False
-    config.log_every = 10
-    config.checkpoints = dict(every=1000, keep=3)
-    # path, csv, split: where not empty, validation reads other data than training, of the same kind
-    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49, path="", csv="", split="")
-    return config

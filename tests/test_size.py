@@ -6,9 +6,7 @@ from tests import layout
 
 # What is over a limit today. The lists only shrink: an entry that fits again must be removed.
 LONG_FILES: set[str] = set()
-LONG_FUNCTIONS: set[str] = {
-    "configs/common.py:base",
-}
+LONG_FUNCTIONS: set[str] = set()
 
 
 def test_no_file_is_over_the_limit():
