@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import vp_jax
 from vp_jax.cli.main import COMMANDS
 from vp_jax.cli.settings import names
 
@@ -79,6 +80,8 @@ def test_the_command_works_in_an_empty_folder(installed, tmp_path):
     assert all(f"\n  {name} " in out for name in COMMANDS)
     where = call(installed / "python", "-c", "import vp_jax; print(vp_jax.__file__)", cwd=tmp_path)
     assert str(installed.parent) in where and str(ROOT) not in where
+    read = "import importlib.metadata, vp_jax; print(vp_jax.__version__, importlib.metadata.version('vp_jax'))"
+    assert set(call(installed / "python", "-c", read, cwd=tmp_path).split()) == {vp_jax.__version__}
     assert "usage: vp-jax convert" in call(installed / "vp-jax", "convert", "--help", cwd=tmp_path)
     assert "usage: vp-jax convert" in call(installed / "python", "-m", "vp_jax", "convert", "--help", cwd=tmp_path)
     assert all(name in call(installed / "vp-jax", "train", "--help", cwd=tmp_path) for name in names())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from vp_jax import __version__
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
@@ -62,7 +62,7 @@ def run(argv: Sequence[str], prog: str | None = None) -> int:
         print(overview())
         return 0
     if name in ("-V", "--version"):
-        print(f"vp_jax {_version()}")
+        print(f"vp_jax {__version__}")
         return 0
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
@@ -102,10 +102,3 @@ def overview() -> str:
 
 def _names() -> str:
     return ", ".join(COMMANDS)
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("vp_jax")
-    except importlib.metadata.PackageNotFoundError:
-        return "of a checkout that is not installed"

@@ -162,7 +162,7 @@ def digest(arrays: Iterable[np.ndarray], facts: Iterable[object], folders: Itera
     total = hashlib.sha256()
     for array in arrays:
         total.update(f"{array.dtype}{array.shape}".encode())
-        total.update(np.ascontiguousarray(array))
+        total.update(np.ascontiguousarray(array).data)
     for fact in facts:
         total.update(repr(fact).encode())
     for folder in folders:

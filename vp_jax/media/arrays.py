@@ -222,7 +222,7 @@ class _Counted(io.RawIOBase):
 
 def _fill(stream: IO[bytes], values: np.ndarray, label: str, last: bool = True) -> None:
     """Fill a flat array from a stream; after the ``last`` read the stream must be at its end, which checks its sum."""
-    view = memoryview(values.view(np.uint8)) if values.size else memoryview(b"")
+    view = values.view(np.uint8).data if values.size else memoryview(b"")
     done = 0
     while done < len(view):
         part = stream.read(min(1 << 20, len(view) - done))
