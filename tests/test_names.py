@@ -12,8 +12,8 @@ from vp_jax.shapes import DIMENSIONS
 # Names that two files define today. The list only shrinks: a name that is defined once must be removed.
 DOUBLE = set(
     """
-    COMMANDS DTYPES FOLDER KINDS PANELS PARTS Plan Progress Report Rule SAMPLERS Schedule Shape Source TARGETS abstract
-    check contact_sheet differences draw export from_json load place read read_json to_json to_torch
+    COMMANDS DTYPES FOLDER KINDS PARTS Progress Report Rule SAMPLERS Schedule Shape Source abstract check
+    contact_sheet differences export from_json load place read read_json to_json to_torch
     """.split()
 )
 

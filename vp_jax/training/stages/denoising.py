@@ -72,7 +72,9 @@ class LatentInputs(Protocol):
     """A batch with clean latents."""
 
     @property
-    def latents_BThwC(self) -> jax.Array: ...
+    def latents_BThwC(self) -> jax.Array:
+        """Clean latents, scaled."""
+        ...
 
 
 B = TypeVar("B", bound=LatentInputs)
@@ -100,16 +102,19 @@ class Denoiser(Generic[B]):
         return jnp.zeros(batch.latents_BThwC.shape[:-1])
 
     def sampling_models(self, vae: VAEConfig) -> Models:
-        """See `vp_jax.training.stages.sampling.Sampleable`, as for the next two."""
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def sampling_inputs(self, trainable: trees.Tree, batch: B, empty: jax.Array) -> SamplerInputs:
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def check_size(self, frames: int, height: int, width: int) -> None:
+        """Check that clips have 4 n + 1 frames, and rows and columns of whole tokens. Raises `UserError`."""
         check_clip_size(frames, height, width, SPATIAL_STRIDE * self.backbone.patch)
 
     def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:
@@ -131,6 +136,7 @@ class Denoiser(Generic[B]):
         return by_timestep(loss_B, draws.t_B, schedule.num_timesteps)
 
     def whole_clips(self) -> Self:
+        """The stage itself: it crops nothing."""
         return self
 
     def empty_caption(
@@ -165,9 +171,11 @@ class Inpainter(Denoiser[Encoded]):
         return encoders.encode(weights, batch, key)
 
     def hole(self, batch: Encoded) -> jax.Array:
+        """Latent mask (B, T, h, w) of the data."""
         return batch.mask_BThw
 
     def sampling_inputs(self, trainable: trees.Tree, batch: Encoded, empty: jax.Array) -> SamplerInputs:
+        """Latents, condition and text of the data."""
         latents = WindowLatents(
             batch.image_latents_BThwC, batch.latents_BThwC, batch.masked_latents_BThwC, batch.mask_BThw
         )
