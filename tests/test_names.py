@@ -12,7 +12,7 @@ from vp_jax.shapes import DIMENSIONS
 # Names that two files define today. The list only shrinks: a name that is defined once must be removed.
 DOUBLE = set(
     """
-    DTYPES KINDS PANELS PARTS Plan Report Rule Shape Source TARGETS abstract contact_sheet differences draw export
+    DTYPES KINDS PARTS Report Rule Shape Source abstract contact_sheet differences export
     from_json load place read read_json to_json to_torch
     """.split()
 )

@@ -24,7 +24,7 @@ from vp_jax.models.variants import variant
 NANO = Path(vp_jax.__path__[0]) / "nano"
 TINY = variant("tiny")
 T5 = T5Config(vocab_size=16, dim=8, head_dim=4, ff_dim=8, num_layers=1, num_heads=2)
-PARTS = tuple(folder.PARTS.values())
+PARTS = tuple(folder.CHECKPOINT_PARTS.values())
 
 
 def written(root, part, description):

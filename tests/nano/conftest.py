@@ -9,7 +9,7 @@ import sentencepiece
 from vp_jax import checkpoint, trees
 from vp_jax.models import config, lora
 from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
-from vp_jax.models.folder import PARTS
+from vp_jax.models.folder import CHECKPOINT_PARTS
 from vp_jax.runs.starting_weights import random_models
 from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.id_adapter import AdapterStage, adapter_config
@@ -42,7 +42,7 @@ def model(tmp_path_factory):
         jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), shapes)
     )
     for name, description in {"backbone": dit, "branch": branch, "vae": vae, "t5": t5}.items():
-        checkpoint.save_params(folder / PARTS[name].folder, weights[name], config.to_json(description))
+        checkpoint.save_params(folder / CHECKPOINT_PARTS[name].folder, weights[name], config.to_json(description))
     fresh = trees.flatten(lora.init(adapter, weights["backbone"], jax.random.key(0)))
     checkpoint.save_params(
         folder / "id_adapter", trees.unflatten({k: v + 0.1 for k, v in fresh.items()}), config.to_json(adapter)

@@ -13,7 +13,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models.config import BranchConfig, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder
 from vp_jax.models.variants import variant
-from vp_jax.runs.export import export, plain_description
+from vp_jax.runs.export import export_models, plain_description
 from vp_jax.training.encode import Encoders
 from vp_jax.training.models import TrainingModels
 
@@ -33,7 +33,7 @@ class Exporting:
         return {"vae": (self.vae, {**trainable, **frozen})}
 
     def write_extras(self, folder, schedule):
-        (folder / "schedule.json").write_text(json.dumps({"snr_shift": schedule.snr_shift}))
+        checkpoint.save_config(folder / "scheduler", {"kind": "scheduler", "snr_shift": schedule.snr_shift})
 
 
 def models(stage):
@@ -42,21 +42,21 @@ def models(stage):
 
 def test_an_export_is_what_the_stage_says_with_what_it_measured(tmp_path):
     trainable, frozen = {"a": jnp.full(3, 0.5, jnp.bfloat16)}, {"b": jnp.ones(2)}
-    out = export(tmp_path / "export", models(Exporting()), trainable, frozen, iter([0.25, 0.5]))
+    out = export_models(tmp_path / "export", models(Exporting()), trainable, frozen, iter([0.25, 0.5]))
     assert out == tmp_path / "export" and not (tmp_path / "export.new").exists()
     found = CheckpointFolder(out).describe(AUTOENCODER)
     assert found == dataclasses.replace(VAE, scaling_factor=0.75)
     weights = checkpoint.load_params(out / "vae")
     assert jax.tree.map(lambda leaf: str(leaf.dtype), weights) == {"a": "float32", "b": "float32"}
     np.testing.assert_array_equal(weights["a"], np.full(3, 0.5))
-    assert json.loads((out / "schedule.json").read_text()) == {"snr_shift": 2.0}
+    assert CheckpointFolder(out).schedule() == Schedule(snr_shift=2.0)
 
 
 def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):
     (tmp_path / "export" / "branch").mkdir(parents=True)
     (tmp_path / "export.new" / "rest").mkdir(parents=True)
     for value in (1.0, 2.0):
-        export(tmp_path / "export", models(Exporting()), {"a": jnp.full(1, value)}, {}, [1.0])
+        export_models(tmp_path / "export", models(Exporting()), {"a": jnp.full(1, value)}, {}, [1.0])
     assert float(checkpoint.load_params(tmp_path / "export" / "vae")["a"][0]) == 2.0
     assert (tmp_path / "export" / "branch").is_dir() and not (tmp_path / "export" / "rest").exists()
 

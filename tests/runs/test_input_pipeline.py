@@ -13,7 +13,7 @@ from vp_jax.errors import UserError
 from vp_jax.jobs.packaged import FOLDER as NANO
 from vp_jax.models.folder import CheckpointFolder
 from vp_jax.runs.input_pipeline import (
-    KINDS,
+    DATA_KINDS,
     CaptionIds,
     DataConfig,
     caption_ids,
@@ -39,7 +39,7 @@ def test_the_drawn_world_is_a_source_with_its_own_settings():
     assert open_source(data, LOADER) == World(5, 18, 32, 48, 7, 0.5)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("synthetic", "latents")])
+@pytest.mark.parametrize("kind", [kind for kind in DATA_KINDS if kind not in ("synthetic", "latents")])
 def test_sources_that_are_not_there_are_refused(kind, tmp_path):
     with pytest.raises(UserError, match=r"nowhere|rows\.csv"):
         open_source(DataConfig(kind=kind, path=str(tmp_path / "nowhere"), csv=str(tmp_path / "rows.csv")), LOADER)

@@ -36,10 +36,10 @@ def test_curves_are_drawn(tmp_path, capsys):
 
 def test_no_metrics_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no metrics.jsonl"):
-        plots.draw(tmp_path, tmp_path / "x.png")
+        plots.draw_curves(tmp_path, tmp_path / "x.png")
 
 
 def test_a_picture_of_an_unknown_format_is_refused(tmp_path):
     (tmp_path / metrics.FILE).write_text('{"step": 1, "loss": 2.0}\n')
     with pytest.raises(UserError, match="nope"):
-        plots.draw(tmp_path, tmp_path / "curves.nope")
+        plots.draw_curves(tmp_path, tmp_path / "curves.nope")

@@ -25,4 +25,4 @@ def run(args: argparse.Namespace) -> None:
     """Draw and print the picture's name."""
     from vp_jax.runs import plots
 
-    print(plots.draw(args.run, args.out or args.run / "curves.png"))
+    print(plots.draw_curves(args.run, args.out or args.run / "curves.png"))

@@ -64,7 +64,7 @@ BRANCH = Part("branch", "branch", BranchConfig)
 AUTOENCODER = Part("vae", "vae", VAEConfig)
 TEXT_ENCODER = Part("t5", "text_encoder", T5Config)
 ID_ADAPTER = Part("id_adapter", "id_adapter", LoRAConfig)
-PARTS = {part.name: part for part in (BACKBONE, BRANCH, AUTOENCODER, TEXT_ENCODER, ID_ADAPTER)}
+CHECKPOINT_PARTS = {part.name: part for part in (BACKBONE, BRANCH, AUTOENCODER, TEXT_ENCODER, ID_ADAPTER)}
 """Parts by their names in a run."""
 
 SCHEDULER = "scheduler"

@@ -1,0 +1,1 @@
+"""The program around training: settings, data, the loop, validation, training checkpoints, exports."""

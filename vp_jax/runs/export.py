@@ -21,7 +21,7 @@ PLAIN = {"dtype": "float32", "param_dtype": "float32", "attention": "xla", "rema
 """Fields of a description that say how a run computed, which is no property of the model."""
 
 
-def export(
+def export_models(
     folder: Path,
     models: TrainingModels,
     trainable: trees.Tree,
@@ -36,7 +36,8 @@ def export(
     Args:
       folder: where a checkpoint's parts go.
       models: of the run.
-      trainable, frozen: weights of its stage.
+      trainable: weights that its stage trains.
+      frozen: weights that it does not.
       batches: on the devices, which no step has seen: some stages measure numbers of their descriptions on them.
 
     Returns:

@@ -35,7 +35,7 @@ from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.training.models import TrainingModels
 from vp_jax.world.synthetic import WordIds, World
 
-KINDS = ("vpdata", "csv", "folder", "davis", "latents", "synthetic")
+DATA_KINDS = ("vpdata", "csv", "folder", "davis", "latents", "synthetic")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +60,8 @@ class DataConfig:
     synthetic_absent: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UserError(f"data.kind {self.kind!r}: expected one of {', '.join(KINDS)}")
+        if self.kind not in DATA_KINDS:
+            raise UserError(f"data.kind {self.kind!r}: expected one of {', '.join(DATA_KINDS)}")
         if self.kind not in ("synthetic", "csv") and not self.path:
             raise UserError(f"data.kind {self.kind} needs a folder: give data.path")
         if self.kind == "csv" and not self.csv:
@@ -79,6 +79,7 @@ class CaptionIds:
     length: int
 
     def __call__(self, caption: str) -> np.ndarray:
+        """Token ids (M,) int32 of a caption."""
         ids_M: np.ndarray = _tokenizer(self.file).encode([caption], self.length)[0]
         return ids_M
 

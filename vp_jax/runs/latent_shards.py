@@ -42,11 +42,13 @@ class CheckpointEncoders:
     dtype: str = "float32"
 
     def video(self, pixels_BFHWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation BThwC of the posterior of clips in [-1, 1], float32."""
         weights, encode = _vae(self.folder, self.dtype)
         mean, std = jax.device_get(encode(weights, pixels_BFHWC))
         return mean, std
 
     def text(self, captions: list[str]) -> np.ndarray | None:
+        """Embeddings BME of captions, float32; ``None`` without ``text_len``."""
         if not self.text_len:
             return None
         encoder, tokenizer = _t5(self.folder, self.dtype)

@@ -28,6 +28,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
 
     Args:
       runs: finished workdirs, each after those that it starts from.
+      out: the checkpoint folder; parts that no run exports stay.
       keep: runs of ``out/provenance.json`` that ``runs`` continue; their entries stay, before the new ones.
 
     Raises:

@@ -23,7 +23,7 @@ from vp_jax.training.step import StepConfig, make_encode, make_train_step
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Everything about a run that is static.
 
     Attributes:
@@ -99,11 +99,13 @@ def make_plan(
     ema: bool,
     mesh: Mesh,
     platform: str | None = None,
-) -> Plan:
+) -> RunPlan:
     """Plan a run; reads JSON at most.
 
     Args:
-      model, optimizer, step: settings.
+      model: settings of the models.
+      optimizer: settings of the optimizer.
+      step: choices of the training step.
       size: frames, rows and columns of the clips.
       steps: of the whole run.
       ema: keep a moving average of the weights.
@@ -119,4 +121,4 @@ def make_plan(
     start = functools.partial(init_state, optimizer=chain, ema=ema)
     shapes = jax.eval_shape(start, models.stage.shapes().trainable)
     places = state_shardings(shapes, mesh, offload=optimizer.offload)
-    return Plan(models, mesh, chain, step, ema, sharding.shapes_at(shapes, places))
+    return RunPlan(models, mesh, chain, step, ema, sharding.shapes_at(shapes, places))

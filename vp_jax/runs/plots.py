@@ -10,7 +10,7 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.scalars import METRICS_FILE, read_metrics
 
-PANELS = (
+CURVES = (
     ("loss", ("loss", "loss_whole", "loss_hole"), True),
     ("norms", ("grad_norm", "param_norm", "update_norm"), True),
     ("learning rate", ("lr",), False),
@@ -20,7 +20,7 @@ PANELS = (
 """Title, metrics, logarithmic."""
 
 
-def draw(run: Path, out: Path) -> Path:
+def draw_curves(run: Path, out: Path) -> Path:
     """Draw the curves of ``run`` to the picture ``out``.
 
     Raises:
@@ -35,7 +35,7 @@ def draw(run: Path, out: Path) -> Path:
         raise UserError("plots need matplotlib: pip install 'vp_jax[train]'") from error
     figure = Figure(figsize=(13, 7), layout="constrained")
     axes = figure.subplots(2, 3).ravel()
-    for axis, (title, names, logarithmic) in zip(axes, PANELS):
+    for axis, (title, names, logarithmic) in zip(axes, CURVES):
         for name in names:
             _curve(axis, lines, name)
         axis.set(title=title, xlabel="step")

@@ -88,7 +88,7 @@ class Recorder:
         }
         if self._peak and self._flops:
             line["mfu"] = rate * self._flops / self._peak
-        if self._writer:
+        if self._writer is not None:
             self._writer.write(step, line)
         self._pending, self._waited, self._since = [], 0.0, time.perf_counter()
         mfu = f"  mfu {line['mfu']:.1%}" if "mfu" in line else ""

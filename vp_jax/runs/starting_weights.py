@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vp_jax import checkpoint, sharding, trees
-from vp_jax.models.folder import PARTS
+from vp_jax.models.folder import CHECKPOINT_PARTS
 from vp_jax.training.models import ModelConfig, TrainingModels
 from vp_jax.training.stages.weights import Weights, origin
 
@@ -24,7 +24,8 @@ def starting_weights(
     """Weights of the stage before its first step, and weights of the encoders, each on its devices.
 
     Args:
-      cfg, models: settings of the run, and what they describe.
+      cfg: settings of the models.
+      models: what they describe.
       mesh: of the run.
       key: of weights that are made anew.
 
@@ -33,7 +34,9 @@ def starting_weights(
     """
     stage = models.stage
     encoders = {"vae": models.encoders.vae, "t5": models.encoders.t5}
-    in_front = {name: origin(cfg.source, PARTS[name], one) for name, one in encoders.items() if one is not None}
+    in_front = {
+        name: origin(cfg.source, CHECKPOINT_PARTS[name], one) for name, one in encoders.items() if one is not None
+    }
     origins = {**in_front, **stage.origins(cfg.source, cfg.continued)}
     like = sharding.placed({name: one.shapes for name, one in origins.items()}, mesh)
     loaded = random_models({name: like[name] for name, one in origins.items() if one.folder is None})

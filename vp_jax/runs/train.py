@@ -24,9 +24,9 @@ from vp_jax import sharding, trees
 from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.pipeline import Loader
 from vp_jax.runs import multihost
-from vp_jax.runs.export import export
+from vp_jax.runs.export import export_models
 from vp_jax.runs.input_pipeline import on_devices, open_loader
-from vp_jax.runs.plan import Plan, make_plan
+from vp_jax.runs.plan import RunPlan, make_plan
 from vp_jax.runs.recorder import Recorder
 from vp_jax.runs.run_config import RunConfig
 from vp_jax.runs.saver import Resumed, Saver, check_continues
@@ -85,7 +85,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 multihost.print_once(f"{stop.reason}: saved step {trainer.done}, the same command continues from there")
                 return stop.status
         unseen = (on_devices(next(loader), mesh) for _ in range(4))
-        folder = export(workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen)
+        folder = export_models(workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen)
         multihost.print_once(f"step {trainer.done}: model written to {folder}")
     return 0
 
@@ -103,7 +103,7 @@ class Trainer:
       done: steps done.
     """
 
-    plan: Plan
+    plan: RunPlan
     loader: Loader
     state: TrainState
     frozen: trees.Tree
@@ -128,7 +128,7 @@ class Trainer:
         return metrics, waited
 
 
-def begin(run: RunConfig, plan: Plan, saver: Saver, loader: Loader) -> tuple[Trainer, jax.Array]:
+def begin(run: RunConfig, plan: RunPlan, saver: Saver, loader: Loader) -> tuple[Trainer, jax.Array]:
     """The run before its first step, or where its newest checkpoint ends; and the key of validation."""
     init_key, base_key, picture_key = multihost.keys(run.seed, 3, sharding.replicated(plan.mesh))
     weights, encoder_weights = starting_weights(run.model, plan.models, plan.mesh, init_key)
@@ -139,7 +139,7 @@ def begin(run: RunConfig, plan: Plan, saver: Saver, loader: Loader) -> tuple[Tra
     return trainer, picture_key
 
 
-def make_recorder(run: RunConfig, plan: Plan, writer: MetricsWriter | None) -> Recorder:
+def make_recorder(run: RunConfig, plan: RunPlan, writer: MetricsWriter | None) -> Recorder:
     """Progress lines and metrics of a run."""
     size = (run.loader.frames, run.loader.height, run.loader.width)
     peak = peak_flops(plan.mesh.devices.flat[0].device_kind)

@@ -16,7 +16,7 @@ from vp_jax.eval import video_metrics
 from vp_jax.media.canvas import to_uint8
 from vp_jax.media.pictures import contact_sheet
 from vp_jax.runs.input_pipeline import caption_ids, on_devices, open_loader
-from vp_jax.runs.plan import Plan, jitted_encode
+from vp_jax.runs.plan import RunPlan, jitted_encode
 from vp_jax.runs.run_config import RunConfig
 from vp_jax.scalars import MetricsWriter
 from vp_jax.shapes import SPATIAL_STRIDE, latent_index
@@ -57,7 +57,7 @@ class Validator:
     def prepare(
         cls,
         run: RunConfig,
-        plan: Plan,
+        plan: RunPlan,
         encoder_weights: trees.Tree,
         key: jax.Array,
         folder: Path,
@@ -66,10 +66,12 @@ class Validator:
         """Read and encode the examples; ``None`` if a run is never validated.
 
         Args:
-          run, plan: of the run.
+          run: settings of the run.
+          plan: its models on their devices.
           encoder_weights: on the devices.
           key: of all noise.
-          folder, writer: see the class.
+          folder: where pictures go.
+          writer: of metrics; ``None`` on hosts that write nothing.
         """
         if not run.validation.every:
             return None

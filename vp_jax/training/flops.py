@@ -54,6 +54,7 @@ def transformer_flops(cfg: DiTConfig, tokens: int, *, key_sets: int = 1) -> Flop
     """Forward pass of one example: blocks, patches, head.
 
     Args:
+      cfg: of the transformer.
       tokens: N, text not included.
       key_sets: keys per token; 2 with the ID adapter's masked keys.
     """

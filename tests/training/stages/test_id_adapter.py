@@ -12,7 +12,7 @@ from vp_jax.models.folder import CheckpointFolder
 from vp_jax.models.variants import variant
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.stages import registry
-from vp_jax.training.stages.id_adapter import TARGETS, AdapterStage, adapter_config
+from vp_jax.training.stages.id_adapter import ADAPTED_LINEARS, AdapterStage, adapter_config
 from vp_jax.training.stages.weights import random_weights
 
 TINY = variant("tiny")
@@ -34,14 +34,14 @@ def models():
 def test_the_published_adapter_has_half_the_scale():
     published = adapter_config()
     assert (published.rank, published.scale, published.extra_keys) == (256, 0.5, True)
-    assert published.targets == TARGETS and len(TARGETS) == 4
+    assert published.targets == ADAPTED_LINEARS and len(ADAPTED_LINEARS) == 4
     assert adapter_config(8, 2.0).scale == 0.25
 
 
 def test_a_fresh_adapter_changes_nothing_and_all_else_is_frozen(stage, models):
     weights = stage.start(models, jax.random.key(0))
     flat = trees.flatten(weights.trainable)
-    assert set(flat) == {f"{target}/{name}" for target in TARGETS for name in ("lora_a", "lora_b")}
+    assert set(flat) == {f"{target}/{name}" for target in ADAPTED_LINEARS for name in ("lora_a", "lora_b")}
     assert not any(np.any(leaf) for path, leaf in flat.items() if path.endswith("lora_b"))
     assert all(np.any(leaf) for path, leaf in flat.items() if path.endswith("lora_a"))
     jax.tree.map(np.testing.assert_array_equal, weights.frozen, models)

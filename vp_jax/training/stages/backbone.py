@@ -76,10 +76,12 @@ class BackboneStage(Denoiser[CaptionedLatents]):
     kind = "backbone"
 
     def shapes(self) -> Weights:
+        """Transformer without its position table, and text encoder; the table."""
         weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
         return Weights(float32_shapes({"backbone": weights, "t5": abstract(self.t5)[1]}), {"backbone": buffers})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        """A random text encoder, or both models of the folder to continue from."""
         shapes = self.shapes()
         if init_from is None:
             return {"t5": Origin(shapes.trainable["t5"], None)}
@@ -90,6 +92,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         }
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        """Both models as they are continued, or prepared to train fast from random weights."""
         backbone = models.get("backbone")
         if backbone is None:
             backbone = fresh_backbone(random_weights(self.backbone, key))
@@ -116,6 +119,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: CaptionedLatents, t_B: jax.Array
     ) -> jax.Array:
+        """Predicted velocity (B, T, h, w, C), with the text encoder under training."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
         latents = with_image(x_t, batch.image_latents_BThwC)
@@ -133,9 +137,11 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         return ids_M
 
     def sampling_models(self, vae: VAEConfig) -> Models:
+        """The transformer, and a context encoder that says nothing."""
         return Models(dataclasses.replace(self.backbone, remat=""), silent_branch(self.backbone), vae)
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """Trained transformer, silent context encoder."""
         backbone = self.whole(trainable, frozen)
         return {"backbone": backbone, "branch": silent_weights(self.backbone, backbone), "loras": []}
 
@@ -148,6 +154,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         return SamplerInputs(latents, text_BME, empty_ME, None)
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        """Transformer and text encoder."""
         return {
             "transformer": (self.backbone, self.whole(trainable, frozen)),
             "text_encoder": (self.t5, trainable["t5"]),

@@ -52,16 +52,19 @@ class BranchStage(Inpainter):
     kind = "branch"
 
     def shapes(self) -> Weights:
+        """Context encoder without its position table; backbone and table."""
         weights, buffers = split_buffers(abstract(self.branch)[1], buffer_paths(self.branch))
         return Weights(float32_shapes(weights), {"backbone": abstract(self.backbone)[1], "branch": buffers})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        """The backbone, and the context encoder to continue from, read in float32."""
         models = {"backbone": origin(checkpoint, BACKBONE, self.backbone)}
         if init_from is not None:
             models["branch"] = Origin(float32_shapes(abstract(self.branch)[1]), init_from)
         return models
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        """The context encoder to continue from, or a new one made of the first backbone blocks."""
         branch = models.get("branch")
         if branch is None:
             channels = self.branch.dit.out_channels
@@ -77,6 +80,7 @@ class BranchStage(Inpainter):
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
+        """Predicted velocity (B, T, h, w, C) with the context encoder's hints."""
         backbone = nnx.merge(abstract(self.backbone)[0], frozen["backbone"])
         working = compute_copy(trainable, self.branch.dit.dtype)
         branch = nnx.merge(abstract(self.branch)[0], self.whole(working, frozen))
@@ -103,12 +107,15 @@ class BranchStage(Inpainter):
         return super().sampler(encoders, dataclasses.replace(settings, injection=self.injection), schedule)
 
     def sampling_models(self, vae: VAEConfig) -> Models:
+        """Backbone and context encoder."""
         return Models(dataclasses.replace(self.backbone, remat=""), self.branch, vae)
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """Frozen backbone, trained context encoder."""
         return {"backbone": frozen["backbone"], "branch": self.whole(trainable, frozen), "loras": []}
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        """The context encoder."""
         return {"branch": (self.branch, self.whole(trainable, frozen))}
 
 

@@ -73,7 +73,9 @@ class LatentInputs(Protocol):
     """A batch with clean latents."""
 
     @property
-    def latents_BThwC(self) -> jax.Array: ...
+    def latents_BThwC(self) -> jax.Array:
+        """Clean latents, scaled."""
+        ...
 
 
 B = TypeVar("B", bound=LatentInputs)
@@ -101,16 +103,19 @@ class Denoiser(Generic[B]):
         return jnp.zeros(batch.latents_BThwC.shape[:-1])
 
     def sampling_models(self, vae: VAEConfig) -> Models:
-        """See `vp_jax.training.stages.sampling.Sampleable`, as for the next two."""
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def sampling_inputs(self, trainable: trees.Tree, batch: B, empty: jax.Array) -> SamplerInputs:
+        """See `vp_jax.training.stages.sampling.Sampleable`."""
         raise NotImplementedError
 
     def check_size(self, frames: int, height: int, width: int) -> None:
+        """Check that clips have 4 n + 1 frames, and rows and columns of whole tokens. Raises `UserError`."""
         check_clip_size(frames, height, width, SPATIAL_STRIDE * self.backbone.patch)
 
     def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:
@@ -132,6 +137,7 @@ class Denoiser(Generic[B]):
         return by_timestep(loss_B, draws.t_B, schedule.num_timesteps)
 
     def whole_clips(self) -> Self:
+        """The stage itself: it crops nothing."""
         return self
 
     def empty_caption(
@@ -166,9 +172,11 @@ class Inpainter(Denoiser[Encoded]):
         return encoders.encode(weights, batch, key)
 
     def hole(self, batch: Encoded) -> jax.Array:
+        """Latent mask (B, T, h, w) of the data."""
         return batch.mask_BThw
 
     def sampling_inputs(self, trainable: trees.Tree, batch: Encoded, empty: jax.Array) -> SamplerInputs:
+        """Latents, condition and text of the data."""
         given = condition(batch, self.backbone.patch)
         latents = WindowLatents(batch.image_latents_BThwC, batch.latents_BThwC, given)
         return SamplerInputs(latents, batch.text_BME, empty, batch.mask_BThw)

@@ -28,7 +28,7 @@ from vp_jax.training.stages.denoising import Inpainter, condition
 from vp_jax.training.stages.stage import Exports
 from vp_jax.training.stages.weights import Origin, Weights, compute_copy, origin
 
-TARGETS = tuple(f"blocks/attn/to_{name}" for name in ("q", "k", "v", "out"))
+ADAPTED_LINEARS = tuple(f"blocks/attn/to_{name}" for name in ("q", "k", "v", "out"))
 """Linears of the backbone that the ID adapter changes."""
 
 
@@ -44,11 +44,13 @@ class AdapterStage(Inpainter):
     kind = "id_adapter"
 
     def shapes(self) -> Weights:
+        """The adapter; backbone and context encoder."""
         frozen = {"backbone": abstract(self.backbone)[1], "branch": abstract(self.branch)[1]}
         adapter = jax.eval_shape(lambda: lora.init(self.lora, frozen["backbone"], jax.random.key(0)))
         return Weights(adapter, frozen)
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        """Backbone and context encoder, and the adapter to continue from."""
         models = {
             "backbone": origin(checkpoint, BACKBONE, self.backbone),
             "branch": origin(checkpoint, BRANCH, self.branch),
@@ -58,6 +60,7 @@ class AdapterStage(Inpainter):
         return models
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        """The adapter to continue from, or one that changes nothing."""
         adapter = models.get("id_adapter")
         if adapter is None:
             adapter = lora.init(self.lora, models["backbone"], key)
@@ -67,6 +70,7 @@ class AdapterStage(Inpainter):
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
+        """Predicted velocity (B, T, h, w, C), with attention over the window's own masked tokens again."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = lora.attach(nnx.merge(abstract(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
         branch = nnx.merge(abstract(self.branch)[0], frozen["branch"])
@@ -88,23 +92,26 @@ class AdapterStage(Inpainter):
         cfg = self.backbone
         tokens = video_tokens(cfg, frames, rows, columns)
         backbone = transformer_flops(cfg, tokens, key_sets=2)
-        adapter = cfg.num_layers * len(TARGETS) * 4 * (tokens + cfg.max_text_len) * cfg.dim * self.lora.rank
+        adapter = cfg.num_layers * len(ADAPTED_LINEARS) * 4 * (tokens + cfg.max_text_len) * cfg.dim * self.lora.rank
         branch = sum(transformer_flops(self.branch.dit, tokens)) + hint_flops(self.branch, tokens)
         return batch * (2 * backbone.matmul + 3 * backbone.attention + 3 * adapter + branch)
 
     def sampling_models(self, vae: VAEConfig) -> Models:
+        """Backbone with the adapter, and context encoder."""
         return Models(dataclasses.replace(self.backbone, remat=""), self.branch, vae, (self.lora,))
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """Frozen backbone and context encoder, trained adapter."""
         return {"backbone": frozen["backbone"], "branch": frozen["branch"], "loras": [trainable]}
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        """The adapter."""
         return {"id_adapter": (self.lora, trainable)}
 
 
 def adapter_config(rank: int = 256, alpha: float = 128.0) -> LoRAConfig:
     """The published ID adapter: scale ``alpha / rank`` = 0.5."""
-    return LoRAConfig(targets=TARGETS, rank=rank, scale=alpha / rank, extra_keys=True)
+    return LoRAConfig(targets=ADAPTED_LINEARS, rank=rank, scale=alpha / rank, extra_keys=True)
 
 
 def id_adapter_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:

@@ -82,6 +82,7 @@ class WindowSampler:
     def __call__(
         self, trainable: trees.Tree, frozen: trees.Tree, encoders: trees.Tree, batch: Any, empty: Any, key: jax.Array
     ) -> Sampled:
+        """Sample a batch, see `vp_jax.training.stages.stage.Sampler`."""
         program = self.program
         params: Any = {**self.stage.sampling_weights(trainable, frozen), "vae": encoders["vae"]}
         latents, text, empty_ME, mask = self.stage.sampling_inputs(trainable, batch, empty)

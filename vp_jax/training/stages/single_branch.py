@@ -51,13 +51,16 @@ class SingleBranchStage(Inpainter):
         return dataclasses.replace(self.backbone, in_channels=channels, takes_condition=False)
 
     def shapes(self) -> Weights:
+        """The widened backbone without its position table, and the table."""
         weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
         return Weights(float32_shapes(weights), buffers)
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        """The backbone before it is widened."""
         return {"backbone": origin(checkpoint, BACKBONE, self.narrow)}
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        """The backbone with rows of zeros for the new channels of its patch embedding."""
         flat = dict(trees.flatten(models["backbone"]))
         kernel_VD = flat["patch_embed/proj/kernel"]
         rows = self.backbone.patch_values - kernel_VD.shape[0]
@@ -72,6 +75,7 @@ class SingleBranchStage(Inpainter):
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
+        """Predicted velocity (B, T, h, w, C) of the backbone, which sees the condition itself."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
         latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch).channels()], axis=-1)
@@ -83,13 +87,16 @@ class SingleBranchStage(Inpainter):
         return 3 * batch * sum(transformer_flops(self.backbone, video_tokens(self.backbone, frames, rows, columns)))
 
     def sampling_models(self, vae: VAEConfig) -> Models:
+        """The backbone, and a context encoder that says nothing."""
         return Models(dataclasses.replace(self.backbone, remat=""), silent_branch(self.backbone), vae)
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
+        """Trained backbone, silent context encoder."""
         backbone = self.whole(trainable, frozen)
         return {"backbone": backbone, "branch": silent_weights(self.backbone, backbone), "loras": []}
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        """The widened backbone."""
         return {"transformer": (self.backbone, self.whole(trainable, frozen))}
 
 

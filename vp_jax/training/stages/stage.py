@@ -75,7 +75,8 @@ class Sampler(Protocol):
         """One batch.
 
         Args:
-          trainable, frozen: weights of the stage.
+          trainable: weights that the stage trains.
+          frozen: weights that it does not.
           encoders: weights of the encoders.
           batch: of the stage, from `Stage.inputs`.
           empty: from `Stage.empty_caption`.
@@ -161,7 +162,8 @@ class Stage(Protocol):
         """What the sampler takes as the empty caption.
 
         Args:
-          encoders, weights: as of `inputs`.
+          encoders: descriptions of the encoders.
+          weights: of the encoders.
           ids_M: its token ids.
           stored_ME: its embedding, if the data brings one.
         """

@@ -79,6 +79,7 @@ class VAEStage:
     needs_masks = False
 
     def check_size(self, frames: int, height: int, width: int) -> None:
+        """Check that crops and clips fit the strides of the autoencoder. Raises `UserError`."""
         stride = self.vae.spatial_stride
         for size, most in zip(self.crop, (height, width)):
             if size % stride or size > most or (not all(self.crop) and any(self.crop)):
@@ -89,12 +90,15 @@ class VAEStage:
         check_clip_size(frames, height, width, stride)
 
     def shapes(self) -> Weights:
+        """The autoencoder; nothing is frozen."""
         return Weights(float32_shapes({"vae": abstract(self.vae)[1]}), {})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
+        """Random weights, or the autoencoder to continue from."""
         return {"vae": Origin(self.shapes().trainable["vae"], init_from)}
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
+        """The autoencoder to continue from, or `fresh_vae` of random weights."""
         weights = trees.cast(models["vae"], jnp.float32)
         return Weights({"vae": weights if self.continued else fresh_vae(weights)}, {})
 
@@ -151,6 +155,7 @@ class VAEStage:
         return None
 
     def whole_clips(self) -> Self:
+        """The stage without crops."""
         return dataclasses.replace(self, crop=(0, 0))
 
     def empty_caption(
@@ -169,6 +174,7 @@ class VAEStage:
         return dataclasses.replace(self, vae=dataclasses.replace(self.vae, scaling_factor=round(factor, 6)))
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
+        """The autoencoder."""
         return {"vae": (self.vae, trainable["vae"])}
 
     def write_extras(self, folder: Path, schedule: Schedule) -> None:
@@ -184,6 +190,7 @@ class VAESampler:
     def __call__(
         self, trainable: trees.Tree, frozen: trees.Tree, encoders: trees.Tree, batch: Clips, empty: None, key: jax.Array
     ) -> Sampled:
+        """Decode what was encoded, see `vp_jax.training.stages.stage.Sampler`."""
         model = self.stage.model(trainable)
         return Sampled(batch.pixels_BFHWC, model.decode(model.encode(batch.pixels_BFHWC).mean_BThwC), None)
 
