@@ -1,11 +1,15 @@
 """The one way to write a file or folder: complete or not at all, and names beside it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from vp_jax import files
 from vp_jax.errors import UserError
+
+ROOT = Path(__file__).parent.parent
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -24,10 +28,11 @@ def test_names_of_what_lies_beside(out, end, want):
     assert files.beside(Path(out), end) == Path(want)
 
 
-def test_a_partial_file_lies_hidden_in_the_same_folder_and_keeps_its_suffix():
+def test_a_partial_file_bears_the_name_in_a_hidden_folder_beside_it(tmp_path):
     """So that moving it into place is one step, and a writer that goes by the suffix writes the right format."""
-    partial = files.partial_path(Path("runs/out.mp4"))
-    assert partial.parent == Path("runs") and partial.name.startswith(".") and partial.suffix == ".mp4"
+    with files.replacing(tmp_path / "out.mp4") as partial:
+        assert partial.name == "out.mp4" and partial.parent.parent == tmp_path and partial.parent.name.startswith(".")
+        partial.write_text("x")
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -59,27 +64,74 @@ def test_a_folder_takes_the_place_of_one_whole(tmp_path):
     assert contents(tmp_path) == {"frames/new.png": "new"}
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path):
-    path = tmp_path / "frames"
-    rest = files.partial_path(path)
-    rest.mkdir()
-    (rest / "00000.png").write_text("rest")
-    with files.replacing(path) as partial:
-        assert not partial.exists()
-        partial.mkdir()
-        (partial / "a.png").write_text("a")
-    assert contents(tmp_path) == {"frames/a.png": "a"}
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vp_jax import files
+with files.replacing(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
-def test_a_link_under_the_temporary_name_is_removed_and_not_followed(tmp_path):
+def killed_while_writing(path: Path) -> Path:
+    """The hidden folder that a killed process leaves."""
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=ROOT, check=False)
+    (left,) = path.parent.glob(".vp_jax-*")
+    return left
+
+
+def test_what_a_killed_run_left_is_cleared_away_by_the_next_one_of_that_name(tmp_path):
+    left = killed_while_writing(tmp_path / "out.txt")
+    assert (left / "out.txt").read_text() == "half"
+    files.write_text(tmp_path / "other.txt", "x")
+    assert left.is_dir(), "of another file: maybe it is wanted"
+    files.write_text(tmp_path / "out.txt", "new")
+    assert contents(tmp_path) == {"other.txt": "x", "out.txt": "new"} and not left.exists()
+
+
+def test_what_another_process_is_writing_now_stays(tmp_path):
+    with files.replacing(tmp_path / "out.txt") as partial:
+        partial.write_text("mine")
+        files.write_text(tmp_path / "out.txt", "theirs")
+        assert partial.read_text() == "mine"
+    assert contents(tmp_path) == {"out.txt": "mine"}
+
+
+def test_folders_that_are_not_ours_stay_whatever_their_names(tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
-    (precious / "a.txt").write_text("mine")
-    path = tmp_path / "out"
-    files.partial_path(path).symlink_to(precious)
-    with files.replacing(path) as partial:
-        partial.write_text("new")
-    assert contents(tmp_path) == {"out": "new", "precious/a.txt": "mine"}
+    (precious / "mine").write_text('{"name": "out.txt"}')
+    (tmp_path / ".vp_jax-link").symlink_to(precious)
+    (tmp_path / ".vp_jax-user").mkdir()
+    (tmp_path / ".vp_jax-user" / "out.txt").write_text("a user's")
+    (tmp_path / ".vp_jax-file").write_text("a user's")
+    (tmp_path / ".out.partial.txt").write_text("a user's")
+    before = contents(tmp_path)
+    files.write_text(tmp_path / "out.txt", "new")
+    assert contents(tmp_path) == {**before, "out.txt": "new"}
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    (tmp_path / "out.txt").symlink_to(tmp_path / "precious.txt")
+    files.write_text(tmp_path / "out.txt", "new")
+    assert contents(tmp_path) == {"out.txt": "new", "precious.txt": "mine"}
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path):
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path in paths:
+        path.write_text("old")
+    with pytest.raises(RuntimeError), files.replacing_all(paths) as partials:
+        partials[0].write_text("new")
+        raise RuntimeError
+    assert contents(tmp_path) == {"a.txt": "old", "b.txt": "old"}
+    with files.replacing_all(paths) as partials:
+        for partial in partials:
+            partial.write_text("new")
+        assert contents(tmp_path)["a.txt"] == "old"
+    assert contents(tmp_path) == {"a.txt": "new", "b.txt": "new"}
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):
@@ -101,7 +153,7 @@ def test_text_is_utf_8(tmp_path):
 def test_a_writer_is_given_the_partial_path(tmp_path):
     seen = []
     files.write_atomically(tmp_path / "a.bin", lambda partial: (seen.append(partial), partial.write_bytes(b"1")))
-    assert seen == [files.partial_path(tmp_path / "a.bin")] and (tmp_path / "a.bin").read_bytes() == b"1"
+    assert seen[0].name == "a.bin" and seen[0].parent != tmp_path and (tmp_path / "a.bin").read_bytes() == b"1"
 
 
 def test_writable_places_pass_without_being_made(tmp_path):

@@ -1,24 +1,33 @@
-"""Names of files and the one way to write them: complete under a temporary name, then moved into place."""
+"""Names of files and the one way to write them: complete in a hidden folder of ours, then moved into place.
+
+    .vp_jax-k3x9/          a folder that no other run uses, in the folder of the file
+    .vp_jax-k3x9/mine      says whose it is: host, process, and the names that are being written
+    .vp_jax-k3x9/out.mp4   becomes out.mp4 once it is complete
+
+What a killed process left is removed by the next one that writes the same name. Nothing else is ever removed: a folder
+without our mark, or a link, is not ours.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vp_jax.errors import UserError
+
+_HIDDEN, _MARK = ".vp_jax-", "mine"
 
 
 def beside(out: Path, end: str) -> Path:
     """``out.mp4`` and ``_mask.mkv`` -> ``out_mask.mkv``; a folder ``out`` gives the same."""
     return out.with_name((out.stem if out.suffix else out.name) + end)
-
-
-def partial_path(path: Path) -> Path:
-    """Where ``path`` is written until it is complete."""
-    return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
 def check_writable(path: Path) -> None:
@@ -31,7 +40,7 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            partial_path(path).lstat()
+            path.lstat()
         parent = next(p for p in path.absolute().parents if p.exists())
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -41,27 +50,131 @@ def check_writable(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Context that writes the file or folder ``path``: yields a temporary path beside it, which becomes ``path``.
+    """Context that writes the file or folder ``path``: yields a path of the same name, whose content becomes ``path``.
 
     Nothing of ``path`` changes before the end of the context, and nothing at all if it raises. Missing parent folders
-    are created, and what a killed process left under the temporary name is removed.
+    are created.
 
     Raises:
       UserError: the file cannot be written.
     """
-    partial = partial_path(path)
+    with replacing_all([path]) as (partial,):
+        yield partial
+
+
+@contextlib.contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """`replacing` for several files that belong together: none is replaced before all are complete.
+
+    Files of one folder are written side by side.
+    """
+    with contextlib.ExitStack() as stack:
+        partials: list[Path] = []
+        try:
+            parents = dict.fromkeys(path.parent for path in paths)
+            hidden = {
+                parent: stack.enter_context(_hidden_folder(parent, [p.name for p in paths if p.parent == parent]))
+                for parent in parents
+            }
+            partials += [hidden[path.parent] / path.name for path in paths]
+            yield list(partials)
+            for partial, path in zip(partials, paths):
+                if partial.is_dir() and path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                os.replace(partial, path)
+        except OSError as error:
+            names = ", ".join(map(str, paths))
+            raise UserError(f"{names}: cannot be written ({error.strerror or error})") from error
+        except UserError as error:
+            text = str(error)
+            for partial, path in zip(partials, paths):
+                text = text.replace(str(partial), str(path))
+            raise UserError(text) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Context in which this process alone holds the lock file ``path``, which stays.
+
+    Raises:
+      UserError: ``busy``, if another process holds it; or the file cannot be created.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-        yield partial
-        if partial.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(partial, path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise UserError(f"{path.parent}: cannot be written ({error.strerror or error})") from error
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(busy) from error
+        yield
     finally:
-        with contextlib.suppress(OSError):
-            _remove(partial)
+        os.close(descriptor)
+
+
+def clear_left_behind(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Remove what processes that are gone left in ``folder`` while they wrote ``names``; default: any name."""
+    for hidden in folder.glob(f"{_HIDDEN}*"):
+        if _left_behind(hidden, names):
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _hidden_folder(parent: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A new hidden folder of ours in ``parent``, for files of these names; removed at the end."""
+    parent.mkdir(parents=True, exist_ok=True)
+    clear_left_behind(parent, names)
+    folder = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent))
+    try:
+        (folder / _MARK).write_text(json.dumps({**_this_process(), "names": list(names)}))
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left_behind(folder: Path, names: Sequence[str] | None) -> bool:
+    """Whether a hidden folder is ours, for one of ``names``, and its process on this machine is gone."""
+    if folder.is_symlink() or not folder.is_dir() or (folder / _MARK).is_symlink():
+        return False
+    try:
+        mark = json.loads((folder / _MARK).read_text())
+        process = {key: mark[key] for key in ("host", "pid", "started")}
+        wanted = names is None or bool({*names} & {*mark["names"]})
+        return bool(wanted and process["host"] == socket.gethostname() and not _alive(process))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _this_process() -> dict[str, object]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def _alive(process: Mapping[str, object]) -> bool:
+    """Whether the process that left a mark still runs; its number may have been given to another since."""
+    return _started(int(str(process["pid"]))) == process["started"]
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in ticks since the machine was; "" if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _running(pid)
+    return text.rpartition(")")[2].split()[19]
+
+
+def _running(pid: int) -> str:
+    """`_started` where there is no ``/proc``: known only to run, or not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    return "running"
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -85,9 +198,3 @@ def replace_parts(new: Path, folder: Path) -> None:
             shutil.rmtree(folder / part.name)
         part.rename(folder / part.name)
     new.rmdir()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)

@@ -74,7 +74,7 @@ def test_a_run_that_is_left_early_goes_on_behind_what_it_finished(job, painter, 
             if isinstance(event, Position) and event.done == 3:
                 break
     kept = unfinished(tmp_path / "out.mkv")
-    assert {path.name for path in kept.iterdir()} == {"job.txt", "window_0000.safetensors", "step.safetensors"}
+    assert {path.name for path in kept.iterdir()} == {"lock", "job.txt", "window_0000.safetensors", "step.safetensors"}
     assert not (tmp_path / "out.mkv").exists()
     positions = [event for event in run(job()) if isinstance(event, Position)]
     assert [position.done for position in positions[:3]] == [0, 3, 3 + 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from vp_jax.errors import UserError
 from vp_jax.inference.named import NAMED, find_model
 from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
-from vp_jax.jobs.outputs import check_outputs, outputs
+from vp_jax.jobs.claim import check_ours
+from vp_jax.jobs.outputs import check_outputs, outputs, unfinished
 from vp_jax.media.video_writer import check_output
 
 
@@ -101,6 +102,10 @@ class Job:
         """The image to start from."""
         return None if self.first_frame in (None, ORIGINAL) else Path(str(self.first_frame))
 
+    def written_to(self, files: Sequence[Path]) -> Job:
+        """The same job with ``files`` in place of its own `files`."""
+        return dataclasses.replace(self, out=files[0], report=files[-1] if self.report else None)
+
     def _check_settings(self) -> None:
         """An overlap can be judged only beside its window, which may be the model's."""
         overlap = self.settings.get("overlap")
@@ -133,4 +138,5 @@ class Job:
         if self.report is not None and self.report.suffix != ".html":
             raise UserError(f"report {self.report}: expected a name that ends in .html")
         sources = (self.video, self.mask, self.picture, self.prompt_embeds)
+        check_ours(unfinished(self.out))
         check_outputs(self.files, [source for source in sources if source is not None])

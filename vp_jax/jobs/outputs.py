@@ -40,5 +40,5 @@ def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
 
 
 def unfinished(out: Path) -> Path:
-    """Hidden folder beside ``out`` for what an interrupted run has finished."""
-    return out.with_name(f".{beside(out, '.windows').name}")
+    """Hidden folder beside ``out`` for what an interrupted run has finished; see `vp_jax.jobs.claim`."""
+    return out.with_name(f".{beside(out, '.vp_jax-job').name}")

@@ -7,7 +7,6 @@ last finished window, or step.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import warnings
 from collections.abc import Generator, Iterator
@@ -17,15 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.files import replacing_all
 from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.request import Look, holes_of
 from vp_jax.jobs import packaged
+from vp_jax.jobs.claim import claimed, clear
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
-from vp_jax.jobs.outputs import unfinished
 from vp_jax.media.images import read_image
 
 if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files are reported before
@@ -68,6 +68,11 @@ def run(job: Job) -> Generator[JobEvent, None, None]:
     Raises:
       UserError: bad input, or a device with too little memory, in one line.
     """
+    with claimed(job.out) as folder:
+        yield from _run(job, folder)
+
+
+def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     clock = Clock()
     media = _read(job)
     frames, holes_FHW = len(media.video), media.holes_FHW
@@ -95,18 +100,20 @@ def run(job: Job) -> Generator[JobEvent, None, None]:
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
     look |= Look(paste=job.composite, feather=job.feather)
     request = pipeline.request(media.video, Mask(holes_FHW), settings=settings, **look)
-    result = yield from _inpaint(pipeline, request, prompt, unfinished(job.out))
+    result = yield from _inpaint(pipeline, request, prompt, folder)
     clock.lap("inpaint")
 
     lost: list[str] = []
-    result.save(job.out, warn=lost.append)
-    for line in lost:
-        yield Note(*line.split(" ", 1))
-    write_pictures(job, result)
-    clock.lap("write")
-    audio_copied = media.video.has_audio and not lost
-    write_record(job, record_of(job, result, clock.seconds, audio_copied=audio_copied, cache=cache))
-    shutil.rmtree(unfinished(job.out), ignore_errors=True)
+    with replacing_all(job.files) as partials:
+        hidden = job.written_to(partials)
+        result.save(hidden.out, warn=lost.append)
+        for line in lost:
+            yield Note(*line.split(" ", 1))
+        write_pictures(hidden, result)
+        clock.lap("write")
+        audio_copied = media.video.has_audio and not lost
+        write_record(hidden, record_of(job, result, clock.seconds, audio_copied=audio_copied, cache=cache))
+    clear(folder)
     yield Done(clock.seconds)
 
 

@@ -12,7 +12,6 @@ Files are written completely or not at all. What another job left in the folder 
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
@@ -33,6 +32,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
 from vp_jax.inference.stream import Continued, Event, Start, StepDone, WindowDone
 from vp_jax.interrupts import interrupt_arrived
+from vp_jax.jobs.claim import clear
 from vp_jax.models.id_resample import PreviousWindow
 
 EVERY = 30.0
@@ -97,7 +97,7 @@ class WindowStore:
 
     def _claim(self) -> None:
         if not self._ours:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            clear(self.folder)
             write_text(self.folder / "job.txt", self._job)
             self._ours = True
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
-from vp_jax.files import write_text
+from vp_jax.files import locked, write_text
 from vp_jax.provenance import commit, versions
 
 CONFIG, STARTS = "config.json", "starts.jsonl"
@@ -25,20 +24,14 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
+        with (folder / ".lock").open("a"):
+            pass
     except OSError as error:
         raise UserError(f"workdir {folder}: {error.strerror}; expected a folder that can be written to") from error
-    with lock:
-        if (folder / CONFIG).exists() and not _is_run(folder / CONFIG):
-            raise UserError(f"workdir {folder} holds a {CONFIG} that no run of train.py wrote: choose another folder")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                f"another process trains in {folder}: wait until it ends, or choose another folder"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+    if (folder / CONFIG).exists() and not _is_run(folder / CONFIG):
+        raise UserError(f"workdir {folder} holds a {CONFIG} that no run of train.py wrote: choose another folder")
+    busy = f"another process trains in {folder}: wait until it ends, or choose another folder"
+    with locked(folder / ".lock", busy):
         yield
 
 
