@@ -138,5 +138,5 @@ class Job:
         if self.report is not None and self.report.suffix != ".html":
             raise UserError(f"report {self.report}: expected a name that ends in .html")
         sources = (self.video, self.mask, self.picture, self.prompt_embeds)
-        check_ours(unfinished(self.out))
         check_outputs(self.files, [source for source in sources if source is not None])
+        check_ours(unfinished(self.out))
