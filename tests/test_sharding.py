@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import nnx
@@ -120,3 +121,95 @@ def test_constrain_does_nothing_without_a_mesh():
     assert sharding.constrain(x, "tokens") is x
     with jax.set_mesh(sharding.make_mesh({"data": 2, "context": 4})):
         assert jax.jit(lambda x: sharding.constrain(x, "tokens"))(x).sharding.spec == P("data", "context")
+
+
+def test_a_size_of_minus_one_takes_what_is_left():
+    assert sharding.make_mesh({"tensor": 2, "data": -1}).shape == {"data": 4, "fsdp": 1, "context": 1, "tensor": 2}
+    some = sharding.make_mesh({"fsdp": -1}, jax.devices()[:2])
+    assert some.shape["fsdp"] == 2 and some.size == 2
+
+
+def test_names_of_paths_whatever_holds_the_leaves():
+    tree = {"a": [1, {"b": 2}], "c": optax.ScaleByAdamState(count=3, mu={"w": 4}, nu=5)}
+    names = [sharding.path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    assert names == ["a/0", "a/1/b", "c/count", "c/mu/w", "c/nu"]
+
+
+def test_the_first_rule_that_matches_places_an_array():
+    mesh = sharding.make_mesh({"fsdp": 4, "tensor": 2})
+    rules = (
+        sharding.ShardingRule("special/kernel", P()),
+        sharding.ShardingRule("kernel", P("tensor")),
+        sharding.ShardingRule("never", P()),
+    )
+    tree = {"special": {"kernel": jnp.ones((8, 8))}, "a": {"kernel": jnp.ones((8,))}, "x_kernel": jnp.ones(())}
+    placement = sharding.place(tree, mesh, rules)
+    assert placement.shardings["special"]["kernel"].spec == P() and placement.shardings["a"]["kernel"].spec == P(
+        "tensor"
+    )
+    assert placement.shardings["x_kernel"].spec == P(), "one value needs no rule"
+    assert placement.unused == ["never"]
+
+
+def test_a_rule_matches_whole_names_only():
+    mesh = sharding.make_mesh({"fsdp": 8})
+    with pytest.raises(UserError, match=r"a/my_kernel \(8,\): no rule"):
+        sharding.place({"a": {"my_kernel": jnp.ones((8,))}}, mesh, (sharding.ShardingRule("kernel", P()),))
+
+
+def test_placed_shapes_say_where_they_go():
+    mesh = sharding.make_mesh({"fsdp": 8})
+    tree = {"zero": {"kernel": jnp.ones((2, 4, 16), jnp.bfloat16)}}
+    leaf = sharding.placed(tree, mesh)["zero"]["kernel"]
+    assert (leaf.shape, leaf.dtype) == ((2, 4, 16), jnp.bfloat16)
+    assert leaf.sharding.spec == P(None, None, ("fsdp", "context"))
+    assert sharding.bytes_per_device(tree, {"zero": {"kernel": leaf.sharding}}) == 2 * 4 * 16 * 2 // 8
+
+
+def test_what_lies_in_the_memory_of_the_host_counts_nothing():
+    mesh = sharding.make_mesh({"fsdp": 8})
+    here = sharding.replicated(mesh)
+    there = here.with_memory_kind("pinned_host")
+    tree = {"a": jnp.ones((4, 4)), "b": jnp.ones((10,))}
+    assert sharding.bytes_per_device(tree, {"a": here, "b": there}) == 4 * 4 * 4
+
+
+@pytest.mark.parametrize("name, shape", [("tokens", (1, 8, 4)), ("hidden", (1, 8, 4)), ("latents", (1, 2, 4, 4, 3))])
+def test_a_batch_of_one_is_copied_and_not_divided(name, shape):
+    with jax.set_mesh(sharding.make_mesh({"data": 2, "context": 2, "tensor": 2})):
+        spec = jax.jit(lambda x: sharding.constrain(x, name))(jnp.ones(shape)).sharding.spec
+    want = {"tokens": P(None, "context"), "hidden": P(None, "context", "tensor"), "latents": P()}[name]
+    assert spec == want
+
+
+def test_a_mesh_of_one_device_is_none():
+    assert sharding.current_mesh() is None
+    with jax.set_mesh(sharding.make_mesh({}, jax.devices()[:1])):
+        assert sharding.current_mesh() is None
+    with jax.set_mesh(sharding.make_mesh({"data": 8})):
+        assert sharding.current_mesh().shape["data"] == 8
+        assert sharding.device_kind() == jax.devices()[0].device_kind
+
+
+def running_sums(q_BSKA, k_BSKA):
+    """Of a token, what depends on all tokens of its own head before it; two inputs, to see that they stay together."""
+    return jnp.cumsum(q_BSKA * k_BSKA, axis=1) + jnp.flip(k_BSKA, axis=1)
+
+
+@pytest.mark.parametrize("sizes", [{"context": 4, "tensor": 2}, {"data": 2, "context": 2, "tensor": 2}, {"tensor": 8}])
+@pytest.mark.parametrize("length", [16, 13])
+def test_every_device_sees_whole_sequences_of_its_heads(sizes, length):
+    q, k = (jax.random.normal(jax.random.key(i), (2, length, 8, 3)) for i in range(2))
+    want = running_sums(q, k)
+    np.testing.assert_array_equal(sharding.with_whole_sequences(running_sums, q, k), want)  # no mesh, nothing to do
+    with jax.set_mesh(sharding.make_mesh(sizes)):
+        got = jax.jit(lambda q, k: sharding.with_whole_sequences(running_sums, q, k))(q, k)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_heads_that_the_devices_do_not_divide_are_named():
+    x = jnp.ones((1, 8, 6, 2))
+    with jax.set_mesh(sharding.make_mesh({"context": 4, "tensor": 2})):
+        with pytest.raises(UserError, match=r"6 attention heads over context=4 x tensor=2: expected a divisor of 6"):
+            sharding.with_whole_sequences(running_sums, x, x)
