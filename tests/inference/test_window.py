@@ -30,6 +30,7 @@ def settings(**changes):
     return Settings(**{"steps": 2, "window": 5, "overlap": 1, **changes})
 
 
+@pytest.mark.slow
 def test_no_recompilation_between_steps_windows_and_seeds(pipeline, clip, caplog, uncached):
     """Counted at XLA: a trace count would miss a second compilation for other placements of the inputs."""
     frames, holes, text = clip
@@ -42,6 +43,7 @@ def test_no_recompilation_between_steps_windows_and_seeds(pipeline, clip, caplog
         assert sum(f"jit({name})" in message for message in compiled) == 1, (name, compiled)
 
 
+@pytest.mark.slow
 def test_the_pure_window_equals_the_driven_one(pipeline, clip):
     frames, holes, text = clip
     chosen = settings(mode="reference", overlap=0, clip_weight=0.5)
@@ -86,6 +88,7 @@ def test_output_has_the_input_s_frames_and_the_same_seed_the_same_pixels(pipelin
     assert f"decoding {frames}/{frames} frames" in {call[2] for call in calls}
 
 
+@pytest.mark.slow
 def test_unmasked_latents_are_the_encoded_video(pipeline, clip):
     frames, holes, text = clip
     latents = pipeline.sample_latents(frames[:5], np.zeros_like(holes[:5]), text, settings(guidance=1.0))

@@ -54,6 +54,7 @@ def run(pipeline, clip, stream):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_weight", [0.0, 0.5])
 @pytest.mark.parametrize("stop_at", [1, STEPS, STEPS + 1, 2 * STEPS + 2, WINDOWS * STEPS])
 def test_it_continues_where_it_was_stopped(pipeline, clip, run, clip_weight, stop_at):

@@ -211,6 +211,7 @@ def gradients(models, inputs):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["nothing_saveable", "save_attention", "offload_attention"])
 def test_remat_changes_nothing(gradients, policy):
     got, want = gradients(policy), gradients("")

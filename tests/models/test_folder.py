@@ -78,6 +78,7 @@ def test_what_is_missing_or_of_another_kind_is_named(tmp_path):
         read_description(tmp_path / "vae", LoRAConfig)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "description, model",
     [(TINY.backbone, DiT), (TINY.branch, Branch), (TINY.vae, VAE), (T5, T5Encoder)],

@@ -11,6 +11,7 @@ from vp_jax.models import attention, splash
 KINDS = list(splash.BLOCKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries, keys", [(140, 140), (128, 256), (130, 300)])
 def test_forward_and_backward_equal_whole_attention(queries, keys):
     q, k, v = (
@@ -47,6 +48,7 @@ def test_the_released_size_is_padded_by_less_than_one_percent():
         assert splash.fit(17776, limit.q, limit.backward_q)[0] == 17920
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [{"context": 2}, {"context": 4}, {"data": 2, "context": 2, "tensor": 2}])
 @pytest.mark.parametrize("length", [16, 19])
 def test_divided_sequences_give_whole_attention(sizes, length):

@@ -53,6 +53,7 @@ def test_inner_tokens_hold_no_background():
     assert got[1:, :16, :16].all() and got.sum() == 4 * 16 * 16
 
 
+@pytest.mark.slow
 def test_a_batch_is_the_pipeline_clip_by_clip(model):
     """Both ways with the same draws: the batch's first clip alone, through `Pipeline.sample_latents`."""
     pipeline = Pipeline.load(model, precision="float32", id_adapter=False)
@@ -69,6 +70,7 @@ def test_a_batch_is_the_pipeline_clip_by_clip(model):
     assert np.abs(alone - both[0].astype(int)).max() <= 1
 
 
+@pytest.mark.slow
 def test_ablation_runs_reports_and_continues(model, tmp_path, capsys, monkeypatch):
     command = [
         "--model",

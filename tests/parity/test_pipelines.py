@@ -39,6 +39,7 @@ def draws_of(data, sampler, windows):
     return sources
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_final_latents_and_pixels(golden, case):
     data = ref.arrays(golden / f"{case}.npz")

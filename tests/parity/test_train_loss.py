@@ -65,6 +65,7 @@ def check_gradients(got, want):
             assert not np.any(value), name
 
 
+@pytest.mark.slow
 def test_context_encoder_stage(golden, batch):
     backbone = nnx.merge(*ref.backbone(golden)[1:])
     cfg, graph, params = ref.branch(golden)

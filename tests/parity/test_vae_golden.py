@@ -38,6 +38,7 @@ def test_encode(golden, model, name):
     assert relative_error(posterior.std_BThwC, channels_last(case["std"])) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_decode(golden, model, name):
     merge, params = model

@@ -14,6 +14,7 @@ def settings(name, **mesh):
     return config
 
 
+@pytest.mark.slow
 def test_local_devices_are_compiled_for_and_described():
     config = settings("tiny", fsdp=2, data=4)
     config.loader.batch_size = 8

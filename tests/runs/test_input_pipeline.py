@@ -10,7 +10,7 @@ from vp_jax import sharding
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.errors import UserError
-from vp_jax.jobs.packaged import FOLDER as NANO
+from vp_jax.inference.named import find_model
 from vp_jax.models.folder import CheckpointFolder
 from vp_jax.runs.input_pipeline import (
     DATA_KINDS,
@@ -25,6 +25,8 @@ from vp_jax.runs.input_pipeline import (
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.stages import registry
 from vp_jax.world.synthetic import WordIds, World
+
+NANO = find_model("nano").folder
 
 TINY = ModelConfig(name="tiny", dtype="float32")
 LOADER = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, on_device=True)

@@ -11,10 +11,12 @@ from flax import nnx
 from tests.test_configs import config_of
 from vp_jax import checkpoint
 from vp_jax.errors import UserError
-from vp_jax.jobs.packaged import FOLDER as NANO
+from vp_jax.inference.named import find_model
 from vp_jax.models.folder import AUTOENCODER, CheckpointFolder, abstract
 from vp_jax.runs import latent_shards
 from vp_jax.runs.latent_shards import CheckpointEncoders
+
+NANO = find_model("nano").folder
 
 
 def test_videos_give_the_posterior_of_the_checkpoint_s_vae():

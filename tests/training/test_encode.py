@@ -45,6 +45,7 @@ def encoded(encoders, raw):
     return jax.jit(models.encode)(weights, raw, key())
 
 
+@pytest.mark.slow
 def test_latents_are_draws_of_the_reference_posterior(encoders, encoded, raw):
     """The posterior itself is compared with PyTorch's in the tests of the VAE."""
     models, weights = encoders
@@ -76,6 +77,7 @@ def test_image_is_the_first_frame_alone_and_dropped_per_example(encoded, raw):
         assert latents.any() == bool(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [2, 4])
 def test_rows_divided_over_context_give_the_same_latents(encoders, encoded, raw, context):
     """64 rows: at the deepest level 8, over 4 devices 2 each, which exchange the edges that a convolution sees."""

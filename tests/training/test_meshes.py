@@ -81,6 +81,7 @@ def test_context_costs_two_exchanges_per_block_and_fsdp_gathers_weights_only():
     assert not moved, "tokens are gathered inside a block"
 
 
+@pytest.mark.slow
 def test_frozen_weights_have_neither_gradient_nor_optimizer_state():
     for name, stage in mesh_run.STAGES.items():
         prepared = mesh_run.Prepared(name, {"data": 1})

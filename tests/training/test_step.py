@@ -82,6 +82,7 @@ def check_gradients(got, want):
     assert all(error <= 1e-4 for error in errors.values()), errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "one_by_one"])
 def test_branch_stage_gives_the_reference_losses_and_gradients(golden, branch_stage, batch, draws, apart):
     state, metrics = run(*branch_stage, batch, draws, accumulate=len(batch.text_BME) if apart else 1)

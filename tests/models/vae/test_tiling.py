@@ -44,6 +44,7 @@ def test_fade_goes_from_the_neighbour_to_the_tile():
     np.testing.assert_allclose(mixed.ravel(), [0, 0.25, 0.5, 0.75, 1, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,shape", [("deep", (1, 1, 64, 96)), ("stride2", (2, 9, 48, 40))])
 def test_tiled_encode(name, shape):
     got, want = encode_both(name, shape, tiling=True, slicing=True)
@@ -51,6 +52,7 @@ def test_tiled_encode(name, shape):
     assert relative_error(got.std_BThwC, channels_last(want.std)) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,shape", [("deep", (1, 1, 8, 12)), ("stride2", (2, 3, 5, 23))])
 def test_tiled_decode(name, shape):
     got, want = decode_both(name, shape, tiling=True)

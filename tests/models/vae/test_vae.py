@@ -32,6 +32,7 @@ def test_first_chunk_takes_the_remainder(frames, chunk, first):
     assert vae.split_first(frames, chunk) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name,shape",
     [
@@ -52,6 +53,7 @@ def test_encode(name, shape):
     assert relative_error(got.std_BThwC, channels_last(want.std)) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name,shape",
     [

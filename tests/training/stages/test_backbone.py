@@ -25,6 +25,7 @@ from vp_jax.training.step import StepConfig, make_train_step
 from vp_jax.world.vocabulary import train_vocabulary, world_captions
 
 
+@pytest.mark.slow
 def test_a_fresh_backbone_predicts_nothing_and_its_text_encoder_learns():
     """Gates and head start at zero; after one step gradients reach every part, the text encoder last of all."""
     models = variant("nano")

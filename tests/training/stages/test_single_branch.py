@@ -41,6 +41,7 @@ def batch():
     )
 
 
+@pytest.mark.slow
 def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     narrow = trees.split(DiT(TINY.backbone, rngs=nnx.Rngs(0)))[1]
     stage = SingleBranchStage(widened(TINY.backbone))

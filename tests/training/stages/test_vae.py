@@ -46,6 +46,7 @@ def clips(count, frames, rows=16, columns=16):
     return np.stack([world[i].read(np.arange(frames))[0] for i in range(count)])
 
 
+@pytest.mark.slow
 def test_the_vae_learns_a_batch():
     """Loss, and the error of pixels in it, of one batch seen again and again."""
     stage = VAEStage(SMALL)
