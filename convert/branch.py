@@ -15,6 +15,7 @@ from vp_jax.convert import dit
 from vp_jax.convert.engine import Rule, Shape
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig
+from vp_jax.reading import show
 
 RULES: list[Rule] = [
     *dit.EMBED_RULES,
@@ -39,7 +40,9 @@ def config_from_torch(values: dict[str, Any]) -> BranchConfig:
     """
     for key, what in _SWITCHES.items():
         if values.get(key):
-            raise UserError(f"branch config {key} = {values[key]!r}: {what} is not supported, expected false")
+            raise UserError(
+                f"branch config {key} = {show(repr(values[key]))[:60]}: {what} is not supported, expected false"
+            )
     cfg = dit.config_from_torch(values, "branch")
     return BranchConfig(dit=dataclasses.replace(cfg, in_channels=2 * cfg.out_channels + 1))
 

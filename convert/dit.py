@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 from vp_jax.convert.engine import Rule, Shape
+from vp_jax.convert.original import Original
 from vp_jax.errors import UserError
 from vp_jax.models.config import DiTConfig
 
@@ -82,16 +83,21 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "ofs_embed_dim": ("ofs_dim", None),
     "norm_eps": ("norm_eps", 1e-5),
 }
-_FIXED: dict[str, Any] = {
-    "activation_fn": "gelu-approximate",
-    "attention_bias": True,
-    "dropout": 0.0,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "norm_elementwise_affine": True,
-    "temporal_compression_ratio": 4,
-    "timestep_activation_fn": "silu",
-}
+ORIGINAL = Original(
+    "transformer",
+    fields={theirs: ours for theirs, (ours, _) in _FIELDS.items()},
+    defaults={theirs: default for theirs, (_, default) in _FIELDS.items()},
+    fixed={
+        "activation_fn": "gelu-approximate",
+        "attention_bias": True,
+        "dropout": 0.0,
+        "flip_sin_to_cos": True,
+        "freq_shift": 0,
+        "norm_elementwise_affine": True,
+        "temporal_compression_ratio": 4,
+        "timestep_activation_fn": "silu",
+    },
+)
 
 
 def config_from_torch(values: dict[str, Any], what: str = "transformer") -> DiTConfig:
@@ -100,31 +106,19 @@ def config_from_torch(values: dict[str, Any], what: str = "transformer") -> DiTC
     Raises:
       UserError: a value or a field that no CogVideoX checkpoint has (named in the message).
     """
-    for key, expected in _FIXED.items():
-        if values.get(key, expected) != expected:
-            raise UserError(f"{what} config {key} = {values[key]!r}: expected {expected!r}, as in every CogVideoX")
-    # switches of other programs are harmless while they are off
-    strange = {k: v for k, v in values.items() if not k.startswith("_") and k not in _FIELDS and k not in _FIXED and v}
-    if strange:
-        raise UserError(f"{what} config has {strange}: this model has no such feature, expected null or false")
-    fields = {ours: values.get(theirs, default) for theirs, (ours, default) in _FIELDS.items()}
-    if fields["learned_positions"] and not fields["rope"]:
+    rope = values.get("use_rotary_positional_embeddings", False)
+    if values.get("use_learned_positional_embeddings", False) is True and rope is False:
         raise UserError(f"{what} config has learned positions without rotary embedding: no CogVideoX has that")
-    if fields["patch_t"]:
-        fields["patch_bias"] = True  # 1.5 says false, yet its linear has a bias
-    if fields["ofs_dim"] and fields["ofs_dim"] != fields["time_dim"]:
-        raise UserError(f"{what}: ofs_embed_dim {fields['ofs_dim']}, expected time_embed_dim {fields['time_dim']}")
-    return DiTConfig(**fields)
+    cfg = dataclasses.replace(ORIGINAL, what=what).read(DiTConfig, values)
+    if cfg.ofs_dim and cfg.ofs_dim != cfg.time_dim:
+        raise UserError(f"{what}: ofs_embed_dim {cfg.ofs_dim}, expected time_embed_dim {cfg.time_dim}")
+    # 1.5 says that its patch projection has no bias, yet that linear has one
+    return dataclasses.replace(cfg, patch_bias=True) if cfg.patch_t else cfg
 
 
 def config_to_torch(cfg: DiTConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`."""
-    fields = dataclasses.asdict(cfg)
-    return {
-        "_class_name": "CogVideoXTransformer3DModel",
-        **_FIXED,
-        **{theirs: fields[ours] for theirs, (ours, _) in _FIELDS.items()},
-    }
+    return {"_class_name": "CogVideoXTransformer3DModel", **ORIGINAL.write(cfg)}
 
 
 def torch_shapes(cfg: DiTConfig) -> dict[str, Shape]:

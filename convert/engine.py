@@ -8,7 +8,7 @@ text and, for layers stacked on a leading axis, an index at the end::
 
 Nothing is dropped or guessed: every tensor is used exactly once or named in an ``ignored`` list, every slot of the
 tree (each index of a stacked leaf) is filled exactly once, shapes agree before and after. All faults are
-reported together.
+reported together, those of the layers of a stack as one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vp_jax import trees
+from vp_jax.convert.names import by_pattern
+from vp_jax.convert.values import count_non_finite, fault_of
 from vp_jax.errors import UserError
 
 Shape = tuple[int, ...]
@@ -61,6 +63,7 @@ TRANSFORMS: dict[str, Transform] = {
 _GROUP = re.compile(r"(\([^()]+\))")
 _SPECIAL = re.compile(r"(?<!\\)[.*+?\[\]{}|^$]")
 _SLOT = re.compile(r"(?P<path>[^\[\]]+)(?:\[(?P<index>[^\[\]]+)\])?")
+_DIGITS = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Rule:
 
     @functools.cached_property
     def _source(self) -> re.Pattern[str]:
-        return re.compile(self.source)
+        return re.compile(self.source, re.ASCII)
 
     @functools.cached_property
     def _target(self) -> re.Pattern[str]:
@@ -132,7 +135,10 @@ def _read_slot(text: str) -> Slot:
     match = _SLOT.fullmatch(text)
     if match is None:
         raise ValueError(f"{text}: expected path or path[index]")
-    return Slot(match["path"], None if match["index"] is None else int(match["index"]))
+    index = match["index"]
+    if index is not None and len(index) > _DIGITS:
+        return Slot(text, None)  # no model has such a layer: the name is reported as it is
+    return Slot(match["path"], None if index is None else int(index))
 
 
 def _slots(rules: Sequence[Rule], path: str, shape: Shape) -> list[Slot]:
@@ -158,9 +164,19 @@ class Leaf(NamedTuple):
 
     def fill(self, source: Mapping[str, Any], out: np.ndarray) -> np.ndarray:
         """Fill ``out`` (preallocated) one tensor at a time; layouts and types change on the way in."""
-        for key, slot, transform in self.moves:
-            out[... if slot.index is None else slot.index] = TRANSFORMS[transform].forward(np.asarray(source[key]))
+        with np.errstate(over="ignore", invalid="ignore"):  # `faults` reports what does not fit into the type
+            for key, slot, transform in self.moves:
+                out[... if slot.index is None else slot.index] = TRANSFORMS[transform].forward(np.asarray(source[key]))
         return out
+
+    def faults(self, source: Mapping[str, Any], out: np.ndarray) -> list[str]:
+        """Tensors whose values in ``out``, after `fill`, are not all finite."""
+        faults = []
+        for key, slot, _ in self.moves:
+            written = out if slot.index is None else out[slot.index]
+            if any(count_non_finite(written)):
+                faults.append(fault_of(key, np.asarray(source[key]), written))
+        return faults
 
 
 class Plan(NamedTuple):
@@ -183,8 +199,13 @@ def _raise(what: str, faults: Iterable[str]) -> None:
     if faults:
         raise UserError(
             f"{what}: {len(faults)} faults (- unknown tensor, + nothing fills it, ! shape or type): "
-            + "; ".join(faults)
+            f"{by_pattern(faults)}"
         )
+
+
+def kept_type(stored: Any) -> np.dtype:
+    """The type in which a tensor is kept: its own, but float32 for float64, the widest floats that JAX has."""
+    return np.dtype(np.float32 if stored == np.float64 else stored)
 
 
 def plan(
@@ -235,7 +256,7 @@ def plan(
         if got != want:
             faults.append(f"! {key}: {tuple(tensor.shape)} by {rule.transform!r} gives {got}, the model has {want}")
             continue
-        kind = np.dtype(tensor.dtype)
+        kind = kept_type(tensor.dtype)
         if dtype is not None and jnp.issubdtype(kind, jnp.floating):
             kind = np.dtype(dtype)
         if types.setdefault(slot.path, kind) != kind:

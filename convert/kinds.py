@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -39,6 +40,10 @@ class Kind:
     normalise: Callable[[Iterable[str]], dict[str, str]] = _same
     torch_shapes: Callable[[Any], Mapping[str, Shape]] = lambda cfg: {}
     unused: Callable[[Any, Any], dict[str, np.ndarray]] | None = None
+
+    def knows(self, key: str) -> bool:
+        """Whether the table has a line about a tensor of this name, or ignores it knowingly."""
+        return any(rule.place(key) for rule in self.rules) or any(re.fullmatch(name, key) for name in self.ignored)
 
     def abstract(self, cfg: Any) -> trees.Tree:
         """Shapes of the model's tree."""

@@ -22,9 +22,11 @@ from vp_jax.convert import files, scheduler
 from vp_jax.convert.kinds import MODELS
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig
+from vp_jax.reading import read_json
 
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "scheduler", "id_adapter")
 TOKENIZER_MODEL = "spiece.model"
+_ORIGINAL = "the JSON file of the original checkpoint"
 _SHARED = ("num_heads", "head_dim", "text_dim", "rope", "learned_positions", "patch", "patch_t")
 _BESIDE = {"branch": "VideoPainter/checkpoints/branch", "id_adapter": "VideoPainterID/checkpoints"}
 
@@ -32,7 +34,10 @@ _BESIDE = {"branch": "VideoPainter/checkpoints/branch", "id_adapter": "VideoPain
 def _is_base(folder: Path) -> bool:
     """Whether a folder holds a CogVideoX (other diffusion models have a ``transformer`` too)."""
     config = folder / "transformer" / "config.json"
-    return config.is_file() and files.read_json(config).get("_class_name") == "CogVideoXTransformer3DModel"
+    return (
+        config.is_file()
+        and read_json(config, "the config.json of a model").get("_class_name") == "CogVideoXTransformer3DModel"
+    )
 
 
 def find_parts(root: Path, base: str | None = None) -> dict[str, Path | None]:
@@ -83,13 +88,13 @@ def check(parts: Mapping[str, Path | None]) -> DiTConfig:
         if folder is None:
             continue
         if part == "scheduler":
-            scheduler.config_from_torch(files.read_json(folder / scheduler.SOURCE))
+            scheduler.config_from_torch(read_json(folder / scheduler.SOURCE, _ORIGINAL))
         elif part == "tokenizer":
             find_tokenizer(folder)
         else:
             files.read_tensors(folder)
         if part in MODELS:
-            described[part] = MODELS[part].from_torch(files.read_json(folder / "config.json"))
+            described[part] = MODELS[part].from_torch(read_json(folder / "config.json", _ORIGINAL))
     backbone, branch = described["transformer"], described.get("branch")
     assert isinstance(backbone, DiTConfig)
     if isinstance(branch, BranchConfig):

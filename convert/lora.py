@@ -5,7 +5,7 @@ One module's two factors, as different programs name them (``to_q`` of block 0):
 =============  ====================================================================================
 PEFT           ``base_model.model.transformer_blocks.0.attn1.to_q.lora_A[.NAME].weight``, ``lora_B``
 diffusers      ``transformer.transformer_blocks.0.attn1.to_q.lora_A.weight``, ``lora_B``
-diffusers, old ``transformer.transformer_blocks.0.attn1.to_q.lora.down.weight``, ``up``
+diffusers, old ``transformer.transformer_blocks.0.attn1.to_q.lora.down.weight``, ``up``, ``alpha``
 older          ``transformer_blocks.0.attn1.processor.to_q_lora.down.weight``, ``up``
 ComfyUI        ``diffusion_model.transformer_blocks.0.attn1.to_q.lora_down.weight``, ``lora_up``
 kohya          ``lora_unet_transformer_blocks_0_attn1_to_q.lora_down.weight``, ``lora_up``, ``alpha``
@@ -21,9 +21,12 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from vp_jax import trees
+from vp_jax.convert.lora_scale import NOT_STORED, Stored, alpha_scale, check_equal, to_header
+from vp_jax.convert.names import by_pattern, unwrap
 from vp_jax.errors import UserError
 from vp_jax.models.config import LoRAConfig
 
@@ -51,8 +54,10 @@ _SPELLINGS = [
     re.compile(pattern)
     for pattern in (
         r"(?P<module>.+)\.lora_(?P<role>A|B)(?:\.[^.]+)?\.weight",
-        r"(?P<module>.+)\.lora[._](?P<role>down|up)\.weight",
+        r"(?P<module>.+)\.lora(?:_linear_layer)?[._](?P<role>down|up)\.weight",
         r"(?P<module>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora\.(?P<role>down|up)\.weight",
+        r"(?P<module>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora\.(?P<role>alpha)",
+        r"(?P<module>.+)\.lora(?:_linear_layer)?\.(?P<role>alpha)",
         r"(?P<module>.+)\.(?P<role>alpha)",
     )
 ]
@@ -60,9 +65,18 @@ _ROLES = {"A": "a", "down": "a", "B": "b", "up": "b", "alpha": "alpha"}
 # dots and underscores cannot be told apart in kohya's names, so modules of all spellings are compared with underscores
 _PREFIX = "(?:lora_transformer_|lora_unet_|base_model_model_)?(?:transformer_|diffusion_model_)?"
 _MODULES = [
-    (re.compile(_PREFIX + name.replace(".", "_").replace("{}", r"(?P<layer>\d+)")), path)
+    (re.compile(_PREFIX + name.replace(".", "_").replace("{}", r"(?P<layer>[0-9]{1,6})")), path)
     for path, name in TARGETS.items()
 ]
+
+
+Module = tuple[str, int | None]
+"""A target and its layer."""
+Factors = dict[str, np.ndarray]
+"""The tensors of a module: ``a``, ``b``, ``alpha``."""
+
+_MOST_ZEROS = 4 << 30
+"""Bytes up to which layers that a file leaves out are filled with zeros."""
 
 
 class Place(NamedTuple):
@@ -89,13 +103,36 @@ def place(key: str) -> Place | None:
     return None
 
 
+class Converted(NamedTuple):
+    """An adapter, the place where its scale was found, and what wrappers had added to its names (may be empty)."""
+
+    cfg: LoRAConfig
+    params: trees.Tree
+    source: str
+    note: str
+
+
 def from_torch(
     state: Mapping[str, np.ndarray],
     num_layers: int | None = None,
     *,
     scale: float | None = None,
     extra_keys: bool = False,
+    stored: Stored | None = None,
 ) -> tuple[LoRAConfig, trees.Tree]:
+    """A LoRA file as an adapter: the first two parts of `convert`."""
+    converted = convert(state, num_layers, scale=scale, extra_keys=extra_keys, stored=stored)
+    return converted.cfg, converted.params
+
+
+def convert(
+    state: Mapping[str, np.ndarray],
+    num_layers: int | None = None,
+    *,
+    scale: float | None = None,
+    extra_keys: bool = False,
+    stored: Stored | None = None,
+) -> Converted:
     """A LoRA file as an adapter.
 
     Layers the file leaves out get zeros. If layers of one target have different ranks, the smaller ones are filled up
@@ -104,54 +141,30 @@ def from_torch(
     Args:
       state: tensor name -> array.
       num_layers: L of the backbone; ``None``: the file has its last layer.
-      scale: of the whole adapter, instead of the file's; ``None``: alpha / rank where the file stores alpha, else 1.
+      scale: of the whole adapter, instead of the file's; ``None``: see `vp_jax.convert.lora_scale`.
       extra_keys: the file is VideoPainter's ID adapter.
+      stored: settings that the trainer left beside the tensors.
 
     Returns:
-      The description and its nested dict, in the stored types.
+      The description and its nested dict in the stored types, and where the scale is from.
 
     Raises:
       UserError: names that are no LoRA of a Linear of this model (DoRA, convolutions, other modules), layers
-        beyond ``num_layers``, missing halves, shapes that do not agree; all of them in one message.
+        beyond ``num_layers``, missing halves, shapes that do not agree, the first ten kinds of them in one message;
+        scales that contradict each other.
     """
-    faults: list[str] = []
-    found: dict[tuple[str, int | None], dict[str, np.ndarray]] = {}
-    slots = {key: place(key) for key in state}
+    names, note = unwrap(state, lambda key: place(key) is not None)
+    slots = {key: place(names[key]) for key in state}
     if num_layers is None:
         num_layers = 1 + max((slot.layer for slot in slots.values() if slot and slot.layer is not None), default=0)
-    for key, slot in slots.items():
-        tensor = np.asarray(state[key])
-        if slot is None:
-            faults.append(f"- {key}: not a LoRA tensor of a Linear of this model")
-        elif slot.layer is not None and slot.layer >= num_layers:
-            faults.append(f"- {key}: the model has {num_layers} layers")
-        elif slot.role != "alpha" and tensor.ndim != 2:
-            faults.append(f"- {key}: shape {tensor.shape}, expected a matrix (no convolutions)")
-        elif slot.role == "alpha" and tensor.size != 1:
-            faults.append(f"- {key}: shape {tensor.shape}, expected one number")
-        elif slot.role in (tensors := found.setdefault(slot[:2], {})):
-            faults.append(f"- {key}: a second tensor for {_original(*slot[:2])}")
-        else:
-            tensors[slot.role] = tensor
-    for module, tensors in found.items():
-        if not {"a", "b"} <= tensors.keys():
-            faults.append(f"+ {_original(*module)}: has {sorted(tensors)}, expected both factors a and b")
-        elif tensors["a"].shape[0] != tensors["b"].shape[1]:
-            faults.append(
-                f"! {_original(*module)}: A {tensors['a'].shape} and B {tensors['b'].shape} have different ranks"
-            )
-    if not faults:
-        faults += _different_sizes(found)
+    found, faults = _collect(state, slots, num_layers)
+    faults = faults or _incomplete(found) or _different_sizes(found) or _too_large(found, num_layers)
     if faults or not found:
         raise UserError(
             f"this file is not a LoRA of the model, {len(faults)} faults: "
-            + ("; ".join(faults) or "it holds no tensors")
+            + (by_pattern(faults) or "it holds no tensors")
         )
-
-    scales = {
-        module: float(tensors["alpha"].item()) / tensors["a"].shape[0] if "alpha" in tensors else 1.0
-        for module, tensors in found.items()
-    }
+    scales, source = _scales(found, stored) if scale is None else ({}, "as given")
     common = scale if scale is not None else scales[next(iter(scales))] if len(set(scales.values())) == 1 else None
     tree: dict[str, np.ndarray] = {}
     for path in _targets(found):
@@ -162,14 +175,89 @@ def from_torch(
             }
         tree[f"{path}/lora_a"], tree[f"{path}/lora_b"] = _stack(layers, num_layers)
     rank = max(tensors["a"].shape[0] for tensors in found.values())
+    if common is None:
+        source = f"{min(scales.values()):g} to {max(scales.values()):g} per module, multiplied into B: {source}"
     cfg = LoRAConfig(_targets(found), rank, 1.0 if common is None else common, extra_keys)
-    return cfg, trees.unflatten(tree)
+    return Converted(cfg, trees.unflatten(tree), source, note)
+
+
+def _collect(
+    state: Mapping[str, np.ndarray], slots: Mapping[str, Place | None], num_layers: int
+) -> tuple[dict[Module, Factors], list[str]]:
+    """The tensors of every module, and the faults of those that have no place."""
+    faults: list[str] = []
+    found: dict[Module, Factors] = {}
+    for key, slot in slots.items():
+        tensor = np.asarray(state[key])
+        if slot is None:
+            faults.append(f"- {key}: not a LoRA tensor of a Linear of this model")
+        elif slot.layer is not None and slot.layer >= num_layers:
+            faults.append(f"- {key}: the model has {num_layers} layers")
+        elif slot.role != "alpha" and (tensor.ndim != 2 or not tensor.size):
+            faults.append(f"- {key}: shape {tensor.shape}, expected a matrix (no convolutions)")
+        elif slot.role == "alpha" and tensor.size != 1:
+            faults.append(f"- {key}: shape {tensor.shape}, expected one number")
+        elif not jnp.issubdtype(tensor.dtype, jnp.number):
+            faults.append(f"- {key}: type {tensor.dtype}, expected numbers")
+        elif slot.role in (tensors := found.setdefault((slot.path, slot.layer), {})):
+            faults.append(f"- {key}: a second tensor for {_original(slot.path, slot.layer)}")
+        else:
+            tensors[slot.role] = tensor
+    if faults:  # halves whose other half has another fault would be named for nothing
+        return found, faults + _incomplete(found)
+    return found, faults
+
+
+def _incomplete(found: Mapping[Module, Factors]) -> list[str]:
+    """Faults of modules that lack a factor, or whose factors do not belong together."""
+    faults = []
+    for module, tensors in found.items():
+        if not {"a", "b"} <= tensors.keys():
+            faults.append(f"+ {_original(*module)}: has {sorted(tensors)}, expected both factors a and b")
+        elif tensors["a"].shape[0] != tensors["b"].shape[1]:
+            faults.append(
+                f"! {_original(*module)}: A {tensors['a'].shape} and B {tensors['b'].shape} have different ranks"
+            )
+    return faults
+
+
+def _too_large(found: Mapping[Module, Factors], num_layers: int) -> list[str]:
+    """A few tensors of a very high layer would be stacked on gigabytes of zeros."""
+    stored = stacked = 0
+    for path in _targets(found):
+        layers = [tensors for (where, _), tensors in found.items() if where == path]
+        sizes = [tensors["a"].nbytes + tensors["b"].nbytes for tensors in layers]
+        stored += sum(sizes)
+        stacked += max(sizes) * num_layers if (path, None) not in found else sum(sizes)
+    if stacked <= max(_MOST_ZEROS, 8 * stored):
+        return []
+    return [
+        f"- its highest layer is {num_layers - 1}: {stored / 1e6:.3g} MB would become {stacked / 1e9:.3g} GB, most of "
+        f"it zeros; give the number of layers of the backbone (num_layers)"
+    ]
+
+
+def _scales(found: Mapping[Module, Factors], stored: Stored | None) -> tuple[dict[Module, float], str]:
+    """Scale of every module, and where it is from."""
+    own = {
+        module: alpha_scale(_original(*module), float(tensors["alpha"].item()), tensors["a"].shape[0])
+        for module, tensors in found.items()
+        if "alpha" in tensors
+    }
+    if stored is None:
+        rest = len(found) - len(own)
+        without = f" ({rest} of {len(found)} modules have none: 1)" if rest else ""
+        return {module: own.get(module, 1.0) for module in found}, f"alpha tensors{without}" if own else NOT_STORED
+    scales = {module: stored.scale_of(_original(*module), tensors["a"].shape[0]) for module, tensors in found.items()}
+    for module in own:
+        check_equal(_original(*module), own[module], "its alpha tensor", scales[module], stored.source)
+    return {**scales, **own}, f"alpha tensors, {stored.source}" if own else stored.source
 
 
 def to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
     """An adapter in the diffusers spelling, inverse of `from_torch`; zeros that it filled in are left out.
 
-    The scale is not stored, as in the published files: whoever loads this must be told `LoRAConfig.scale`.
+    The scale is no tensor: `header` makes it a part of the file.
 
     Raises:
       UserError: a target that the original model has not.
@@ -191,16 +279,25 @@ def to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
     return state
 
 
+def header(cfg: LoRAConfig, state: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Header of the file of `to_torch` tensors, by which diffusers, PEFT's way, finds the scale."""
+    end = ".lora_A.weight"
+    ranks = {
+        key.removeprefix("transformer.").removesuffix(end): len(value) for key, value in state.items() if end in key
+    }
+    return to_header(ranks, cfg.scale)
+
+
 def _original(path: str, layer: int | None) -> str:
     return TARGETS[path].format(layer)
 
 
-def _targets(found: Mapping[tuple[str, int | None], object]) -> tuple[str, ...]:
+def _targets(found: Mapping[Module, object]) -> tuple[str, ...]:
     present = {path for path, _ in found}
     return tuple(path for path in TARGETS if path in present)
 
 
-def _different_sizes(found: Mapping[tuple[str, int | None], Mapping[str, np.ndarray]]) -> list[str]:
+def _different_sizes(found: Mapping[Module, Factors]) -> list[str]:
     """Faults of layers whose Linear has another size than in the first layer."""
     first: dict[str, tuple[int, int]] = {}
     faults = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -17,18 +18,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from vp_jax import checkpoint, trees
+from vp_jax import checkpoint, digests, trees
 from vp_jax.convert import engine, files, lora, scheduler
 from vp_jax.convert.kinds import ADAPTERS, KINDS, MODELS
 from vp_jax.convert.layout import TOKENIZER_MODEL, find_tokenizer
+from vp_jax.convert.lora_scale import read_stored
+from vp_jax.convert.names import by_pattern, unwrap
+from vp_jax.convert.tensors import read_header
+from vp_jax.convert.values import fault_of
+from vp_jax.digests import check_file
 from vp_jax.errors import UserError
 from vp_jax.files import write_atomically, write_text
 from vp_jax.models import config as descriptions
+from vp_jax.reading import read_bytes, read_json
 
 TORCH_CONFIG, UNUSED = "torch_config.json", "unused.safetensors"
+_ORIGINAL = "the JSON file of the original checkpoint"
+_MOST_SCALE, _MOST_LAYERS = 1e6, 1024
+_MOST_TOKENIZER = 256 << 20
+"""Bytes of the largest file of a tokenizer."""
 _IN_MEMORY = 64 << 20
 """Leaves up to this many bytes are gathered in memory."""
 
@@ -47,12 +57,13 @@ class Report:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether an earlier run finished this part: ``config.json`` is written last."""
+    """Whether an earlier run finished this part (``config.json`` is written last) and its files have their sizes."""
     if (folder / TOKENIZER_MODEL).is_file():
         return True
     try:
-        kind = json.loads((folder / checkpoint.CONFIG).read_text())["kind"]
-    except (OSError, ValueError, KeyError, TypeError):
+        kind = checkpoint.load_config(folder)["kind"]
+        checkpoint.check_sizes(folder)
+    except UserError:
         return False
     return kind == "scheduler" or (folder / checkpoint.PARAMS).is_dir()
 
@@ -106,8 +117,8 @@ def _claim(folder: Path, kind: str) -> None:
     weights = (p.name for p in folder.glob("*") if p.suffix in (".safetensors", *files.TORCH_SUFFIXES))
     original = any(name != UNUSED for name in weights) or (folder / scheduler.SOURCE).exists()
     try:
-        held = json.loads((folder / checkpoint.CONFIG).read_text()).get("kind")
-    except (OSError, ValueError, AttributeError):
+        held = read_json(folder / checkpoint.CONFIG).get("kind")
+    except UserError:
         held = OUR_KINDS.get(kind, kind)  # none there, or cut off by an interrupted run
     original |= held is None
     if original:
@@ -118,11 +129,12 @@ def _claim(folder: Path, kind: str) -> None:
 
 def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     model = MODELS[kind]
-    original = files.read_json((source if source.is_dir() else source.parent) / "config.json")
+    original = read_json((source if source.is_dir() else source.parent) / "config.json", _ORIGINAL)
     cfg = model.from_torch(original)
     stored = files.read_tensors(source)
-    names = model.normalise(stored)
-    tensors = {names[key]: tensor for key, tensor in stored.items()}
+    unwrapped = unwrap(stored, model.knows)
+    names = model.normalise(unwrapped.names.values())
+    tensors = {names[unwrapped.names[key]]: tensor for key, tensor in stored.items()}
     leaves, ignored = engine.plan(tensors, model.rules, model.ignored, model.abstract(cfg), dtype)
     sizes = [int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves.values()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,18 +148,31 @@ def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     if model.unused:
         files.write_tensors(folder / UNUSED, {key: tensors[key] for key in ignored})
     _write_json(folder / TORCH_CONFIG, original)
-    lazy = trees.unflatten({path: _lazy(leaf, tensors, folder) for path, leaf in leaves.items()})
+    faults: list[str] = []
+    lazy = trees.unflatten({path: _lazy(leaf, tensors, folder, faults) for path, leaf in leaves.items()})
     types = {leaf.dtype for leaf in leaves.values()}
     if len(types) == 1:
         cfg = _with_param_dtype(cfg, types.pop().name)
-    checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
+    beside = [TORCH_CONFIG, *([UNUSED] if model.unused else [])]
+    checkpoint.stream_params(
+        folder, lazy, descriptions.to_json(cfg), files=beside, check=lambda: _raise_non_finite(source, faults)
+    )
     return Report(
         kind,
         len(tensors) - len(ignored),
         sum(int(np.prod(leaf.shape)) for leaf in leaves.values()),
         sum(sizes),
         ignored=ignored,
+        note=unwrapped.note,
     )
+
+
+def _raise_non_finite(source: Path, faults: list[str]) -> None:
+    if faults:
+        raise UserError(
+            f"{source}: {len(faults)} tensors hold numbers that are not finite, a sampler would give black frames: "
+            f"{by_pattern(faults)}"
+        )
 
 
 def _with_param_dtype(cfg: Any, name: str) -> Any:
@@ -156,14 +181,18 @@ def _with_param_dtype(cfg: Any, name: str) -> Any:
     return dataclasses.replace(cfg, param_dtype=name)
 
 
-def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path) -> checkpoint.LazyLeaf:
+def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path, faults: list[str]) -> checkpoint.LazyLeaf:
     def read() -> np.ndarray:
+        out: np.ndarray
         if int(np.prod(leaf.shape)) * leaf.dtype.itemsize <= _IN_MEMORY:
-            return leaf.fill(tensors, np.empty(leaf.shape, leaf.dtype))
-        # a nameless file: pages go to disk instead of filling memory, and nothing is left behind even by a crash
-        with tempfile.TemporaryFile(dir=folder) as scratch:
-            out = np.memmap(scratch, leaf.dtype, "w+", shape=leaf.shape)
-        return leaf.fill(tensors, out).view(np.ndarray)
+            out = np.empty(leaf.shape, leaf.dtype)
+        else:
+            # a nameless file: pages go to disk instead of filling memory, and nothing is left behind even by a crash
+            with tempfile.TemporaryFile(dir=folder) as scratch:
+                out = np.memmap(scratch, leaf.dtype, "w+", shape=leaf.shape)
+        out = leaf.fill(tensors, out).view(np.ndarray)
+        faults.extend(leaf.faults(tensors, out))
+        return out
 
     return checkpoint.LazyLeaf(leaf.shape, leaf.dtype, read)
 
@@ -171,28 +200,44 @@ def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path) -> checkp
 def _convert_adapter(
     kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None, scale: float | None
 ) -> Report:
-    tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(source).items()}
-    cfg, tree = lora.from_torch(tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter")
-    if dtype is not None:
-        tree = jax.tree.map(lambda x: x.astype(dtype), tree)
-    lazy = jax.tree.map(lambda x: checkpoint.LazyLeaf(x.shape, x.dtype, lambda: x), tree)
-    checkpoint.stream_params(folder, lazy, descriptions.to_json(cfg))
-    flat = trees.flatten(tree).values()
+    if scale is not None and not (math.isfinite(scale) and abs(scale) <= _MOST_SCALE):
+        raise UserError(f"scale {scale}: expected a number, at most {_MOST_SCALE:g}")
+    if num_layers is not None and not 1 <= num_layers <= _MOST_LAYERS:
+        raise UserError(f"num_layers {num_layers}: expected 1 to {_MOST_LAYERS}, the layers of the backbone")
+    weights = files.find_weights(source)
+    stored = None
+    if scale is None:
+        stored = read_stored(weights, read_header(weights) if weights.suffix == ".safetensors" else {})
+    tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(weights).items()}
+    cfg, tree, scale_source, note = lora.convert(
+        tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter", stored=stored
+    )
+    flat = trees.flatten(tree)
+    with np.errstate(over="ignore"):
+        written = {path: x.astype(dtype or engine.kept_type(x.dtype)) for path, x in flat.items()}
+    _raise_non_finite(source, [fault for path in flat if (fault := fault_of(path, flat[path], written[path]))])
+    lazy = {path: checkpoint.LazyLeaf(x.shape, x.dtype, functools.partial(_same, x)) for path, x in written.items()}
+    checkpoint.stream_params(folder, trees.unflatten(lazy), descriptions.to_json(cfg))
+    notes = [f"rank {cfg.rank}, scale {cfg.scale:g} ({scale_source})", *([note] if note else [])]
     return Report(
         kind,
         len(tensors),
-        sum(x.size for x in flat),
-        sum(x.nbytes for x in flat),
-        note=f"rank {cfg.rank}, scale {cfg.scale:g}",
+        sum(x.size for x in written.values()),
+        sum(x.nbytes for x in written.values()),
+        note="; ".join(notes),
     )
 
 
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
+
+
 def _convert_scheduler(source: Path, folder: Path) -> Report:
-    original = files.read_json(source / scheduler.SOURCE if source.is_dir() else source)
+    original = read_json(source / scheduler.SOURCE if source.is_dir() else source, _ORIGINAL)
     values = scheduler.config_from_torch(original)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / TORCH_CONFIG, original)
-    _write_json(folder / checkpoint.CONFIG, values)
+    checkpoint.save_config(folder, values, files=[TORCH_CONFIG])
     return Report("scheduler", note=f"snr shift {values['snr_shift']:g}")
 
 
@@ -205,10 +250,14 @@ def copy_tokenizer(source: Path, folder: Path) -> Report:
     find_tokenizer(source)
     start = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    names = sorted(p.name for p in source.iterdir() if p.is_file())
+    names = sorted(p.name for p in source.iterdir() if p.is_file() and p.name != digests.FILE)
+    (folder / digests.FILE).unlink(missing_ok=True)
     for name in sorted(names, key=lambda name: name == TOKENIZER_MODEL):
         if (source / name).resolve() != (folder / name).resolve():
-            write_atomically(folder / name, functools.partial(shutil.copyfile, source / name))
+            check_file(source / name)
+            data = read_bytes(source / name, _MOST_TOKENIZER)
+            write_atomically(folder / name, functools.partial(Path.write_bytes, data=data))
+    digests.record_files(folder, names)
     size = sum((folder / name).stat().st_size for name in names)
     return Report("tokenizer", bytes=size, seconds=time.perf_counter() - start, note=f"{len(names)} files copied")
 
@@ -232,7 +281,10 @@ def export(kind: str, folder: Path, target: Path) -> Report:
         )
     if target.is_file() or (target / checkpoint.PARAMS).exists():
         raise UserError(f"{target}: expected an empty folder to write the original layout to")
-    original = files.read_json(folder / TORCH_CONFIG) if (folder / TORCH_CONFIG).is_file() else None
+    original = None
+    if (folder / TORCH_CONFIG).is_file():
+        check_file(folder / TORCH_CONFIG)
+        original = read_json(folder / TORCH_CONFIG, _ORIGINAL)
     if kind == "scheduler":
         if original is None or scheduler.config_from_torch(original) != values:
             original = scheduler.config_to_torch(values)
@@ -243,8 +295,8 @@ def export(kind: str, folder: Path, target: Path) -> Report:
     note = ""
     if kind in ADAPTERS:
         tensors: dict[str, Any] = lora.to_torch(cfg, tree)
-        files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors)
-        note = f"load with scale {cfg.scale:g}, which the file cannot hold"
+        files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors, lora.header(cfg, tensors))
+        note = f"scale {cfg.scale:g} in the header, where diffusers finds it; other programs have to be given it"
     else:
         model = MODELS[kind]
         tensors = _model_to_torch(kind, folder, cfg, tree)
@@ -278,8 +330,11 @@ def _model_to_torch(kind: str, folder: Path, cfg: Any, tree: trees.Tree) -> dict
     tensors: dict[str, Any] = dict(engine.to_torch(tree, model.rules, model.torch_shapes(cfg)))
     if model.unused:
         kept = folder / UNUSED
-        extra = files.read_tensors(kept) if kept.is_file() else model.unused(cfg, next(iter(stored.values())).dtype)
-        tensors.update(extra)
+        if kept.is_file():
+            check_file(kept)
+            tensors.update(files.read_tensors(kept))
+        else:
+            tensors.update(model.unused(cfg, next(iter(stored.values())).dtype))
     return tensors
 
 

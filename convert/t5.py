@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from vp_jax.convert.engine import Rule
+from vp_jax.convert.original import Original
 from vp_jax.errors import UserError
 from vp_jax.models.config import T5Config
+from vp_jax.reading import show
 
 _TABLE, _TIED = "shared.weight", "encoder.embed_tokens.weight"
 _ATTENTION = r"encoder\.block\.(\d+)\.layer\.0\.SelfAttention"
@@ -48,43 +50,49 @@ def normalise(keys: Iterable[str]) -> dict[str, str]:
     return {key: _TABLE if alone and key == _TIED else key for key in keys}
 
 
-_FIELDS = {
-    "vocab_size": "vocab_size",
-    "d_model": "dim",
-    "d_kv": "head_dim",
-    "d_ff": "ff_dim",
-    "num_layers": "num_layers",
-    "num_heads": "num_heads",
-    "relative_attention_num_buckets": "buckets",
-    "relative_attention_max_distance": "max_distance",
-    "layer_norm_epsilon": "norm_eps",
-}
-_OPTIONAL = ("relative_attention_max_distance", "layer_norm_epsilon")  # absent in older files
+ORIGINAL = Original(
+    "text encoder",
+    fields={
+        "vocab_size": "vocab_size",
+        "d_model": "dim",
+        "d_kv": "head_dim",
+        "d_ff": "ff_dim",
+        "num_layers": "num_layers",
+        "num_heads": "num_heads",
+        "relative_attention_num_buckets": "buckets",
+        "relative_attention_max_distance": "max_distance",
+        "layer_norm_epsilon": "norm_eps",
+    },
+    # absent in older files; the sizes have defaults in the original too, but those of another model (T5-small)
+    defaults={"relative_attention_max_distance": 128, "layer_norm_epsilon": 1e-6},
+    open=True,
+)
+_GATED = {"feed_forward_proj": "gated-gelu", "is_gated_act": True, "dense_act_fn": "gelu_new"}
 
 
 def config_from_torch(values: dict[str, Any]) -> T5Config:
     """Description from the ``config.json`` of the text encoder.
 
     Raises:
-      UserError: a size is missing, or the model is not a T5-v1.1 (another feed-forward).
+      UserError: a size is missing or out of range, or the model is not a T5-v1.1 (another feed-forward).
     """
-    missing = [key for key in _FIELDS if key not in values and key not in _OPTIONAL]
+    missing = [key for key in ORIGINAL.fields if key not in values and key not in ORIGINAL.defaults]
     if missing:
         raise UserError(f"text encoder config without {missing}: expected the config.json of a T5-v1.1 encoder")
-    ff = values.get("feed_forward_proj")
-    if ff != "gated-gelu":
-        raise UserError(f"text encoder with feed_forward_proj {ff!r}: expected 'gated-gelu' (T5-v1.1)")
-    return T5Config(**{field: values[key] for key, field in _FIELDS.items() if key in values})
+    for key, wanted in _GATED.items():
+        got = values.get(key, None if key == "feed_forward_proj" else wanted)
+        if got != wanted:
+            raise UserError(f"text encoder with {key} {show(repr(got))[:60]}: expected {wanted!r} (T5-v1.1)")
+    return ORIGINAL.read(T5Config, values)
 
 
 def config_to_torch(cfg: T5Config) -> dict[str, Any]:
     """The ``config.json`` of an encoder; inverse of `config_from_torch`."""
-    sizes = {key: getattr(cfg, field) for key, field in _FIELDS.items()}
     return {
         "architectures": ["T5EncoderModel"],
         "model_type": "t5",
         "feed_forward_proj": "gated-gelu",
         "tie_word_embeddings": False,
         "is_encoder_decoder": True,
-        **sizes,
+        **ORIGINAL.write(cfg),
     }

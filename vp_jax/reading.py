@@ -116,16 +116,20 @@ def read_json(path: str | Path, expected: str = "a JSON object") -> dict[str, An
       UserError: missing, unreadable, not JSON, or JSON of another kind; a name given twice, NaN or infinity, and
         nesting that Python cannot follow.
     """
-    data = read_bytes(path)
+    return parse_json(read_bytes(path), show(path), expected)
+
+
+def parse_json(data: bytes, name: str, expected: str) -> dict[str, Any]:
+    """The JSON object in ``data``; ``name`` says where that is from, the rest is as in `read_json`."""
     try:
         values = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_no_repeats)
     except RecursionError as error:
-        raise UserError(f"{show(path)} is nested too deeply: expected {expected}") from error
+        raise UserError(f"{name} is nested too deeply: expected {expected}") from error
     except ValueError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{show(path)} is not JSON ({reason}): expected {expected}") from error
+        raise UserError(f"{name} is not JSON ({reason}): expected {expected}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{show(path)} is not JSON with names and values but {_name(values)}: expected {expected}")
+        raise UserError(f"{name} is not JSON with names and values but {_name(values)}: expected {expected}")
     return values
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from vp_jax.convert import files
 from vp_jax.errors import UserError
+from vp_jax.reading import read_json
 
 
 @pytest.fixture
@@ -156,9 +157,9 @@ def test_nothing_to_read(tmp_path):
 def test_json(tmp_path):
     (tmp_path / "a.json").write_text("{'x'")
     (tmp_path / "b.json").write_text("[]")
-    for name, message in (("a", "expected the JSON"), ("b", "expected a JSON object"), ("c", "no such file")):
+    for name, message in (("a", "is not JSON"), ("b", "expected a JSON object"), ("c", "no such file")):
         with pytest.raises(UserError, match=message):
-            files.read_json(tmp_path / f"{name}.json")
+            read_json(tmp_path / f"{name}.json")
 
 
 def test_what_we_write_others_read(tmp_path, state):

@@ -3,7 +3,7 @@
 =============================================  ================================================================
 `save_params`, `stream_params`, `save_config`  write a model folder: ``config.json`` beside ``params/``
 `load_config`, `load_params`                   read it; what is read is compared with its digests
-`verify`, `record`                             compare everything in a folder, read or not; make the digests anew
+`check_sizes`, `verify`, `record`              a cheap look at a folder; everything in it compared; digests made anew
 `TrainingCheckpoints`                          states of a run, and JSON beside them
 =============================================  ================================================================
 
@@ -16,6 +16,7 @@ from vp_jax.checkpoint.weights import (
     CONFIG,
     PARAMS,
     LazyLeaf,
+    check_sizes,
     load_config,
     load_params,
     record,
@@ -31,6 +32,7 @@ __all__ = [
     "LazyLeaf",
     "Restored",
     "TrainingCheckpoints",
+    "check_sizes",
     "load_config",
     "load_params",
     "record",

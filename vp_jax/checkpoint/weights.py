@@ -47,6 +47,7 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) 
       UserError: the folder cannot be written.
     """
     folder = Path(folder).resolve()
+    params = jax.tree.map(_narrow, params)
     _begin(folder)
     arrays = array_digests.of_arrays(trees.flatten(params))
     with in_one_line(f"{folder} cannot be written", MAKE_ROOM), ocp.StandardCheckpointer() as checkpointer:
@@ -54,11 +55,16 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) 
     _finish(folder, arrays, config)
 
 
-def save_config(folder: str | Path, config: dict[str, Any]) -> None:
-    """Write a folder that holds nothing but a description, such as ``scheduler/``."""
+def _narrow(x: Any) -> Any:
+    """64-bit arrays of NumPy as the 32-bit ones that JAX makes of them when it reads them."""
+    return _cast(x, jax.dtypes.canonicalize_dtype(x.dtype))
+
+
+def save_config(folder: str | Path, config: dict[str, Any], *, files: Sequence[str] = ()) -> None:
+    """Write a folder that holds nothing but a description, such as ``scheduler/``; ``files`` as of `stream_params`."""
     folder = Path(folder).resolve()
     _begin(folder)
-    _finish(folder, {}, config)
+    _finish(folder, {}, config, files)
 
 
 def _begin(folder: Path) -> None:
@@ -232,9 +238,7 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
     known = digests.read(folder)
     if known is None:
         _report_once(folder)
-        check_tree(folder / PARAMS)
-    else:
-        digests.raise_if([*digests.wrong_sizes(known.sizes, _sizes(folder))], what, _AGAIN)
+    check_sizes(folder)
     with in_one_line(what, _AGAIN, Damaged), ocp.StandardCheckpointer() as checkpointer:
         metadata = checkpointer.metadata(folder / PARAMS).item_metadata
         if metadata is None:  # what Orbax cannot read it only logs
@@ -260,7 +264,7 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
     return trees.unflatten({path: _cast(restored.pop(path), wanted[path].dtype) for path in [*restored]})
 
 
-def _cast(x: jax.Array, dtype: Any) -> jax.Array:
+def _cast(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
@@ -294,6 +298,19 @@ def record(folder: str | Path) -> None:
         arrays = array_digests.of_arrays(trees.flatten(load_params(folder)))
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     digests.write(folder, Digests(arrays, {name: digests.of_file(folder / name) for name in names}, _sizes(folder)))
+
+
+def check_sizes(folder: Path) -> None:
+    """The cheap check of ``params/``: regular files of the sizes that were written.
+
+    Raises:
+      UserError: a pipe or a device among them.
+      Damaged: a file is missing or cut off (a `UserError` too).
+    """
+    known, found = digests.read(folder), _sizes(folder)
+    if known is not None:
+        what = f"{folder / PARAMS} is damaged or incomplete"
+        digests.raise_if([*digests.wrong_sizes(known.sizes, found)], what, _AGAIN)
 
 
 def check_files(folder: Path) -> None:

@@ -197,7 +197,10 @@ def test_bad_descriptions_are_named(fields, message):
 
 @pytest.mark.parametrize(
     "values,message",
-    [({"use_quant_conv": True}, "use_quant_conv = True: expected False"), ({}, "lacks .*'block_out_channels'")],
+    [
+        ({"use_quant_conv": True}, "use_quant_conv = True: expected False"),
+        ({"block_out_channels": "128"}, "block_out_channels '128': expected a list"),
+    ],
 )
 def test_bad_checkpoints_are_named(values, message):
     with pytest.raises(UserError, match=message):
