@@ -237,16 +237,18 @@ def constrain(x: jax.Array, kind: str) -> jax.Array:
     if mesh is None:
         return x
     # the compiler pads a sequence that does not divide, but a batch of 1 is better copied
-    return jax.lax.with_sharding_constraint(
+    result: jax.Array = jax.lax.with_sharding_constraint(
         x, P(*(None if entry == BATCH and x.shape[i] % _size(mesh, BATCH) else entry for i, entry in enumerate(spec)))
     )
+    return result
 
 
 def device_kind() -> str:
     """Kind of the devices that the program runs on: those of the mesh, or else of this machine."""
     mesh = current_mesh()
     device = None if mesh is None else mesh.abstract_device
-    return jax.devices()[0].device_kind if device is None else device.device_kind
+    result: str = jax.devices()[0].device_kind if device is None else device.device_kind
+    return result
 
 
 def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Array) -> jax.Array:
@@ -285,7 +287,8 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
         out = attend(*rows.reshape(*rows.shape[:3], -1, size))
         out = jnp.pad(out.reshape(*out.shape[:2], -1), ((0, 0), (0, tail), (0, 0)))
         out = jax.lax.all_to_all(out, "context", split_axis=1, concat_axis=2, tiled=True)
-        return out.reshape(*out.shape[:2], -1, size)
+        result: jax.Array = out.reshape(*out.shape[:2], -1, size)
+        return result
 
     padded = [jnp.pad(x, ((0, 0), (0, tail), (0, 0), (0, 0))) for x in arrays_BSKA]
     exchanged = jax.shard_map(per_device, mesh=mesh, in_specs=(spec,) * len(padded), out_specs=spec, check_vma=False)

@@ -18,7 +18,7 @@ Tree = dict[str, Any]
 """A nested dict of arrays, or of their shapes."""
 
 
-class Buffer(nnx.Variable):
+class Buffer(nnx.Variable[Any]):
     """An array that belongs to a checkpoint but is never trained (the learned-position table)."""
 
 
@@ -44,7 +44,7 @@ def unflatten(flat: Mapping[str, Any]) -> Tree:
     return tree
 
 
-def abstract(build: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef, Tree]:
+def abstract(build: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef[Any], Tree]:
     """Graph definition and shapes of a model without allocating it: leaves are `jax.ShapeDtypeStruct`.
 
     Modules in lists are numbered with strings, as in paths and in stored checkpoints.
@@ -53,7 +53,7 @@ def abstract(build: Callable[[], nnx.Module]) -> tuple[nnx.GraphDef, Tree]:
     return graphdef, unflatten(flatten(nnx.to_pure_dict(state)))
 
 
-def split(module: nnx.Module) -> tuple[nnx.GraphDef, Tree]:
+def split(module: nnx.Module) -> tuple[nnx.GraphDef[Any], Tree]:
     """Graph definition and arrays of a built model."""
     graphdef, state = nnx.split(module)
     return graphdef, nnx.to_pure_dict(state)
@@ -67,7 +67,8 @@ def count_parameters(build: Callable[[], nnx.Module]) -> int:
 
 def cast(tree: Tree, dtype: Any) -> Tree:
     """Cast floating leaves to ``dtype``; other leaves stay as they are."""
-    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+    result: Tree = jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)
+    return result
 
 
 def size_bytes(tree: Tree) -> int:

@@ -51,7 +51,7 @@ class MaskAugment:
     scale_max: float = 1.5
     kernel: int = 32
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_numbers(self, " ".join(("probability", *(f"p_{name}" for name in FAMILIES))), 0, 1)
         check_numbers(self, "margin_ratio")
         check_numbers(self, "scale_min", above=True)

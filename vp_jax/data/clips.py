@@ -100,7 +100,7 @@ class Resize:
     pixels_key: str = "pixels"
     masks_key: str = "masks"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.mode not in RESIZE:
             raise ValueError(f"resize mode {self.mode!r}, expected {' or '.join(RESIZE)}")
 

@@ -30,7 +30,9 @@ def contact_sheet(
     return sheet
 
 
-def every_family(data: VPData, resize: Resize, frames: int = 49, seed: int = 0) -> list:
+def every_family(
+    data: VPData, resize: Resize, frames: int = 49, seed: int = 0
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Rows for `contact_sheet`: the masks as they are, then each family and each morphology on clips of the source."""
     rng = np.random.default_rng(seed)
     augment = MaskAugment()

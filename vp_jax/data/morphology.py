@@ -57,4 +57,5 @@ def smooth(mask_HW: np.ndarray) -> np.ndarray:
     padded = np.pad(mask_HW, 1, mode="reflect")
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     sums = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]  # at most 16: still fits uint8
-    return (sums >= 8).astype(np.uint8)
+    result: np.ndarray = (sums >= 8).astype(np.uint8)
+    return result

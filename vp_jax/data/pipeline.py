@@ -194,7 +194,7 @@ def compose(
     return share.batch(cfg.batch_size // process_count, batch_fn=stack)
 
 
-class BatchRows(grain.MapDataset):
+class BatchRows(grain.MapDataset):  # type: ignore[misc]
     """Selects, of every ``batch`` elements, the ``rows`` consecutive ones of process ``index``.
 
     The rows of all processes in order are the batch, so an example has the same row, and the same noise, on any number
@@ -295,7 +295,7 @@ def streams(steps: Sequence[ClipTransform]) -> list[int]:
 
 
 @dataclass(frozen=True)
-class MakeExample(grain.transforms.RandomMap):
+class MakeExample(grain.transforms.RandomMap):  # type: ignore[misc]
     """Makes an example of a record number. Bad records are logged, and another number is drawn."""
 
     source: Any

@@ -145,4 +145,5 @@ def update(
 
 def row_at(table: StepTable, index: jax.Array | int) -> StepTable:
     """Row ``index`` of a table; ``index`` may be traced."""
-    return jax.tree.map(lambda column: jnp.asarray(column)[index], table)
+    result: StepTable = jax.tree.map(lambda column: jnp.asarray(column)[index], table)
+    return result

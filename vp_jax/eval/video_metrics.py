@@ -59,7 +59,8 @@ def ssim_map(truth_HWC: np.ndarray, result_HWC: np.ndarray) -> np.ndarray:
     variance_b = np.maximum(_blurred(b * b) - mean_b**2, 0)
     covariance = _blurred(a * b) - mean_a * mean_b
     brightness = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
-    return brightness * (2 * covariance + _C2) / (variance_a + variance_b + _C2)
+    result: np.ndarray = brightness * (2 * covariance + _C2) / (variance_a + variance_b + _C2)
+    return result
 
 
 def temporal_error(truth_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray) -> float:

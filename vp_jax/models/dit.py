@@ -260,4 +260,5 @@ class OutputNorm(nnx.Module):
         """Normalised, scaled and shifted input (B, S, D), float32."""
         rows = constrain(self.linear(nnx.silu(emb_BE)), "vectors")
         shift, scale = jnp.split(rows.astype(jnp.float32), 2, axis=-1)
-        return self.norm(x_BSD) * (1.0 + scale[:, None]) + shift[:, None]
+        result: jax.Array = self.norm(x_BSD) * (1.0 + scale[:, None]) + shift[:, None]
+        return result

@@ -81,4 +81,5 @@ class InjectionExtension(Extension):
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
         """The state with the block's hint added."""
         hint_BSD = jax.lax.dynamic_index_in_dim(self._hints_GBSD, layer, keepdims=False)
-        return x_BSD + hint_BSD.astype(x_BSD.dtype)
+        result: jax.Array = x_BSD + hint_BSD.astype(x_BSD.dtype)
+        return result

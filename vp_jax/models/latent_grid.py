@@ -34,4 +34,5 @@ def cover_cells(holes_FHW: np.ndarray) -> np.ndarray:
     cells_Fhw = holes_FHW.reshape(F, H // stride, stride, W // stride, stride).max((2, 4))
     group_F = latent_index(F)
     latent_Thw = np.stack([cells_Fhw[group_F == group].max(0) for group in range(group_F[-1] + 1)])
-    return latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)
+    result: np.ndarray = latent_Thw[group_F].repeat(stride, axis=1).repeat(stride, axis=2)
+    return result

@@ -39,7 +39,8 @@ def position_buckets(length: int, buckets: int, max_distance: int) -> np.ndarray
     far_MM = ratio_MM / np.float32(np.log(max_distance / exact)) * np.float32(side - exact)
     far_MM = np.minimum(exact + far_MM.astype(np.int32), side - 1)
     bucket_MM = np.where(distance_MM < exact, distance_MM, far_MM) + side * (offset_MM > 0)
-    return bucket_MM.astype(np.int32)
+    result: np.ndarray = bucket_MM.astype(np.int32)
+    return result
 
 
 def _linear(cfg: T5Config, inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -60,7 +61,8 @@ class RMSNorm(nnx.Module):
         x_BME = x_BME.astype(jnp.float32)
         power_BM1 = jnp.mean(jnp.square(x_BME), axis=-1, keepdims=True)
         y_BME = x_BME * jax.lax.rsqrt(power_BM1 + self.cfg.norm_eps)
-        return (y_BME * self.scale.astype(jnp.float32)[None, None, :]).astype(self.cfg.dtype)
+        result: jax.Array = (y_BME * self.scale.astype(jnp.float32)[None, None, :]).astype(self.cfg.dtype)
+        return result
 
 
 class T5Attention(nnx.Module):

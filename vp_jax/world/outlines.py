@@ -16,13 +16,15 @@ Field = np.ndarray
 
 
 def _disc(x: Field, y: Field, radius: float) -> Field:
-    return np.sqrt(x * x + y * y) - np.float32(radius)
+    result: Field = np.sqrt(x * x + y * y) - np.float32(radius)
+    return result
 
 
 def _box(x: Field, y: Field, half_x: float, half_y: float) -> Field:
     right, below = np.abs(x) - half_x, np.abs(y) - half_y
     outside = np.hypot(np.maximum(right, 0), np.maximum(below, 0))
-    return outside + np.minimum(np.maximum(right, below), 0)
+    result: Field = outside + np.minimum(np.maximum(right, below), 0)
+    return result
 
 
 def circle(x: Field, y: Field) -> Field:
@@ -39,7 +41,8 @@ def triangle(x: Field, y: Field) -> Field:
     """Triangle pointing up, with corners cut off by a disc."""
     low = y - 0.06
     sides = np.maximum(low, math.sqrt(0.75) * np.abs(x) - 0.5 * low) - 0.54
-    return np.maximum(sides, _disc(x, low, 0.94))
+    result: Field = np.maximum(sides, _disc(x, low, 0.94))
+    return result
 
 
 def star(x: Field, y: Field) -> Field:
@@ -50,7 +53,8 @@ def star(x: Field, y: Field) -> Field:
     notch_x, notch_y = 0.62 * math.cos(tenth), 0.62 * math.sin(tenth)
     length = math.hypot(1 - notch_x, notch_y)
     normal_x, normal_y = notch_y / length, (1 - notch_x) / length
-    return far * np.cos(turn) * normal_x + far * np.sin(turn) * normal_y - normal_x
+    result: Field = far * np.cos(turn) * normal_x + far * np.sin(turn) * normal_y - normal_x
+    return result
 
 
 def heart(x: Field, y: Field) -> Field:
@@ -58,22 +62,26 @@ def heart(x: Field, y: Field) -> Field:
     x, y, side = np.abs(x), y + 0.05, 0.48
     half = math.sqrt(0.5)
     tilted = _box(half * (x + y), half * (y - x), side, side)
-    return np.minimum(tilted, _disc(x - half * side, y + half * side, side))
+    result: Field = np.minimum(tilted, _disc(x - half * side, y + half * side, side))
+    return result
 
 
 def ring(x: Field, y: Field) -> Field:
     """Disc with a hole in the middle."""
-    return np.abs(_disc(x, y, 0.63)) - 0.32
+    result: Field = np.abs(_disc(x, y, 0.63)) - 0.32
+    return result
 
 
 def cross(x: Field, y: Field) -> Field:
     """Upright cross with rounded corners."""
-    return np.minimum(_box(x, y, 0.84, 0.32), _box(x, y, 0.32, 0.84)) - 0.08
+    result: Field = np.minimum(_box(x, y, 0.84, 0.32), _box(x, y, 0.32, 0.84)) - 0.08
+    return result
 
 
 def moon(x: Field, y: Field) -> Field:
     """Crescent: a disc without a smaller disc on its right."""
-    return np.maximum(_disc(x, y, 0.95), -_disc(x - 0.66, y + 0.12, 0.64))
+    result: Field = np.maximum(_disc(x, y, 0.95), -_disc(x - 0.66, y + 0.12, 0.64))
+    return result
 
 
 DISTANCES: dict[str, Callable[[Field, Field], Field]] = {

@@ -91,7 +91,8 @@ def _soft_step(x: np.ndarray) -> np.ndarray:
     """Smooth step from 0 at -1/2 to 1 at 1/2; overwrites ``x``."""
     x += 0.5
     np.clip(x, 0, 1, out=x)
-    return x * x * (3 - 2 * x)
+    result: np.ndarray = x * x * (3 - 2 * x)
+    return result
 
 
 def _waves(rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray, terms: int) -> np.ndarray:
@@ -99,7 +100,8 @@ def _waves(rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray, terms: 
     frequency_2J, phase_2J = rng.uniform(2.5, 8, (2, terms)), rng.uniform(0, 2 * math.pi, (2, terms))
     across_FWJ = np.sin(u_FW[..., None] * frequency_2J[0].astype(np.float32) + phase_2J[0].astype(np.float32))
     down_FHJ = np.sin(v_FH[..., None] * frequency_2J[1].astype(np.float32) + phase_2J[1].astype(np.float32))
-    return np.matmul(down_FHJ, across_FWJ.transpose(0, 2, 1)) * np.float32(1.6 / math.sqrt(terms))
+    result: np.ndarray = np.matmul(down_FHJ, across_FWJ.transpose(0, 2, 1)) * np.float32(1.6 / math.sqrt(terms))
+    return result
 
 
 def _to_lattice(x: np.ndarray, period: float, offset: float) -> np.ndarray:
@@ -110,7 +112,8 @@ def _to_lattice(x: np.ndarray, period: float, offset: float) -> np.ndarray:
 def _sine_of_sum(a_FW: np.ndarray, b_FH: np.ndarray) -> np.ndarray:
     """sin(a + b) as FHW."""
     left = np.stack([np.sin(b_FH), np.cos(b_FH)], axis=2)
-    return np.matmul(left, np.stack([np.cos(a_FW), np.sin(a_FW)], axis=1))
+    result: np.ndarray = np.matmul(left, np.stack([np.cos(a_FW), np.sin(a_FW)], axis=1))
+    return result
 
 
 def _field(ground: Ground, rng: np.random.Generator, u_FW: np.ndarray, v_FH: np.ndarray) -> np.ndarray:
@@ -193,7 +196,8 @@ def _draw(
     def rotated(cos_F: np.ndarray, sin_F: np.ndarray, scale_F: np.ndarray) -> np.ndarray:
         along_Fc = dx_Fc * (cos_F / scale_F).astype(np.float32)[:, None]
         down_Fr = dy_Fr * (sin_F / scale_F).astype(np.float32)[:, None]
-        return along_Fc[:, None, :] + down_Fr[:, :, None]
+        result: np.ndarray = along_Fc[:, None, :] + down_Fr[:, :, None]
+        return result
 
     cos_F, sin_F = np.cos(path.angle_F), np.sin(path.angle_F)
     x_Frc = rotated(cos_F, sin_F, thing.radius * path.wide_F)

@@ -84,7 +84,8 @@ class LatentClip(StoredRecord):
     @property
     def clip_id(self) -> str:
         """Name of its clip in the source of the shards."""
-        return self.fields["clip_id"].decode()
+        result: str = self.fields["clip_id"].decode()
+        return result
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays as they are stored.
@@ -117,7 +118,7 @@ class SampleLatents:
     empty_text_ME: np.ndarray | None = None
     text: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.text and self.empty_caption and self.empty_text_ME is None:
             raise UserError("empty_caption above 0 needs the embedding of the empty caption, see load_empty_text")
 
@@ -146,10 +147,13 @@ class SampleLatents:
             out["mask"] = stored["mask"][pick].astype(np.float32)
         return {**example, **out}
 
-    def _sample(self, stored: dict[str, np.ndarray], name: str, at: tuple[int, ...], rng) -> np.ndarray:
+    def _sample(
+        self, stored: dict[str, np.ndarray], name: str, at: tuple[int, ...], rng: np.random.Generator
+    ) -> np.ndarray:
         mean, std = stored[f"{name}_mean"][at], stored[f"{name}_std"][at]
         noise = rng.standard_normal(mean.shape, dtype=np.float32)
-        return np.float32(self.scale) * (mean.astype(np.float32) + std.astype(np.float32) * noise)
+        result: np.ndarray = np.float32(self.scale) * (mean.astype(np.float32) + std.astype(np.float32) * noise)
+        return result
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def encode_window(
     example = Read()(ChooseWindow(loader.frames, loader.fps)({"clip": clip}, draw("window", 0)), draw("read", 0))
     frames_FHWC = resize.frames(example["pixels"])
 
-    def posterior(frames_FHWC: np.ndarray, masks_BFHW: np.ndarray, noise_BFHWC: np.ndarray | float = 0.0):
+    def posterior(frames_FHWC: np.ndarray, masks_BFHW: np.ndarray, noise_BFHWC: np.ndarray | float = 0.0) -> Any:
         """Encode a clip under all masks in one batch."""
         pixels_BFHWC = np.broadcast_to(frames_FHWC, (len(masks_BFHW), *frames_FHWC.shape))
         batch = to_model_range({"pixels": pixels_BFHWC, "masks": masks_BFHW})
@@ -159,18 +159,18 @@ class EncodeClip:
             yield key, {**fields, "arrays": pack_arrays(arrays)}
 
 
-class VpdataLatents(tfds.core.GeneratorBasedBuilder):
+class VpdataLatents(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     """TFDS builder of one split of latent shards; `build_latents` runs it."""
 
     name = "vpdata_latents"
     VERSION = tfds.core.Version("1.0.0")
     code_path = None  # nothing is downloaded, so there is no file of checksums next to the code
 
-    def __init__(self, encode: EncodeClip, split: str, **kwargs):
+    def __init__(self, encode: EncodeClip, split: str, **kwargs: Any):
         self.encode, self.split = encode, split
         super().__init__(**kwargs)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickled for Beam's workers as the call that made it."""
         return functools.partial(type(self), **self._original_state), (
             self.encode,
@@ -183,10 +183,10 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):
         features = tfds.features.FeaturesDict({**fields, "arrays": tfds.features.Scalar(np.object_)})
         return tfds.core.DatasetInfo(builder=self, features=features, description=__doc__)
 
-    def _split_generators(self, dl_manager, pipeline):
+    def _split_generators(self, dl_manager: Any, pipeline: Any) -> dict[str, Any]:
         return {self.split: self._generate_examples(pipeline)}
 
-    def _generate_examples(self, pipeline):
+    def _generate_examples(self, pipeline: Any) -> Any:
         numbers = list(range(len(self.encode.open_source())))
         return encoded(pipeline, self.split, numbers, self.encode, str, Path(self.data_dir))
 

@@ -57,7 +57,7 @@ class VpdataConfig:
     min_caption: int = 50
     crf: int = 12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.content not in ("source", "clips"):
             raise UserError(f"content {self.content!r}: expected source or clips")
 
@@ -90,7 +90,7 @@ class GoodOrNamed(beam.DoFn):
     def __init__(self, encode: EncodeRecord, name: Callable[[Any], str]):
         self.encode, self.name = encode, name
 
-    def process(self, element):
+    def process(self, element: Any) -> Iterator[Any]:
         """Yield the records of an element, or the line that names it."""
         try:
             yield from self.encode(element)
@@ -99,7 +99,9 @@ class GoodOrNamed(beam.DoFn):
             yield beam.pvalue.TaggedOutput("bad", json.dumps({"id": self.name(element), "reason": str(error)}))
 
 
-def encoded(pipeline, split: str, elements: list, encode: EncodeRecord, name: Callable[[Any], str], folder: Path):
+def encoded(
+    pipeline: Any, split: str, elements: list[Any], encode: EncodeRecord, name: Callable[[Any], str], folder: Path
+) -> Any:
     """Beam collection of the records of ``elements``; bad ones are named in ``folder/bad-<split>*.jsonl``.
 
     Args:
@@ -119,18 +121,18 @@ def encoded(pipeline, split: str, elements: list, encode: EncodeRecord, name: Ca
     return outputs.good
 
 
-class Vpdata(tfds.core.GeneratorBasedBuilder):
+class Vpdata(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     """TFDS builder ``Vpdata(cfg, data_dir=..., file_format="array_record")``; `build` runs it."""
 
     name = "vpdata"
     VERSION = tfds.core.Version("1.0.0")
     code_path = None  # nothing is downloaded, so there is no file of checksums next to the code
 
-    def __init__(self, cfg: VpdataConfig, **kwargs):
+    def __init__(self, cfg: VpdataConfig, **kwargs: Any):
         self.cfg = cfg
         super().__init__(**kwargs)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickled for Beam's workers as the call that made it."""
         return functools.partial(type(self), **self._original_state), (self.cfg,)
 
@@ -142,10 +144,10 @@ class Vpdata(tfds.core.GeneratorBasedBuilder):
         features = tfds.features.FeaturesDict(fields)
         return tfds.core.DatasetInfo(builder=self, features=features, description=__doc__)
 
-    def _split_generators(self, dl_manager, pipeline):
+    def _split_generators(self, dl_manager: Any, pipeline: Any) -> dict[str, Any]:
         return {split: self._generate_examples(pipeline, split, file) for split, file in self.cfg.csvs.items()}
 
-    def _generate_examples(self, pipeline, split, file):
+    def _generate_examples(self, pipeline: Any, split: str, file: Path | str) -> Any:
         rows = select(read_rows(file), self.cfg.frames, self.cfg.fps, self.cfg.min_caption)
         return encoded(pipeline, split, rows, EncodeRow(self.cfg), row_name, Path(self.data_dir))
 

@@ -52,7 +52,8 @@ class ShardRecords:
         if not 0 <= index < len(self):
             raise IndexError(index)
         try:
-            return self._records[index]
+            result: dict[str, Any] = self._records[index]
+            return result
         except (ValueError, RuntimeError, KeyError) as error:
             raise BadRecord(f"record {index} of {self.folder.name} cannot be read: {error}") from error
 
@@ -65,15 +66,18 @@ class StoredRecord:
 
     @property
     def id(self) -> str:
-        return self.fields["id"].decode()
+        result: str = self.fields["id"].decode()
+        return result
 
     @property
     def origin(self) -> str:
-        return self.fields["origin"].decode()
+        result: str = self.fields["origin"].decode()
+        return result
 
     @property
     def caption(self) -> str:
-        return self.fields["caption"].decode()
+        result: str = self.fields["caption"].decode()
+        return result
 
 
 class StoredClip(StoredRecord):

@@ -88,7 +88,8 @@ def run_chunks(step: ChunkStep, x: jax.Array, chunk: int) -> jax.Array:
 
 def run_slices(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     """Apply ``function`` to one batch element after another, with the memory of a batch of 1."""
-    return lax.map(lambda one: function(one[None])[0], x)
+    result: jax.Array = lax.map(lambda one: function(one[None])[0], x)
+    return result
 
 
 class VAE(nnx.Module):
