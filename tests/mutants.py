@@ -261,8 +261,8 @@ MUTANTS = (
         "seeded_examples",
         "draws no longer depend on the example",
         "vp_jax/data/pipeline.py",
-        "np.random.default_rng([base, attempt, number])",
-        "np.random.default_rng([attempt, number])",
+        "np.random.default_rng([base, attempt, stream])",
+        "np.random.default_rng([attempt, stream])",
         "tests/data/test_pipeline.py",
     ),
     Mutant(
@@ -300,10 +300,10 @@ MUTANTS = (
     ),
     Mutant(
         "lora_alpha",
-        "the alpha of a LoRA file is ignored",
-        "convert/lora.py",
-        'float(tensors["alpha"].item()) / tensors["a"].shape[0] if "alpha" in tensors else 1.0',
-        "1.0",
+        "the alpha of a LoRA file is not divided by its rank",
+        "convert/lora_scale.py",
+        "    return alpha / rank\n",
+        "    return alpha\n",
         "tests/convert/test_lora.py",
     ),
     Mutant(

@@ -29,6 +29,7 @@ ALLOWED: dict[str, str] = {
     "config_to_torch": "every table of convert/ has one, looked up by the kind of model",
     "torch_shapes": "every table of convert/ may have one, looked up by the kind of model",
     "log": "the logger of a module",
+    "T": "a type variable",
 }
 """Names that several files may define, with the reason: a protocol that modules share."""
 
