@@ -152,7 +152,7 @@ def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     lazy = trees.unflatten({path: _lazy(leaf, tensors, folder, faults) for path, leaf in leaves.items()})
     types = {leaf.dtype for leaf in leaves.values()}
     if len(types) == 1:
-        cfg = _with_param_dtype(cfg, types.pop().name)
+        cfg = with_param_dtype(cfg, types.pop().name)
     beside = [TORCH_CONFIG, *([UNUSED] if model.unused else [])]
     checkpoint.stream_params(
         folder, lazy, descriptions.to_json(cfg), files=beside, check=lambda: _raise_non_finite(source, faults)
@@ -175,9 +175,10 @@ def _raise_non_finite(source: Path, faults: list[str]) -> None:
         )
 
 
-def _with_param_dtype(cfg: Any, name: str) -> Any:
+def with_param_dtype(cfg: Any, name: str) -> Any:
+    """A description of any model with another type of weights."""
     if isinstance(cfg, descriptions.BranchConfig):
-        return descriptions.BranchConfig(dit=_with_param_dtype(cfg.dit, name))
+        return descriptions.BranchConfig(dit=with_param_dtype(cfg.dit, name))
     return dataclasses.replace(cfg, param_dtype=name)
 
 
@@ -282,7 +283,7 @@ def export(kind: str, folder: Path, target: Path) -> Report:
     if target.is_file() or (target / checkpoint.PARAMS).exists():
         raise UserError(f"{target}: expected an empty folder to write the original layout to")
     original = None
-    if (folder / TORCH_CONFIG).is_file():
+    if (folder / TORCH_CONFIG).exists():
         check_file(folder / TORCH_CONFIG)
         original = read_json(folder / TORCH_CONFIG, _ORIGINAL)
     if kind == "scheduler":
@@ -330,7 +331,7 @@ def _model_to_torch(kind: str, folder: Path, cfg: Any, tree: trees.Tree) -> dict
     tensors: dict[str, Any] = dict(engine.to_torch(tree, model.rules, model.torch_shapes(cfg)))
     if model.unused:
         kept = folder / UNUSED
-        if kept.is_file():
+        if kept.exists():
             check_file(kept)
             tensors.update(files.read_tensors(kept))
         else:
