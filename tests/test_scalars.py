@@ -9,7 +9,7 @@ def test_lines_come_back_exactly_and_a_restart_drops_what_it_repeats(tmp_path):
     with metrics.MetricsWriter(tmp_path) as writer:
         for step in range(1, 6):
             writer.write(step, {"loss": 1 / 3 / step, "bad": float("nan")})
-    with open(tmp_path / metrics.FILE, "a") as file:
+    with open(tmp_path / metrics.METRICS_FILE, "a") as file:
         file.write('{"step": 6, "lo')
     assert metrics.read_metrics(tmp_path) == [{"step": s, "loss": 1 / 3 / s} for s in range(1, 6)]
     with metrics.MetricsWriter(tmp_path, resume_step=3) as writer:
@@ -18,7 +18,7 @@ def test_lines_come_back_exactly_and_a_restart_drops_what_it_repeats(tmp_path):
 
 
 def test_a_damaged_line_takes_no_later_one_along(tmp_path):
-    (tmp_path / metrics.FILE).write_text('{"step": 1}\n{"step": 2, "lo\n{"step": 3}\n')
+    (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1}\n{"step": 2, "lo\n{"step": 3}\n')
     assert metrics.read_metrics(tmp_path) == [{"step": 1}, {"step": 3}]
 
 

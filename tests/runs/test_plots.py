@@ -40,6 +40,6 @@ def test_no_metrics_is_one_line(tmp_path):
 
 
 def test_a_picture_of_an_unknown_format_is_refused(tmp_path):
-    (tmp_path / metrics.FILE).write_text('{"step": 1, "loss": 2.0}\n')
+    (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1, "loss": 2.0}\n')
     with pytest.raises(UserError, match="nope"):
         plots.draw_curves(tmp_path, tmp_path / "curves.nope")
