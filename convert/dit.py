@@ -83,7 +83,7 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "ofs_embed_dim": ("ofs_dim", None),
     "norm_eps": ("norm_eps", 1e-5),
 }
-ORIGINAL = Original(
+DIT_FIELDS = Original(
     "transformer",
     fields={theirs: ours for theirs, (ours, _) in _FIELDS.items()},
     defaults={theirs: default for theirs, (_, default) in _FIELDS.items()},
@@ -109,7 +109,7 @@ def config_from_torch(values: dict[str, Any], what: str = "transformer") -> DiTC
     rope = values.get("use_rotary_positional_embeddings", False)
     if values.get("use_learned_positional_embeddings", False) is True and rope is False:
         raise UserError(f"{what} config has learned positions without rotary embedding: no CogVideoX has that")
-    cfg = dataclasses.replace(ORIGINAL, what=what).read(DiTConfig, values)
+    cfg = dataclasses.replace(DIT_FIELDS, what=what).read(DiTConfig, values)
     if cfg.ofs_dim and cfg.ofs_dim != cfg.time_dim:
         raise UserError(f"{what}: ofs_embed_dim {cfg.ofs_dim}, expected time_embed_dim {cfg.time_dim}")
     # 1.5 says that its patch projection has no bias, yet that linear has one
@@ -118,7 +118,7 @@ def config_from_torch(values: dict[str, Any], what: str = "transformer") -> DiTC
 
 def config_to_torch(cfg: DiTConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`."""
-    return {"_class_name": "CogVideoXTransformer3DModel", **ORIGINAL.write(cfg)}
+    return {"_class_name": "CogVideoXTransformer3DModel", **DIT_FIELDS.write(cfg)}
 
 
 def torch_shapes(cfg: DiTConfig) -> dict[str, Shape]:

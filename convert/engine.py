@@ -1,7 +1,7 @@
 """Tables between PyTorch tensor names and our parameter trees, applied under a strict ledger, in both directions.
 
 A table is a list of `Rule`. Its source is a regular expression made of escaped text and capturing groups,
-matched against the whole tensor name; its target is a '/'-joined path with ``{0}``, ``{1}`` for the captured
+matched against the complete tensor name; its target is a '/'-joined path with ``{0}``, ``{1}`` for the captured
 text and, for layers stacked on a leading axis, an index at the end::
 
     Rule(r"transformer_blocks\\.(\\d+)\\.attn1\\.to_q\\.weight", "blocks/attn/to_q/kernel[{0}]", "linear")

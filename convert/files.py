@@ -18,17 +18,16 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
-from vp_jax.convert.pickles import SUFFIXES as TORCH_SUFFIXES
-from vp_jax.convert.pickles import read_pickle
+from vp_jax.convert.pickles import PICKLE_SUFFIXES, read_pickle
 from vp_jax.convert.tensors import Tensor, read_safetensors, write_tensors
 from vp_jax.errors import UserError
 from vp_jax.reading import check_regular, is_regular, read_json, reading, show
 from vp_jax.schema import listed
 
-__all__ = ["STEMS", "TORCH_SUFFIXES", "Tensor", "find_weights", "read_tensors", "write_tensors"]
+__all__ = ["STEMS", "Tensor", "find_weights", "read_tensors", "write_tensors"]
 
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights", "adapter_model")
-SUFFIXES = (".safetensors", *TORCH_SUFFIXES)
+WEIGHT_SUFFIXES = (".safetensors", *PICKLE_SUFFIXES)
 _INDEX = re.compile(r".+\.(safetensors|bin|pt|pth)\.index(\.[\w-]+)?\.json")
 _SHARD = re.compile(r".+-\d+-of-\d+(\.[\w-]+)?\.(safetensors|bin|pt|pth)")
 
@@ -47,12 +46,12 @@ def find_weights(place: str | Path) -> Path:
     with reading(place):
         names = sorted(name for name in os.listdir(place) if is_regular(place / name))
     for stem in STEMS:
-        for suffix in SUFFIXES:
+        for suffix in WEIGHT_SUFFIXES:
             for name in (f"{stem}{suffix}.index.json", f"{stem}{suffix}"):
                 if name in names:
                     return place / name
     # a variant such as fp16, or any single file
-    files = [name for name in names if name.endswith(SUFFIXES)]
+    files = [name for name in names if name.endswith(WEIGHT_SUFFIXES)]
     indexes = [name for name in names if _INDEX.fullmatch(name)]
     choices = indexes + [name for name in files if not _SHARD.fullmatch(name)]
     if len(choices) == 1:
@@ -80,7 +79,7 @@ def read_tensors(place: str | Path) -> dict[str, Tensor]:
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
-    return read_pickle(path) if path.suffix in TORCH_SUFFIXES else read_safetensors(path)
+    return read_pickle(path) if path.suffix in PICKLE_SUFFIXES else read_safetensors(path)
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
@@ -89,7 +88,7 @@ def _read_shards(index: Path) -> dict[str, Tensor]:
         raise UserError(f"{show(index)} has no weight_map with names of tensors and files: download it again")
     outside = [f"{show(key)[:100]}: {_name(name)}" for key, name in where.items() if not _is_shard(name)]
     if outside:
-        raise UserError(f"{show(index)} names what is no weights file beside it: {listed(outside, 3)}")
+        raise UserError(f"{show(index)} names what is no weights file in its own folder: {listed(outside, 3)}")
     shards = sorted(set(where.values()))
     missing = [show(name) for name in shards if not is_regular(index.parent / name)]
     if missing:
@@ -111,7 +110,7 @@ def _is_shard(name: object) -> bool:
     """A plain file name, in the index's own folder, of a kind that holds tensors."""
     return (
         isinstance(name, str)
-        and name.endswith(SUFFIXES)
+        and name.endswith(WEIGHT_SUFFIXES)
         and name == PurePosixPath(name).name
         and not set(name) & {"\\", "\0"}
     )

@@ -120,12 +120,12 @@ def from_torch(
     extra_keys: bool = False,
     stored: Stored | None = None,
 ) -> tuple[LoRAConfig, trees.Tree]:
-    """A LoRA file as an adapter: the first two parts of `convert`."""
-    converted = convert(state, num_layers, scale=scale, extra_keys=extra_keys, stored=stored)
+    """A LoRA file as an adapter: the first two parts of `convert_lora`."""
+    converted = convert_lora(state, num_layers, scale=scale, extra_keys=extra_keys, stored=stored)
     return converted.cfg, converted.params
 
 
-def convert(
+def convert_lora(
     state: Mapping[str, np.ndarray],
     num_layers: int | None = None,
     *,
@@ -141,7 +141,7 @@ def convert(
     Args:
       state: tensor name -> array.
       num_layers: L of the backbone; ``None``: the file has its last layer.
-      scale: of the whole adapter, instead of the file's; ``None``: see `vp_jax.convert.lora_scale`.
+      scale: of the adapter, instead of the file's; ``None``: see `vp_jax.convert.lora_scale`.
       extra_keys: the file is VideoPainter's ID adapter.
       stored: settings that the trainer left beside the tensors.
 
@@ -257,7 +257,7 @@ def _scales(found: Mapping[Module, Factors], stored: Stored | None) -> tuple[dic
 def to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
     """An adapter in the diffusers spelling, inverse of `from_torch`; zeros that it filled in are left out.
 
-    The scale is no tensor: `header` makes it a part of the file.
+    The scale is no tensor: `scale_header` makes it a part of the file.
 
     Raises:
       UserError: a target that the original model has not.
@@ -279,7 +279,7 @@ def to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
     return state
 
 
-def header(cfg: LoRAConfig, state: Mapping[str, np.ndarray]) -> dict[str, str]:
+def scale_header(cfg: LoRAConfig, state: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Header of the file of `to_torch` tensors, by which diffusers, PEFT's way, finds the scale."""
     end = ".lora_A.weight"
     ranks = {

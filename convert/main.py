@@ -22,7 +22,7 @@ def header() -> None:
     print(_ROW.format("kind", "tensors", "parameters", "GB", "seconds", "ignored", "").rstrip(), flush=True)
 
 
-def _print(report: parts.Report) -> None:
+def _print(report: parts.PartReport) -> None:
     note = report.note
     if report.ignored:
         note = f"{note}{'; ' if note else ''}{len(report.ignored)} not used: {', '.join(report.ignored[:3])}" + (
@@ -66,10 +66,10 @@ def convert_all(
     for part, place in found.items():
         out = folder / part
         if place is None:
-            _print(parts.Report(part, note="absent"))
+            _print(parts.PartReport(part, note="absent"))
         elif parts.is_complete(out) and not force:
             _check_kept(part, out, dtype)
-            _print(parts.Report(part, note="kept from an earlier run (--force redoes it)"))
+            _print(parts.PartReport(part, note="kept from an earlier run (--force redoes it)"))
         elif part == "tokenizer":
             _print(parts.copy_tokenizer(place, out))
         else:

@@ -1,4 +1,4 @@
-"""Names of tensors: prefixes that wrappers leave on them, and faults told by their pattern.
+"""Names of tensors: removing the prefixes that wrappers add, and grouping faults by pattern.
 
 Wrappers rename what they wrap: ``module.`` (DataParallel), ``_orig_mod.`` (torch.compile), ``model.diffusion_model.``
 (ComfyUI), ``transformer.``, ``base_model.model.`` (PEFT), also several on top of each other, or around each block.

@@ -1,6 +1,6 @@
 """One part of a checkpoint at a time: an original folder -> our folder, and back.
 
-A model is never whole in memory: leaf by leaf, its tensors are gathered from the shards into a scratch file, which
+A model is never completely in memory: leaf by leaf, its tensors are gathered from the shards into a scratch file, which
 Orbax compresses and writes. Besides ``config.json`` and ``params/`` a part keeps what export needs to restore the
 original: ``torch_config.json`` and, for the context encoder, ``unused.safetensors``.
 """
@@ -26,6 +26,7 @@ from vp_jax.convert.kinds import ADAPTERS, KINDS, MODELS
 from vp_jax.convert.layout import TOKENIZER_MODEL, find_tokenizer
 from vp_jax.convert.lora_scale import read_stored
 from vp_jax.convert.names import by_pattern, unwrap
+from vp_jax.convert.pickles import PICKLE_SUFFIXES
 from vp_jax.convert.tensors import read_header
 from vp_jax.convert.values import fault_of
 from vp_jax.digests import check_file
@@ -44,7 +45,7 @@ _IN_MEMORY = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class PartReport:
     """What was done to one part."""
 
     kind: str
@@ -76,12 +77,12 @@ def convert(
     *,
     num_layers: int | None = None,
     scale: float | None = None,
-) -> Report:
+) -> PartReport:
     """Convert one part.
 
     Args:
       kind: one of `KINDS`.
-      source: original folder, or weights file with ``config.json`` beside it.
+      source: original folder, or weights file next to its ``config.json``.
       folder: our folder; what an interrupted run left there is replaced.
       dtype: of floating weights; ``None`` keeps the stored types.
       num_layers: layers of the backbone under an adapter; ``None``: the adapter has the last layer.
@@ -114,7 +115,7 @@ def _claim(folder: Path, kind: str) -> None:
     """Make sure that writing to ``folder`` overwrites nothing but our own earlier output of the same kind."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: expected a folder to write to")
-    weights = (p.name for p in folder.glob("*") if p.suffix in (".safetensors", *files.TORCH_SUFFIXES))
+    weights = (p.name for p in folder.glob("*") if p.suffix in (".safetensors", *PICKLE_SUFFIXES))
     original = any(name != UNUSED for name in weights) or (folder / scheduler.SOURCE).exists()
     try:
         held = read_json(folder / checkpoint.CONFIG).get("kind")
@@ -127,7 +128,7 @@ def _claim(folder: Path, kind: str) -> None:
         raise UserError(f"{folder} holds a converted {held}, not a {kind}: choose another folder, or remove it first")
 
 
-def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
+def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> PartReport:
     model = MODELS[kind]
     original = read_json((source if source.is_dir() else source.parent) / "config.json", _ORIGINAL)
     cfg = model.from_torch(original)
@@ -157,7 +158,7 @@ def _convert_model(kind: str, source: Path, folder: Path, dtype: Any) -> Report:
     checkpoint.stream_params(
         folder, lazy, descriptions.to_json(cfg), files=beside, check=lambda: _raise_non_finite(source, faults)
     )
-    return Report(
+    return PartReport(
         kind,
         len(tensors) - len(ignored),
         sum(int(np.prod(leaf.shape)) for leaf in leaves.values()),
@@ -200,7 +201,7 @@ def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path, faults: l
 
 def _convert_adapter(
     kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None, scale: float | None
-) -> Report:
+) -> PartReport:
     if scale is not None and not (math.isfinite(scale) and abs(scale) <= _MOST_SCALE):
         raise UserError(f"scale {scale}: expected a number, at most {_MOST_SCALE:g}")
     if num_layers is not None and not 1 <= num_layers <= _MOST_LAYERS:
@@ -210,7 +211,7 @@ def _convert_adapter(
     if scale is None:
         stored = read_stored(weights, read_header(weights) if weights.suffix == ".safetensors" else {})
     tensors = {key: np.asarray(tensor) for key, tensor in files.read_tensors(weights).items()}
-    cfg, tree, scale_source, note = lora.convert(
+    cfg, tree, scale_source, note = lora.convert_lora(
         tensors, num_layers, scale=scale, extra_keys=kind == "id_adapter", stored=stored
     )
     flat = trees.flatten(tree)
@@ -220,7 +221,7 @@ def _convert_adapter(
     lazy = {path: checkpoint.LazyLeaf(x.shape, x.dtype, functools.partial(_same, x)) for path, x in written.items()}
     checkpoint.stream_params(folder, trees.unflatten(lazy), descriptions.to_json(cfg))
     notes = [f"rank {cfg.rank}, scale {cfg.scale:g} ({scale_source})", *([note] if note else [])]
-    return Report(
+    return PartReport(
         kind,
         len(tensors),
         sum(x.size for x in written.values()),
@@ -233,16 +234,16 @@ def _same(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _convert_scheduler(source: Path, folder: Path) -> Report:
+def _convert_scheduler(source: Path, folder: Path) -> PartReport:
     original = read_json(source / scheduler.SOURCE if source.is_dir() else source, _ORIGINAL)
     values = scheduler.config_from_torch(original)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / TORCH_CONFIG, original)
     checkpoint.save_config(folder, values, files=[TORCH_CONFIG])
-    return Report("scheduler", note=f"snr shift {values['snr_shift']:g}")
+    return PartReport("scheduler", note=f"snr shift {values['snr_shift']:g}")
 
 
-def copy_tokenizer(source: Path, folder: Path) -> Report:
+def copy_tokenizer(source: Path, folder: Path) -> PartReport:
     """Copy the tokenizer; its model goes last, so that a folder that has it is complete.
 
     Raises:
@@ -260,11 +261,11 @@ def copy_tokenizer(source: Path, folder: Path) -> Report:
             write_atomically(folder / name, functools.partial(Path.write_bytes, data=data))
     digests.record_files(folder, names)
     size = sum((folder / name).stat().st_size for name in names)
-    return Report("tokenizer", bytes=size, seconds=time.perf_counter() - start, note=f"{len(names)} files copied")
+    return PartReport("tokenizer", bytes=size, seconds=time.perf_counter() - start, note=f"{len(names)} files copied")
 
 
-def export(kind: str, folder: Path, target: Path) -> Report:
-    """Our folder -> safetensors in the original layout, types as stored. The whole model is read into memory.
+def export(kind: str, folder: Path, target: Path) -> PartReport:
+    """Our folder -> safetensors in the original layout, types as stored. The complete model is read into memory.
 
     Raises:
       UserError: not one of our folders, of another kind, or a tree that does not fit its model.
@@ -290,13 +291,13 @@ def export(kind: str, folder: Path, target: Path) -> Report:
         if original is None or scheduler.config_from_torch(original) != values:
             original = scheduler.config_to_torch(values)
         _write_json(target / scheduler.SOURCE, original)
-        return Report(kind, seconds=time.perf_counter() - start)
+        return PartReport(kind, seconds=time.perf_counter() - start)
     cfg = descriptions.from_json(values)
     tree = checkpoint.load_params(folder)
     note = ""
     if kind in ADAPTERS:
         tensors: dict[str, Any] = lora.to_torch(cfg, tree)
-        files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors, lora.header(cfg, tensors))
+        files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors, lora.scale_header(cfg, tensors))
         note = f"scale {cfg.scale:g} in the header, where diffusers finds it; other programs have to be given it"
     else:
         model = MODELS[kind]
@@ -307,7 +308,7 @@ def export(kind: str, folder: Path, target: Path) -> Report:
             original = config  # edited here since
         _write_json(target / "config.json", original)
     size = sum(int(np.prod(x.shape)) * np.dtype(x.dtype).itemsize for x in tensors.values())
-    return Report(
+    return PartReport(
         kind,
         len(tensors),
         sum(int(np.prod(x.shape)) for x in tensors.values()),

@@ -15,7 +15,7 @@ from vp_jax.errors import UserError
 from vp_jax.reading import check_regular, reading, show
 from vp_jax.schema import listed
 
-SUFFIXES = (".bin", ".pt", ".pth")
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth")
 _MOST_WRAPPERS = 8
 """Dicts of one entry around the tensors, ``{"state_dict": {...}}``: one that holds itself has no end."""
 

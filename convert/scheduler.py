@@ -26,7 +26,7 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "timestep_spacing": ("timestep_spacing", "leading"),
 }
 _DEFAULTS = {"beta_schedule": "scaled_linear", "clip_sample": True}
-ORIGINAL = Original(
+SCHEDULER_FIELDS = Original(
     "scheduler",
     fields={theirs: ours for theirs, (ours, _) in _FIELDS.items()},
     defaults={theirs: default for theirs, (_, default) in _FIELDS.items()},
@@ -46,7 +46,7 @@ def config_from_torch(values: dict[str, Any]) -> dict[str, Any]:
     name = values.get("_class_name", "CogVideoXDDIMScheduler")
     if not isinstance(name, str) or name not in _SAMPLERS:
         raise UserError(f"scheduler {show(repr(name))[:60]}: expected one of {', '.join(_SAMPLERS)}")
-    described = ORIGINAL.read(SchedulerConfig, {**_DEFAULTS, **values}, sampler=_SAMPLERS[name])
+    described = SCHEDULER_FIELDS.read(SchedulerConfig, {**_DEFAULTS, **values}, sampler=_SAMPLERS[name])
     if described.num_timesteps != _TIMESTEPS:
         raise UserError(f"scheduler config num_train_timesteps = {described.num_timesteps}: expected {_TIMESTEPS}")
     return config.to_json(described)
@@ -62,4 +62,4 @@ def config_to_torch(values: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(described, SchedulerConfig):
         raise UserError(f"a description of kind {values.get('kind')!r}: expected a scheduler")
     name = next(name for name, sampler in _SAMPLERS.items() if sampler == described.sampler)
-    return {"_class_name": name, **ORIGINAL.write(described)}
+    return {"_class_name": name, **SCHEDULER_FIELDS.write(described)}

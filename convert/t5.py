@@ -50,7 +50,7 @@ def normalise(keys: Iterable[str]) -> dict[str, str]:
     return {key: _TABLE if alone and key == _TIED else key for key in keys}
 
 
-ORIGINAL = Original(
+T5_FIELDS = Original(
     "text encoder",
     fields={
         "vocab_size": "vocab_size",
@@ -76,14 +76,14 @@ def config_from_torch(values: dict[str, Any]) -> T5Config:
     Raises:
       UserError: a size is missing or out of range, or the model is not a T5-v1.1 (another feed-forward).
     """
-    missing = [key for key in ORIGINAL.fields if key not in values and key not in ORIGINAL.defaults]
+    missing = [key for key in T5_FIELDS.fields if key not in values and key not in T5_FIELDS.defaults]
     if missing:
         raise UserError(f"text encoder config without {missing}: expected the config.json of a T5-v1.1 encoder")
     for key, wanted in _GATED.items():
         got = values.get(key, None if key == "feed_forward_proj" else wanted)
         if got != wanted:
             raise UserError(f"text encoder with {key} {show(repr(got))[:60]}: expected {wanted!r} (T5-v1.1)")
-    return ORIGINAL.read(T5Config, values)
+    return T5_FIELDS.read(T5Config, values)
 
 
 def config_to_torch(cfg: T5Config) -> dict[str, Any]:
@@ -94,5 +94,5 @@ def config_to_torch(cfg: T5Config) -> dict[str, Any]:
         "feed_forward_proj": "gated-gelu",
         "tie_word_embeddings": False,
         "is_encoder_decoder": True,
-        **ORIGINAL.write(cfg),
+        **T5_FIELDS.write(cfg),
     }

@@ -50,7 +50,7 @@ RULES: list[Rule] = [
 
 IGNORED: list[str] = []
 
-ORIGINAL = Original(
+VAE_FIELDS = Original(
     "VAE",
     fields={
         "in_channels": "in_channels",
@@ -105,11 +105,11 @@ def config_from_torch(values: dict[str, Any]) -> VAEConfig:
         blocks = rest.pop(key, None)
         if blocks is not None and (not isinstance(blocks, list | tuple) or any(name != block for name in blocks)):
             raise UserError(f"VAE config {key} = {show(repr(blocks))[:100]}: expected {block} alone")
-    return ORIGINAL.read(VAEConfig, rest)
+    return VAE_FIELDS.read(VAEConfig, rest)
 
 
 def config_to_torch(cfg: VAEConfig) -> dict[str, Any]:
     """Inverse of `config_from_torch`."""
     blocks = {key: [block] * len(cfg.channels) for key, block in _BLOCK_TYPES.items()}
-    values = {"_class_name": "AutoencoderKLCogVideoX", **ORIGINAL.write(cfg), **blocks}
+    values = {"_class_name": "AutoencoderKLCogVideoX", **VAE_FIELDS.write(cfg), **blocks}
     return {**values, "block_out_channels": list(cfg.channels)}

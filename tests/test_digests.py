@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 
 def test_files_as_they_were_written(folder):
-    known = digests.read(folder)
+    known = digests.read_digests(folder)
     assert known is not None and set(known.files) == {"a.bin", "b.txt"}
     check_file(folder / "a.bin")
     check_file(folder / "b.txt")
@@ -43,7 +43,7 @@ def test_files_are_recorded_one_by_one(folder):
 
 def test_a_folder_without_digests_is_read_unverified(tmp_path):
     (tmp_path / "a").write_text("x")
-    assert digests.read(tmp_path) is None
+    assert digests.read_digests(tmp_path) is None
     check_file(tmp_path / "a")
 
 
@@ -86,8 +86,8 @@ def test_line_ends_of_json_files_do_not_matter(tmp_path):
 
 def test_a_round_trip_of_the_tables(tmp_path):
     tables = Digests({"x/y": "float32[2] 0123"}, {"a": "b"}, {"d/1": 7})
-    digests.write(tmp_path, tables)
-    assert digests.read(tmp_path) == tables
+    digests.write_digests(tmp_path, tables)
+    assert digests.read_digests(tmp_path) == tables
     assert list(digests.wrong_sizes(tables.sizes, {"d/1": 7, "more": 1})) == []
     assert list(digests.wrong_sizes(tables.sizes, {"d/1": 6})) == ["d/1 has 6 bytes, expected 7"]
     assert list(digests.wrong_sizes(tables.sizes, {})) == ["d/1 has no bytes, expected 7"]

@@ -12,8 +12,7 @@ from vp_jax.shapes import DIMENSIONS
 # Names that two files define today. The list only shrinks: a name that is defined once must be removed.
 DOUBLE = set(
     """
-    DTYPES KINDS ORIGINAL PARTS Report Rule SUFFIXES Shape Source abstract claimed contact_sheet convert differences
-    export from_json header load place read to_json to_torch
+    DTYPES KINDS PARTS Report Rule Shape Source abstract claimed contact_sheet export load place to_torch
     """.split()
 )
 

@@ -56,12 +56,12 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(folder: Path, digests: Digests) -> None:
+def write_digests(folder: Path, digests: Digests) -> None:
     """Write the ``digests.json`` of ``folder``."""
-    write_text(folder / FILE, json.dumps(to_json(digests), indent=1, sort_keys=True) + "\n")
+    write_text(folder / FILE, json.dumps(to_tables(digests), indent=1, sort_keys=True) + "\n")
 
 
-def read(folder: Path) -> Digests | None:
+def read_digests(folder: Path) -> Digests | None:
     """The digests of ``folder``, ``None`` if it has none: written by an older version, or by hand.
 
     Raises:
@@ -71,7 +71,7 @@ def read(folder: Path) -> Digests | None:
     if not os.path.lexists(path):
         return None
     try:
-        return from_json(read_json(path, "the digests of this folder"))
+        return from_tables(read_json(path, "the digests of this folder"))
     except (UserError, ValueError) as error:
         reason = "is damaged" if isinstance(error, ValueError) else str(error).removeprefix(f"{show(path)} ")
         raise Damaged(
@@ -79,7 +79,7 @@ def read(folder: Path) -> Digests | None:
         ) from error
 
 
-def from_json(values: Mapping[str, Any]) -> Digests:
+def from_tables(values: Mapping[str, Any]) -> Digests:
     """`Digests` out of JSON values.
 
     Raises:
@@ -94,8 +94,8 @@ def from_json(values: Mapping[str, Any]) -> Digests:
     return Digests(*tables)  # type: ignore[arg-type]
 
 
-def to_json(digests: Digests) -> dict[str, Any]:
-    """Inverse of `from_json`."""
+def to_tables(digests: Digests) -> dict[str, Any]:
+    """Inverse of `from_tables`."""
     return {"format": FORMAT, **digests._asdict()}
 
 
@@ -109,8 +109,8 @@ def record_files(folder: str | Path, names: Iterable[str] | None = None) -> None
     folder = Path(folder)
     if names is None:
         names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != FILE)
-    known = read(folder) or Digests({}, {}, {})
-    write(folder, known._replace(files=known.files | {name: of_file(folder / name) for name in names}))
+    known = read_digests(folder) or Digests({}, {}, {})
+    write_digests(folder, known._replace(files=known.files | {name: of_file(folder / name) for name in names}))
 
 
 def check_file(path: str | Path) -> None:
@@ -120,12 +120,12 @@ def check_file(path: str | Path) -> None:
       Damaged: it is not what was written.
     """
     path = Path(path)
-    known = read(path.parent)
+    known = read_digests(path.parent)
     want = known.files.get(path.name) if known else None
     if want and of_file(path) != want:
         raise Damaged(
             f"{show(path)} is not what was written: copy or convert it again; "
-            f"if you changed it on purpose, delete {FILE} beside it"
+            f"if you changed it on purpose, delete {FILE} next to it"
         )
 
 

@@ -99,6 +99,6 @@ def test_random_pairs_of_flips_never_cancel():
 def test_differences_name_the_arrays():
     stored = of_arrays({"a": np.zeros(3, np.float32), "b": np.ones(2, np.float32)})
     read = of_arrays({"a": np.zeros(3, np.float32), "b": np.zeros(2, np.float32), "c": np.ones(1, np.float32)})
-    assert array_digests.differences(stored, stored) == []
-    wrong = array_digests.differences(stored, read)
+    assert array_digests.changed_arrays(stored, stored) == []
+    wrong = array_digests.changed_arrays(stored, read)
     assert len(wrong) == 2 and wrong[0].startswith("b is float32[2] ") and wrong[1].endswith("stored was nothing")

@@ -82,7 +82,7 @@ def test_no_weights(folder):
 
 
 def test_values_that_are_not_those_written(folder, tmp_path):
-    """A folder whose arrays are whole but of another model: Orbax reads it without a word."""
+    """A folder of intact arrays, but of another model: Orbax reads it silently."""
     other = {"a": {"kernel": np.zeros((64, 64), np.float32)}, "b": {"bias": np.zeros(5000, np.float32)}}
     checkpoint.save_params(tmp_path / "other", other, {"kind": "vae"})
     known = json.loads((folder / "digests.json").read_text())
@@ -132,6 +132,22 @@ def test_files_that_are_not_read_are_verified_on_request(folder):
     (folder / "side.bin").unlink()
     with pytest.raises(Damaged, match=r"lacks side\.bin"):
         checkpoint.verify(folder)
+
+
+def test_a_converted_checkpoint_is_verified_part_by_part(folder, tmp_path):
+    root = tmp_path / "all"
+    for name in ("branch", "vae"):
+        shutil.copytree(folder, root / name)
+    assert checkpoint.verify(root) == ["branch", "vae"] and checkpoint.verify(root / "vae") == ["vae"]
+    checkpoint.save_config(root / "scheduler", {"kind": "scheduler"})
+    assert checkpoint.verify(root) == ["branch", "scheduler", "vae"]
+    (root / "scheduler" / "config.json").write_text('{"kind": "scheduler", "snr_shift": 3.0}')
+    with pytest.raises(Damaged, match=r"scheduler/config\.json is not what was written"):
+        checkpoint.verify(root)
+    for odd in (tmp_path / "nowhere", tmp_path / "nothing"):
+        (tmp_path / "nothing").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match="holds no converted model"):
+            checkpoint.verify(odd)
 
 
 def test_a_pipe_in_the_place_of_a_file_does_not_block(folder):

@@ -344,7 +344,7 @@ WRAPPERS = [
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_names_under_wrappers(state, expected, wrapper):
     wrapped = {wrapper + key: value for key, value in state.items()}
-    got = table.convert(wrapped, LAYERS)
+    got = table.convert_lora(wrapped, LAYERS)
     assert_same(got[:2], expected)
     assert got.note.startswith("names without '") and got.note.count("'") >= 2
 

@@ -1,4 +1,4 @@
-"""Peak memory of a conversion: a checkpoint of several shards never becomes whole in memory."""
+"""Peak memory of a conversion: a checkpoint of several shards is never completely in memory."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Prefixes of wrappers are removed and reported; faults are told by their pattern."""
+"""Prefixes of wrappers are removed and reported; faults are grouped by their pattern."""
 
 import numpy as np
 import pytest

@@ -18,11 +18,11 @@ SCHEDULER = {
     "rescale_betas_zero_snr": True,
 }
 READERS = {
-    "transformer": (dit.config_from_torch, {}, dit.ORIGINAL),
-    "branch": (branch.config_from_torch, {}, dit.ORIGINAL),
-    "vae": (vae.config_from_torch, {}, vae.ORIGINAL),
-    "text_encoder": (t5.config_from_torch, T5, t5.ORIGINAL),
-    "scheduler": (scheduler.config_from_torch, SCHEDULER, scheduler.ORIGINAL),
+    "transformer": (dit.config_from_torch, {}, dit.DIT_FIELDS),
+    "branch": (branch.config_from_torch, {}, dit.DIT_FIELDS),
+    "vae": (vae.config_from_torch, {}, vae.VAE_FIELDS),
+    "text_encoder": (t5.config_from_torch, T5, t5.T5_FIELDS),
+    "scheduler": (scheduler.config_from_torch, SCHEDULER, scheduler.SCHEDULER_FIELDS),
 }
 ODD = [-1, 0, 10**9, 10**400, 0.5, 3.5, 1e300, "x", "", [], [1], {}, {"a": 1}, True, False, float("nan"), float("inf")]
 FIELDS = [

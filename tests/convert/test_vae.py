@@ -28,8 +28,8 @@ def test_defaults_are_the_originals():
     signature = inspect.signature(AutoencoderKLCogVideoX).parameters
     defaults = {key: parameter.default for key, parameter in signature.items()}
     assert vae.config_from_torch({}) == vae.config_from_torch(defaults)
-    assert vae.ORIGINAL.defaults.items() <= defaults.items() and vae.ORIGINAL.fixed.items() <= defaults.items()
-    known = {*vae.ORIGINAL.fields, *vae.ORIGINAL.fixed, *vae.ORIGINAL.inert, "down_block_types", "up_block_types"}
+    assert vae.VAE_FIELDS.defaults.items() <= defaults.items() and vae.VAE_FIELDS.fixed.items() <= defaults.items()
+    known = {*vae.VAE_FIELDS.fields, *vae.VAE_FIELDS.fixed, *vae.VAE_FIELDS.inert, "down_block_types", "up_block_types"}
     assert set(defaults) <= known
 
 

@@ -1,6 +1,7 @@
 """Token ids against the transformers library, on a small vocabulary trained here."""
 
 import importlib
+import os
 import random
 
 import numpy as np
@@ -9,6 +10,7 @@ import sentencepiece
 import transformers
 from transformers.utils import sentencepiece_model_pb2_new
 
+from vp_jax.digests import Damaged, record_files
 from vp_jax.errors import UserError
 from vp_jax.models.tokenizer import Tokenizer
 
@@ -122,6 +124,81 @@ def test_ids_stay_below_the_vocabulary_size(folder, oracle):
 
 def test_no_texts(folder):
     assert Tokenizer(folder / "spiece.model").encode([], 7).shape == (0, 7)
+
+
+UNUSED = {
+    "the dog": None,
+    "": None,
+    "the <unk> dog": None,  # written out: the text asks for it
+    "the 😀 dog ∮∮": ("", ("😀", "∮∮")),
+    "😀": ("", ("😀",)),
+}
+
+
+@pytest.mark.parametrize("text", UNUSED)
+def test_pieces_outside_the_vocabulary_are_named(folder, text):
+    unused = Tokenizer(folder / "spiece.model").unused(text)
+    assert (unused and (unused.cut, unused.unknown)) == UNUSED[text]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("length", [1, 2, 5, 12, 226])
+def test_what_does_not_fit_is_exactly_what_is_named(folder, text, length):
+    """The ids of a text without its cut end are the ids of the text."""
+    tokenizer = Tokenizer(folder / "spiece.model")
+    ids = tokenizer.encode([text], 2000)[0].tolist()
+    needed = ids.index(1, max(0, len(ids) - 1 - ids[::-1].index(1))) + 1
+    unused = tokenizer.unused(text, length)
+    fits = needed <= length
+    assert fits or unused is None or unused.cut or not text.strip(" \u2581")
+    if unused is not None:
+        assert unused.tokens == needed and unused.length == length
+        assert bool(unused.cut) <= (not fits)
+        assert (2 in ids[: min(needed, length) - 1]) >= bool(unused.unknown)
+        words = str(unused)
+        assert words and "\n" not in words and len(words) < 600
+        assert (f"{needed - length} of {needed} tokens do not fit: '" in words) == bool(unused.cut)
+
+
+def test_encode_reports_what_it_leaves_out(folder):
+    tokenizer, found = Tokenizer(folder / "spiece.model"), []
+    texts = ["the dog", "the dog runs " * 9 + "sunset", "😀"]
+    ids_BM = tokenizer.encode(texts, 12, on_unused=lambda number, unused: found.append((number, unused)))
+    np.testing.assert_array_equal(ids_BM, tokenizer.encode(texts, 12))
+    assert [number for number, _ in found] == [1, 2]
+    assert found[0][1] == tokenizer.unused(texts[1], 12) and found[0][1].cut.endswith("sunset")
+    assert found[1][1].unknown == ("😀",)
+    assert str(found[1][1]) == "not in the vocabulary: '😀'"
+
+
+def test_a_long_cut_is_shown_by_its_ends(folder):
+    words = str(Tokenizer(folder / "spiece.model").unused("the dog runs quickly across " * 40 + "the sunset", 12))
+    assert len(words) < 140 and " ... " in words and words.endswith("sunset'")
+
+
+def test_texts_that_are_not_unicode(folder):
+    tokenizer = Tokenizer(folder / "spiece.model")
+    for action in (lambda text: tokenizer.encode([text]), tokenizer.unused):
+        with pytest.raises(UserError, match="holds bytes that are not UTF-8: write it again"):
+            action("the \udcff dog")
+
+
+def test_a_damaged_or_odd_tokenizer_file(folder, tmp_path):
+    data = (folder / "spiece.model").read_bytes()
+    (tmp_path / "spiece.model").write_bytes(data)
+    record_files(tmp_path)
+    Tokenizer(tmp_path / "spiece.model")
+    draw = random.Random(0)
+    for _ in range(20):
+        damaged = bytearray(data)
+        damaged[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        (tmp_path / "spiece.model").write_bytes(damaged)
+        with pytest.raises(Damaged, match=r"spiece\.model is not what was written"):
+            Tokenizer(tmp_path / "spiece.model")
+    (tmp_path / "spiece.model").unlink()
+    os.mkfifo(tmp_path / "spiece.model")
+    with pytest.raises(UserError, match="is a pipe"):
+        Tokenizer(tmp_path / "spiece.model")
 
 
 def test_refuses_files_that_are_no_tokenizer(tmp_path):

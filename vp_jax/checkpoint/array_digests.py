@@ -111,7 +111,7 @@ def _sums_on_devices(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.sum(h, dtype=jnp.uint32), jnp.sum(g, dtype=jnp.uint32)
 
 
-def differences(stored: Mapping[str, str], read: Mapping[str, str]) -> list[str]:
+def changed_arrays(stored: Mapping[str, str], read: Mapping[str, str]) -> list[str]:
     """Arrays of ``read`` that are not what was stored, one line each."""
     return [
         f"{path} is {read[path]}, stored was {stored.get(path, 'nothing')}"

@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from vp_jax import digests
 from vp_jax.checkpoint import array_digests
 from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line, quiet_threads
-from vp_jax.checkpoint.weights import differences, misnamed
+from vp_jax.checkpoint.weights import misnamed, tree_differences
 from vp_jax.digests import Damaged, Digests
 from vp_jax.errors import UserError
 from vp_jax.reading import check_tree
@@ -47,7 +47,7 @@ class Restored(NamedTuple):
 
 
 class TrainingCheckpoints:
-    """Checkpoints of a training run: its state, and JSON beside it (place in the data, settings). Use with ``with``.
+    """Checkpoints of a training run: its state and JSON notes (place in the data, settings). Use with ``with``.
 
     Saving goes on in the background and is atomic: an interrupted one leaves the older ones alone. A state is stored as
     one flat dict of '/'-joined paths, so that no class is baked into files. The digests of its arrays and of the JSON
@@ -88,7 +88,7 @@ class TrainingCheckpoints:
                 known = Digests(array_digests.of_arrays(arrays), {NOTES: digests.of_json(notes)}, {})
                 # Orbax copies the arrays before it returns: the caller may donate them to the next step
                 args: dict[str, Any] = {STATE: ocp.args.StandardSave(arrays), NOTES: ocp.args.JsonSave(notes)}
-                args[DIGESTS] = ocp.args.JsonSave(digests.to_json(known))
+                args[DIGESTS] = ocp.args.JsonSave(digests.to_tables(known))
                 self._manager.save(step, force=True, args=ocp.args.Composite(**args))
             if wait:
                 self._manager.wait_until_finished()
@@ -140,7 +140,7 @@ class TrainingCheckpoints:
         with self._reading(step):
             known = self._digests(step)
             if known is not None:
-                wrong = array_digests.differences(known.arrays, array_digests.of_arrays(restored))
+                wrong = array_digests.changed_arrays(known.arrays, array_digests.of_arrays(restored))
                 if wrong:
                     raise ValueError(f"{len(wrong)} of {len(restored)} arrays are not what was written: {wrong[0]}")
         return jax.tree.unflatten(jax.tree.structure(like), [restored[path] for path in wanted])
@@ -190,7 +190,7 @@ class TrainingCheckpoints:
             if wrong:
                 raise ValueError(f"its description of {len(wrong)} arrays is not what was written: {wrong[0]}")
         # only shapes are compared here, so that one message names every difference
-        faults = differences(stored, wanted)
+        faults = tree_differences(stored, wanted)
         if faults:
             raise UserError(
                 f"checkpoint {step} in {self.folder} is of another run: {listed(faults, 8)}. Use its settings, or "
@@ -204,7 +204,7 @@ class TrainingCheckpoints:
         if not (self._place(step) / DIGESTS).exists():
             self._report_once()
             return None
-        return digests.from_json(ocp.JsonCheckpointHandler().restore(self._place(step) / DIGESTS))
+        return digests.from_tables(ocp.JsonCheckpointHandler().restore(self._place(step) / DIGESTS))
 
     def _report_once(self) -> None:
         if not getattr(self, "_reported", False):

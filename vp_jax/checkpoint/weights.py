@@ -1,4 +1,4 @@
-"""Model folders: ``config.json`` beside ``params/``, written and read as a whole or one array at a time."""
+"""Model folders: ``config.json`` next to ``params/``, written in one go or one array at a time."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _finish(folder: Path, arrays: dict[str, str], config: dict[str, Any], files:
         text = json.dumps(config, indent=1, sort_keys=True) + "\n"
         known = {name: digests.of_file(folder / name) for name in files}
         known[CONFIG] = digests.of_json(config)
-        digests.write(folder, Digests(arrays, known, _sizes(folder)))
+        digests.write_digests(folder, Digests(arrays, known, _sizes(folder)))
         write_text(folder / CONFIG, text)
 
 
@@ -106,7 +106,7 @@ class LazyLeaf:
 _CHUNK = 16 << 20
 """Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
 _DATA_FILE = 64 << 20
-"""Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB unless told otherwise)."""
+"""Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB by default)."""
 
 
 class _FewAtATime(type_handlers.NumpyHandler):  # type: ignore[misc]
@@ -235,7 +235,7 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
     if verify:
         check_files(folder)
     what = f"{folder / PARAMS} is damaged or incomplete"
-    known = digests.read(folder)
+    known = digests.read_digests(folder)
     if known is None:
         _report_once(folder)
     check_sizes(folder)
@@ -247,7 +247,7 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
         if known is not None:
             digests.raise_if(misnamed(known.arrays, stored), what, _AGAIN)
         wanted = stored if like is None else trees.flatten(like)
-        faults = differences(stored, wanted)
+        faults = tree_differences(stored, wanted)
         if faults:
             raise UserError(f"{folder} does not fit the model: {listed(faults)}")
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -260,7 +260,7 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
         }
         restored = trees.flatten(checkpointer.restore(folder / PARAMS, trees.unflatten(target)))
     if known is not None:
-        digests.raise_if(array_digests.differences(known.arrays, array_digests.of_arrays(restored)), what, _AGAIN)
+        digests.raise_if(array_digests.changed_arrays(known.arrays, array_digests.of_arrays(restored)), what, _AGAIN)
     return trees.unflatten({path: _cast(restored.pop(path), wanted[path].dtype) for path in [*restored]})
 
 
@@ -268,19 +268,34 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else x.astype(dtype)
 
 
-def verify(folder: str | Path) -> None:
-    """Compare everything in a model folder with its digests, whether a model needs it or not.
+def verify(folder: str | Path) -> list[str]:
+    """Compare everything in a folder with its digests, whether a model needs it or not.
+
+    The complete weights of one part at a time are read into memory.
+
+    Args:
+      folder: a model folder, or a converted checkpoint of several of them.
+
+    Returns:
+      Names of the folders that were verified.
 
     Raises:
-      UserError: no model folder, or one without digests.
-      Damaged: something in it is not what was written (a `UserError` too).
+      UserError: a folder without digests, or one that holds no model.
+      Damaged: something is not what was written (a `UserError` too).
     """
     folder = Path(folder).resolve()
-    if digests.read(folder) is None:
-        raise UserError(f"{folder} has no {digests.FILE}: it cannot be verified, convert it again to have one made")
-    check_files(folder)
-    if (folder / PARAMS).is_dir():
-        load_params(folder)
+    parts = [folder]
+    if folder.is_dir() and not (folder / CONFIG).exists() and digests.read_digests(folder) is None:
+        parts = sorted(path for path in folder.iterdir() if path.is_dir())
+    if not parts or not folder.is_dir():
+        raise UserError(f"{folder} holds no converted model: expected a folder made by `python -m convert`")
+    for part in parts:
+        if digests.read_digests(part) is None:
+            raise UserError(f"{part} has no {digests.FILE}: it cannot be verified, convert it again to have one made")
+        check_files(part)
+        if (part / PARAMS).is_dir():
+            load_params(part)
+    return [part.name for part in parts]
 
 
 def record(folder: str | Path) -> None:
@@ -297,7 +312,9 @@ def record(folder: str | Path) -> None:
         _reported.add(folder.parent)  # it is about to have some
         arrays = array_digests.of_arrays(trees.flatten(load_params(folder)))
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    digests.write(folder, Digests(arrays, {name: digests.of_file(folder / name) for name in names}, _sizes(folder)))
+    digests.write_digests(
+        folder, Digests(arrays, {name: digests.of_file(folder / name) for name in names}, _sizes(folder))
+    )
 
 
 def check_sizes(folder: Path) -> None:
@@ -307,7 +324,7 @@ def check_sizes(folder: Path) -> None:
       UserError: a pipe or a device among them.
       Damaged: a file is missing or cut off (a `UserError` too).
     """
-    known, found = digests.read(folder), _sizes(folder)
+    known, found = digests.read_digests(folder), _sizes(folder)
     if known is not None:
         what = f"{folder / PARAMS} is damaged or incomplete"
         digests.raise_if([*digests.wrong_sizes(known.sizes, found)], what, _AGAIN)
@@ -319,7 +336,7 @@ def check_files(folder: Path) -> None:
     Raises:
       Damaged: one is missing, or is not what was written.
     """
-    known = digests.read(folder)
+    known = digests.read_digests(folder)
     for name in known.files if known else ():
         if not is_regular(folder / name):
             raise Damaged(f"{folder} lacks {name}: {_AGAIN}")
@@ -351,7 +368,7 @@ def misnamed(known: dict[str, str], stored: dict[str, Any]) -> list[str]:
     ]
 
 
-def differences(stored: Any, wanted: Any) -> list[str]:
+def tree_differences(stored: Any, wanted: Any) -> list[str]:
     """What a stored tree of shapes and the wanted one do not share, one line each."""
     stored, wanted = trees.flatten(stored), trees.flatten(wanted)
     faults = [f"- {k}: not in the model" for k in stored if k not in wanted]
