@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 import vp_jax
-from vp_jax import checkpoint, trees
+from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.models import config, folder
@@ -93,6 +93,14 @@ def test_shapes_are_those_of_the_built_model_and_nothing_is_allocated(descriptio
     }
     assert isinstance(nnx.merge(graph, shapes), model)
     assert abstract(dataclasses.replace(description)) is abstract(description)
+
+
+def test_shapes_know_nothing_of_the_mesh_they_were_first_asked_for_on():
+    """They are cached: a sampler on one device gets the same ones as training on a mesh before it."""
+    mesh = sharding.make_mesh({"fsdp": 2}, jax.devices()[:2])
+    with jax.set_mesh(mesh):
+        _, shapes = abstract(dataclasses.replace(TINY.backbone, num_layers=3))
+    assert {getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(shapes)} == {None}
 
 
 def test_weights_on_disk_fit_the_shapes_of_their_description():

@@ -19,6 +19,7 @@ import functools
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import jax
 from flax import nnx
 
 from vp_jax import checkpoint, trees
@@ -150,4 +151,6 @@ def abstract(description: Network) -> tuple[nnx.GraphDef[Any], trees.Tree]:
 
     Both are shared between callers: do not change the dict.
     """
-    return trees.abstract(lambda: build_model(description, nnx.Rngs(0)))
+    graph, shapes = trees.abstract(lambda: build_model(description, nnx.Rngs(0)))
+    # without the shardings that JAX notes where a mesh is set: the result serves other places too
+    return graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), shapes)

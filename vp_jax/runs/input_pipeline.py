@@ -6,7 +6,7 @@ csv         a folder, ``csv`` a table of it: of VPData, or of files (video, mask
 folder      videos with masks and captions beside them
 davis       DAVIS as VPBench ships it
 latents     shards built by `vp_jax.data.shards.latents_tfds`; clean-only ones need ``clips``, the shards they come from
-synthetic   nothing: scenes of `vp_jax.world.synthetic`, drawn as they are asked for
+synthetic   nothing: scenes of `vp_jax.world.synthetic`, drawn when they are read
 """
 
 from __future__ import annotations

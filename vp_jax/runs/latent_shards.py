@@ -81,10 +81,10 @@ def build_latent_shards(
     text: bool = False,
     beam_options: list[str] | None = None,
 ) -> Path:
-    """Write the shards of a run's data; says how many clips went into them and how long it took.
+    """Write the shards of a run's data; reports how many clips were read and how long it took.
 
     Args:
-      config: settings of the run, see configs/common.py; windows, masks and noise are drawn as they say.
+      config: settings of the run, see configs/common.py; they define windows, masks and noise.
       out: folder of the shards.
       masks: masks per window; 0: clean latents, as the backbone stage takes them.
       images: noisy first frames per window.

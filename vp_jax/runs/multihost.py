@@ -12,11 +12,11 @@ def join(spec: str) -> None:
     """Join the other processes; must come before anything touches a device.
 
     Args:
-      spec: empty: this process is alone. ``auto``: as the platform says (TPU pods, Slurm, Open MPI). Otherwise
+      spec: empty: this process is alone. ``auto``: what the platform announces (TPU pods, Slurm, Open MPI). Otherwise
         ``HOST:PORT,COUNT,INDEX``: address of process 0, number of processes, number of this one.
 
     Raises:
-      UserError: another form, or the platform says nothing.
+      UserError: another form, or a platform that announces nothing.
     """
     if not spec:
         return

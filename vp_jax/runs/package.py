@@ -74,7 +74,7 @@ def _facts(run: Path) -> dict[str, Any]:
     except (OSError, ValueError, StopIteration) as error:
         raise UserError(
             f"{run}: its config.json, starts.jsonl or metrics.jsonl is missing or damaged ({error}), "
-            f"expected the whole workdir of a finished run"
+            f"expected the complete workdir of a finished run"
         ) from error
     # paths of the machine are no fact of the weights
     for group in (config["model"], config["data"], config.get("validation", {}), config):

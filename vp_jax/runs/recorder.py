@@ -28,7 +28,7 @@ class Recorder:
       steps: of the whole run.
       batch_size: examples per step.
       flops, peak: operations of a step, and operations per second of all chips (either may be ``None``: not known).
-      every: steps between lines; 0: only those that are asked for.
+      every: steps between lines; 0: only with training checkpoints.
     """
 
     def __init__(

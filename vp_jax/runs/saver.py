@@ -1,4 +1,4 @@
-"""Checkpoints of a run: when they are written, and how a run continues from the newest."""
+"""Training checkpoints of a run: when they are written, and how a run continues from the newest."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Resumed(NamedTuple):
 
 
 class Saver:
-    """Writes and restores checkpoints with the place in the data; asked ``due(step)``.
+    """Writes and restores training checkpoints with the place in the data; the loop asks `due` after each step.
 
     Args:
       checkpoints: of the run's folder.
-      every: steps between; 0: only those that are asked for.
+      every: steps between; 0: only at the end of a run.
       values: settings of the run, kept with every checkpoint.
       loader: whose place in the data is kept too.
     """
@@ -36,7 +36,7 @@ class Saver:
 
     @property
     def latest(self) -> int | None:
-        """Step of the newest complete checkpoint."""
+        """Step of the newest complete training checkpoint."""
         return self._checkpoints.latest
 
     def restore(self, like: TrainState) -> Resumed | None:

@@ -32,7 +32,7 @@ class Samples(NamedTuple):
 
 
 class Validator:
-    """Samples a few fixed examples and writes pictures and PSNR; asked ``due(step)``.
+    """Samples a few fixed examples and writes pictures and PSNR; the loop asks `due` after each step.
 
     Args:
       every: steps between.

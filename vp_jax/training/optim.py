@@ -66,7 +66,7 @@ def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation:
-    """The whole chain: clip, precondition, decay, learning rate."""
+    """The complete chain: clip, precondition, decay, learning rate."""
     rate = learning_rate(cfg, steps)
     if cfg.name == "adafactor":
         precondition = optax.chain(

@@ -4,8 +4,8 @@
     train_step(state, frozen, batch, base_key) -> (state, metrics)
 
 Every random number of step i comes from ``fold_in(base_key, i)``: a resumed run repeats an uninterrupted one. Draws are
-made for the whole batch, then it is cut into ``accumulate`` parts, whose gradients are averaged in float32: the result
-is that of the whole batch, on any number of devices.
+made for the complete batch, which is then cut into ``accumulate`` parts, whose gradients are averaged in float32: the
+result is that of the complete batch, on any number of devices.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Transformer and text encoder from scratch, where no published weights are used: behind the VAE, before the others.
 
-They learn together to denoise whole clips, without holes: gradients reach the text encoder, so that the joint embedding
+They learn together to denoise clips without holes: gradients reach the text encoder, so that the joint embedding
 of captions is learned with the transformer.
 """
 
@@ -62,7 +62,7 @@ class CaptionedLatents(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BackboneStage(Denoiser[CaptionedLatents]):
-    """Transformer and text encoder learn together; the loader says where the image condition is dropped.
+    """Transformer and text encoder learn together; the loader draws where the image condition is dropped.
 
     Attributes:
       backbone, t5: descriptions.
@@ -137,7 +137,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         return ids_M
 
     def sampling_models(self, vae: VAEConfig) -> Models:
-        """The transformer, and a context encoder that says nothing."""
+        """The transformer, and a context encoder whose hints are zero."""
         return Models(dataclasses.replace(self.backbone, remat=""), silent_branch(self.backbone), vae)
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:

@@ -64,7 +64,7 @@ class BranchStage(Inpainter):
         return models
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
-        """The context encoder to continue from, or a new one made of the first backbone blocks."""
+        """The context encoder to continue from, or a new one, copied from the first backbone blocks."""
         branch = models.get("branch")
         if branch is None:
             channels = self.branch.dit.out_channels

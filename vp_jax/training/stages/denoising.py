@@ -82,7 +82,7 @@ B = TypeVar("B", bound=LatentInputs)
 
 
 class Denoiser(Generic[B]):
-    """Base of the stages that predict a velocity: subclasses say with which models, and from which batch.
+    """Base of the stages that predict a velocity: subclasses define the models and the batch.
 
     Attributes:
       backbone: description of the transformer.
@@ -115,7 +115,7 @@ class Denoiser(Generic[B]):
         raise NotImplementedError
 
     def check_size(self, frames: int, height: int, width: int) -> None:
-        """Check that clips have 4 n + 1 frames, and rows and columns of whole tokens. Raises `UserError`."""
+        """Check that clips have 4 n + 1 frames, and rows and columns that fill tokens. Raises `UserError`."""
         check_clip_size(frames, height, width, SPATIAL_STRIDE * self.backbone.patch)
 
     def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:

@@ -33,7 +33,7 @@ class SamplerInputs(NamedTuple):
     Attributes:
       latents: of a window.
       text_BME, empty_ME: embeddings of the captions and of the empty caption.
-      mask_BThw: latent mask that the data brings, 1 = hole; ``None``: whole clips are made.
+      mask_BThw: latent mask of the data, 1 = hole; ``None``: complete clips are generated.
     """
 
     latents: WindowLatents
@@ -97,7 +97,7 @@ class WindowSampler:
 
 
 def silent_branch(backbone: DiTConfig) -> BranchConfig:
-    """Context encoder of one layer for a backbone that has none: with `silent_weights` it says nothing."""
+    """Context encoder of one layer for a backbone that has none: with `silent_weights` its hints are zero."""
     channels = 2 * backbone.out_channels + 1
     dit = dataclasses.replace(backbone, num_layers=1, remat="", in_channels=channels, takes_condition=False)
     return BranchConfig(dit)

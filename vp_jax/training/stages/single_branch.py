@@ -87,7 +87,7 @@ class SingleBranchStage(Inpainter):
         return 3 * batch * sum(transformer_flops(self.backbone, video_tokens(self.backbone, frames, rows, columns)))
 
     def sampling_models(self, vae: VAEConfig) -> Models:
-        """The backbone, and a context encoder that says nothing."""
+        """The backbone, and a context encoder whose hints are zero."""
         return Models(dataclasses.replace(self.backbone, remat=""), silent_branch(self.backbone), vae)
 
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:

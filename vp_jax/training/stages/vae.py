@@ -65,7 +65,7 @@ class VAEStage:
     Attributes:
       vae: description.
       kl_weight: k above, of the mean KL per latent value.
-      crop: rows and columns of the crops to train on, one at random of every example; 0 for whole pictures.
+      crop: rows and columns of the crops to train on, one at random of every example; 0 for complete pictures.
       continued: the weights are trained already and stay as they are.
     """
 
@@ -165,7 +165,7 @@ class VAEStage:
         return None
 
     def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> VAESampler:
-        """Decodes what it encoded; ``settings`` are no matter to it."""
+        """Decodes what it encoded; ``settings`` have no effect."""
         return VAESampler(self)
 
     def calibrated(self, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]) -> Self:

@@ -1,7 +1,7 @@
 """Trainable and frozen weights of a stage, where they come from, and what is done to them before a step.
 
-The masters are float32. Position tables (`trees.Buffer`) are never trained: they lie with the frozen weights, and join
-the others again where a model is built or exported.
+The masters are float32. Position tables (`trees.Buffer`) are never trained: they are stored with the frozen weights, and
+join the others again where a model is built or exported.
 """
 
 from __future__ import annotations
