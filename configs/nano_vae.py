@@ -13,12 +13,12 @@ from ml_collections import ConfigDict
 
 from vp_jax.configs import common
 
-PARTS = ("images", "clips", "whole")
+PHASES = ("images", "clips", "whole")
 
 
 def get_config(part: str = "images") -> ConfigDict:
-    if part not in PARTS:
-        raise ValueError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PARTS)}")
+    if part not in PHASES:
+        raise ValueError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PHASES)}")
     config = common.base()
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     config.model.update(

@@ -12,7 +12,7 @@ import numpy as np
 from vp_jax import trees
 from vp_jax.convert import branch, dit, t5, vae
 from vp_jax.convert.engine import Rule, Shape
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 
 
 def _same(keys: Iterable[str]) -> dict[str, str]:
@@ -47,7 +47,7 @@ class Kind:
 
     def abstract(self, cfg: Any) -> trees.Tree:
         """Shapes of the model's tree."""
-        return abstract(cfg)[1]
+        return abstract_model(cfg)[1]
 
 
 MODELS: dict[str, Kind] = {

@@ -87,7 +87,7 @@ class Place(NamedTuple):
     role: str
 
 
-def place(key: str) -> Place | None:
+def lora_target(key: str) -> Place | None:
     """Place of a file's tensor name; ``None`` if no spelling knows it."""
     for spelling in _SPELLINGS:
         if not (match := spelling.fullmatch(key)):
@@ -153,8 +153,8 @@ def convert_lora(
         beyond ``num_layers``, missing halves, shapes that do not agree, the first ten kinds of them in one message;
         scales that contradict each other.
     """
-    names, note = unwrap(state, lambda key: place(key) is not None)
-    slots = {key: place(names[key]) for key in state}
+    names, note = unwrap(state, lambda key: lora_target(key) is not None)
+    slots = {key: lora_target(names[key]) for key in state}
     if num_layers is None:
         num_layers = 1 + max((slot.layer for slot in slots.values() if slot and slot.layer is not None), default=0)
     found, faults = _collect(state, slots, num_layers)
@@ -254,7 +254,7 @@ def _scales(found: Mapping[Module, Factors], stored: Stored | None) -> tuple[dic
     return {**scales, **own}, f"alpha tensors, {stored.source}" if own else stored.source
 
 
-def to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
+def lora_to_torch(cfg: LoRAConfig, params: trees.Tree) -> dict[str, np.ndarray]:
     """An adapter in the diffusers spelling, inverse of `from_torch`; zeros that it filled in are left out.
 
     The scale is no tensor: `scale_header` makes it a part of the file.

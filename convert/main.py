@@ -13,7 +13,12 @@ from vp_jax.convert import layout, parts
 from vp_jax.convert.kinds import ADAPTERS
 from vp_jax.errors import UserError
 
-DTYPES: dict[str, Any] = {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16, "float32": np.float32, "stored": None}
+NUMPY_TYPES: dict[str, Any] = {
+    "bfloat16": ml_dtypes.bfloat16,
+    "float16": np.float16,
+    "float32": np.float32,
+    "stored": None,
+}
 _ROW = "{:<13}{:>8}{:>16}{:>10}{:>9}{:>9}  {}"
 
 
@@ -43,7 +48,7 @@ def _print(report: parts.PartReport) -> None:
 
 
 def _dtype(kind: str, name: str | None) -> Any:
-    return DTYPES[name or ("stored" if kind in ADAPTERS else "bfloat16")]
+    return NUMPY_TYPES[name or ("stored" if kind in ADAPTERS else "bfloat16")]
 
 
 def convert_all(
@@ -55,7 +60,7 @@ def convert_all(
       source: folder of the published files.
       folder: of our parts; made if need be.
       base: which CogVideoX folder, where there are several.
-      dtype: a key of `DTYPES`; default bfloat16, adapters as stored.
+      dtype: a key of `NUMPY_TYPES`; default bfloat16, adapters as stored.
       force: redo finished parts too.
 
     Raises:
@@ -89,7 +94,7 @@ def convert_one(
     _print(parts.convert(kind, source, folder, _dtype(kind, dtype), num_layers=num_layers, scale=scale))
 
 
-def export(kind: str, source: Path, folder: Path) -> None:
+def export_part(kind: str, source: Path, folder: Path) -> None:
     """Write one part in the original layout, see `parts.export`."""
     _print(parts.export(kind, source, folder))
 

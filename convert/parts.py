@@ -296,7 +296,7 @@ def export(kind: str, folder: Path, target: Path) -> PartReport:
     tree = checkpoint.load_params(folder)
     note = ""
     if kind in ADAPTERS:
-        tensors: dict[str, Any] = lora.to_torch(cfg, tree)
+        tensors: dict[str, Any] = lora.lora_to_torch(cfg, tree)
         files.write_tensors(target / "pytorch_lora_weights.safetensors", tensors, lora.scale_header(cfg, tensors))
         note = f"scale {cfg.scale:g} in the header, where diffusers finds it; other programs have to be given it"
     else:

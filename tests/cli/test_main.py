@@ -120,9 +120,9 @@ def test_a_csv_without_a_split_is_refused_before_anything_is_imported(tmp_path):
 def test_the_kinds_of_the_converter_are_those_of_its_command():
     from vp_jax.cli import convert
     from vp_jax.convert.kinds import KINDS
-    from vp_jax.convert.main import DTYPES
+    from vp_jax.convert.main import NUMPY_TYPES
 
-    assert (tuple(KINDS), tuple(DTYPES)) == (convert.KINDS, convert.DTYPES)
+    assert (tuple(KINDS), tuple(NUMPY_TYPES)) == (convert.PART_KINDS, convert.WEIGHT_TYPES)
 
 
 def test_a_vocabulary_is_written(tmp_path, capsys):

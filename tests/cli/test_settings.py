@@ -14,11 +14,14 @@ def read(*argv):
 
 
 def test_a_packaged_file_is_found_by_its_name_anywhere(tmp_path, monkeypatch):
-    here = settings.load("configs/tiny.py")
+    here = settings.config_from_file("configs/tiny.py")
     monkeypatch.chdir(tmp_path)
-    assert settings.load("tiny") == here and settings.load("tiny").is_locked
-    assert settings.load("id_adapter:tpu_v4").model.stage == "id_adapter"
-    assert settings.load("nano_vae:clips").steps == 4800 and settings.load("nano_vae").steps == 1200
+    assert settings.config_from_file("tiny") == here and settings.config_from_file("tiny").is_locked
+    assert settings.config_from_file("id_adapter:tpu_v4").model.stage == "id_adapter"
+    assert (
+        settings.config_from_file("nano_vae:clips").steps == 4800
+        and settings.config_from_file("nano_vae").steps == 1200
+    )
 
 
 def test_a_file_of_ones_own_builds_on_a_packaged_one(tmp_path):
@@ -26,8 +29,8 @@ def test_a_file_of_ones_own_builds_on_a_packaged_one(tmp_path):
         "from vp_jax.configs import tiny\n\n\ndef get_config(steps='3'):\n"
         "    config = tiny.get_config()\n    config.steps = int(steps)\n    return config\n"
     )
-    assert settings.load(str(tmp_path / "mine.py")).steps == 3
-    assert settings.load(f"{tmp_path / 'mine.py'}:7").steps == 7
+    assert settings.config_from_file(str(tmp_path / "mine.py")).steps == 3
+    assert settings.config_from_file(f"{tmp_path / 'mine.py'}:7").steps == 7
 
 
 def test_no_file_is_no_settings():
@@ -112,5 +115,5 @@ def test_mistakes_are_one_line(argv, message):
 def test_a_file_with_a_fault_is_named_with_the_place(text, message, tmp_path):
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(UserError, match=message) as caught:
-        settings.load(str(tmp_path / "mine.py"))
+        settings.config_from_file(str(tmp_path / "mine.py"))
     assert str(tmp_path / "mine.py") in str(caught.value) and "\n" not in str(caught.value)

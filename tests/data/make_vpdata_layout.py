@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vp_jax.data.records import load
+from vp_jax.data.records import load_record
 from vp_jax.data.sources.file_clip import FileClip
 from vp_jax.data.sources.folders import VIDEO_SUFFIXES
 from vp_jax.media.images import IMAGE_SUFFIXES
@@ -96,7 +96,7 @@ def convert(clips: Path, out: Path) -> Path:
             continue
         mask = clips / f"{name}_mask"
         if path.is_dir() and mask.is_dir() and any(file.suffix in IMAGE_SUFFIXES for file in path.iterdir()):
-            record = load(FileClip(path, mask, caption_of(name)))
+            record = load_record(FileClip(path, mask, caption_of(name)))
             row = writer.add(encode_mp4(record.frames_FHWC, 8), record.masks_FHW, 8, record.caption, pexels=True)
         elif path.suffix.lower() in VIDEO_SUFFIXES:
             info = probe(path)

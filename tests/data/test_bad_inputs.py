@@ -9,7 +9,7 @@ import pytest
 from tests.data.make_vpdata_layout import LayoutWriter, caption_of, draw_clip
 from vp_jax.data.journal import Journal
 from vp_jax.data.pipeline import LoaderConfig, make_loader
-from vp_jax.data.records import BadRecord, load
+from vp_jax.data.records import BadRecord, load_record
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
 
@@ -156,7 +156,7 @@ def test_flipped_bytes_give_bad_records_and_nothing_worse(damaged, tmp_path, tar
         file.write_bytes(content.tobytes())
     for clip in VPData.from_csv(writer.write(), Layout.under(tmp_path), frames=9):
         try:
-            load(clip, stride=3)
+            load_record(clip, stride=3)
         except BadRecord:
             bad += 1
     assert bad >= 10

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vp_jax.data.records import BadRecord, load, pack_masks, unpack_masks
+from vp_jax.data.records import BadRecord, load_record, pack_masks, unpack_masks
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 7, 9), (3, 16, 16)])
@@ -20,6 +20,6 @@ def test_damaged_masks_are_bad_records(packed):
 
 
 def test_load_reads_a_whole_clip_at_a_stride(source):
-    record = load(source[0], stride=3)
+    record = load_record(source[0], stride=3)
     assert record.frames_FHWC.shape == (10, 48, 64, 3) and record.masks_FHW.shape == (10, 48, 64)
     assert record.fps == 8 and record.id == source[0].id and "train.csv" in record.origin

@@ -27,7 +27,7 @@ def calls(text):
     return [re.sub(r"%[\w#:]+", "%", line.strip()) for line in text.splitlines() if "@__cudnn$" in line]
 
 
-@pytest.mark.parametrize("dtype", cudnn.DTYPES)
+@pytest.mark.parametrize("dtype", cudnn.CUDNN_DTYPES)
 @pytest.mark.parametrize("queries, keys, size", [(70, 70, 64), (70, 100, 32)])
 def test_the_calls_are_those_of_jax(monkeypatch, dtype, queries, keys, size):
     # the public call refuses to be lowered on a machine without cuDNN

@@ -16,7 +16,7 @@ from vp_jax.models import config, folder
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, T5Config, VAEConfig
 from vp_jax.models.dit import DiT
-from vp_jax.models.folder import CheckpointFolder, abstract, read_description
+from vp_jax.models.folder import CheckpointFolder, abstract_model, read_description
 from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae.vae import VAE
 from vp_jax.models.variants import variant
@@ -85,26 +85,26 @@ def test_what_is_missing_or_of_another_kind_is_named(tmp_path):
     ids=["dit", "branch", "vae", "t5"],
 )
 def test_shapes_are_those_of_the_built_model_and_nothing_is_allocated(description, model):
-    graph, shapes = abstract(description)
+    graph, shapes = abstract_model(description)
     assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(shapes))
     built = trees.flatten(trees.split(model(description, rngs=nnx.Rngs(1)))[1])
     assert {path: (leaf.shape, leaf.dtype) for path, leaf in trees.flatten(shapes).items()} == {
         path: (leaf.shape, leaf.dtype) for path, leaf in built.items()
     }
     assert isinstance(nnx.merge(graph, shapes), model)
-    assert abstract(dataclasses.replace(description)) is abstract(description)
+    assert abstract_model(dataclasses.replace(description)) is abstract_model(description)
 
 
 def test_shapes_know_nothing_of_the_mesh_they_were_first_asked_for_on():
     """They are cached: a sampler on one device gets the same ones as training on a mesh before it."""
     mesh = sharding.make_mesh({"fsdp": 2}, jax.devices()[:2])
     with jax.set_mesh(mesh):
-        _, shapes = abstract(dataclasses.replace(TINY.backbone, num_layers=3))
+        _, shapes = abstract_model(dataclasses.replace(TINY.backbone, num_layers=3))
     assert {getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(shapes)} == {None}
 
 
 def test_weights_on_disk_fit_the_shapes_of_their_description():
     source = CheckpointFolder.existing(NANO)
-    _, shapes = abstract(source.describe(folder.AUTOENCODER))
+    _, shapes = abstract_model(source.describe(folder.AUTOENCODER))
     weights = checkpoint.load_params(source.of(folder.AUTOENCODER), shapes)
     assert jax.tree.map(lambda leaf: leaf.shape, weights) == jax.tree.map(lambda leaf: leaf.shape, shapes)

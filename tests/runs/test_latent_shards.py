@@ -12,7 +12,7 @@ from tests.test_configs import config_of
 from vp_jax import checkpoint
 from vp_jax.errors import UserError
 from vp_jax.inference.named import find_model
-from vp_jax.models.folder import AUTOENCODER, CheckpointFolder, abstract
+from vp_jax.models.folder import AUTOENCODER, CheckpointFolder, abstract_model
 from vp_jax.runs import latent_shards
 from vp_jax.runs.latent_shards import CheckpointEncoders
 
@@ -23,7 +23,7 @@ def test_videos_give_the_posterior_of_the_checkpoint_s_vae():
     pixels = np.random.default_rng(0).uniform(-1, 1, (1, 1, 16, 16, 3)).astype(np.float32)
     mean, std = CheckpointEncoders(str(NANO)).video(pixels)
     source = CheckpointFolder(NANO)
-    graph, shapes = abstract(source.describe(AUTOENCODER, dtype="float32", param_dtype="float32"))
+    graph, shapes = abstract_model(source.describe(AUTOENCODER, dtype="float32", param_dtype="float32"))
     vae = nnx.merge(graph, checkpoint.load_params(source.of(AUTOENCODER), shapes))
     want = jax.jit(lambda x: vae.encode(x))(jnp.asarray(pixels))
     np.testing.assert_allclose(mean, want.mean_BThwC, rtol=1e-5, atol=1e-5)

@@ -12,7 +12,7 @@ from tests.parity import reference as ref
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.errors import UserError
 from vp_jax.models import config, folder
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.variants import variant
 from vp_jax.runs.starting_weights import random_models, starting_weights
 from vp_jax.training.models import ModelConfig
@@ -87,7 +87,7 @@ def test_a_checkpoint_without_a_needed_part_is_refused(converted, tmp_path):
 
 
 def test_random_matrices_have_variance_one_over_inputs():
-    like = sharding.placed({"vae": abstract(variant("tiny").vae)[1]}, sharding.make_mesh({}, jax.devices()[:1]))
+    like = sharding.placed({"vae": abstract_model(variant("tiny").vae)[1]}, sharding.make_mesh({}, jax.devices()[:1]))
     flat = trees.flatten(random_models(like)["vae"])
     for path, leaf in flat.items():
         values = np.asarray(leaf)

@@ -6,27 +6,28 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.files import replace_parts
-from vp_jax.runs.workdir import claimed, record_start, write_config
+from vp_jax.runs.workdir import claimed_workdir, record_start, write_config
 
 
 def test_one_process_at_a_time(tmp_path):
-    with claimed(tmp_path / "run"):
-        with pytest.raises(UserError, match="another process trains in"), claimed(tmp_path / "run"):
+    with claimed_workdir(tmp_path / "run"):
+        with pytest.raises(UserError, match="another process trains in"), claimed_workdir(tmp_path / "run"):
             pass
-    with claimed(tmp_path / "run"):
+    with claimed_workdir(tmp_path / "run"):
         pass
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     text = json.dumps({"kind": "dit"})
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(UserError, match=r"no run of train\.py wrote"), claimed(tmp_path):
+    with pytest.raises(UserError, match=r"no run of train\.py wrote"), claimed_workdir(tmp_path):
         pass
     assert (tmp_path / "config.json").read_text() == text
     write_config(tmp_path, json.dumps({"checkpoints": {"keep": 3}}))
-    with claimed(tmp_path):
+    with claimed_workdir(tmp_path):
         pass
-    with pytest.raises(UserError, match=r"expected a folder that can be written to"), claimed(tmp_path / "config.json"):
+    taken = tmp_path / "config.json"
+    with pytest.raises(UserError, match=r"expected a folder that can be written to"), claimed_workdir(taken):
         pass
 
 

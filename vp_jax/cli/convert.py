@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vp_jax.cli.parser import Parser
 
-KINDS = ("transformer", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
-DTYPES = ("bfloat16", "float16", "float32", "stored")
+PART_KINDS = ("transformer", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
+WEIGHT_TYPES = ("bfloat16", "float16", "float32", "stored")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -28,15 +28,17 @@ def add_arguments(parser: Parser) -> None:
     every.add_argument("--base", help="which CogVideoX folder, where there are several")
     every.add_argument("--force", action="store_true", help="redo finished parts too")
     one = commands.add_parser("one", help="convert one part")
-    one.add_argument("kind", choices=KINDS, metavar="KIND", help=" ".join(KINDS))
+    one.add_argument("kind", choices=PART_KINDS, metavar="KIND", help=" ".join(PART_KINDS))
     one.add_argument("source", type=Path, metavar="SRC", help="folder, or weights file with config.json beside it")
     one.add_argument("folder", type=Path, metavar="DST")
     one.add_argument("--scale", type=float, help="of an adapter; default: as the file says, else 1")
     one.add_argument("--num_layers", type=int, help="of the backbone under an adapter; default: as many as in the file")
     for command in (every, one):
-        command.add_argument("--dtype", choices=DTYPES, help="of the weights; default bfloat16, adapters as stored")
+        command.add_argument(
+            "--dtype", choices=WEIGHT_TYPES, help="of the weights; default bfloat16, adapters as stored"
+        )
     back = commands.add_parser("export", help="write a part in the original layout")
-    back.add_argument("kind", choices=KINDS, metavar="KIND", help=" ".join(KINDS))
+    back.add_argument("kind", choices=PART_KINDS, metavar="KIND", help=" ".join(PART_KINDS))
     back.add_argument("source", type=Path, metavar="OUR_DIR")
     back.add_argument("folder", type=Path, metavar="DST")
 
@@ -56,4 +58,4 @@ def run(args: argparse.Namespace) -> None:
             args.kind, args.source, args.folder, dtype=args.dtype, scale=args.scale, num_layers=args.num_layers
         )
     else:
-        main.export(args.kind, args.source, args.folder)
+        main.export_part(args.kind, args.source, args.folder)

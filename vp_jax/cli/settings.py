@@ -47,7 +47,7 @@ def read(args: argparse.Namespace) -> ConfigDict | None:
         if args.settings:
             raise UserError(f"{args.settings[0]} without --config: give the file whose setting it changes")
         return None
-    config = load(args.config)
+    config = config_from_file(args.config)
     for setting in args.settings:
         change(config, setting)
     return config
@@ -58,7 +58,7 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__init__", "common"))
 
 
-def load(name: str) -> ConfigDict:
+def config_from_file(name: str) -> ConfigDict:
     """The settings of ``FILE``, ``FILE:ARGUMENT``, ``NAME`` or ``NAME:ARGUMENT``, locked.
 
     Raises:

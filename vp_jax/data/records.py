@@ -78,7 +78,7 @@ class Source(Protocol):
     def __getitem__(self, index: int, /) -> Clip: ...
 
 
-def load(clip: Clip, stride: int = 1) -> Record:
+def load_record(clip: Clip, stride: int = 1) -> Record:
     """Every ``stride``-th frame of a clip; ``fps`` of the record is the rate after that. Raises `BadRecord`."""
     info = clip.open()
     frames_FHWC, masks_FHW = clip.read(np.arange(0, info.frames, stride))

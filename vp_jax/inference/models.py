@@ -15,7 +15,7 @@ from vp_jax.models import lora
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, VAEConfig
 from vp_jax.models.dit import DiT
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.vae.vae import VAE
 
 
@@ -44,9 +44,9 @@ class Models:
     def abstract(self) -> dict[str, tuple[nnx.GraphDef[Any], trees.Tree]]:
         """Graph definition and shapes of ``backbone``, ``branch`` and ``vae``."""
         return {
-            "backbone": abstract(self.backbone_cfg),
-            "branch": abstract(self.branch_cfg),
-            "vae": abstract(self.vae_cfg),
+            "backbone": abstract_model(self.backbone_cfg),
+            "branch": abstract_model(self.branch_cfg),
+            "vae": abstract_model(self.vae_cfg),
         }
 
     @property

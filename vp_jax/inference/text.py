@@ -11,7 +11,7 @@ from flax import nnx
 from vp_jax import checkpoint
 from vp_jax.models import t5
 from vp_jax.models.config import T5Config
-from vp_jax.models.folder import BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract
+from vp_jax.models.folder import BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract_model
 from vp_jax.models.tokenizer import Tokenizer
 
 
@@ -27,7 +27,7 @@ def encode_texts(texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, 
       length: M.
     """
     ids_BM = Tokenizer(source.vocabulary()).encode(list(texts), length=length)
-    graph, shapes = abstract(cfg)
+    graph, shapes = abstract_model(cfg)
     encoder = nnx.merge(graph, checkpoint.load_params(source.of(TEXT_ENCODER), shapes))
     return np.asarray(t5.encode_text(encoder, jnp.asarray(ids_BM)), np.float32)
 

@@ -87,16 +87,16 @@ def _obstacle(backend: str, dtype: str, head_dim: int, platform: str, *, here: b
     if backend == "cudnn":
         if platform != "gpu":
             return f"needs an NVIDIA GPU, this is a {platform}"
-        if dtype not in cudnn.DTYPES:
-            return f"takes {' and '.join(cudnn.DTYPES)}, not {dtype}"
+        if dtype not in cudnn.CUDNN_DTYPES:
+            return f"takes {' and '.join(cudnn.CUDNN_DTYPES)}, not {dtype}"
         if head_dim % 8 or head_dim > cudnn.LARGEST_HEAD:
             return f"takes heads of 8, 16 ... {cudnn.LARGEST_HEAD} values, not {head_dim}"
         return cudnn.missing_here() if here else None
     if backend == "splash":
         if platform != "tpu":
             return f"needs a TPU, this is a {platform}"
-        if dtype not in splash.DTYPES:
-            return f"takes {' and '.join(splash.DTYPES)}, not {dtype}"
+        if dtype not in splash.SPLASH_DTYPES:
+            return f"takes {' and '.join(splash.SPLASH_DTYPES)}, not {dtype}"
         if not splash.takes(head_dim):
             return f"takes heads of up to 128 values or of multiples of 128, not {head_dim}"
     return None

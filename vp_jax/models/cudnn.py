@@ -20,7 +20,7 @@ from jax.ad_checkpoint import checkpoint_name
 FORWARD, BACKWARD = "__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward"
 """XLA's names of the two kernels."""
 
-DTYPES = ("bfloat16", "float16")
+CUDNN_DTYPES = ("bfloat16", "float16")
 
 LARGEST_HEAD = 128
 """Values per head that the kernels take on every GPU since Ampere."""
@@ -72,10 +72,10 @@ def attend(q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, save_as: 
       ValueError: a type or a head size that the kernels do not take.
     """
     dtype, size = q_BSKA.dtype.name, q_BSKA.shape[-1]
-    if dtype not in DTYPES or size % 8 or size > LARGEST_HEAD:
+    if dtype not in CUDNN_DTYPES or size % 8 or size > LARGEST_HEAD:
         raise ValueError(
-            f"cuDNN attention on {dtype} with {size} values per head: expected {' or '.join(DTYPES)} and a multiple "
-            f"of 8 up to {LARGEST_HEAD}; vp_jax.models.attention.choose finds a backend that fits"
+            f"cuDNN attention on {dtype} with {size} values per head: expected {' or '.join(CUDNN_DTYPES)} and a "
+            f"multiple of 8 up to {LARGEST_HEAD}; vp_jax.models.attention.choose finds a backend that fits"
         )
     return _attend(save_as, q_BSKA, k_BSKA, v_BSKA)
 

@@ -146,7 +146,7 @@ def build_model(description: Network, rngs: nnx.Rngs) -> nnx.Module:
 
 
 @functools.lru_cache(maxsize=64)
-def abstract(description: Network) -> tuple[nnx.GraphDef[Any], trees.Tree]:
+def abstract_model(description: Network) -> tuple[nnx.GraphDef[Any], trees.Tree]:
     """Graph definition of a model and the shapes of its weights, nothing allocated.
 
     Both are shared between callers: do not change the dict.

@@ -36,7 +36,7 @@ BLOCKS: dict[str, Blocks] = {
 }
 """By ``device_kind``. What fits each chip's vector memory, checked by its compiler."""
 
-DTYPES = ("bfloat16", "float32")
+SPLASH_DTYPES = ("bfloat16", "float32")
 
 _OTHER = Blocks(512, 512, 512, 512, 512, 512)
 

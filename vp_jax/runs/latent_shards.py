@@ -21,7 +21,7 @@ from vp_jax import checkpoint, trees
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
-from vp_jax.models.folder import AUTOENCODER, BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract
+from vp_jax.models.folder import AUTOENCODER, BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract_model
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.runs.input_pipeline import DataConfig, open_source
@@ -58,7 +58,7 @@ class CheckpointEncoders:
 @functools.lru_cache(maxsize=1)
 def _vae(folder: str, dtype: str) -> tuple[trees.Tree, Any]:
     source = CheckpointFolder(Path(folder))
-    graph, shapes = abstract(source.describe(AUTOENCODER, dtype=dtype, param_dtype=dtype))
+    graph, shapes = abstract_model(source.describe(AUTOENCODER, dtype=dtype, param_dtype=dtype))
     weights = checkpoint.load_params(source.of(AUTOENCODER), shapes)
     return weights, jax.jit(lambda weights, pixels: tuple(nnx.merge(graph, weights).encode(pixels)))
 
@@ -66,7 +66,7 @@ def _vae(folder: str, dtype: str) -> tuple[trees.Tree, Any]:
 @functools.lru_cache(maxsize=1)
 def _t5(folder: str, dtype: str) -> tuple[T5Encoder, Tokenizer]:
     source = CheckpointFolder(Path(folder))
-    graph, shapes = abstract(source.describe(TEXT_ENCODER, dtype=dtype, param_dtype=dtype))
+    graph, shapes = abstract_model(source.describe(TEXT_ENCODER, dtype=dtype, param_dtype=dtype))
     weights = checkpoint.load_params(source.of(TEXT_ENCODER), shapes)
     return nnx.merge(graph, weights), Tokenizer(source.vocabulary())
 

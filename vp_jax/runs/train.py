@@ -33,7 +33,7 @@ from vp_jax.runs.saver import Resumed, Saver, check_continues
 from vp_jax.runs.shutdown import ShutdownSignal
 from vp_jax.runs.starting_weights import starting_weights
 from vp_jax.runs.validation import Validator
-from vp_jax.runs.workdir import claimed, record_start
+from vp_jax.runs.workdir import claimed_workdir, record_start
 from vp_jax.scalars import MetricsWriter
 from vp_jax.training.flops import peak_flops
 from vp_jax.training.optim import learning_rate
@@ -67,7 +67,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         stop = stack.enter_context(ShutdownSignal(alone=jax.process_count() == 1))
         stack.enter_context(jax.set_mesh(mesh))
         if multihost.is_chief():
-            stack.enter_context(claimed(workdir))
+            stack.enter_context(claimed_workdir(workdir))
         loader = open_loader(run.data, run.loader, plan.models, mesh)
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", run.checkpoints.keep))

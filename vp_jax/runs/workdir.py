@@ -16,7 +16,7 @@ CONFIG, STARTS = "config.json", "starts.jsonl"
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed_workdir(folder: Path) -> Iterator[None]:
     """Context that locks the folder (created if missing) for this process.
 
     Raises:

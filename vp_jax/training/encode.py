@@ -22,7 +22,7 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.models.config import T5Config, VAEConfig
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.sharding import constrain
@@ -84,7 +84,7 @@ class Encoders:
     def shapes(self) -> trees.Tree:
         """Shapes of the weights: ``vae`` and ``t5``, those that there are."""
         described = {"vae": self.vae, "t5": self.t5}
-        return {name: abstract(cfg)[1] for name, cfg in described.items() if cfg is not None}
+        return {name: abstract_model(cfg)[1] for name, cfg in described.items() if cfg is not None}
 
     def encode(self, weights: trees.Tree, batch: PixelBatch | LatentBatch, key: jax.Array) -> Encoded:
         """Clips with holes and captions, encoded; pure.
@@ -109,7 +109,7 @@ class Encoders:
     def text(self, weights: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BME of token ids."""
         if self.t5 is not None:
-            embeddings: jax.Array = nnx.merge(abstract(self.t5)[0], weights["t5"])(ids_BM)
+            embeddings: jax.Array = nnx.merge(abstract_model(self.t5)[0], weights["t5"])(ids_BM)
             return embeddings
 
         def vector(token: jax.Array) -> jax.Array:
@@ -149,7 +149,7 @@ class Encoders:
     ) -> jax.Array:
         if self.vae is None:
             raise TypeError("these encoders have no VAE: expected a batch of latents")
-        vae = nnx.merge(abstract(self.vae)[0], weights["vae"])
+        vae = nnx.merge(abstract_model(self.vae)[0], weights["vae"])
         posterior = vae.encode(constrain(pixels_BFHWC, "pixels"), slicing=self.slicing)
         latents = posterior.sample(jax.random.normal(key, posterior.mean_BThwC.shape, jnp.float32))
         return vae_module.scale(self.vae, latents, image=image)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests import clip_files
 from tests.data.make_vpdata_layout import FIELDS
-from vp_jax.data.records import load
+from vp_jax.data.records import load_record
 from vp_jax.data.sources.clip_table import open_csv
 from vp_jax.data.sources.scan import Scan
 from vp_jax.data.sources.vpdata import VPData
@@ -49,7 +49,7 @@ def test_relative_and_absolute_paths_labels_and_ranges(files):
     )
     found = open_csv(table, frames=5)
     assert isinstance(found, Scan) and found.report.summary == "2 rows: 2 used"
-    first, second = load(found[0]), load(found[1])
+    first, second = load_record(found[0]), load_record(found[1])
     np.testing.assert_array_equal(first.masks_FHW, LABELS == 1)
     np.testing.assert_array_equal(second.masks_FHW, LABELS[3:8] == 2)
     np.testing.assert_array_equal(second.frames_FHWC, first.frames_FHWC[3:8])
@@ -62,7 +62,7 @@ def test_the_folder_of_paths_may_be_given_and_other_columns_are_harmless(files, 
     row = ["?", "a caption", "films/dog: one.mp4", "away/labels.npz", "2"]
     table = write(elsewhere, row, header=("note", "caption", "video", "mask", "mask_id"))
     (clip,) = open_csv(table, files, frames=9)
-    np.testing.assert_array_equal(load(clip).masks_FHW, LABELS == 2)
+    np.testing.assert_array_equal(load_record(clip).masks_FHW, LABELS == 2)
 
 
 BAD = [

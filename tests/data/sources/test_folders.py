@@ -8,7 +8,7 @@ from tests import clip_files
 from tests.data.make_vpdata_layout import convert, draw_clip
 from vp_jax.data.journal import Journal, read_journal
 from vp_jax.data.pipeline import LoaderConfig, make_loader
-from vp_jax.data.records import BadRecord, load
+from vp_jax.data.records import BadRecord, load_record
 from vp_jax.data.sources.file_clip import FileClip
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.vpdata import Layout, VPData
@@ -45,7 +45,7 @@ def test_every_kind_of_mask_gives_the_same_record(tmp_path, drawn, kind):
     else:
         save_images(tmp_path / "clip_mask", masks_FHW * np.uint8(255))
     (clip,) = video_folder(tmp_path)
-    record = load(clip)
+    record = load_record(clip)
     assert video_folder(tmp_path).report.summary == "1 video: 1 used"
     np.testing.assert_array_equal(record.frames_FHWC, frames_FHWC)
     np.testing.assert_array_equal(record.masks_FHW, masks_FHW)
@@ -59,7 +59,7 @@ def test_images_are_frames_in_the_order_of_their_numbers(tmp_path, drawn):
         for number in range(len(images)):
             (tmp_path / name / f"{number:05d}.png").rename(tmp_path / name / f"{number}.png")
     (tmp_path / "clip.txt").write_text("")
-    record = load(video_folder(tmp_path)[0])
+    record = load_record(video_folder(tmp_path)[0])
     np.testing.assert_array_equal(record.frames_FHWC, frames_FHWC)
     np.testing.assert_array_equal(record.masks_FHW, masks_FHW)
 
@@ -80,7 +80,7 @@ def test_davis_layout(tmp_path, drawn):
     clips = davis(tmp_path)
     assert [(clip.id, clip.caption) for clip in clips] == [("ant", "the ant"), ("bear", "the bear")]
     for clip in clips:
-        np.testing.assert_array_equal(load(clip).masks_FHW, masks_FHW)
+        np.testing.assert_array_equal(load_record(clip).masks_FHW, masks_FHW)
 
 
 @pytest.mark.parametrize("damage", ["short", "size", "empty", "broken"])
@@ -94,7 +94,7 @@ def test_bad_masks_are_bad_records(tmp_path, drawn, damage):
     clip = FileClip(tmp_path / "clip", tmp_path / "clip_mask", "")
     message = {"short": "5 frames", "size": "mask is 64x20", "empty": "is empty", "broken": "00003.png"}[damage]
     with pytest.raises(BadRecord, match=message):
-        load(clip)
+        load_record(clip)
 
 
 def test_folders_without_clips_are_user_errors(tmp_path):
@@ -222,5 +222,5 @@ def test_a_folder_becomes_the_official_layout(tmp_path, drawn):
     (clips / "dog.mp4").write_bytes(encode_mp4(frames_FHWC, 24))
     data = VPData.from_csv(convert(clips, tmp_path / "out"), Layout.under(tmp_path / "out"), frames=1)
     assert [row.mask_id for row in data.rows] == [1, 1, 2]
-    np.testing.assert_array_equal(load(data[0]).masks_FHW, masks_FHW)
-    assert load(data[1]).fps == 24 and load(data[2]).masks_FHW.any()
+    np.testing.assert_array_equal(load_record(data[0]).masks_FHW, masks_FHW)
+    assert load_record(data[1]).fps == 24 and load_record(data[2]).masks_FHW.any()

@@ -14,7 +14,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.settings import Settings
 from vp_jax.models import config
 from vp_jax.models.config import Injection
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.variants import variant
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.stages import registry
@@ -70,7 +70,7 @@ def test_the_export_is_a_complete_context_encoder(stage, backbone):
     weights = stage.start({"backbone": backbone}, jax.random.key(0))
     ((folder, (description, tree)),) = stage.exports(*weights).items()
     assert (folder, description) == ("branch", TINY.branch)
-    shapes = trees.flatten(abstract(TINY.branch)[1])
+    shapes = trees.flatten(abstract_model(TINY.branch)[1])
     assert {path: leaf.shape for path, leaf in trees.flatten(tree).items()} == {
         path: leaf.shape for path, leaf in shapes.items()
     }

@@ -12,7 +12,7 @@ from tests.compare import relative_error
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.inference.settings import Settings
 from vp_jax.models.config import VAEConfig
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.inpaint import Condition, predict
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.variants import variant
@@ -50,7 +50,7 @@ def sample(weights, batch, settings=SETTINGS, key=5, empty=0.0):
 
 def test_the_original_is_the_decoded_clean_video_and_the_background_stays(weights, batch):
     got = sample(weights, batch)
-    vae = nnx.merge(abstract(VAE)[0], weights[2]["vae"])
+    vae = nnx.merge(abstract_model(VAE)[0], weights[2]["vae"])
     want = vae.decode(vae_module.unscale(VAE, batch.latents_BThwC))
     assert relative_error(got.clean_BFHWC, want) < 1e-5 and got.clean_BFHWC.shape == got.result_BFHWC.shape
     np.testing.assert_array_equal(got.mask_BThw, batch.mask_BThw)
@@ -70,7 +70,7 @@ def test_key_empty_caption_and_guidance_each_change_the_result(weights, batch):
 def test_a_silent_branch_adds_nothing_to_its_backbone(batch):
     backbone = random_weights(TINY, jax.random.key(1))
     models = [
-        nnx.merge(abstract(cfg)[0], tree)
+        nnx.merge(abstract_model(cfg)[0], tree)
         for cfg, tree in ((TINY, backbone), (silent_branch(TINY), silent_weights(TINY, backbone)))
     ]
     condition = Condition.of(batch.masked_latents_BThwC, batch.mask_BThw)

@@ -15,7 +15,7 @@ from vp_jax.inference.models import Models
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, Injection, from_json, to_json
 from vp_jax.models.dit import DiT
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.inpaint import Condition, predict
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoded
@@ -49,7 +49,7 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     weights = stage.start({"backbone": narrow}, jax.random.key(0))
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(lambda s: s.shape, stage.shapes())
     x, t = batch.latents_BThwC + 0.5, jnp.array([10, 900])
-    plain = nnx.merge(abstract(TINY.backbone)[0], narrow)(
+    plain = nnx.merge(abstract_model(TINY.backbone)[0], narrow)(
         jnp.concatenate([x, batch.image_latents_BThwC], axis=-1), batch.text_BME, t
     ).sample
     made = stage.velocity(*weights, x, batch, t)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vp_jax import trees
-from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract
+from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model
 from vp_jax.models.variants import variant
 from vp_jax.training.stages.weights import (
     buffer_paths,
@@ -33,7 +33,7 @@ def test_only_weights_of_matmuls_are_cast():
 def test_position_tables_are_split_off_and_join_again():
     paths = buffer_paths(TINY)
     assert paths == {"patch_embed/pos_embedding"}
-    shapes = abstract(TINY)[1]
+    shapes = abstract_model(TINY)[1]
     weights, buffers = split_buffers(shapes, paths)
     assert list(trees.flatten(buffers)) == ["patch_embed/pos_embedding"]
     assert not set(trees.flatten(weights)) & paths
@@ -55,5 +55,5 @@ def test_random_weights_are_a_function_of_their_key():
 
 
 def test_a_model_is_read_from_its_part_of_the_checkpoint_or_made(tmp_path):
-    assert origin(CheckpointFolder(tmp_path), BACKBONE, TINY) == (abstract(TINY)[1], tmp_path / "transformer")
+    assert origin(CheckpointFolder(tmp_path), BACKBONE, TINY) == (abstract_model(TINY)[1], tmp_path / "transformer")
     assert origin(None, BACKBONE, TINY).folder is None

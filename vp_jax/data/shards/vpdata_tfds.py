@@ -22,7 +22,7 @@ import tensorflow_datasets as tfds
 from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from vp_jax.data.records import BadRecord, load, pack_masks
+from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import encode_mp4
@@ -77,7 +77,7 @@ class EncodeRow:
             masks_FHW = clip.read_masks(np.arange(info.frames))
             video, start, fps = video_file.read_bytes(), row.start_frame, info.fps
         else:
-            record = load(clip, stride=max(1, int(clip.open().fps // self.cfg.fps)))
+            record = load_record(clip, stride=max(1, int(clip.open().fps // self.cfg.fps)))
             masks_FHW, fps, start = record.masks_FHW, record.fps, 0
             video = encode_mp4(record.frames_FHWC, fps, self.cfg.crf)
         fields = {"id": clip.id, "origin": clip.origin, "caption": clip.caption, "fps": fps, "start": start}

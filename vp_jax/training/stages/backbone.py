@@ -31,7 +31,7 @@ from vp_jax.models.folder import (
     SCHEDULER,
     TEXT_ENCODER,
     CheckpointFolder,
-    abstract,
+    abstract_model,
 )
 from vp_jax.models.inpaint import Condition
 from vp_jax.training.encode import Encoders, token_ids
@@ -77,8 +77,8 @@ class BackboneStage(Denoiser[CaptionedLatents]):
 
     def shapes(self) -> Weights:
         """Transformer without its position table, and text encoder; the table."""
-        weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
-        return Weights(float32_shapes({"backbone": weights, "t5": abstract(self.t5)[1]}), {"backbone": buffers})
+        weights, buffers = split_buffers(abstract_model(self.backbone)[1], buffer_paths(self.backbone))
+        return Weights(float32_shapes({"backbone": weights, "t5": abstract_model(self.t5)[1]}), {"backbone": buffers})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
         """A random text encoder, or both models of the folder to continue from."""
@@ -113,7 +113,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
 
     def text(self, trainable: trees.Tree, ids_BM: jax.Array) -> jax.Array:
         """Embeddings BME of token ids."""
-        embeddings: jax.Array = nnx.merge(abstract(self.t5)[0], trainable["t5"])(ids_BM)
+        embeddings: jax.Array = nnx.merge(abstract_model(self.t5)[0], trainable["t5"])(ids_BM)
         return embeddings
 
     def velocity(
@@ -121,7 +121,7 @@ class BackboneStage(Denoiser[CaptionedLatents]):
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C), with the text encoder under training."""
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
+        backbone = nnx.merge(abstract_model(self.backbone)[0], self.whole(working, frozen))
         latents = with_image(x_t, batch.image_latents_BThwC)
         velocity: jax.Array = backbone(latents, self.text(working, batch.input_ids_BM), t_B).sample
         return velocity

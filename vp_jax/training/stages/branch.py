@@ -17,7 +17,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, Injection, VAEConfig
-from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract, read_description
+from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded, Encoders
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
@@ -53,14 +53,14 @@ class BranchStage(Inpainter):
 
     def shapes(self) -> Weights:
         """Context encoder without its position table; backbone and table."""
-        weights, buffers = split_buffers(abstract(self.branch)[1], buffer_paths(self.branch))
-        return Weights(float32_shapes(weights), {"backbone": abstract(self.backbone)[1], "branch": buffers})
+        weights, buffers = split_buffers(abstract_model(self.branch)[1], buffer_paths(self.branch))
+        return Weights(float32_shapes(weights), {"backbone": abstract_model(self.backbone)[1], "branch": buffers})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
         """The backbone, and the context encoder to continue from, read in float32."""
         models = {"backbone": origin(checkpoint, BACKBONE, self.backbone)}
         if init_from is not None:
-            models["branch"] = Origin(float32_shapes(abstract(self.branch)[1]), init_from)
+            models["branch"] = Origin(float32_shapes(abstract_model(self.branch)[1]), init_from)
         return models
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
@@ -81,9 +81,9 @@ class BranchStage(Inpainter):
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C) with the context encoder's hints."""
-        backbone = nnx.merge(abstract(self.backbone)[0], frozen["backbone"])
+        backbone = nnx.merge(abstract_model(self.backbone)[0], frozen["backbone"])
         working = compute_copy(trainable, self.branch.dit.dtype)
-        branch = nnx.merge(abstract(self.branch)[0], self.whole(working, frozen))
+        branch = nnx.merge(abstract_model(self.branch)[0], self.whole(working, frozen))
         return predict(
             backbone,
             branch,

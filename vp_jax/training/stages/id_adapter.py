@@ -18,7 +18,7 @@ from vp_jax import trees
 from vp_jax.inference.models import Models
 from vp_jax.models import lora
 from vp_jax.models.config import BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
-from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract, read_description
+from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.id_resample import Resample, joint_mask
 from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded
@@ -45,7 +45,7 @@ class AdapterStage(Inpainter):
 
     def shapes(self) -> Weights:
         """The adapter; backbone and context encoder."""
-        frozen = {"backbone": abstract(self.backbone)[1], "branch": abstract(self.branch)[1]}
+        frozen = {"backbone": abstract_model(self.backbone)[1], "branch": abstract_model(self.branch)[1]}
         adapter = jax.eval_shape(lambda: lora.init(self.lora, frozen["backbone"], jax.random.key(0)))
         return Weights(adapter, frozen)
 
@@ -72,8 +72,8 @@ class AdapterStage(Inpainter):
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C), with attention over the window's own masked tokens again."""
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = lora.attach(nnx.merge(abstract(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
-        branch = nnx.merge(abstract(self.branch)[0], frozen["branch"])
+        backbone = lora.attach(nnx.merge(abstract_model(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
+        branch = nnx.merge(abstract_model(self.branch)[0], frozen["branch"])
         given = condition(batch, self.backbone.patch)
         return predict(
             backbone,

@@ -22,7 +22,7 @@ from vp_jax.inference.state import WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.training.stages.stage import Sampled
 
@@ -105,5 +105,5 @@ def silent_branch(backbone: DiTConfig) -> BranchConfig:
 
 def silent_weights(cfg: DiTConfig, backbone: trees.Tree) -> trees.Tree:
     """Weights of `silent_branch`: its outputs are zero."""
-    fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract(silent_branch(cfg))[1])
+    fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_model(silent_branch(cfg))[1])
     return init_from_backbone(backbone, fresh)

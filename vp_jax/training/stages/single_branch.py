@@ -17,7 +17,7 @@ from vp_jax import trees
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.models.config import DiTConfig, VAEConfig
-from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract
+from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
@@ -52,7 +52,7 @@ class SingleBranchStage(Inpainter):
 
     def shapes(self) -> Weights:
         """The widened backbone without its position table, and the table."""
-        weights, buffers = split_buffers(abstract(self.backbone)[1], buffer_paths(self.backbone))
+        weights, buffers = split_buffers(abstract_model(self.backbone)[1], buffer_paths(self.backbone))
         return Weights(float32_shapes(weights), buffers)
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
@@ -77,7 +77,7 @@ class SingleBranchStage(Inpainter):
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C) of the backbone, which sees the condition itself."""
         working = compute_copy(trainable, self.backbone.dtype)
-        backbone = nnx.merge(abstract(self.backbone)[0], self.whole(working, frozen))
+        backbone = nnx.merge(abstract_model(self.backbone)[0], self.whole(working, frozen))
         latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch).channels()], axis=-1)
         velocity: jax.Array = backbone(latents, batch.text_BME, t_B).sample
         return velocity

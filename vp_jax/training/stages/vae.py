@@ -25,7 +25,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.settings import Settings
 from vp_jax.models.config import VAEConfig
-from vp_jax.models.folder import CheckpointFolder, abstract, read_description
+from vp_jax.models.folder import CheckpointFolder, abstract_model, read_description
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
 from vp_jax.training.encode import Encoders, float_pixels
@@ -91,7 +91,7 @@ class VAEStage:
 
     def shapes(self) -> Weights:
         """The autoencoder; nothing is frozen."""
-        return Weights(float32_shapes({"vae": abstract(self.vae)[1]}), {})
+        return Weights(float32_shapes({"vae": abstract_model(self.vae)[1]}), {})
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
         """Random weights, or the autoencoder to continue from."""
@@ -125,7 +125,7 @@ class VAEStage:
 
     def model(self, trainable: trees.Tree) -> VAE:
         """The autoencoder with these weights."""
-        model: VAE = nnx.merge(abstract(self.vae)[0], trainable["vae"])
+        model: VAE = nnx.merge(abstract_model(self.vae)[0], trainable["vae"])
         return model
 
     def loss(

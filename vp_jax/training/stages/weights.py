@@ -1,7 +1,7 @@
 """Trainable and frozen weights of a stage, where they come from, and what is done to them before a step.
 
-The masters are float32. Position tables (`trees.Buffer`) are never trained: they are stored with the frozen weights, and
-join the others again where a model is built or exported.
+The masters are float32. Position tables (`trees.Buffer`) are never trained: they are stored with the frozen weights,
+and join the others again where a model is built or exported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vp_jax import trees
-from vp_jax.models.folder import CheckpointFolder, Network, Part, abstract, build_model
+from vp_jax.models.folder import CheckpointFolder, Network, Part, abstract_model, build_model
 
 MATMUL_WEIGHTS = ("kernel", "lora_a", "lora_b")
 
@@ -41,7 +41,7 @@ class Origin(NamedTuple):
 
 def origin(checkpoint: CheckpointFolder | None, part: Part[Any], description: Network) -> Origin:
     """A model as the checkpoint has it, or at random without one."""
-    return Origin(abstract(description)[1], None if checkpoint is None else checkpoint.of(part))
+    return Origin(abstract_model(description)[1], None if checkpoint is None else checkpoint.of(part))
 
 
 def compute_copy(weights: trees.Tree, dtype: str) -> trees.Tree:
