@@ -211,7 +211,7 @@ def test_layers_left_out_are_zero_and_stay_out():
     assert (a.shape, b.shape, a.dtype) == ((5, 3, 2), (5, 2, 5), np.float16)
     np.testing.assert_array_equal(a[3].T, file[Q.format(3) + ".lora_A.weight"])
     assert not a[[0, 1, 2, 4]].any() and not b[[0, 1, 2, 4]].any()
-    back = table.to_torch(cfg, params)
+    back = table.lora_to_torch(cfg, params)
     assert back.keys() == {"transformer." + name for name in file}
     assert table.from_torch(file)[1]["blocks"]["attn"]["to_q"]["lora_a"].shape == (4, 3, 2)
 
@@ -246,7 +246,7 @@ def test_ranks_and_scales_that_differ(scale):
         want = (file[module + ".lora_B.weight"] @ file[module + ".lora_A.weight"]).T
         assert relative_error(got, want * (own if scale is None else scale)) <= 1e-6
     if scale is not None:  # nothing was multiplied in: the filled-up ranks go away again, bit for bit
-        back = table.to_torch(cfg, params)
+        back = table.lora_to_torch(cfg, params)
         for name, value in back.items():
             np.testing.assert_array_equal(value, file[name.removeprefix("transformer.")])
 
@@ -357,7 +357,7 @@ def test_other_refusals():
     with pytest.raises(UserError, match=r"has \['alpha'\], expected both"):
         table.from_torch({"proj_out.alpha": np.ones(())}, 2)
     with pytest.raises(UserError, match=r"targets \['blocks/attn/to_x'\] have no name"):
-        table.to_torch(LoRAConfig(("blocks/attn/to_x",), 2), {})
+        table.lora_to_torch(LoRAConfig(("blocks/attn/to_x",), 2), {})
 
 
 def test_id_adapter_round_trip(golden):
@@ -368,7 +368,7 @@ def test_id_adapter_round_trip(golden):
     rank = file["transformer.transformer_blocks.0.attn1.to_q.lora_A.weight"].shape[0]
     targets = tuple(f"blocks/attn/{name}" for name in ("to_q", "to_k", "to_v", "to_out"))
     assert cfg == LoRAConfig(targets, rank, scale=0.5, extra_keys=True)
-    back = table.to_torch(cfg, params)
+    back = table.lora_to_torch(cfg, params)
     assert back.keys() == file.keys()
     for name, value in file.items():
         assert back[name].dtype == value.dtype
@@ -384,7 +384,7 @@ def test_published_id_adapter_at_full_size():
     leaves = trees.flatten(params)
     assert sum(leaf.size for leaf in leaves.values()) == manifest["parameters"] == 264_241_152
     assert all(leaf.all() for leaf in leaves.values())
-    assert {name: value.shape for name, value in table.to_torch(cfg, params).items()} == {
+    assert {name: value.shape for name, value in table.lora_to_torch(cfg, params).items()} == {
         name: tuple(shape) for name, shape in manifest["tensors"].items()
     }
 
