@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from bench.nano.cases import Case
 from bench.nano.paper import PSNR_SSIM
@@ -17,9 +17,7 @@ from bench.nano.variants import Variant
 from vp_jax.errors import UserError
 from vp_jax.eval.bootstrap import Interval
 from vp_jax.eval.video_metrics import MAX_PSNR
-from vp_jax.media.pictures import masked
-
-_PAPER, _INK, _FAINT, _ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
+from vp_jax.media.pictures import ACCENT, FAINT, Row, grid, masked
 
 
 def table(
@@ -109,36 +107,27 @@ def sheet(
     Returns:
       False, without writing a file, if there is no picture.
     """
-    font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=13)
-    lines: list[tuple[str, np.ndarray | None]] = []
+    lines: list[Row] = []
     for title, split, case in rows:
         files = [(v.label, picture_file(out, split, v.name, case.name)) for v in variants]
         files = [(label, file) for label, file in files if file.is_file()]
         if not files:
             continue
-        lines.append((f"{title}: {case.prompt}", None))
+        lines.append(Row(f"{title}: {case.prompt}", colour=ACCENT))
         if (case.source_FHWC != case.truth_FHWC).any():
-            lines.append(("source", strip(case.source_FHWC)))
+            lines.append(Row("source", [_enlarged(strip(case.source_FHWC))]))
         hatched = np.stack([masked(*pair) for pair in zip(case.source_FHWC, case.holes_FHW)])
-        lines.append(("given", strip(hatched)))
-        lines.append((truth, strip(case.truth_FHWC)))
-        lines += [(label, np.asarray(Image.open(file).convert("RGB"))) for label, file in files]
+        lines.append(Row("given", [_enlarged(strip(hatched))]))
+        lines.append(Row(truth, [_enlarged(strip(case.truth_FHWC))]))
+        for label, file in files:
+            lines.append(Row(label, [_enlarged(np.asarray(Image.open(file).convert("RGB")))], FAINT))
     if not lines:
         return False
-    pictures = [picture for _, picture in lines if picture is not None]
-    height, width = pictures[0].shape[0] * 3 // 2, pictures[0].shape[1] * 3 // 2
-    left, bar = 330, 34
-    canvas = Image.new("RGB", (left + width + 16, sum(bar if p is None else height + 4 for _, p in lines) + 16), _PAPER)
-    draw, top = ImageDraw.Draw(canvas), 8
-    for text, picture in lines:
-        if picture is None:
-            draw.text((16, top + bar // 2), text, fill=_ACCENT, font=font, anchor="lm")
-            top += bar
-            continue
-        colour = _INK if text in ("source", "given", truth) else _FAINT
-        draw.text((16, top + height // 2), text, fill=colour, font=small, anchor="lm")
-        canvas.paste(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS), (left, top))
-        top += height + 4
     path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(path)
+    grid(lines, left=314, gap=4, margin=16, font_size=13).save(path)
     return True
+
+
+def _enlarged(picture_HWC: np.ndarray) -> np.ndarray:
+    size = picture_HWC.shape[1] * 3 // 2, picture_HWC.shape[0] * 3 // 2
+    return np.asarray(Image.fromarray(picture_HWC).resize(size, Image.Resampling.LANCZOS))

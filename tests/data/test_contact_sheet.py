@@ -10,27 +10,29 @@ from vp_jax.data.clips import Resize
 from vp_jax.media.video_writer import encode_mp4
 
 
-def test_evenly_spaced_frames_stand_in_a_row_and_the_hole_is_tinted():
+def test_evenly_spaced_frames_stand_in_a_row():
     frames_FHWC = np.empty((9, 20, 30, 3), np.uint8)
     frames_FHWC[:] = 10 * np.arange(9)[:, None, None, None]
     masks_FHW = np.zeros((9, 20, 30), np.uint8)
-    masks_FHW[:, :, 15:] = 1
-    rows = [("first", frames_FHWC, masks_FHW), ("second", frames_FHWC + np.uint8(100), 0 * masks_FHW)]
+    rows = [("first", frames_FHWC, masks_FHW), ("second", frames_FHWC + np.uint8(100), masks_FHW)]
     image = np.asarray(contact_sheet.contact_sheet(rows, columns=3, width=30))
-    assert image.shape == (2 * (20 + 18), 3 * (30 + 4), 3)
+    assert image.shape == (4 + 2 * (14 + 20 + 4), 4 + 3 * (30 + 4), 3)
     for column, frame in enumerate((0, 4, 8)):
-        left = column * 34
-        upper, lower = (image[row * 38 + 16 : row * 38 + 36, left : left + 30] for row in (0, 1))
-        assert (upper[:, :15] == 10 * frame).all() and (lower == 100 + 10 * frame).all()
-        tinted = (0.45 * 10 * frame + 0.55 * np.array([255, 30, 30])).astype(np.uint8)
-        assert (upper[:, 15:] == tinted).all()
-    assert (image[:14] < 255).any(), "a title"
+        left = 4 + 34 * column
+        upper, lower = (image[18 + 38 * row : 38 + 38 * row, left : left + 30] for row in (0, 1))
+        assert (upper == 10 * frame).all() and (lower == 100 + 10 * frame).all()
+    assert (image[4:18] < 255).any(), "a title"
 
 
-def test_pictures_keep_their_proportions():
-    frames_FHWC, masks_FHW = np.zeros((2, 20, 50, 3), np.uint8), np.zeros((2, 20, 50), np.uint8)
-    image = contact_sheet.contact_sheet([("", frames_FHWC, masks_FHW)], columns=2, width=100)
-    assert image.size == (2 * 104, 40 + 18)
+def test_the_hole_is_tinted_red_and_the_rest_is_the_frame():
+    frames_FHWC = np.full((3, 40, 60, 3), 100, np.uint8)
+    masks_FHW = np.zeros((3, 40, 60), np.uint8)
+    masks_FHW[:, 10:30, 20:40] = 1
+    sheet = np.asarray(contact_sheet.contact_sheet([("a", frames_FHWC, masks_FHW)], columns=3, width=60))
+    assert sheet.shape == (4 + 14 + 40 + 4, 4 + 3 * 64, 3)
+    for column in range(3):
+        tile = sheet[18:58, 4 + 64 * column :][:, :60]
+        assert (tile[12:28, 22:38] == (185, 61, 61)).all() and (tile[:8] == 100).all() and (tile[:, :18] == 100).all()
 
 
 def test_there_is_a_row_for_every_family_and_every_morphology(source):
@@ -67,4 +69,4 @@ def test_a_sheet_of_a_folder_is_saved_as_a_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(contact_sheet, "every_family", rows)
     contact_sheet.draw(tmp_path / "sheet.png", writer.data, writer.write(), seed=5)
     with Image.open(tmp_path / "sheet.png") as picture:
-        assert picture.size == (5 * 244, 180 + 18)
+        assert picture.size == (4 + 5 * 244, 4 + 14 + 180 + 4)

@@ -99,3 +99,29 @@ def test_the_mask_may_touch_the_edges_or_be_absent():
     assert sheet.size[0] > 0 and len(frames) == 2
     np.testing.assert_array_equal(pictures.outlined(original[0], holes[0]), original[0])
     np.testing.assert_array_equal(pictures.masked(original[1], holes[1]), original[1])
+
+
+def flat(value, height=8, width=12):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_grid_places_pictures_right_of_their_labels_and_headings_between():
+    rows = [
+        pictures.Row("heading", colour=pictures.ACCENT),
+        pictures.Row("first", [flat(200), flat(210)]),
+        pictures.Row("second", [flat(220)]),
+    ]
+    sheet = np.asarray(pictures.grid(rows, left=60, gap=4, margin=10, font_size=10))
+    bar = 10 + 18
+    assert sheet.shape == (10 + bar + 2 * (8 + 4) - 4 + 10, 10 + 60 + 2 * (12 + 4) - 4 + 10, 3)
+    for place, (row, value) in enumerate([(0, 200), (0, 210), (1, 220)]):
+        y, x = 10 + bar + row * 12, 70 + 16 * (place % 2)
+        assert (sheet[y : y + 8, x : x + 12] == value).all()
+    assert (sheet[10 + bar + 12 : -10, 86:-10] == pictures.PAPER).all(), "a short row leaves paper"
+    assert (sheet[10 : 10 + bar, :70] != pictures.PAPER).any() and (sheet[10 + bar :, :70] != pictures.PAPER).any()
+
+
+def test_grid_names_its_columns_under_a_title():
+    plain = pictures.grid([pictures.Row("", [flat(9)])], gap=4, margin=10)
+    named = pictures.grid([pictures.Row("", [flat(9)])], gap=4, margin=10, heads=["x"], title="a title")
+    assert named.size == (plain.size[0], plain.size[1] + 44 + 28)

@@ -6,28 +6,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
 from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
 from vp_jax.data.sources.vpdata import Layout, VPData
+from vp_jax.media.pictures import BLACK, WHITE, Row, grid
 
 
 def contact_sheet(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray]], columns: int = 5, width: int = 240
 ) -> Image.Image:
     """One row per (title, frames FHWC, masks FHW): evenly spaced frames, the hole tinted red."""
-    height = round(width * rows[0][1].shape[1] / rows[0][1].shape[2])
-    sheet = Image.new("RGB", (columns * (width + 4), len(rows) * (height + 18)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for row, (title, frames_FHWC, masks_FHW) in enumerate(rows):
-        draw.text((4, row * (height + 18) + 2), f"{title}   hole {masks_FHW.mean():.1%}", fill="black")
-        for column, frame in enumerate(np.linspace(0, len(frames_FHWC) - 1, columns).astype(int)):
-            picture = frames_FHWC[frame].astype(np.float32)
-            picture[masks_FHW[frame] > 0] = 0.45 * picture[masks_FHW[frame] > 0] + 0.55 * np.array([255, 30, 30])
-            tile = Image.fromarray(picture.astype(np.uint8)).resize((width, height))
-            sheet.paste(tile, (column * (width + 4), row * (height + 18) + 16))
-    return sheet
+    size = (width, round(width * rows[0][1].shape[1] / rows[0][1].shape[2]))
+    lines = []
+    for title, frames_FHWC, masks_FHW in rows:
+        tinted = (_tinted(frames_FHWC[frame], masks_FHW[frame] > 0) for frame in _spread(len(frames_FHWC), columns))
+        pictures = [np.asarray(Image.fromarray(picture_HWC).resize(size)) for picture_HWC in tinted]
+        lines.append(Row(f"{title}   hole {masks_FHW.mean():.1%}", pictures, BLACK))
+    return grid(lines, above=14, gap=4, margin=4, font_size=11, paper=WHITE)
+
+
+def _spread(frames: int, count: int) -> np.ndarray:
+    return np.linspace(0, frames - 1, count).astype(int)
+
+
+def _tinted(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
+    picture_HWC = frame_HWC.astype(np.float32)
+    picture_HWC[hole_HW] = 0.45 * picture_HWC[hole_HW] + 0.55 * np.array([255, 30, 30])
+    return picture_HWC.astype(np.uint8)
 
 
 def every_family(

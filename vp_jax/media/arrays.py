@@ -30,6 +30,9 @@ from vp_jax.reading import show
 MOST_BYTES = 4 << 30
 """Unpacked bytes of an array that is read as one, unless the caller asks for more."""
 
+MOST_HEADER = 64 << 10
+"""Bytes of the largest array header; NumPy writes 118."""
+
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BEST_RATIO = 1040  # deflate packs no better than 1032 to 1
 _FAULTS = (OSError, zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError)
@@ -70,7 +73,7 @@ class Array:
         values = np.empty(math.prod(self.shape), self.dtype)
         with self._data() as stream:
             _fill(stream, values, self.label)
-        return np.ascontiguousarray(values.reshape(self.shape, order="F" if self.fortran_order else "C"))
+        return np.asarray(values.reshape(self.shape, order="F" if self.fortran_order else "C"), order="C")
 
     def rows(self) -> Iterator[np.ndarray]:
         """Yield ``array[0]``, ``array[1]`` ..., holding one at a time unless the array is in Fortran order.
@@ -215,6 +218,8 @@ class _Counted(io.RawIOBase):
         self._stream, self.taken = stream, 0
 
     def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MOST_HEADER:
+            raise ValueError(f"it claims {size:,} bytes")
         content = self._stream.read(size)
         self.taken += len(content)
         return content

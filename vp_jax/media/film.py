@@ -46,6 +46,7 @@ _OPEN: dict[str, Any] = {"options": {"protocol_whitelist": "pipe"}}
 if int(av.__version__.split(".")[0]) < 19:  # later versions always do so
     _OPEN["metadata_errors"] = "replace"
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+_QUARTER_TURNS = ((False, False, False), (True, False, True), (False, True, True), (True, True, False))
 _IMAGE_CONTAINERS = ("gif", "apng", "image2")
 
 
@@ -215,11 +216,13 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
     Row 0 of the matrix is where a step to the right on the stored picture goes on the screen, row 1 a step down.
     """
-    side_data: Any = frame.side_data
     try:
+        side_data: Any = frame.side_data
         data = bytes(side_data[Type.DISPLAYMATRIX])
-    except (KeyError, ValueError):  # none, or side data of a kind that PyAV does not know yet
+    except KeyError:
         return False, False, False
+    except ValueError:  # other side data is of a kind that PyAV does not know: the angle is all that it tells
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
     across_x, across_y, _, down_x, down_y, *_ = np.frombuffer(data, np.int32)
     if abs(int(across_x)) >= abs(int(across_y)):
         return False, bool(across_x < 0), bool(down_y < 0)
@@ -239,7 +242,8 @@ def _picture(frame: av.VideoFrame, orientation: tuple[bool, bool, bool], lossles
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
         rgba_HWC = _upright(frame.to_ndarray(format="rgba", **options), orientation)
         alpha_HW = rgba_HWC[..., 3]
-        return Picture(rgba_HWC[..., :3], None if (alpha_HW == 255).all() else alpha_HW, lossless=lossless)
+        alpha_HW = None if (alpha_HW == 255).all() else alpha_HW
+        return Picture(rgba_HWC[..., :3], alpha_HW, lossless=lossless, has_alpha=True)
     return Picture(_upright(frame.to_ndarray(format="rgb24", **options), orientation), lossless=lossless)
 
 

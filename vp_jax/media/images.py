@@ -49,6 +49,7 @@ class Picture(NamedTuple):
       index_HW: palette index or grey value before scaling, where the picture can hold labels.
       palette: of a palette image, whether the entries that it uses are "grey", "coloured", or grey with coloured ones
         to "spare"; "" for other images.
+      has_alpha: there is a channel for transparency, used or not.
       lossless: values are what was drawn, not what a codec made of them.
     """
 
@@ -57,6 +58,7 @@ class Picture(NamedTuple):
     index_HW: np.ndarray | None = None
     palette: Literal["", "grey", "spare", "coloured"] = ""
     lossless: bool = True
+    has_alpha: bool = False
 
     def over_black(self) -> np.ndarray:
         """Colours uint8 HWC, black where transparent."""
@@ -191,13 +193,14 @@ def _picture(image: Image.Image, source: str | Path | bytes) -> Picture:
         palette = _palette_kind(np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3), index_HW)
     elif image.mode in ("1", "L"):
         index_HW = np.asarray(image).astype(np.uint8)
-    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+    has_alpha = bool({"A", "a"} & set(image.getbands())) or "transparency" in image.info
+    if has_alpha:
         rgba_HWC = np.asarray(image.convert("RGBA"))
         rgb_HWC, alpha_HW = rgba_HWC[..., :3], rgba_HWC[..., 3]
         alpha_HW = None if (alpha_HW == 255).all() else alpha_HW
     else:
         rgb_HWC = np.asarray(image.convert("RGB"))
-    return Picture(rgb_HWC, alpha_HW, index_HW, palette, lossless)
+    return Picture(rgb_HWC, alpha_HW, index_HW, palette, lossless, has_alpha)
 
 
 def _palette_kind(entries_x3: np.ndarray, index_HW: np.ndarray) -> Literal["grey", "spare", "coloured"]:

@@ -63,17 +63,18 @@ class LabelMap:
         """The labels that occur, ascending."""
         found: set[int] = set()
         for labels_HW in self.frames():
-            if labels_HW.dtype.itemsize == 1:  # many times faster than sorting the pixels
-                counts = np.bincount(labels_HW.view(np.uint8).reshape(-1), minlength=256)
-                found.update(np.flatnonzero(counts).astype(np.uint8).view(labels_HW.dtype).tolist())
-            else:
-                found.update(np.unique(labels_HW).tolist())
-        return sorted(int(label) for label in found)
+            found |= _present(labels_HW)
+        return sorted(found)
 
-    def where(self, indices: Iterable[int], test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    def where(
+        self, indices: Iterable[int], test: Callable[[np.ndarray], np.ndarray], present: set[int] | None = None
+    ) -> np.ndarray:
         """``test`` of the labels HW of these ascending frame numbers, as bool FHW.
 
         The file is read to its end, where its checksum is: a flipped bit is found wherever it is.
+
+        Args:
+          present: gets the labels that occur in any frame of the file, if it is given.
 
         Raises:
           UserError: damaged, or it ends before the last of ``indices``.
@@ -85,7 +86,19 @@ class LabelMap:
         for index, labels_HW in enumerate(self.frames()):
             if index in places:
                 out_FHW[places[index]] = test(labels_HW)
+            if present is not None:
+                present |= _present(labels_HW)
         return out_FHW
+
+
+def _present(labels_HW: np.ndarray) -> set[int]:
+    least, most = int(labels_HW.min()), int(labels_HW.max())
+    if least == most:
+        return {least}
+    if labels_HW.dtype.itemsize == 1:  # many times faster than sorting the pixels
+        counts = np.bincount(labels_HW.view(np.uint8).reshape(-1), minlength=256)
+        return {int(label) for label in np.flatnonzero(counts).astype(np.uint8).view(labels_HW.dtype)}
+    return {int(label) for label in np.unique(labels_HW)}
 
 
 def is_label_map(path: str | Path) -> bool:

@@ -91,7 +91,7 @@ class _Search:
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.top, self.lossless = path, 0, True
-        self.transparent, self.cut = False, False
+        self.cut, self.tones = False, False  # transparent parts, middle tones as of a picture
         self.low_C, self.high_C = np.full(3, 255), np.zeros(3, int)
 
     def run(self, threads: int) -> Rule:
@@ -113,18 +113,17 @@ class _Search:
         if picture.palette == "coloured":
             return Rule("index")
         self.lossless &= picture.lossless
-        if picture.alpha_HW is None and not self.transparent:
+        if not picture.has_alpha:
             self.top = max(self.top, int(picture.rgb_HWC.max()))
             return Rule("bright") if self.top >= HALF and picture.palette != "spare" else None
         return self._settled_by_transparent(picture, name)
 
     def _settled_by_transparent(self, picture: Picture, name: str) -> Rule | None:
-        self.transparent = True
         alpha_HW = picture.alpha_HW
-        shown_HW = np.ones(picture.rgb_HWC.shape[:2], bool) if alpha_HW is None else alpha_HW >= HALF
-        self.cut |= not shown_HW.all()
+        visible_HW = np.ones(picture.rgb_HWC.shape[:2], bool) if alpha_HW is None else alpha_HW >= HALF
+        self.cut |= not visible_HW.all()
         self.top = max(self.top, int(picture.over_black().max()))
-        visible_xC = picture.rgb_HWC[shown_HW]
+        visible_xC = picture.rgb_HWC[visible_HW]
         if not len(visible_xC):
             return None
         self.low_C = np.minimum(self.low_C, visible_xC.min(axis=0))
@@ -132,13 +131,13 @@ class _Search:
         if self._one_colour():
             return None
         bright_x = visible_xC.max(axis=1)
-        middle = float(((bright_x >= _DARK) & (bright_x < _LIGHT)).mean())
-        if self.cut and middle > _MOST_MIDDLE:
+        self.tones |= bool(((bright_x >= _DARK) & (bright_x < _LIGHT)).mean() > _MOST_MIDDLE)
+        if self.cut and self.tones:
             raise UserError(
                 f"{name}: a picture with transparent parts: neither its colours nor its transparency alone say where "
                 "the hole is; save the mask in black and white"
             )
-        return Rule("bright") if self.top >= HALF else None
+        return Rule("bright") if self.top >= HALF and not self.tones else None
 
     def _one_colour(self) -> bool:
         return int((self.high_C - self.low_C).max()) <= _ONE_COLOUR

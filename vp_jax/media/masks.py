@@ -112,7 +112,9 @@ class MaskFile:
             if rule.name == "empty":
                 raise UserError(f"{show(self.path)}: empty in every frame; white ({HALF} or more) marks the hole")
             return rule.note
-        if self._choose(self._labels) == [0] and self.mask_id is None:
+        present = self._labels.present()
+        self._check_labels(present)
+        if present == [0] and self.mask_id is None:
             raise UserError(f"{show(self.path)}: empty in every frame, every label is 0")
         return ""
 
@@ -141,22 +143,20 @@ class MaskFile:
         return np.broadcast_to(out_FHW[0], (len(indices), *out_FHW.shape[1:])) if self.still else out_FHW
 
     def _labelled(self, labels: LabelMap, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        present: set[int] = set()
         if self.mask_id is None:
-            self._choose(labels)
-            return labels.where(indices, lambda labels_HW: labels_HW != 0)
-        holes_FHW = labels.where(indices, lambda labels_HW: labels_HW == self.mask_id)
-        if not holes_FHW.any():
-            self._choose(labels)
+            holes_FHW = labels.where(indices, lambda labels_HW: labels_HW != 0, present)
+        else:
+            holes_FHW = labels.where(indices, lambda labels_HW: labels_HW == self.mask_id, present)
+        self._check_labels(sorted(present))
         return holes_FHW
 
-    def _choose(self, labels: LabelMap) -> list[int]:
-        """The labels of the map, if they leave no doubt which one is the hole."""
-        present = labels.present()
+    def _check_labels(self, present: list[int]) -> None:
+        """The labels of a map must leave no doubt which one is the hole."""
         if self.mask_id is None and len(set(present) - {0}) > 1:
             raise UserError(f"{show(self.path)}: holds labels {_listed(present)}; choose the hole with mask_id")
         if self.mask_id is not None and self.mask_id not in present:
             raise UserError(f"{show(self.path)}: no pixel has label {self.mask_id}, expected one of {_listed(present)}")
-        return present
 
 
 def _listed(labels: list[int]) -> str:

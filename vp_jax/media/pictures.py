@@ -1,4 +1,4 @@
-"""Pictures for people: a four-panel comparison video and a contact sheet, drawn with Pillow alone.
+"""Pictures for people: a four-panel comparison video and sheets of pictures in rows, drawn with Pillow alone.
 
 ::
 
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,8 +22,9 @@ from vp_jax.media.masks import dilate
 PANELS = ("original", "masked", "mask", "result")
 ROWS = ("original", "masked", "result")
 
-_PAPER, _INK, _FAINT = (22, 24, 29), (236, 238, 242), (150, 156, 168)
-_ACCENT = (255, 122, 61)
+Colour = tuple[int, int, int]
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+PAPER, INK, FAINT, ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
 _HATCH = np.array([(112, 115, 122), (134, 137, 145)], np.uint8)
 _MAX_PANEL, _SHEET_CELL = 640, 300
 _SMALL = 128  # pixels; panels of narrower videos are enlarged, to be seen at all
@@ -48,11 +50,11 @@ def comparison_frames(
     font_size = max(10, min(18, panel[0] // 20))
     font, bar = ImageFont.load_default(size=font_size), round(font_size * 1.8)
     size = (4 * panel[0] + 3 * _GAP, bar + panel[1])
-    canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), _PAPER)
+    canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), PAPER)
     draw = ImageDraw.Draw(canvas)
     for column, label in enumerate(PANELS):
         middle = column * (panel[0] + _GAP) + panel[0] // 2
-        draw.text((middle, bar // 2), label, fill=_ACCENT if label == "result" else _INK, font=font, anchor="mm")
+        draw.text((middle, bar // 2), label, fill=ACCENT if label == "result" else INK, font=font, anchor="mm")
     for three in zip(original_FHWC, holes_FHW, result_FHWC):
         original_HWC, hole_HW, result_HWC = (x.repeat(times, axis=0).repeat(times, axis=1) for x in three)
         grey_HWC = np.repeat(hole_HW[:, :, None], 3, axis=2).astype(np.uint8) * 255
@@ -84,28 +86,72 @@ def contact_sheet(
     chosen = np.unique(np.linspace(0, frames - 1, min(columns, frames)).round().astype(int))
     scale = _SHEET_CELL / max(height, width)
     cell = (max(1, round(width * scale)), max(1, round(height * scale)))
-    title_font, font = ImageFont.load_default(size=22), ImageFont.load_default(size=16)
-    left, top = _MARGIN + 92, _MARGIN + (44 if title else 0) + 28
-    size = (
-        left + len(chosen) * (cell[0] + _GAP) - _GAP + _MARGIN,
-        top + len(ROWS) * (cell[1] + _GAP) - _GAP + _MARGIN,
-    )
-    sheet = Image.new("RGB", size, _PAPER)
+    rows: dict[str, list[np.ndarray]] = {label: [] for label in ROWS}
+    for frame in chosen:
+        original_HWC = _fitted(original_FHWC[frame], cell)
+        hole_HW = np.asarray(Image.fromarray(holes_FHW[frame]).resize(cell, Image.Resampling.NEAREST))
+        rows["original"].append(outlined(original_HWC, hole_HW))
+        rows["masked"].append(masked(original_HWC, hole_HW))
+        rows["result"].append(_fitted(result_FHWC[frame], cell))
+    lines = [Row(label, pictures, ACCENT if label == "result" else INK) for label, pictures in rows.items()]
+    return grid(lines, left=92, heads=[f"frame {frame}" for frame in chosen], title=title)
+
+
+class Row(NamedTuple):
+    """A row of a `grid`: equally large pictures uint8 HWC, or none, for a heading."""
+
+    label: str
+    pictures: Sequence[np.ndarray] = ()
+    colour: Colour = INK
+
+
+def grid(
+    rows: Sequence[Row],
+    *,
+    left: int = 0,
+    above: int = 0,
+    heads: Sequence[str] = (),
+    title: str = "",
+    gap: int = _GAP,
+    margin: int = _MARGIN,
+    font_size: int = 16,
+    paper: Colour = PAPER,
+) -> Image.Image:
+    """Rows of equally large pictures, each with its label left of it or above it.
+
+    Args:
+      rows: at least one with a picture; short ones leave paper.
+      left: pixels for labels left of the pictures; 0 for labels above them.
+      above: pixels for labels above the pictures, where they stand there.
+      heads: what stands above each column.
+      title: one line above everything, shortened to fit.
+      gap, margin: pixels between the pictures and around them.
+      font_size: of labels and heads.
+    """
+    height, width = next(row.pictures[0] for row in rows if row.pictures).shape[:2]
+    columns = max(len(row.pictures) for row in rows)
+    title_font, font = ImageFont.load_default(size=22), ImageFont.load_default(size=font_size)
+    bar = font_size + 18
+    top = margin + (44 if title else 0) + (28 if heads else 0)
+    lines = sum(above + height + gap if row.pictures else bar for row in rows)
+    size = margin + left + columns * (width + gap) - gap + margin, top + lines - gap + margin
+    sheet = Image.new("RGB", size, paper)
     draw = ImageDraw.Draw(sheet)
     if title:
-        text = _shortened(title, title_font, size[0] - 2 * _MARGIN)
-        draw.text((_MARGIN, _MARGIN + 10), text, fill=_INK, font=title_font, anchor="lm")
-    for row, label in enumerate(ROWS):
-        middle = top + row * (cell[1] + _GAP) + cell[1] // 2
-        draw.text((_MARGIN, middle), label, fill=_ACCENT if label == "result" else _INK, font=font, anchor="lm")
-    for column, frame in enumerate(chosen):
-        x = left + column * (cell[0] + _GAP)
-        draw.text((x + cell[0] // 2, top - 14), f"frame {frame}", fill=_FAINT, font=font, anchor="mm")
-        hole_HW = np.asarray(Image.fromarray(holes_FHW[frame]).resize(cell, Image.Resampling.NEAREST))
-        pictures = [_fitted(original_FHWC[frame], cell), _fitted(original_FHWC[frame], cell)]
-        pictures = [outlined(pictures[0], hole_HW), masked(pictures[1], hole_HW), _fitted(result_FHWC[frame], cell)]
-        for row, picture_HWC in enumerate(pictures):
-            sheet.paste(Image.fromarray(picture_HWC), (x, top + row * (cell[1] + _GAP)))
+        text = _shortened(title, title_font, size[0] - 2 * margin)
+        draw.text((margin, margin + 10), text, fill=INK, font=title_font, anchor="lm")
+    for column, head in enumerate(heads):
+        middle = margin + left + column * (width + gap) + width // 2
+        draw.text((middle, top - 14), head, fill=FAINT, font=font, anchor="mm")
+    for row in rows:
+        middle = top + (above if above else height if row.pictures else bar) // 2
+        draw.text((margin, middle), row.label, fill=row.colour, font=font, anchor="lm")
+        if not row.pictures:
+            top += bar
+            continue
+        for column, picture_HWC in enumerate(row.pictures):
+            sheet.paste(Image.fromarray(picture_HWC), (margin + left + column * (width + gap), top + above))
+        top += above + height + gap
     return sheet
 
 
@@ -121,8 +167,8 @@ def outlined(frame_HWC: np.ndarray, hole_HW: np.ndarray, thickness: int = 2) -> 
     line_HW = dilate(hole_HW[None], thickness)[0]
     edge_HW = dilate(line_HW[None], 1)[0]
     out_HWC = frame_HWC.copy()
-    out_HWC[edge_HW & ~line_HW] = _PAPER
-    out_HWC[line_HW & ~hole_HW] = _ACCENT
+    out_HWC[edge_HW & ~line_HW] = PAPER
+    out_HWC[line_HW & ~hole_HW] = ACCENT
     return out_HWC
 
 

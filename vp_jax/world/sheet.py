@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from vp_jax.errors import UserError
+from vp_jax.media import pictures
 from vp_jax.world.render import RGB
 from vp_jax.world.synthetic import caption, edit, edit_masks, make_scene, masked_thing, possible, render
 
@@ -45,16 +46,8 @@ def edit_rows(seed: int, height: int) -> Iterator[SheetRow]:
 
 def sheet(rows: list[SheetRow], gap: int = 4, text: int = 15) -> Image.Image:
     """Picture of rows of pictures of one size, each row under its title; ``gap`` and ``text`` are in pixels."""
-    height, width = rows[0][1][0].shape[:2]
-    columns = max(len(pictures) for _, pictures in rows)
-    page = Image.new("RGB", (columns * (width + gap) + gap, len(rows) * (height + text) + gap), "white")
-    draw = ImageDraw.Draw(page)
-    for number, (title, pictures) in enumerate(rows):
-        top = number * (height + text)
-        draw.text((gap, top + 2), title, fill="black")
-        for column, picture in enumerate(pictures):
-            page.paste(Image.fromarray(picture), (gap + column * (width + gap), top + text))
-    return page
+    lines = [pictures.Row(title, shown, pictures.BLACK) for title, shown in rows]
+    return pictures.grid(lines, above=text - gap, gap=gap, margin=gap, font_size=10, paper=pictures.WHITE)
 
 
 def save_sheet(out: Path, scenes: Sequence[int], edits: Sequence[int], height: int = 96) -> None:
