@@ -18,6 +18,9 @@ from vp_jax.world.synthetic import HELD_OUT, OPERATIONS
 
 SMALL = ["--steps", "2", "--batch", "2"]
 
+# the text encoder of the tests reads few tokens
+pytestmark = pytest.mark.filterwarnings("ignore:.* is not read completely")
+
 
 def test_cases_are_held_out_and_differ_in_the_hole_alone():
     first, second = cases.inpainting(2)
