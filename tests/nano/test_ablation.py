@@ -13,6 +13,7 @@ from bench.nano.results import Key, Store, inner_tokens, measure
 from bench.nano.variants import LONG, SHORT
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.settings import Settings
 from vp_jax.world.synthetic import HELD_OUT, OPERATIONS
 
@@ -69,7 +70,7 @@ def test_a_batch_is_the_pipeline_clip_by_clip(model):
     swapped = sampler(frames[::-1], holes[::-1], text[1::-1], text[2], [8, 7])
     assert np.abs(both - swapped[::-1].astype(int)).max() <= 1
     settings = Settings(steps=2, guidance=3.0, dynamic_guidance=False, window=17, seed=7)
-    alone = pipeline.inpaint(frames[0], holes[0], (text[0], text[2]), settings)
+    alone = pipeline.inpaint(frames[0], holes[0], Prompt(text[0], text[2]), settings)
     assert np.abs(alone - both[0].astype(int)).max() <= 1
 
 
