@@ -1,11 +1,12 @@
-"""``--compile_only``: the report of this machine's devices, what it suggests, what it refuses."""
+"""``--compile_only``: the report of this machine's devices, what it suggests."""
 
 import importlib
 
 import pytest
 
-from vp_jax.errors import UserError
-from vp_jax.planning import aot, hlo
+from vp_jax.planning import aot, hlo, training
+from vp_jax.planning.devices import CHIPS, Target, target
+from vp_jax.planning.report import Report
 
 
 def settings(name, **mesh):
@@ -25,7 +26,7 @@ def test_local_devices_are_compiled_for_and_described():
         "'data': 4, 'fsdp': 2",
         "encode (compiled in",
         "train_step (compiled in",
-        "memory per chip: arguments",
+        "memory per device: arguments",
         "TFLOP",
         "all-gather:",
         "buffers of tokens x tokens: none",
@@ -34,33 +35,44 @@ def test_local_devices_are_compiled_for_and_described():
         assert words in text, text
 
 
-def test_what_does_not_fit_is_told_with_a_suggestion(monkeypatch):
-    program = hlo.Program(0.0, 0.0, {}, 0)
-    goal = aot.Target("v6e:1x1", "tpu", aot.target("local").devices[:1], aot.CHIPS["v6e"], 32)
+def test_latent_shards_leave_the_encoders_out():
+    config = settings("tiny")
+    config.data.kind = "latents"
+    config.mesh.data = 8
+    config.loader.batch_size = 8
+    said = []
+    aot.compile_only(config, "local", said.append)
+    assert not any(line.startswith("encode") for line in said)
+    assert any(line.startswith("train_step") for line in said)
+
+
+@pytest.mark.parametrize(
+    "report, words",
+    [
+        (Report("train_step", 10**9, temporaries=40 * 10**9), "divide the sequence"),
+        (Report("train_step", 40 * 10**9, temporaries=10**9), "more devices for the weights"),
+        (Report("encode", 10**9, temporaries=40 * 10**9), "vae_slicing"),
+        (Report("train_step", too_big="Used 40G of 31.25G hbm"), "divide the sequence"),
+    ],
+)
+def test_what_does_not_fit_is_reported_with_a_suggestion(monkeypatch, report, words):
+    report = Report(**{**report.__dict__, "program": hlo.Totals(0.0, 0.0, {}, 0)})
+    goal = Target("v6e:1x1", "tpu", target("local").devices[:1], CHIPS["v6e"], 32)
     monkeypatch.setattr(aot, "target", lambda where: goal)
-    for report, words in [
-        (aot.Report("train_step", 10**9, 40 * 10**9, 0, 0, program=program), "divide the sequence"),
-        (aot.Report("train_step", 40 * 10**9, 10**9, 0, 0, program=program), "more chips for the weights"),
-        (aot.Report("encode", 10**9, 40 * 10**9, 0, 0, program=program), "vae_slicing"),
-        (aot.Report("train_step", too_big="Used 40G of 31.25G hbm"), "divide the sequence"),
-    ]:
-        monkeypatch.setattr(aot, "programs", lambda config, goal, report=report: ([report], 0.0))
-        said = []
-        config = settings("gpu_single")
-        config.step.accumulate = 8
-        assert aot.compile_only(config, "v6e:1x1", said.append) == 1
-        assert words in said[-1] and "does not fit 32 GB" in said[-1]
+    monkeypatch.setattr(aot, "step_reports", lambda run, goal, mesh: ([report], 0.0))
+    said = []
+    config = settings("gpu_single")
+    config.step.accumulate = 8
+    assert aot.compile_only(config, "v6e:1x1", said.append) == 1
+    assert words in said[-1] and "does not fit 32 GB" in said[-1]
+
+
+def test_rematerialisation_and_smaller_batches_are_suggested_first():
+    large, mesh = Report("train_step", 1, temporaries=2), {"data": 1, "fsdp": 4, "context": 2}
+    config = settings("gpu_h100")
     config.model.remat = ""
-    assert "remat=nothing_saveable" in aot.suggestion(config, aot.Report("train_step", 1, 2), 1)
-    config.model.remat, config.step.accumulate = "nothing_saveable", 1
-    assert "fewer examples" in aot.suggestion(config, aot.Report("train_step", 1, 2), 1)
-
-
-def test_roofline_slows_attention_down():
-    program = hlo.Program(918e12, 918e12, {"all-gather": hlo.Traffic(1, 448e9)}, 0)
-    assert aot.roofline(program, aot.CHIPS["v6e"]) == (5.0, 1.0)
-
-
-def test_unknown_chips_are_named():
-    with pytest.raises(UserError, match="'v9:2x2': expected 'local' or a chip and its grid"):
-        aot.target("v9:2x2")
+    assert "remat=nothing_saveable" in aot.suggestion(training.Run.of_config(config), large, mesh)
+    config.model.remat = "nothing_saveable"
+    assert "fewer examples" in aot.suggestion(training.Run.of_config(config), large, mesh)
+    config.step.accumulate = 2
+    assert "divide the sequence" in aot.suggestion(training.Run.of_config(config), large, mesh)

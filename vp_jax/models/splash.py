@@ -34,11 +34,20 @@ BLOCKS: dict[str, Blocks] = {
     "TPU v5 lite": Blocks(1280, 1280, 640, 1280, 1280, 640),  # v5e
     "TPU v6 lite": Blocks(1792, 2560, 1280, 1280, 1280, 640),  # v6e
 }
-"""By ``device_kind``. What fits each chip's vector memory, checked by its compiler."""
+"""By ``device_kind``, for two-byte types. What fits each chip's vector memory, checked by its compiler."""
 
 SPLASH_DTYPES = ("bfloat16", "float32")
 
 _OTHER = Blocks(512, 512, 512, 512, 512, 512)
+
+
+def largest_blocks(device_kind: str, dtype: jnp.dtype) -> Blocks:
+    """Blocks of a chip for ``dtype``: half as many rows in memory for float32, which takes twice the bytes."""
+    blocks = BLOCKS.get(device_kind, _OTHER)
+    if dtype.itemsize < 4:
+        return blocks
+    half = {name: getattr(blocks, name) // 2 // _LANES * _LANES for name in ("q", "kv", "backward_q", "backward_kv")}
+    return blocks._replace(**half)
 
 
 def takes(head_dim: int) -> bool:
@@ -73,7 +82,7 @@ def attend(
       interpret: run the kernels' source on any device (tests).
     """
     queries, keys, heads = q_BSKA.shape[1], k_BSKA.shape[1], q_BSKA.shape[2]
-    limit = BLOCKS.get(device_kind, _OTHER)
+    limit = largest_blocks(device_kind, q_BSKA.dtype)
     padded_q, block_q, backward_q = fit(queries, limit.q, limit.backward_q)
     padded_kv, block_kv, backward_kv = fit(keys, limit.kv, limit.backward_kv)
     splash = kernel.make_splash_mha_single_device(

@@ -1,0 +1,156 @@
+"""The programs of sampling, with shapes in place of arrays: T5, VAE and one denoising step in its variants."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vp_jax import sharding, trees
+from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.inference import compiled, decode
+from vp_jax.inference.models import Models
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.state import WindowInputs, WindowLatents
+from vp_jax.inference.window import WindowProgram
+from vp_jax.models import lora, t5
+from vp_jax.models.config import BranchConfig
+from vp_jax.models.folder import abstract
+from vp_jax.models.id_resample import PreviousWindow
+from vp_jax.models.vae.vae import DECODE_CHUNK
+from vp_jax.planning.case import Case, Prepared
+from vp_jax.training import flops
+from vp_jax.training.stages.id_adapter import adapter_config
+
+CLIP_WEIGHT = 0.5
+"""Any weight above 0: the number itself is a constant of the program."""
+
+
+class ShapedSampler(NamedTuple):
+    """A window program and the shapes of its weights and of the parts of a clip.
+
+    Attributes:
+      program, params: of the sampler.
+      clip: arguments of `WindowProgram.encode` behind the weights: pixels, holes, image condition, noise.
+      latents: what it returns.
+    """
+
+    program: WindowProgram
+    params: Any
+    clip: tuple[Any, ...]
+    latents: WindowLatents
+
+    @property
+    def jitted(self) -> Any:
+        """The functions that `vp_jax.inference.compiled.CompiledWindow` calls."""
+        return compiled._jit(self.program)
+
+
+def sampler(case: Case, settings: Settings | None = None, *, adapter: bool = False) -> ShapedSampler:
+    """The sampler of a case.
+
+    Args:
+      case: model and devices.
+      settings: of sampling; default: those of a person who chooses none.
+      adapter: with the ID adapter.
+    """
+    models, params = _models(case, adapter)
+    settings = dataclasses.replace(settings or Settings(window=case.clip[0]), seed=0)
+    schedule = Schedule(snr_shift=case.variant.snr_shift)
+    return ShapedSampler(WindowProgram(models, settings, schedule), params, *_clip(case))
+
+
+@functools.lru_cache(maxsize=8)
+def _models(case: Case, adapter: bool) -> tuple[Models, Any]:
+    named, cfg, dtype = case.variant, adapter_config(), jnp.dtype(case.precision)
+    types: dict[str, Any] = {"dtype": case.precision, "param_dtype": case.precision}
+    backbone = dataclasses.replace(named.backbone, **types, attention=case.attention)
+    branch = BranchConfig(dataclasses.replace(named.branch.dit, **types, attention=case.attention))
+    models = Models(backbone, branch, dataclasses.replace(named.vae, **types), (cfg,) if adapter else ())
+    shapes: dict[str, Any] = {name: tree for name, (_, tree) in models.abstract().items()} | {"loras": []}
+    if adapter:
+        fresh = functools.partial(lora.init, cfg, shapes["backbone"])
+        shapes["loras"] = [jax.eval_shape(lambda key: trees.cast(fresh(key), dtype), case.key())]
+    return models, sharding.placed(shapes, case.mesh)
+
+
+@functools.lru_cache(maxsize=8)
+def _clip(case: Case) -> tuple[tuple[Any, ...], WindowLatents]:
+    models, params = _models(case, False)
+    frames, height, width = case.clip
+    program = WindowProgram(models, Settings(window=frames), Schedule())
+    noise, image = KeyNoise(case.key()), None
+    if models.takes_image:
+        frame = case.array(1, 1, height, width, 3)
+        image = case.copies(jax.eval_shape(program.encode_image, params, frame, noise))
+    clip = case.array(1, frames, height, width, 3), case.array(1, frames, height, width), image, noise
+    return clip, case.copies(jax.eval_shape(program.encode, params, *clip))
+
+
+def text(case: Case) -> Prepared | None:
+    """T5 on the prompt and the negative prompt; ``None`` for models without a text encoder."""
+    if case.variant.t5 is None:
+        return None
+    graph, shapes = abstract(dataclasses.replace(case.variant.t5, dtype=case.precision, param_dtype=case.precision))
+    encoder = nnx.merge(graph, sharding.placed({"t5": shapes}, case.mesh)["t5"])
+    ids_BM = case.array(2, case.variant.backbone.max_text_len, dtype=jnp.int32)
+    return Prepared(t5.encode_text, (encoder, ids_BM), {}, "")
+
+
+def encode_image(case: Case) -> Prepared | None:
+    """VAE on the first frame; ``None`` for models without an image condition."""
+    made = sampler(case)
+    pixels, _, image, noise = made.clip
+    if image is None:
+        return None
+    frame = case.array(1, 1, *pixels.shape[2:])
+    return Prepared(made.jitted.encode_image, (made.params, frame, noise), {}, "")
+
+
+def encode(case: Case, *, mode: str = "default") -> Prepared:
+    """VAE on a window; with ``mode`` reference on its masked copy too."""
+    made = sampler(case, Settings(window=case.clip[0], mode=mode))
+    return Prepared(made.jitted.encode, (made.params, *made.clip), {}, "")
+
+
+def step(
+    case: Case, *, adapter: bool = False, previous: bool = False, record: bool = False, mode: str = "default"
+) -> Prepared:
+    """One denoising step under guidance.
+
+    Args:
+      case: model and devices.
+      adapter: with the ID adapter.
+      previous: it reads the states of the previous window.
+      record: it keeps its states for the next window.
+      mode: of `Settings`.
+    """
+    weight = CLIP_WEIGHT if previous or record else 0.0
+    made = sampler(case, Settings(window=case.clip[0], clip_weight=weight, mode=mode), adapter=adapter)
+    program, cfg = made.program, made.program.models.backbone_cfg
+    words_BME, before = case.array(2, cfg.max_text_len, cfg.text_dim), None
+    if previous:
+        length = cfg.max_text_len + flops.video_tokens(cfg, *made.latents.video_BThwC.shape[1:4])
+        states = case.array(cfg.num_layers, 2, length, cfg.dim, dtype=jnp.dtype(cfg.dtype))
+        before = PreviousWindow(states, case.array(2, length, dtype=jnp.bool_))
+    inputs = WindowInputs(made.latents, words_BME, before, made.clip[-1])
+    state = case.copies(jax.eval_shape(program.begin, inputs))
+    arguments = (made.params, state, case.array(dtype=jnp.int32), inputs)
+    return Prepared(made.jitted.denoise_step, arguments, {"record": record}, case.attention)
+
+
+def decode_chunk(case: Case, *, first: bool) -> Prepared:
+    """VAE on a chunk of latents: the first of a video, or one that continues."""
+    made = sampler(case)
+    models, size = made.program.models, made.latents.video_BThwC.shape[2:]
+    begin = case.array(1, DECODE_CHUNK + 1, *size)
+    if first:
+        return Prepared(decode._decode_chunk, (models, made.params, begin, None), {}, "")
+    cache = jax.eval_shape(lambda params, x: decode._decode_chunk(models, params, x, None)[1], made.params, begin)
+    following = case.array(1, DECODE_CHUNK, *size)
+    return Prepared(decode._decode_chunk, (models, made.params, following, case.copies(cache)), {}, "")
