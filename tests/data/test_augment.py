@@ -1,5 +1,6 @@
 """The mask families: shapes against OpenCV, what each promises, and the published probabilities."""
 
+import dataclasses
 import math
 from collections import Counter
 
@@ -17,7 +18,7 @@ from vp_jax.data.augment import (
     random_brush,
     static_shape,
 )
-from vp_jax.data.morphology import opencv_dilate, opencv_erode
+from vp_jax.data.morphology import opencv_dilate, opencv_erode, smooth
 from vp_jax.errors import UserError
 
 
@@ -137,3 +138,130 @@ def test_families_come_as_often_as_published(monkeypatch):
 def test_probabilities_that_do_not_sum_to_one_are_refused():
     with pytest.raises(UserError, match="expected a sum of 1"):
         MaskAugment(p_brush=0.9)
+
+
+FIELDS = {field.name for field in dataclasses.fields(MaskAugment)}
+TESTED = {
+    "probability", *(f"p_{family}" for family in FAMILIES), "margin_ratio", "scale_min", "scale_max", "kernel",
+}  # fmt: skip
+
+
+def test_every_field_has_a_test_of_its_value_below():
+    assert FIELDS == TESTED
+
+
+@pytest.mark.parametrize("probability, share", [(0.0, 0.0), (0.3, 0.3), (0.8, 0.8), (1.0, 1.0)])
+def test_probability_is_how_often_masks_are_changed(probability, share):
+    masks_FHW, rng, draws = np.ones((1, 8, 9), np.uint8), np.random.default_rng(0), 2000
+    augment = MaskAugment(
+        probability=probability, kernel=2, p_brush=1, p_rect=0, p_ellipse=0, p_circle=0, p_random_brush=0
+    )
+    changed = sum(augment(masks_FHW, rng) is not masks_FHW for _ in range(draws))
+    assert abs(changed - share * draws) <= 4 * math.sqrt(draws * share * (1 - share))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_s_probability_chooses_that_family(monkeypatch, family):
+    seen: set[str] = set()
+    monkeypatch.setattr(MaskAugment, "apply", lambda self, name, masks_FHW, rng: seen.add(name) or masks_FHW)
+    weights = {f"p_{name}": float(name == family) for name in FAMILIES}
+    augment = MaskAugment(probability=1, **weights)
+    for seed in range(20):
+        augment(moving_box(1), np.random.default_rng(seed))
+    assert seen == {family}
+
+
+def centred_box(frames: int = 1) -> np.ndarray:
+    """A box far from the edges of its frame, 39 pixels between its first and last column and row."""
+    masks_FHW = np.zeros((frames, 600, 600), np.uint8)
+    masks_FHW[:, 280:320, 280:320] = 1
+    return masks_FHW
+
+
+def circle_radius(augment: MaskAugment, seed: int) -> float:
+    """Half the width of the circle that is drawn about `centred_box`."""
+    left, right, top, bottom = box_of(augment.apply("circle", centred_box(), np.random.default_rng(seed))[0])
+    assert abs((right - left) - (bottom - top)) <= 1
+    return (right - left) / 2
+
+
+def test_scales_are_the_ends_of_the_range_of_sizes():
+    for scale in (1.0, 2.0, 3.0):
+        fixed = MaskAugment(margin_ratio=0, scale_min=scale, scale_max=scale)
+        assert {circle_radius(fixed, seed) for seed in range(5)} == {int(39 * scale / 2)}
+    drawn = [circle_radius(MaskAugment(margin_ratio=0, scale_min=1.0, scale_max=3.0), seed) for seed in range(80)]
+    assert 19 <= min(drawn) <= 21 and 56 <= max(drawn) <= 58 and abs(np.mean(drawn) - 39) < 4
+    lifted = [circle_radius(MaskAugment(margin_ratio=0, scale_min=2.5, scale_max=3.0), seed) for seed in range(20)]
+    assert min(lifted) >= 48
+
+
+@pytest.mark.parametrize("ratio, most", [(0.0, 0), (0.1, 59), (0.25, 149)])
+def test_the_margin_is_drawn_up_to_its_share_of_the_smaller_side(ratio, most):
+    augment = MaskAugment(margin_ratio=ratio, scale_min=1.0, scale_max=1.0)
+    grown = [2 * circle_radius(augment, seed) - 38 for seed in range(60)]  # two margins, each from 0 to ``most``
+    assert min(grown) >= 0 and max(grown) <= 2 * most + 1
+    assert max(grown) >= 1.3 * most and np.mean(grown) >= 0.9 * most
+
+
+def test_moving_shapes_have_the_scales_too():
+    masks_FHW = centred_box(3)
+    for scale in (1.0, 1.5, 2.0):
+        augment = MaskAugment(scale_min=scale, scale_max=scale)
+        boxes = {box_of(augment.apply("moving_shape", masks_FHW, np.random.default_rng(seed))[1]) for seed in range(8)}
+        widths = {right - left for left, right, _, _ in boxes}
+        expected = {round(39 * scale), round(39 * scale * math.sqrt(2))}  # a box, and the ellipse around it
+        assert len(widths) == 2 and all(min(abs(w - e) for e in expected) <= 2 for w in widths), (widths, expected)
+
+
+def test_moving_shapes_draw_both_sides_between_the_scales():
+    augment, sides = MaskAugment(scale_min=1.0, scale_max=3.0), []
+    for seed in range(40):
+        left, right, top, bottom = box_of(augment.apply("moving_shape", centred_box(), np.random.default_rng(seed))[0])
+        sides.append((right - left, bottom - top))
+    assert min(map(min, sides)) >= 38 and 120 < max(map(max, sides)) <= 3 * 39 * math.sqrt(2) + 2
+    assert sum(abs(width - height) > 4 for width, height in sides) > 20, "each side has its own scale"
+
+
+@pytest.mark.parametrize("kernel", [2, 9, 20])
+def test_the_kernel_is_that_of_the_morphology(kernel):
+    masks_FHW, augment = moving_box(2), MaskAugment(kernel=kernel)
+    got = [augment.apply("brush", masks_FHW, np.random.default_rng(seed)) for seed in range(30)]
+    grown_FHW = np.stack([cv2.dilate(mask_HW, np.ones((kernel, kernel), np.uint8)) for mask_HW in masks_FHW])
+    assert any((one == grown_FHW).all() for one in got)
+    assert max(one.sum() for one in got) == grown_FHW.sum(), "no morphology of the recipe grows more"
+
+
+def test_one_brush_in_ten_is_smoothed():
+    """With a kernel of one pixel the morphology changes nothing, and smoothing removes the specks."""
+    specks_FHW = np.zeros((2, 12, 12), np.uint8)
+    specks_FHW[:, 2::4, 2::4] = 1
+    smoothed_FHW = np.stack([smooth(mask_HW) for mask_HW in specks_FHW])
+    assert not smoothed_FHW.any()
+    draws, smoothed = 3000, 0
+    for seed in range(draws):
+        got_FHW = brush(specks_FHW, np.random.default_rng(seed), kernel=1)
+        assert (got_FHW == specks_FHW).all() or (got_FHW == smoothed_FHW).all()
+        smoothed += not got_FHW.any()
+    assert abs(smoothed - 0.1 * draws) <= 4 * math.sqrt(draws * 0.1 * 0.9)
+
+
+def test_moving_shapes_are_widened_over_exactly_two_frames_on_either_side():
+    """An object that jumps to and fro: its shape reaches where it was and will be, so that it does not flicker."""
+    masks_FHW = np.zeros((11, 120, 300), np.uint8)
+    lefts = [100, 20, 180, 100, 60, 220, 30, 120, 200, 90, 150]
+    for mask_HW, left in zip(masks_FHW, lefts):
+        mask_HW[40:60, left : left + 30] = 1
+    boxes = 0
+    for seed in range(12):
+        got_FHW = moving_shape(masks_FHW, np.random.default_rng(seed), 1.0, 1.0)
+        near = [lefts[max(0, frame - 2) : frame + 3] for frame in range(11)]
+        for frame, got_HW in enumerate(got_FHW):
+            reach_HW = np.zeros_like(got_HW)
+            reach_HW[40:60, min(near[frame]) : max(near[frame]) + 30] = 1
+            assert not (reach_HW & (1 - got_HW)).any()
+        if all((got_HW[40:60].all(0) == got_HW.any(0)).all() for got_HW in got_FHW):  # rectangles
+            boxes += 1
+            for frame, got_HW in enumerate(got_FHW):
+                left, right, _, _ = box_of(got_HW)
+                assert abs(left - min(near[frame])) <= 1 and abs(right - (max(near[frame]) + 29)) <= 1
+    assert 0 < boxes < 12
