@@ -270,3 +270,25 @@ def test_a_moving_rectangle_is_about_the_boxes_of_five_frames():
             assert np.abs(np.subtract(box_of(got_HW), union)).max() <= 1, frame
         rectangles += 1
     assert rectangles > 5
+
+
+def test_moving_shapes_are_widened_over_exactly_two_frames_on_either_side():
+    """An object that jumps to and fro: its shape reaches where it was and will be, so that it does not flicker."""
+    masks_FHW = np.zeros((11, 120, 300), np.uint8)
+    lefts = [100, 20, 180, 100, 60, 220, 30, 120, 200, 90, 150]
+    for mask_HW, left in zip(masks_FHW, lefts):
+        mask_HW[40:60, left : left + 30] = 1
+    boxes = 0
+    for seed in range(12):
+        got_FHW = moving_shape(masks_FHW, np.random.default_rng(seed), 1.0, 1.0)
+        near = [lefts[max(0, frame - 2) : frame + 3] for frame in range(11)]
+        for frame, got_HW in enumerate(got_FHW):
+            reach_HW = np.zeros_like(got_HW)
+            reach_HW[40:60, min(near[frame]) : max(near[frame]) + 30] = 1
+            assert not (reach_HW & (1 - got_HW)).any()
+        if all((got_HW[40:60].all(0) == got_HW.any(0)).all() for got_HW in got_FHW):  # rectangles
+            boxes += 1
+            for frame, got_HW in enumerate(got_FHW):
+                left, right, _, _ = box_of(got_HW)
+                assert abs(left - min(near[frame])) <= 1 and abs(right - (max(near[frame]) + 29)) <= 1
+    assert 0 < boxes < 12

@@ -20,7 +20,7 @@ from vp_jax.inference.state import WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
 from vp_jax.models import lora, t5
 from vp_jax.models.config import BranchConfig
-from vp_jax.models.folder import abstract
+from vp_jax.models.folder import abstract_model
 from vp_jax.models.id_resample import PreviousWindow
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.planning.case import Case, Prepared
@@ -96,7 +96,9 @@ def text(case: Case) -> Prepared | None:
     """T5 on the prompt and the negative prompt; ``None`` for models without a text encoder."""
     if case.variant.t5 is None:
         return None
-    graph, shapes = abstract(dataclasses.replace(case.variant.t5, dtype=case.precision, param_dtype=case.precision))
+    graph, shapes = abstract_model(
+        dataclasses.replace(case.variant.t5, dtype=case.precision, param_dtype=case.precision)
+    )
     encoder = nnx.merge(graph, sharding.placed({"t5": shapes}, case.mesh)["t5"])
     ids_BM = case.array(2, case.variant.backbone.max_text_len, dtype=jnp.int32)
     return Prepared(t5.encode_text, (encoder, ids_BM), {}, "")

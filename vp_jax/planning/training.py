@@ -18,7 +18,7 @@ from vp_jax import sharding
 from vp_jax.data.batches import PixelBatch
 from vp_jax.inference.settings import Settings
 from vp_jax.planning.case import Case, Prepared
-from vp_jax.runs.plan import Plan, make_plan
+from vp_jax.runs.plan import RunPlan, make_plan
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.optim import OptimConfig
 from vp_jax.training.stages.stage import Stage
@@ -161,12 +161,12 @@ def stage_program(case: Case, stage: str, part: str) -> Prepared | None:
     return found
 
 
-def _plan(run: Run, mesh: Mesh, platform: str) -> Plan:
+def _plan(run: Run, mesh: Mesh, platform: str) -> RunPlan:
     steps, ema = run.steps, run.ema
     return make_plan(run.model, run.optimizer, run.step, run.size, steps=steps, ema=ema, mesh=mesh, platform=platform)
 
 
-def _loaded(run: Run, plan: Plan, mesh: Mesh) -> Any:
+def _loaded(run: Run, plan: RunPlan, mesh: Mesh) -> Any:
     """What the loader gives."""
     clips = (run.batch, *run.size)
     arrays = (
@@ -180,7 +180,7 @@ def _loaded(run: Run, plan: Plan, mesh: Mesh) -> Any:
     return sharding.shapes_at(loaded, sharding.batch_shardings(loaded, mesh))
 
 
-def _batch(stage: Stage, plan: Plan, loaded: Any, mesh: Mesh) -> Any:
+def _batch(stage: Stage, plan: RunPlan, loaded: Any, mesh: Mesh) -> Any:
     """What the step of ``stage`` trains on."""
     inputs = functools.partial(stage.inputs, plan.models.encoders)
     batch = jax.eval_shape(inputs, plan.models.encoders.shapes(), loaded, jax.eval_shape(lambda: jax.random.key(0)))
