@@ -17,7 +17,7 @@ from bench.nano.variants import Variant
 from vp_jax.errors import UserError
 from vp_jax.eval.bootstrap import Interval
 from vp_jax.eval.video_metrics import MAX_PSNR
-from vp_jax.media.pictures import ACCENT, FAINT, Row, grid, masked
+from vp_jax.media.pictures import ACCENT, FAINT, PictureRow, grid, masked
 
 
 def table(
@@ -107,20 +107,20 @@ def sheet(
     Returns:
       False, without writing a file, if there is no picture.
     """
-    lines: list[Row] = []
+    lines: list[PictureRow] = []
     for title, split, case in rows:
         files = [(v.label, picture_file(out, split, v.name, case.name)) for v in variants]
         files = [(label, file) for label, file in files if file.is_file()]
         if not files:
             continue
-        lines.append(Row(f"{title}: {case.prompt}", colour=ACCENT))
+        lines.append(PictureRow(f"{title}: {case.prompt}", colour=ACCENT))
         if (case.source_FHWC != case.truth_FHWC).any():
-            lines.append(Row("source", [_enlarged(strip(case.source_FHWC))]))
+            lines.append(PictureRow("source", [_enlarged(strip(case.source_FHWC))]))
         hatched = np.stack([masked(*pair) for pair in zip(case.source_FHWC, case.holes_FHW)])
-        lines.append(Row("given", [_enlarged(strip(hatched))]))
-        lines.append(Row(truth, [_enlarged(strip(case.truth_FHWC))]))
+        lines.append(PictureRow("given", [_enlarged(strip(hatched))]))
+        lines.append(PictureRow(truth, [_enlarged(strip(case.truth_FHWC))]))
         for label, file in files:
-            lines.append(Row(label, [_enlarged(np.asarray(Image.open(file).convert("RGB")))], FAINT))
+            lines.append(PictureRow(label, [_enlarged(np.asarray(Image.open(file).convert("RGB")))], FAINT))
     if not lines:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ def test_evenly_spaced_frames_stand_in_a_row():
     frames_FHWC[:] = 10 * np.arange(9)[:, None, None, None]
     masks_FHW = np.zeros((9, 20, 30), np.uint8)
     rows = [("first", frames_FHWC, masks_FHW), ("second", frames_FHWC + np.uint8(100), masks_FHW)]
-    image = np.asarray(contact_sheet.contact_sheet(rows, columns=3, width=30))
+    image = np.asarray(contact_sheet.clip_sheet(rows, columns=3, width=30))
     assert image.shape == (4 + 2 * (14 + 20 + 4), 4 + 3 * (30 + 4), 3)
     for column, frame in enumerate((0, 4, 8)):
         left = 4 + 34 * column
@@ -28,7 +28,7 @@ def test_the_hole_is_tinted_red_and_the_rest_is_the_frame():
     frames_FHWC = np.full((3, 40, 60, 3), 100, np.uint8)
     masks_FHW = np.zeros((3, 40, 60), np.uint8)
     masks_FHW[:, 10:30, 20:40] = 1
-    sheet = np.asarray(contact_sheet.contact_sheet([("a", frames_FHWC, masks_FHW)], columns=3, width=60))
+    sheet = np.asarray(contact_sheet.clip_sheet([("a", frames_FHWC, masks_FHW)], columns=3, width=60))
     assert sheet.shape == (4 + 14 + 40 + 4, 4 + 3 * 64, 3)
     for column in range(3):
         tile = sheet[18:58, 4 + 64 * column :][:, :60]

@@ -8,7 +8,7 @@ from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media import mask_rules
 from vp_jax.media.images import Picture
-from vp_jax.media.mask_rules import Rule, rule_of
+from vp_jax.media.mask_rules import MaskRule, rule_of
 from vp_jax.media.masks import Mask, read_masks
 
 F, H, W = 6, 16, 24
@@ -108,10 +108,10 @@ PICTURES = {
 @pytest.mark.parametrize(
     "rule, picture, message",
     [
-        (Rule("index"), "colour", "expected label images throughout"),
-        (Rule("index"), "grey", "expected label images throughout"),
-        (Rule("label", 3), "colour", "expected label images throughout"),
-        (Rule("bright"), "labels", "expected label images throughout"),
+        (MaskRule("index"), "colour", "expected label images throughout"),
+        (MaskRule("index"), "grey", "expected label images throughout"),
+        (MaskRule("label", 3), "colour", "expected label images throughout"),
+        (MaskRule("bright"), "labels", "expected label images throughout"),
     ],
 )
 def test_mixed_kinds_are_refused(rule, picture, message):
@@ -120,8 +120,8 @@ def test_mixed_kinds_are_refused(rule, picture, message):
 
 
 @pytest.mark.parametrize(
-    "rule, picture", [(Rule("index"), "labels"), (Rule("label", 3), "labels"), (Rule("label", 255), "grey"),
-                      (Rule("bright"), "grey"), (Rule("opaque"), "colour")],
+    "rule, picture", [(MaskRule("index"), "labels"), (MaskRule("label", 3), "labels"), (MaskRule("label", 255), "grey"),
+                      (MaskRule("bright"), "grey"), (MaskRule("opaque"), "colour")],
 )  # fmt: skip
 def test_rules_give_their_hole(rule, picture):
     expected = np.ones((H, W), bool) if rule.name == "opaque" else HOLES[2]

@@ -107,9 +107,9 @@ def flat(value, height=8, width=12):
 
 def test_grid_places_pictures_right_of_their_labels_and_headings_between():
     rows = [
-        pictures.Row("heading", colour=pictures.ACCENT),
-        pictures.Row("first", [flat(200), flat(210)]),
-        pictures.Row("second", [flat(220)]),
+        pictures.PictureRow("heading", colour=pictures.ACCENT),
+        pictures.PictureRow("first", [flat(200), flat(210)]),
+        pictures.PictureRow("second", [flat(220)]),
     ]
     sheet = np.asarray(pictures.grid(rows, left=60, gap=4, margin=10, font_size=10))
     bar = 10 + 18
@@ -122,6 +122,6 @@ def test_grid_places_pictures_right_of_their_labels_and_headings_between():
 
 
 def test_grid_names_its_columns_under_a_title():
-    plain = pictures.grid([pictures.Row("", [flat(9)])], gap=4, margin=10)
-    named = pictures.grid([pictures.Row("", [flat(9)])], gap=4, margin=10, heads=["x"], title="a title")
+    plain = pictures.grid([pictures.PictureRow("", [flat(9)])], gap=4, margin=10)
+    named = pictures.grid([pictures.PictureRow("", [flat(9)])], gap=4, margin=10, heads=["x"], title="a title")
     assert named.size == (plain.size[0], plain.size[1] + 44 + 28)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vp_jax.planning.hlo_text import Instruction, Shape, parse, runs
+from vp_jax.planning.hlo_text import HloShape, Instruction, parse, runs
 
 TEXT = """HloModule jit_f, is_scheduled=true
 
@@ -35,12 +35,12 @@ def test_instructions_are_read_with_shapes_and_operands():
     assert entry == "main" and list(computations) == ["body", "condition", "main"]
     kernel = computations["body"][2]
     assert (kernel.name, kernel.op, kernel.operands) == ("kernel.2", "custom-call", ("x", "x"))
-    assert kernel.shapes == (Shape("f32", (256, 128)), Shape("bf16", (6, 256)))
+    assert kernel.shapes == (HloShape("f32", (256, 128)), HloShape("bf16", (6, 256)))
     assert isinstance(computations["main"][0], Instruction)
 
 
 def test_bytes_of_shapes():
-    assert [Shape("bf16", (3, 5)).nbytes, Shape("f32", ()).nbytes, Shape("token", ()).nbytes] == [30, 4, 0]
+    assert [HloShape("bf16", (3, 5)).nbytes, HloShape("f32", ()).nbytes, HloShape("token", ()).nbytes] == [30, 4, 0]
 
 
 def test_a_loop_runs_as_often_as_its_note_or_its_bound_says():

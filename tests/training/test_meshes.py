@@ -93,7 +93,7 @@ def test_frozen_weights_have_neither_gradient_nor_optimizer_state():
         assert outputs == 4 * trained
         # a gradient of the frozen feed-forward would be an array of its stacked shape that is not an argument
         layers = mesh_run.BACKBONE.num_layers
-        stacked = hlo.Shape("f32", (layers, 128, 512))
+        stacked = hlo.HloShape("f32", (layers, 128, 512))
         computations, entry = hlo.parse(prepared.compiled.as_text())
         made = {i.op for i in computations[entry] if stacked in i.shapes}
         assert made <= {"parameter", "tuple", "bitcast", "copy", "get-tuple-element", "while", "call"}, made

@@ -11,19 +11,17 @@ from PIL import Image
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
 from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
 from vp_jax.data.sources.vpdata import Layout, VPData
-from vp_jax.media.pictures import BLACK, WHITE, Row, grid
+from vp_jax.media.pictures import BLACK, WHITE, PictureRow, grid
 
 
-def contact_sheet(
-    rows: Sequence[tuple[str, np.ndarray, np.ndarray]], columns: int = 5, width: int = 240
-) -> Image.Image:
+def clip_sheet(rows: Sequence[tuple[str, np.ndarray, np.ndarray]], columns: int = 5, width: int = 240) -> Image.Image:
     """One row per (title, frames FHWC, masks FHW): evenly spaced frames, the hole tinted red."""
     size = (width, round(width * rows[0][1].shape[1] / rows[0][1].shape[2]))
     lines = []
     for title, frames_FHWC, masks_FHW in rows:
         tinted = (_tinted(frames_FHWC[frame], masks_FHW[frame] > 0) for frame in _spread(len(frames_FHWC), columns))
         pictures = [np.asarray(Image.fromarray(picture_HWC).resize(size)) for picture_HWC in tinted]
-        lines.append(Row(f"{title}   hole {masks_FHW.mean():.1%}", pictures, BLACK))
+        lines.append(PictureRow(f"{title}   hole {masks_FHW.mean():.1%}", pictures, BLACK))
     return grid(lines, above=14, gap=4, margin=4, font_size=11, paper=WHITE)
 
 
@@ -62,4 +60,4 @@ def every_family(
 def draw(out: Path, folder: Path | str, csv: Path | str, seed: int = 0) -> None:
     """Save the sheet of `every_family` on the rows ``csv`` of VPData in ``folder``."""
     data = VPData.from_csv(csv, Layout.under(folder))
-    contact_sheet(every_family(data, Resize(), seed=seed)).save(out)
+    clip_sheet(every_family(data, Resize(), seed=seed)).save(out)

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from vp_jax.data.sources.scan import Report
+from vp_jax.data.sources.scan import ScanReport
 from vp_jax.errors import UserError
 
 
@@ -73,7 +73,7 @@ class Journal:
         with self._lock:
             self._write("used", id, origin, reason)
 
-    def scanned(self, report: Report) -> None:
+    def scanned(self, report: ScanReport) -> None:
         """Write down what the scan of a source found; entries of an earlier start of the run are not repeated."""
         entries = [("summary", "", report.place, report.summary)]
         entries += [("skipped", found.id, found.origin, found.reason) for found in report.left_out]

@@ -34,7 +34,7 @@ _NOTES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class MaskRule:
     """How a picture becomes a hole; ``label`` is that of the rule of this name."""
 
     name: Name
@@ -61,7 +61,7 @@ class Rule:
         return bright_HW
 
 
-def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> Rule:
+def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> MaskRule:
     """The rule of a mask of pictures (not of labels in an .npz).
 
     Args:
@@ -71,7 +71,7 @@ def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> Rule:
       UserError: unreadable, or no rule of the table says where the hole is.
     """
     if mask_id is not None:
-        return Rule("label", mask_id)
+        return MaskRule("label", mask_id)
     files = image_files(path) if is_folder(path) else [Path(path)]
     try:
         stats = [os.stat(file) for file in files]
@@ -81,7 +81,7 @@ def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> Rule:
 
 
 @functools.lru_cache(maxsize=4096)
-def _cached(path: str, versions: tuple[tuple[int, int], ...], threads: int) -> Rule:
+def _cached(path: str, versions: tuple[tuple[int, int], ...], threads: int) -> MaskRule:
     """The same for as long as no file changes: training reads many windows of one mask."""
     return _Search(path).run(threads)
 
@@ -94,31 +94,31 @@ class _Search:
         self.cut, self.tones = False, False  # transparent parts, middle tones as of a picture
         self.low_C, self.high_C = np.full(3, 255), np.zeros(3, int)
 
-    def run(self, threads: int) -> Rule:
+    def run(self, threads: int) -> MaskRule:
         for name, _, picture in video_pictures(self.path, threads=threads):
             rule = self._settled_by(picture, name)
             if rule is not None:
                 return rule
         if self.cut and self._one_colour():
-            return Rule("opaque")
+            return MaskRule("opaque")
         if self.top == 1 and self.lossless:
-            return Rule("nonzero")
+            return MaskRule("nonzero")
         if 0 < self.top < HALF:
             raise UserError(
                 f"{show(self.path)}: brightest value is {self.top}, a hole has {HALF} or more; for labels give mask_id"
             )
-        return Rule("bright" if self.top else "empty")
+        return MaskRule("bright" if self.top else "empty")
 
-    def _settled_by(self, picture: Picture, name: str) -> Rule | None:
+    def _settled_by(self, picture: Picture, name: str) -> MaskRule | None:
         if picture.palette == "coloured":
-            return Rule("index")
+            return MaskRule("index")
         self.lossless &= picture.lossless
         if not picture.has_alpha:
             self.top = max(self.top, int(picture.rgb_HWC.max()))
-            return Rule("bright") if self.top >= HALF and picture.palette != "spare" else None
+            return MaskRule("bright") if self.top >= HALF and picture.palette != "spare" else None
         return self._settled_by_transparent(picture, name)
 
-    def _settled_by_transparent(self, picture: Picture, name: str) -> Rule | None:
+    def _settled_by_transparent(self, picture: Picture, name: str) -> MaskRule | None:
         alpha_HW = picture.alpha_HW
         visible_HW = np.ones(picture.rgb_HWC.shape[:2], bool) if alpha_HW is None else alpha_HW >= HALF
         self.cut |= not visible_HW.all()
@@ -137,7 +137,7 @@ class _Search:
                 f"{name}: a picture with transparent parts: neither its colours nor its transparency alone say where "
                 "the hole is; save the mask in black and white"
             )
-        return Rule("bright") if self.top >= HALF and not self.tones else None
+        return MaskRule("bright") if self.top >= HALF and not self.tones else None
 
     def _one_colour(self) -> bool:
         return int((self.high_C - self.low_C).max()) <= _ONE_COLOUR

@@ -93,11 +93,11 @@ def contact_sheet(
         rows["original"].append(outlined(original_HWC, hole_HW))
         rows["masked"].append(masked(original_HWC, hole_HW))
         rows["result"].append(_fitted(result_FHWC[frame], cell))
-    lines = [Row(label, pictures, ACCENT if label == "result" else INK) for label, pictures in rows.items()]
+    lines = [PictureRow(label, pictures, ACCENT if label == "result" else INK) for label, pictures in rows.items()]
     return grid(lines, left=92, heads=[f"frame {frame}" for frame in chosen], title=title)
 
 
-class Row(NamedTuple):
+class PictureRow(NamedTuple):
     """A row of a `grid`: equally large pictures uint8 HWC, or none, for a heading."""
 
     label: str
@@ -106,7 +106,7 @@ class Row(NamedTuple):
 
 
 def grid(
-    rows: Sequence[Row],
+    rows: Sequence[PictureRow],
     *,
     left: int = 0,
     above: int = 0,

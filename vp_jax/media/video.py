@@ -38,9 +38,9 @@ from vp_jax.media.images import (
 from vp_jax.media.inputs import is_folder
 from vp_jax.reading import show
 
-__all__ = ["FOLDER_FPS", "Source", "VideoInfo", "image_files", "probe", "read_frames", "read_image", "read_video"]
+__all__ = ["FOLDER_FPS", "VideoInfo", "VideoSource", "image_files", "probe", "read_frames", "read_image", "read_video"]
 
-Source = str | Path | bytes
+VideoSource = str | Path | bytes
 """A video file, a folder of images, or the bytes of a video file."""
 
 
@@ -77,7 +77,7 @@ def subsample_step(fps: Fraction | float, target: float | None) -> int:
     return max(1, int(fps // Fraction(target)))
 
 
-def probe(source: Source) -> VideoInfo:
+def probe(source: VideoSource) -> VideoInfo:
     """Frame count, size, rate and sound of a video, from its index and one frame.
 
     Raises:
@@ -95,7 +95,7 @@ def probe(source: Source) -> VideoInfo:
 
 
 def read_video(
-    source: Source, *, start: int = 0, stop: int | None = None, fps: float | None = None
+    source: VideoSource, *, start: int = 0, stop: int | None = None, fps: float | None = None
 ) -> tuple[np.ndarray, Fraction]:
     """Frames ``[start, stop)`` of a video, thinned towards ``fps`` if that is given.
 
@@ -125,7 +125,7 @@ def read_video(
     return _joined(list(_rgb(source, range(start, sys.maxsize, step), 0))), info.fps / step
 
 
-def read_frames(source: Source, indices: Sequence[int] | np.ndarray, *, threads: int = 1) -> np.ndarray:
+def read_frames(source: VideoSource, indices: Sequence[int] | np.ndarray, *, threads: int = 1) -> np.ndarray:
     """Frames of a video by number.
 
     Args:
@@ -153,7 +153,7 @@ def read_frames(source: Source, indices: Sequence[int] | np.ndarray, *, threads:
 
 
 def video_pictures(
-    source: Source, wanted: Container[int] | None = None, *, threads: int = 0
+    source: VideoSource, wanted: Container[int] | None = None, *, threads: int = 0
 ) -> Generator[tuple[str, int, Picture], None, None]:
     """Yield (name for errors, number, picture) of the requested frames (None: all) of any kind of video or image.
 
@@ -172,22 +172,22 @@ def video_pictures(
         yield name, index, picture
 
 
-def as_folder(source: Source) -> Path | None:
+def as_folder(source: VideoSource) -> Path | None:
     """The folder that a source is, None for a file or bytes. `UserError` if there is nothing of that name."""
     return None if isinstance(source, bytes) or not is_folder(source) else Path(source)
 
 
-def source_name(source: Source) -> str:
+def source_name(source: VideoSource) -> str:
     """A source as errors name it."""
     return "video" if isinstance(source, bytes) else show(source)
 
 
-def _rgb(source: Source, wanted: Container[int], threads: int) -> Generator[np.ndarray, None, None]:
+def _rgb(source: VideoSource, wanted: Container[int], threads: int) -> Generator[np.ndarray, None, None]:
     for _, _, picture in video_pictures(source, wanted, threads=threads):
         yield picture.over_black()
 
 
-def _pictures(source: Source, wanted: Container[int] | None, threads: int) -> Iterator[tuple[str, int, Picture]]:
+def _pictures(source: VideoSource, wanted: Container[int] | None, threads: int) -> Iterator[tuple[str, int, Picture]]:
     name = source_name(source)
     if folder := as_folder(source):
         for index, file in enumerate(image_files(folder)):
@@ -200,7 +200,7 @@ def _pictures(source: Source, wanted: Container[int] | None, threads: int) -> It
         yield from ((f"{name}, frame {index}", index, picture) for index, picture in films)
 
 
-def _file(source: Source) -> Path | bytes:
+def _file(source: VideoSource) -> Path | bytes:
     return source if isinstance(source, bytes) else Path(source)
 
 

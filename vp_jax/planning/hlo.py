@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vp_jax.planning.hlo_text import SHAPE, Instruction, Shape, parse, runs
+from vp_jax.planning.hlo_text import SHAPE, HloShape, Instruction, parse, runs
 from vp_jax.planning.operations import operations
 
 COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
@@ -68,7 +68,7 @@ def analyse(text: str, devices: int = 1) -> Totals:
     return Totals(matmul, attention, {kind: Traffic(count[kind], sent[kind]) for kind in sorted(count)}, unknown)
 
 
-def _sent(kind: str, i: Instruction, shapes: Mapping[str, tuple[Shape, ...]], devices: int) -> float:
+def _sent(kind: str, i: Instruction, shapes: Mapping[str, tuple[HloShape, ...]], devices: int) -> float:
     """Bytes that one device sends."""
     group = _group_size(i.rest, devices)
     inputs = sum(s.nbytes for name in i.operands for s in shapes.get(name, ()))

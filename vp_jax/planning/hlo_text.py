@@ -36,7 +36,7 @@ SHAPE = re.compile(r"\b([a-z]\w*)\[([\d,]*)\]")
 """Element type and dimensions of an array."""
 
 
-class Shape(NamedTuple):
+class HloShape(NamedTuple):
     """Element type and dimensions."""
 
     kind: str
@@ -53,7 +53,7 @@ class Instruction:
 
     name: str
     op: str
-    shapes: tuple[Shape, ...]
+    shapes: tuple[HloShape, ...]
     operands: tuple[str, ...]
     rest: str
 
@@ -98,8 +98,8 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
-def _shapes(text: str) -> tuple[Shape, ...]:
-    return tuple(Shape(kind, tuple(int(d) for d in dims.split(",") if d)) for kind, dims in SHAPE.findall(text))
+def _shapes(text: str) -> tuple[HloShape, ...]:
+    return tuple(HloShape(kind, tuple(int(d) for d in dims.split(",") if d)) for kind, dims in SHAPE.findall(text))
 
 
 def runs(computations: Mapping[str, list[Instruction]], entry: str) -> tuple[dict[str, int], int]:

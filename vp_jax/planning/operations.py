@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vp_jax.planning.hlo_text import Instruction, Shape
+from vp_jax.planning.hlo_text import HloShape, Instruction
 
-Shapes = Mapping[str, tuple[Shape, ...]]
+Shapes = Mapping[str, tuple[HloShape, ...]]
 """Results of the instructions of a computation, by name."""
 
 _SPLASH = {"fwd": 2, "dq": 3, "dkv": 4}

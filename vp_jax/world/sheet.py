@@ -46,7 +46,7 @@ def edit_rows(seed: int, height: int) -> Iterator[SheetRow]:
 
 def sheet(rows: list[SheetRow], gap: int = 4, text: int = 15) -> Image.Image:
     """Picture of rows of pictures of one size, each row under its title; ``gap`` and ``text`` are in pixels."""
-    lines = [pictures.Row(title, shown, pictures.BLACK) for title, shown in rows]
+    lines = [pictures.PictureRow(title, shown, pictures.BLACK) for title, shown in rows]
     return pictures.grid(lines, above=text - gap, gap=gap, margin=gap, font_size=10, paper=pictures.WHITE)
 
 

@@ -52,7 +52,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Report:
+class ScanReport:
     """What a scan found, to print and to write down.
 
     Attributes:
@@ -98,11 +98,11 @@ class Scan(Generic[C]):
         return self.clips[index]
 
     @property
-    def report(self) -> Report:
+    def report(self) -> ScanReport:
         """What is used, and by name what is not."""
         left_out = tuple(finding for finding in self.findings if finding.kind)
         remarks = tuple(finding for finding in self.findings if not finding.kind)
-        return Report(self.place, self.summary, (*left_out, *self.strays), remarks)
+        return ScanReport(self.place, self.summary, (*left_out, *self.strays), remarks)
 
     @property
     def summary(self) -> str:

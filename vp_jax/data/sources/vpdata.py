@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from vp_jax.data.records import BadRecord, ClipInfo, bad_record
-from vp_jax.data.sources.scan import Report
+from vp_jax.data.sources.scan import ScanReport
 from vp_jax.data.sources.tables import Table, TableRow, read_table
 from vp_jax.errors import UserError
 from vp_jax.media.labels import LabelMap
@@ -181,7 +181,7 @@ class VPData:
 
     layout: Layout
     rows: list[Row] = field(repr=False)
-    report: Report | None = None
+    report: ScanReport | None = None
     """What of the file is used; rows with a fault are named when they are drawn."""
 
     @classmethod
@@ -200,7 +200,7 @@ class VPData:
         if all(row.fault for row in kept):
             first = f"; the first says: {kept[0].fault}" if kept else ""
             raise UserError(f"{show(table.file)}: no usable row passes the filters, {summary}{first}")
-        return cls(layout, kept, Report(str(table.file), summary))
+        return cls(layout, kept, ScanReport(str(table.file), summary))
 
     def __len__(self) -> int:
         return len(self.rows)
