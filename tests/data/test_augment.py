@@ -270,3 +270,29 @@ def test_a_moving_rectangle_is_about_the_boxes_of_five_frames():
             assert np.abs(np.subtract(box_of(got_HW), union)).max() <= 1, frame
         rectangles += 1
     assert rectangles > 5
+
+
+def centred_box(frames: int = 1) -> np.ndarray:
+    """A box far from the edges of its frame, 39 pixels between its first and last column and row."""
+    masks_FHW = np.zeros((frames, 300, 300), np.uint8)
+    masks_FHW[:, 130:170, 130:170] = 1
+    return masks_FHW
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
+def test_moving_shapes_have_the_scale_of_the_settings(scale):
+    augment, widths = only("moving_shape", scale_min=scale, scale_max=scale), set()
+    for seed in range(8):
+        left, right, _, _ = box_of(augment(centred_box(3), np.random.default_rng(seed))[1])
+        widths.add(right - left)
+    expected = 39 * scale, 39 * scale * math.sqrt(2)  # a box, and the ellipse around it
+    assert len(widths) == 2 and np.abs(np.subtract(sorted(widths), expected)).max() <= 2
+
+
+def test_moving_shapes_draw_both_sides_between_the_scales():
+    augment, sides = only("moving_shape", scale_min=1.0, scale_max=3.0), []
+    for seed in range(40):
+        left, right, top, bottom = box_of(augment(centred_box(), np.random.default_rng(seed))[0])
+        sides.append((right - left, bottom - top))
+    assert 38 <= min(map(min, sides)) < 60 and 120 < max(map(max, sides)) <= 3 * 39 * math.sqrt(2) + 2
+    assert sum(abs(width - height) > 4 for width, height in sides) > 20, "each side has its own scale"
