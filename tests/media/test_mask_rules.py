@@ -9,7 +9,7 @@ from vp_jax.errors import UserError
 from vp_jax.media import mask_rules
 from vp_jax.media.images import Picture
 from vp_jax.media.mask_rules import MaskRule, rule_of
-from vp_jax.media.masks import Mask, read_masks
+from vp_jax.media.masks import MaskFile, read_masks
 
 F, H, W = 6, 16, 24
 HOLES = np.zeros((F, H, W), bool)
@@ -24,7 +24,7 @@ def test_a_window_without_a_hole_follows_the_rule_of_the_file(tmp_path):
     """Frames 0 and 1 hold noise up to 1: alone they would look like a mask of 0 and 1."""
     noisy = HOLES * np.uint8(255)
     noisy[:2] = np.random.default_rng(0).integers(0, 2, (2, H, W))
-    mask = Mask(folder(tmp_path, noisy))
+    mask = MaskFile(folder(tmp_path, noisy))
     assert not mask.holes([0, 1]).any() and not read_masks(mask.path, stop=2).any()
     np.testing.assert_array_equal(mask.holes([1, 2, 5]), HOLES[[1, 2, 5]])
 
@@ -70,7 +70,7 @@ def rgba(colour, alpha):
 def test_transparency_decides_where_there_is_one_colour(tmp_path, colour):
     path = folder(tmp_path, [rgba(colour, hole * np.uint8(255)) for hole in HOLES])
     assert rule_of(path, None).name == "opaque"
-    assert Mask(path).check() == "its transparency marks the hole: what is opaque is generated"
+    assert MaskFile(path).check() == "its transparency marks the hole: what is opaque is generated"
     np.testing.assert_array_equal(read_masks(path), HOLES)
 
 
