@@ -2,13 +2,13 @@
 
     brush          morphology of each frame's own mask: closing, opening, dilation or all of them, 32 x 32 kernel
     rect           one rotated rectangle about the first frame's box, the same on every frame
-    ellipse        idem, an ellipse
-    circle         idem, a disc
+    ellipse        the same, an ellipse
+    circle         the same, a disc
     random_brush   one free-form stroke drawing, the same on every frame; the object is forgotten
     moving_shape   ours: a rectangle or ellipse about each frame's own box, which always covers the object
 
 The first five are the published ones (paper section 3.1; reference `transform_video_masks`), with its order of draws
-and its oddities: sizes are in native pixels, static shapes need not cover or follow the object, an opening may delete
+and its quirks: sizes are in native pixels, static shapes need not cover or follow the object, an opening may delete
 a small object and 5 % of the stroke drawings are empty. Masks are uint8 {0, 1}, FHW.
 """
 
@@ -112,7 +112,7 @@ def draw_shape(
 ) -> np.ndarray:
     """Filled ``rect`` or ``ellipse`` in an H x W mask: centre and half sizes as (x, y), turned clockwise on screen.
 
-    Within a pixel of OpenCV's, a rectangle's corners being cut to whole pixels as there.
+    Within a pixel of OpenCV's; the corners of a rectangle are rounded down to integers, as OpenCV does.
     """
     H, W = shape
     mask_HW = np.zeros(shape, np.uint8)

@@ -53,7 +53,7 @@ def opencv_erode(mask_HW: np.ndarray, size: int = 32) -> np.ndarray:
 
 
 def smooth(mask_HW: np.ndarray) -> np.ndarray:
-    """3 x 3 Gaussian (1/4, 1/2, 1/4) of the {0, 1} mask, rounded to whole numbers: pixels that keep half the weight."""
+    """3 x 3 Gaussian (1/4, 1/2, 1/4) of the {0, 1} mask, rounded to integers: pixels that keep half the weight."""
     padded = np.pad(mask_HW, 1, mode="reflect")
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     sums = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]  # at most 16: still fits uint8

@@ -1,8 +1,8 @@
-"""The one record type of every data source, and what a source hands out before anything is decoded.
+"""Clips and records: what every data source offers, before and after decoding.
 
 A source is a sequence of `Clip`s. A clip knows its name, caption and origin for free, its length and frame rate after
-`open` (file headers only) and its pixels after `read`, which decodes just the frames it is asked for. `load` reads a
-whole clip into a `Record`. Whatever is wrong with a clip raises `BadRecord`, which the loader logs and steps over.
+`open` (file headers only) and its pixels after `read`, which decodes only the requested frames. `load` reads a
+complete clip into a `Record`. Anything wrong with a clip raises `BadRecord`, which the loader logs and skips.
 """
 
 from __future__ import annotations

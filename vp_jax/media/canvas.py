@@ -44,7 +44,7 @@ def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0) -> np.ndarray:
-    """Paste results into the source's holes, as the module's equation says.
+    """Paste results into the source's holes, by the equation of the module.
 
     Args:
       source_FHWC, result_FHWC: uint8, one shape.
@@ -58,12 +58,12 @@ def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.nd
 
 
 class Finished(Sequence[np.ndarray]):
-    """Frames of a result at the source's size, uint8 HWC, made when asked for: long videos need not be held twice.
+    """Frames of a result at the source's size, uint8 HWC, made on demand, so that a long video is not held twice.
 
     Args:
       source_FHWC, holes_FHW: the source, uint8, and its holes, bool; may be longer than the result.
       result_FHWC: the model's frames, uint8, at any size.
-      paste: into the source, see `composite`; otherwise the model's whole picture.
+      paste: into the source, see `composite`; otherwise the complete picture of the model.
       feather: see `composite`.
     """
 
@@ -93,8 +93,8 @@ class Finished(Sequence[np.ndarray]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        whole_HWC = resize_frames(self._result[index : index + 1], *self._source.shape[1:3])[0]
-        return _pasted(self._source[index], whole_HWC, self._holes[index], self._feather) if self._paste else whole_HWC
+        full_HWC = resize_frames(self._result[index : index + 1], *self._source.shape[1:3])[0]
+        return _pasted(self._source[index], full_HWC, self._holes[index], self._feather) if self._paste else full_HWC
 
 
 def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray, feather: int) -> np.ndarray:

@@ -100,8 +100,7 @@ def film_pictures(
 ) -> Iterator[tuple[int, Picture]]:
     """Yield (number, picture) of the requested frames of a video file (None: all).
 
-    Ask only for what is needed: the file is decoded up to the last picture that is asked for, and whoever asks on at
-    the end learns whether the file is complete.
+    Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete.
 
     Args:
       threads: of the decoder, 0 for as many as the machine has cores.

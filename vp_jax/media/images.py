@@ -36,7 +36,7 @@ _ORIENTATION = 0x0112  # EXIF's tag; from 5 on rows and columns are exchanged
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF")
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
 
-# Pillow warns of images over 89 million pixels before it can be asked for their size; the limit here is lower
+# Pillow warns about images over 89 million pixels before their size is known here; the limit here is lower
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 

@@ -68,14 +68,14 @@ def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> MaskR
       threads: of the decoder, 0 for as many as the machine has cores.
 
     Raises:
-      UserError: unreadable, or no rule of the table says where the hole is.
+      UserError: unreadable, or no rule of the table finds the hole.
     """
     if mask_id is not None:
         return MaskRule("label", mask_id)
     files = image_files(path) if is_folder(path) else [Path(path)]
     try:
         stats = [os.stat(file) for file in files]
-    except OSError:  # gone meanwhile: reading says so
+    except OSError:  # deleted since: reading reports it
         return _Search(path).run(threads)
     return _cached(str(path), tuple((stat.st_mtime_ns, stat.st_size) for stat in stats), threads)
 

@@ -18,7 +18,7 @@ any image with ``mask_id`` given                 palette index or grey value == 
 ===============================================  =====================================================================
 
 The rule is chosen by the complete file, not by the frames that are read of it, so that every window of a mask follows
-the same one: a frame that holds only compression noise stays empty. Refused, because no rule says where the hole is:
+the same one: a frame that holds only compression noise stays empty. Refused, because no rule finds the hole:
 values that end between 2 and 127, several labels without an id, and pictures that are partly transparent.
 
 A single image holds for all frames. A mask that is empty in every frame, or full in every frame, is a mistake.
@@ -102,10 +102,10 @@ class MaskFile:
         """Find the rule, reading as much of the mask as that needs.
 
         Returns:
-          What a person should know of how the mask is read, "" if nothing.
+          What the user should know about how the mask is read, "" if nothing.
 
         Raises:
-          UserError: no rule of the table says where the hole is, no such label, or there is no hole in any frame.
+          UserError: no rule of the table finds the hole, no such label, or there is no hole in any frame.
         """
         if self._labels is None:
             rule = rule_of(self.path, self.mask_id, threads=threads)
@@ -125,8 +125,8 @@ class MaskFile:
           threads: of the decoder, 0 for as many as the machine has cores.
 
         Raises:
-          UserError: damaged, the mask ends before the last of ``indices``, no such label, or no rule of the table says
-            where the hole is.
+          UserError: damaged, the mask ends before the last of ``indices``, no such label, or no rule of the table finds
+            the hole.
         """
         if self._labels is not None:
             return self._labelled(self._labels, indices)

@@ -1,9 +1,9 @@
 """Reading videos: files, their bytes and folders of images to uint8 arrays (writing: `vp_jax.media.video_writer`).
 
 A video is a file that FFmpeg decodes (mp4, mov, mkv, webm, gif ...), an image file of several pictures (APNG, WebP,
-TIFF), or a folder of images in natural order (``frame2.png`` before ``frame10.png``). What a file is, its content says,
-not its name. Pixels are RGB uint8, upright, over black where there is transparency. Every stored frame is kept: a
-variable frame rate is neither resampled nor thinned, and the rate returned is the average, an exact fraction
+TIFF), or a folder of images in natural order (``frame2.png`` before ``frame10.png``). The content of a file decides
+what it is, not its name. Pixels are RGB uint8, upright, over black where there is transparency. Every stored frame is
+kept: a variable frame rate is neither resampled nor thinned, and the rate returned is the average, an exact fraction
 (30000/1001, not 29.97).
 
 Thinning is done only on request and by the reference's rule (VPData and DAVIS at 8 frames per second): every k-th

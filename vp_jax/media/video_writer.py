@@ -49,7 +49,7 @@ _OWN_FRAME = re.compile(r"\d{5,}\.png")
 
 
 def check_output(path: str | Path) -> Path:
-    """Check, before any work, that ``path`` can be written: known suffix, not somebody's folder, writable place.
+    """Check, before any work, that ``path`` can be written: known suffix, no folder of other files, writable place.
 
     Missing parent folders are made by `write_video`, not here.
 
@@ -214,7 +214,7 @@ def _seconds(packet: av.Packet[Any]) -> Fraction:
 def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet[Any]]:
     """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file.
 
-    A file that has gone or is damaged meanwhile ends the sound, not the video.
+    A file that was deleted or damaged since ends the sound, not the video.
     """
     if path is None or Path(path).is_dir():
         return

@@ -135,8 +135,8 @@ def twelve_clips(folder, frames_FHWC, masks_FHW):
 
 
 NAMED = {
-    "d3.mp4": "no mask beside it, expected d3_mask.png",
-    "e4.mp4": "no caption beside it, expected e4.txt",
+    "d3.mp4": "no mask, expected d3_mask.png",
+    "e4.mp4": "no caption, expected e4.txt",
     "f5.mp4": "f5.txt: not UTF-8",
     "g6.mp4": "g6_mask.mat: cannot be read as a video or an image",
     "h7.mp4": "h7_mask.png: brightest value is 30",

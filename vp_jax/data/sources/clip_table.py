@@ -1,4 +1,4 @@
-"""Clips from a CSV of files: ``video,mask,caption[,mask_id,start,stop]``, beside VPData's own tables of numbers.
+"""Clips from a CSV of files: ``video,mask,caption[,mask_id,start,stop]``, as an alternative to VPData's own tables.
 
     video         mask             caption              mask_id  start  stop
     dog.mp4       dog_mask.png     a dog on a lawn
@@ -84,9 +84,9 @@ def _clip(row: TableRow, folder: Path, fps: float) -> FileClip:
         try:
             numbers[name] = int(float(text)) if text else None
         except (ValueError, OverflowError) as error:
-            raise Unusable("row not readable", f"{name} is {text[:40]!r}, expected a whole number") from error
+            raise Unusable("row not readable", f"{name} is {text[:40]!r}, expected an integer") from error
         if text and (float(text) % 1 or (name != "mask_id" and float(text) < 0)):
-            raise Unusable("row not readable", f"{name} is {text[:40]}, expected a whole number from 0 on")
+            raise Unusable("row not readable", f"{name} is {text[:40]}, expected an integer of 0 or more")
     start, stop = numbers["start"] or 0, numbers["stop"]
     if stop is not None and stop <= start:
         raise Unusable("row not readable", f"frames [{start}:{stop}) are not a range")

@@ -1,12 +1,12 @@
-"""Clips from plain folders: videos with masks beside them, and DAVIS as VPBench ships it.
+"""Clips from plain folders: videos with their masks in the same folder, and DAVIS in the layout of VPBench.
 
     a folder      name.mp4, or any other video, or name/ (images)
                   name_mask.png (one image for all frames), name_mask.mp4, name_mask.npz, name_mask/ (images) ...
                   name.txt, the caption; an empty file trains without one
     DAVIS         JPEGImages_432_240/name/, test_masks/name/, davis_caption.csv
 
-Masks and videos may be of any kind that `vp_jax.media` reads, suffixes in any case. Nothing is left out in silence: a
-folder is scanned first, and what cannot be used is named (`vp_jax.data.sources.scan`). Images have no frame rate:
+Masks and videos may be of any kind that `vp_jax.media` reads, suffixes in any case. A folder is
+scanned first, and everything that cannot be used is named (`vp_jax.data.sources.scan`). Images have no frame rate:
 theirs is an argument, 8 by default.
 """
 
@@ -31,14 +31,14 @@ MASK = "_mask"
 
 
 def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[FileClip]:
-    """The videos of a folder that have a mask and a caption beside them.
+    """The videos of a folder that have a mask and a caption in the same folder.
 
     Args:
       fps: rate of the windows that clips must hold, and of folders of images.
       frames: of a window.
 
     Raises:
-      UserError: not a folder, or nothing in it can be used; the message says why.
+      UserError: not a folder, or nothing in it can be used, with the reasons.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -130,12 +130,12 @@ class _Entries:
         origin = f"{self.folder.name}/{video.name}"
         if not masks:
             expected = f"expected {name}{MASK}.png (or another image or video), {name}{MASK}.npz or {name}{MASK}/"
-            return Finding(video.name, origin, f"no mask beside it, {expected}", "without mask")
+            return Finding(video.name, origin, f"no mask, {expected}", "without mask")
         if len(masks) > 1:
             listed = " and ".join(mask.name for mask in masks)
             return Finding(video.name, origin, f"several masks, {listed}: keep one", "with several masks")
         if not captions:
-            reason = f"no caption beside it, expected {name}.txt (an empty file trains without a caption)"
+            reason = f"no caption, expected {name}.txt (an empty file trains without a caption)"
             return Finding(video.name, origin, reason, "without caption")
         try:
             return FileClip(video, masks[0], read_text(captions[0]).strip(), fps)

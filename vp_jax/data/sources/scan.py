@@ -35,7 +35,7 @@ C = TypeVar("C", bound=Named)
 
 
 class Unusable(BadRecord):
-    """A clip that no window of can be used; ``kind`` says what it lacks, in the words of the summary."""
+    """A clip of which no window can be used; ``kind`` is what it lacks, in the words of the summary."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)

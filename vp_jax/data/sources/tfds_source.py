@@ -25,7 +25,7 @@ def builder_folder(folder: Path | str) -> Path:
 
 
 class ShardRecords:
-    """One split's records, opened again in every process that it travels to."""
+    """The records of one split; every process that unpickles it opens the files again."""
 
     def __init__(self, folder: Path | str, split: str = "train"):
         self.folder, self.split = builder_folder(folder), split
@@ -60,7 +60,7 @@ class ShardRecords:
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """What every shard stores of a clip, as text."""
+    """Text fields that every shard stores about a clip."""
 
     fields: dict[str, Any]
 

@@ -91,7 +91,7 @@ def _row(table: TableRow, caption_column: str) -> Row:
     elif not 0 <= start < end:
         fault = f"frames [{start:g}:{end:g}) are not a range"
     elif any(numbers[name] % 1 for name in ("mask_id", "start_frame", "end_frame")):
-        fault = f"mask_id, start_frame and end_frame must be whole numbers: {numbers}"
+        fault = f"mask_id, start_frame and end_frame must be integers: {numbers}"
     return Row(path, int(numbers["mask_id"]), int(start), int(end), fps, caption, origin, fault)
 
 
@@ -198,7 +198,7 @@ class VPData:
         summary = f"{len(rows)} row{'s' * (len(rows) != 1)}: {', '.join(parts)}"
         kept = select(rows, frames, fps, min_caption)
         if all(row.fault for row in kept):
-            first = f"; the first says: {kept[0].fault}" if kept else ""
+            first = f"; the first: {kept[0].fault}" if kept else ""
             raise UserError(f"{show(table.file)}: no usable row passes the filters, {summary}{first}")
         return cls(layout, kept, ScanReport(str(table.file), summary))
 
