@@ -51,7 +51,7 @@ def test_stored_draws_take_the_place_of_drawn_ones():
 
 def test_stored_draws_of_another_shape_are_refused():
     source = StoredNoise({"video": jnp.ones((2, 2))}, jnp.zeros((3, 2, 2)))
-    with pytest.raises(ValueError, match=r"stored draw 'video' has shape \(2, 2\), needed \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"stored draw 'video' has shape \(2, 2\), expected \(2, 3\)"):
         source.named("video", (2, 3))
     with pytest.raises(ValueError, match=r"no stored step draws of shape \(4,\)"):
         source.step(0, (4,))

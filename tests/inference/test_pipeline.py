@@ -115,7 +115,6 @@ KNOBS = [
     {"replace_background": False, "paste": False},
     {"injection": Injection(scale=0.5)},
     {"injection": Injection(tokens="all")},
-    {"injection": Injection(schedule="first")},
     {"seed": 7},
 ]
 

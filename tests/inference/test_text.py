@@ -15,7 +15,7 @@ def test_words_beyond_the_end_and_outside_the_vocabulary_are_named():
     assert line.startswith("'a red circle a red circle") and "is not read completely:" in line
     assert "of 61 tokens do not fit" in line
     (line,) = unread(["a red \u4e2d circle"], NANO)
-    assert "not in the vocabulary: \u4e2d" in line
+    assert "not in the vocabulary: '\u4e2d'" in line
 
 
 def test_a_checkpoint_without_text_encoder_has_nothing_to_say(tmp_path):

@@ -103,7 +103,7 @@ def test_branch_stage_gives_the_reference_losses_and_gradients(golden, branch_st
 def test_adapter_stage_gives_the_reference_losses_and_gradients(golden, adapter_stage, batch, draws):
     state, metrics = run(*adapter_stage, batch, draws)
     check_losses(metrics, ref.arrays(golden / "train_loss.npz"), "id_")
-    got = lora_table.to_torch(adapter_stage[0].lora, state.opt_state.trace)
+    got = lora_table.lora_to_torch(adapter_stage[0].lora, state.opt_state.trace)
     check_gradients(
         {k.removeprefix("transformer."): v for k, v in got.items()}, ref.tensors(golden / "id_lora_grads.safetensors")
     )
