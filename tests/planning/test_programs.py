@@ -2,9 +2,11 @@
 
 import re
 
+import jax
 import pytest
 
 from tests.layout import relative, source_files
+from vp_jax.planning import training
 from vp_jax.planning.programs import PROGRAMS, SAMPLE, TRAIN
 from vp_jax.training.stages.registry import STAGES
 
@@ -33,8 +35,17 @@ def test_every_file_that_compiles_is_represented():
 
 
 def test_every_stage_has_its_programs():
-    assert set(TRAIN) == {f"{stage}/{part}" for stage in STAGES for part in ("encode", "train_step", "validate")}
-    assert not set(SAMPLE) & set(TRAIN)
+    expected = {f"{stage}/{part}" for stage in STAGES for part in ("encode", "train_step", "validate")}
+    assert expected - set(TRAIN) == {"id_adapter/encode", "single_branch/encode"}
+    assert set(TRAIN) <= expected and not set(SAMPLE) & set(TRAIN)
+
+
+def test_the_encoders_that_are_listed_once_are_the_same_program(nano):
+    texts = []
+    for stage in ("branch", "id_adapter", "single_branch"):
+        prepared = training.stage_program(nano(), stage, "encode")
+        texts.append(str(jax.make_jaxpr(prepared.function)(*prepared.arguments)))
+    assert texts[0] == texts[1] == texts[2]
 
 
 @pytest.mark.parametrize("name", ["step", "step+id", "step+previous", "step+id+previous", "step+record"])

@@ -56,10 +56,14 @@ _PARTS = {
     "validate": "samples while training stage",
 }
 
+_SAME_ENCODERS = ("id_adapter", "single_branch")
+"""Stages whose program ``encode`` is that of the stage ``branch``."""
+
 TRAIN: dict[str, Program] = {
     f"{stage}/{part}": Program(f"{about} {stage}", functools.partial(training.stage_program, stage=stage, part=part))
     for stage in STAGES
     for part, about in _PARTS.items()
+    if part != "encode" or stage not in _SAME_ENCODERS
 }
 """Programs of training, by stage."""
 
