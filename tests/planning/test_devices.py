@@ -1,4 +1,4 @@
-"""Devices that are not here: specifications, names and grids, and what to install for their compilers."""
+"""Devices you do not have: specifications, names and grids, and what to install for their compilers."""
 
 import os
 

@@ -33,7 +33,7 @@ def test_memory_of_a_real_program_adds_up(nano):
     text = report.lines(found, target(), 1e12)
     assert text[1] == (
         f"  memory per device: arguments 0.01 + outputs 0.00 - aliased 0.00 + temporaries "
-        f"{found.temporaries / 1e9:.2f} + resident beside 1.00 = {found.total / 1e9:.2f} GB"
+        f"{found.temporaries / 1e9:.2f} + other programs 1.00 = {found.total / 1e9:.2f} GB"
     )
     assert "0.0 of them attention; the model needs 1.0" in text[2] and "roofline" in text[-1]
 
@@ -64,7 +64,7 @@ def test_the_largest_program_is_the_one_that_does_not_fit():
     too_big = Report("step", too_big="Used 40G of 31.25G hbm")
     assert report.verdict([large, too_big], target())[1] is too_big
     assert report.lines(too_big, target()) == [
-        "step: the compiler gave up: Used 40G of 31.25G hbm, 0.00 GB resident beside"
+        "step: the compiler gave up: Used 40G of 31.25G hbm, 0.00 GB of other programs"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Compile programs for devices you do not have, and say whether they fit and what they cost.
+"""Compile programs for devices you do not have, and report whether they fit and what they cost.
 
     vp-jax compile v4:4x4x4 --config tpu_v4              the training step of a run
     vp-jax compile h100:1 --sample                       sampling with the 5B model: T5, VAE, one denoising step

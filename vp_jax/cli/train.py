@@ -33,8 +33,8 @@ def add_arguments(parser: Parser) -> None:
     machine.add_argument(
         "--compile_only",
         metavar="TARGET",
-        help="compile the step for a TPU slice (v4:4x4x4, v5p:2x2x4, v6e:8x8; needs vp_jax[aot]) or for 'local' "
-        "devices, say what it takes and stop; as vp-jax compile",
+        help="compile the step for a TPU slice (v4:4x4x4, v6e:8x8; needs vp_jax[aot]), for GPUs (h100:8, a100:1; needs "
+        "vp_jax[aot-gpu]) or for 'local' devices, report what it takes and stop; as vp-jax compile",
     )
 
 

@@ -1,6 +1,6 @@
-"""The real training step compiled for devices that are not here: ``train.py --compile_only v4:4x4x4`` or ``h100:8``.
+"""The real training step compiled for devices you do not have: ``train.py --compile_only v4:4x4x4`` or ``h100:8``.
 
-Says whether a run fits and what it costs before devices are paid for. `vp_jax.planning.devices` lists them and the
+Reports whether a run fits and what it costs before devices are paid for. `vp_jax.planning.devices` lists them and the
 extras that hold their compilers. The programs of sampling: `vp_jax.planning.compile_sampling`.
 """
 
@@ -19,7 +19,7 @@ from vp_jax.planning.report import Report
 
 
 def compile_only(config: Any, where: str, say: Callable[[str], None] = print) -> int:
-    """Compile the step of a run for ``where`` and say what it takes.
+    """Compile the step of a run for ``where`` and report what it takes.
 
     Args:
       config: settings of a run, see configs/common.py.

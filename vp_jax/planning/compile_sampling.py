@@ -1,4 +1,4 @@
-"""The programs of sampling compiled for devices that are not here: memory, operations, collectives, roofline.
+"""The programs of sampling compiled for devices you do not have: memory, operations, collectives, roofline.
 
 One window of the model's own size with classifier-free guidance. By default the two halves of guidance are divided over
 ``data`` where the number of devices is even, and the sequence over ``context``. `vp_jax.planning.devices` lists the
@@ -29,7 +29,7 @@ def sampling_reports(
     precision: str = "bfloat16",
     say: Callable[[str], None] = print,
 ) -> list[Report]:
-    """Compile programs of sampling and say what they take.
+    """Compile programs of sampling and report what they take.
 
     Args:
       goal: devices, from `vp_jax.planning.devices.target`.
@@ -72,7 +72,7 @@ def compile_sampling(
     precision: str = "bfloat16",
     say: Callable[[str], None] = print,
 ) -> int:
-    """Compile programs of sampling for devices by name and say whether they fit.
+    """Compile programs of sampling for devices by name and report whether they fit.
 
     Args:
       where: see `vp_jax.planning.devices`.

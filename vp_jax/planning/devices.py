@@ -1,8 +1,11 @@
-"""Devices to compile for, which need not be here: memory, peak and links of each, and how its compiler is called.
+"""Devices to compile for, which you need not have: memory, peak and links of each, and how its compiler is called.
 
-local          this machine's devices
-v6e:8x8        a TPU slice: chip and grid                       extra ``aot``: libtpu holds the TPU compiler
-h100:8         1 to 8 GPUs of one machine                       extra ``aot-gpu``: the CUDA plugin holds XLA's compiler
+    local          this machine's devices
+    v6e:8x8        a TPU slice: chip and grid                       extra ``aot``
+    h100:8         1 to 8 GPUs of one machine                       extra ``aot-gpu``
+
+The extras bring the compilers: libtpu holds the one for TPUs, JAX's CUDA plugin the one for GPUs. Neither needs a
+device.
 """
 
 from __future__ import annotations

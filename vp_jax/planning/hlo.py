@@ -1,8 +1,8 @@
-"""What a compiled program does on one device, read from its optimised HLO text.
+"""What a compiled program does on one device, read from its optimised HLO text: operations and bytes sent.
 
-operations    of every computation as often as it runs, see `vp_jax.planning.operations`
-collectives   number and bytes that one device sends, as rings: (n-1)/n of the complete array for all-gather,
-              reduce-scatter and all-to-all, twice that for all-reduce, all of it for collective-permute
+Operations of every computation count as often as it runs (`vp_jax.planning.operations`). The bytes of a collective are
+those that one device sends if the devices form a ring: (n-1)/n of the complete array for all-gather, reduce-scatter and
+all-to-all, twice that for all-reduce, all of it for collective-permute.
 """
 
 from __future__ import annotations

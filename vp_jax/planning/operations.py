@@ -1,10 +1,12 @@
 """Operations of one HLO instruction: 2 x multiply-adds of matrix products, convolutions and fused attention.
 
-dot, convolution        every compiler; a TPU writes products as convolutions
-__cublas$...            products that XLA gives to cuBLAS
-__cudnn$conv...         convolutions that it gives to cuDNN, and their two gradients
-__cudnn$fmha...         fused attention of cuDNN
-splash_mha_...          fused attention of the Pallas kernels on TPUs
+    dot, convolution        every compiler
+    __cublas$...            products that XLA gives to cuBLAS
+    __cudnn$conv...         convolutions that it gives to cuDNN, and their two gradients
+    __cudnn$fmha...         fused attention of cuDNN
+    splash_mha_...          fused attention of the Pallas kernels on TPUs
+
+A TPU's compiler writes products as convolutions.
 """
 
 from __future__ import annotations

@@ -87,16 +87,18 @@ def compile_report(
 
 
 def lines(report: Report, goal: Target, model_flops: float | None = None) -> list[str]:
-    """What a report says; ``model_flops`` of one device, if known, stand beside those of the program."""
+    """The lines of a report; ``model_flops`` of one device, if known, stand beside those of the program."""
     if report.too_big:
-        return [f"{report.name}: the compiler gave up: {report.too_big}, {report.resident / GB:.2f} GB resident beside"]
+        return [
+            f"{report.name}: the compiler gave up: {report.too_big}, {report.resident / GB:.2f} GB of other programs"
+        ]
     assert report.program is not None
     program = report.program
     done = program.matmul_flops + program.attention_flops
     parts = f"arguments {_gb(report.arguments)} + outputs {_gb(report.outputs)} - aliased {_gb(report.aliased)}"
     parts += f" + temporaries {_gb(report.temporaries)}"
     if report.resident:
-        parts += f" + resident beside {_gb(report.resident)}"
+        parts += f" + other programs {_gb(report.resident)}"
     text = [
         f"{report.name} (compiled in {report.seconds:.0f} s)",
         f"  memory per device: {parts} = {_gb(report.total)} GB",
