@@ -24,8 +24,8 @@ def test_memory_of_a_real_program_adds_up(nano):
     def square(x, weight):
         return x + x @ weight
 
-    donated = Prepared(jax.jit(square, donate_argnums=0), (x, case.array(1024, 1024)), {}, "")
-    found = report.compile_report("square", donated, case.mesh, resident=10**9)
+    donated = Prepared(jax.jit(square, donate_argnums=0), (x, case.array(1024, 1024)), {}, "", 10**9)
+    found = report.compile_report("square", donated, case.mesh)
     size = 256 * 1024 * 4
     assert (found.arguments, found.outputs, found.aliased) == (size + 1024 * 1024 * 4, size, size)
     assert found.total == found.arguments + found.temporaries + 10**9

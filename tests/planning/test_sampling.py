@@ -4,6 +4,7 @@ import jax
 import pytest
 
 from vp_jax.planning import sampling
+from vp_jax.planning.case import bytes_of
 
 
 def shapes(tree):
@@ -55,3 +56,16 @@ def test_weights_have_the_type_of_the_case(nano):
     for precision in ("bfloat16", "float32"):
         params = sampling.step(nano(precision=precision), adapter=True).arguments[0]
         assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {precision}
+
+
+def test_weights_that_a_program_does_not_read_wait_on_the_device(nano):
+    case = nano(precision="float32")
+    made = sampling.sampler(case)
+    everything = bytes_of([made.params[name] for name in ("backbone", "branch", "vae")])
+    assert sampling.text(case).waiting == made.waiting() == everything
+    assert sampling.step(case).waiting == bytes_of(made.params["vae"])
+    halves = sampling.encode(case).waiting + sampling.decode_chunk(case, first=True).waiting
+    assert halves == 2 * everything - bytes_of(made.params["vae"])
+    plain, adapted = (sampling.sampler(case, adapter=adapter) for adapter in (False, True))
+    assert adapted.waiting("backbone", "branch", "loras") == plain.waiting("backbone", "branch")
+    assert adapted.waiting() > plain.waiting()

@@ -7,6 +7,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.planning import training
+from vp_jax.planning.case import bytes_of
 from vp_jax.planning.training import Run
 
 
@@ -28,11 +29,12 @@ def test_settings_of_a_run_become_its_programs(one_cpu):
     # two moments beside the masters
     masters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     assert sum(leaf.size for leaf in jax.tree.leaves(state)) == pytest.approx(3 * masters, rel=1e-3)
-    assert found.state_bytes > 12 * masters and found.encoder_bytes > 0 and found.model_flops > 0
+    assert found.encode.waiting > 12 * masters and found.train_step.waiting == 0 and found.model_flops > 0
 
 
 def test_what_the_encoders_give_is_what_the_step_takes(one_cpu):
     found = training.programs(Run.of_config(config("tiny")), one_cpu, "cpu")
+    assert found.train_step.waiting == bytes_of(found.encode.arguments[0]) > 0
     encoded = found.encode.trace(one_cpu).out_info
     taken = found.train_step.arguments[2]
     assert jax.tree.map(lambda leaf: leaf.shape, encoded) == jax.tree.map(lambda leaf: leaf.shape, taken)

@@ -48,11 +48,9 @@ def compile_only(config: Any, where: str, say: Callable[[str], None] = print) ->
 def step_reports(run: training.Run, goal: Target, mesh: Mesh) -> tuple[list[Report], float | None]:
     """The compiled programs of a step, in the order they run, and the operations the model needs per device."""
     found = training.programs(run, mesh, goal.platform)
-    reports = []
-    if run.online:
-        reports.append(report.compile_report("encode", found.encode, mesh, goal.options, resident=found.state_bytes))
-    waiting = found.encoder_bytes if run.online else 0
-    reports.append(report.compile_report("train_step", found.train_step, mesh, goal.options, resident=waiting))
+    parts = {"encode": found.encode} if run.online else {}
+    parts["train_step"] = found.train_step
+    reports = [report.compile_report(name, part, mesh, goal.options) for name, part in parts.items()]
     return reports, found.model_flops
 
 

@@ -77,14 +77,21 @@ class Prepared(NamedTuple):
       arguments: shapes, on the devices of a mesh.
       static: keyword arguments.
       attention: backend of the attention in it, empty if there is none.
+      waiting: bytes on one device of weights that this program does not read and that stay there while it runs.
     """
 
     function: Any
     arguments: tuple[Any, ...]
     static: dict[str, Any]
     attention: str
+    waiting: int = 0
 
     def trace(self, mesh: Mesh) -> Any:
         """The traced function, with ``.lower(lowering_platforms=...)``."""
         with jax.set_mesh(mesh):
             return self.function.trace(*self.arguments, **self.static)
+
+
+def bytes_of(tree: Any) -> int:
+    """Bytes on one device of shapes with shardings."""
+    return sharding.bytes_per_device(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))

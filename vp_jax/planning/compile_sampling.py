@@ -1,7 +1,8 @@
 """The programs of sampling compiled for devices you do not have: memory, operations, collectives, roofline.
 
 One window of the model's own size with classifier-free guidance. By default the two halves of guidance are divided over
-``data`` where the number of devices is even, and the sequence over ``context``. `vp_jax.planning.devices` lists the
+``data`` where the number of devices is even, and the sequence over ``context``. All weights of sampling stay on the
+devices from start to end, next to whatever program runs; those of T5 come and go. `vp_jax.planning.devices` lists the
 devices and the extras that hold their compilers.
 """
 

@@ -54,14 +54,14 @@ class Report:
         return not self.too_big and self.total <= memory * GB
 
 
-def compile_report(
-    name: str, prepared: Prepared, mesh: Mesh, options: Mapping[str, Any] | None = None, *, resident: int = 0
-) -> Report:
-    """Compile a program for the devices of ``mesh`` and read off what it takes of one of them.
+def compile_report(name: str, prepared: Prepared, mesh: Mesh, options: Mapping[str, Any] | None = None) -> Report:
+    """Compile a program and read off what it takes of one device.
 
     Args:
+      name: of the report.
+      prepared: the program.
+      mesh: devices, which you need not have.
       options: of the compiler.
-      resident: bytes of other programs' weights on a device.
     """
     start = time.perf_counter()
     try:
@@ -71,7 +71,7 @@ def compile_report(
         if "RESOURCE_EXHAUSTED" not in str(error) or "hbm" not in str(error).lower():
             raise  # a kernel whose blocks are too large for the vector memory is our fault, not the run's
         used = re.search(r"Used ([\d.]+\w) of ([\d.]+\w) hbm", str(error))
-        return Report(name, resident=resident, too_big=used[0] if used else str(error).splitlines()[0])
+        return Report(name, resident=prepared.waiting, too_big=used[0] if used else str(error).splitlines()[0])
     memory, text = program.memory_analysis(), program.as_text()
     return Report(
         name,
@@ -79,7 +79,7 @@ def compile_report(
         memory.output_size_in_bytes,
         memory.alias_size_in_bytes,
         memory.temp_size_in_bytes,
-        resident,
+        prepared.waiting,
         time.perf_counter() - start,
         hlo.analyse(text, mesh.size),
         tuple(hlo.square_buffers(text, LONG)),

@@ -23,7 +23,7 @@ from vp_jax.models.config import BranchConfig
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.id_resample import PreviousWindow
 from vp_jax.models.vae.vae import DECODE_CHUNK
-from vp_jax.planning.case import Case, Prepared
+from vp_jax.planning.case import Case, Prepared, bytes_of
 from vp_jax.training import flops
 from vp_jax.training.stages.id_adapter import adapter_config
 
@@ -44,6 +44,11 @@ class ShapedSampler(NamedTuple):
     params: Any
     clip: tuple[Any, ...]
     latents: WindowLatents
+
+    def waiting(self, *read: str) -> int:
+        """Bytes on one device of the weights but for the parts ``read``, such as ``backbone`` or ``vae/decoder``."""
+        flat = trees.flatten({**self.params, "loras": dict(enumerate(self.params["loras"]))})
+        return bytes_of([leaf for path, leaf in flat.items() if not path.startswith(read)])
 
     @property
     def jitted(self) -> Any:
@@ -101,7 +106,7 @@ def text(case: Case) -> Prepared | None:
     )
     encoder = nnx.merge(graph, sharding.placed({"t5": shapes}, case.mesh)["t5"])
     ids_BM = case.array(2, case.variant.backbone.max_text_len, dtype=jnp.int32)
-    return Prepared(t5.encode_text, (encoder, ids_BM), {}, "")
+    return Prepared(t5.encode_text, (encoder, ids_BM), {}, "", sampler(case).waiting())
 
 
 def encode_image(case: Case) -> Prepared | None:
@@ -111,13 +116,13 @@ def encode_image(case: Case) -> Prepared | None:
     if image is None:
         return None
     frame = case.array(1, 1, *pixels.shape[2:])
-    return Prepared(made.jitted.encode_image, (made.params, frame, noise), {}, "")
+    return Prepared(made.jitted.encode_image, (made.params, frame, noise), {}, "", made.waiting("vae/encoder"))
 
 
 def encode(case: Case, *, mode: str = "default") -> Prepared:
     """VAE on a window; with ``mode`` reference on its masked copy too."""
     made = sampler(case, Settings(window=case.clip[0], mode=mode))
-    return Prepared(made.jitted.encode, (made.params, *made.clip), {}, "")
+    return Prepared(made.jitted.encode, (made.params, *made.clip), {}, "", made.waiting("vae/encoder"))
 
 
 def step(
@@ -143,16 +148,17 @@ def step(
     inputs = WindowInputs(made.latents, words_BME, before, made.clip[-1])
     state = case.copies(jax.eval_shape(program.begin, inputs))
     arguments = (made.params, state, case.array(dtype=jnp.int32), inputs)
-    return Prepared(made.jitted.denoise_step, arguments, {"record": record}, case.attention)
+    waiting = made.waiting("backbone", "branch", "loras")
+    return Prepared(made.jitted.denoise_step, arguments, {"record": record}, case.attention, waiting)
 
 
 def decode_chunk(case: Case, *, first: bool) -> Prepared:
     """VAE on a chunk of latents: the first of a video, or one that continues."""
     made = sampler(case)
     models, size = made.program.models, made.latents.video_BThwC.shape[2:]
-    begin = case.array(1, DECODE_CHUNK + 1, *size)
+    begin, waiting = case.array(1, DECODE_CHUNK + 1, *size), made.waiting("vae/decoder")
     if first:
-        return Prepared(decode._decode_chunk, (models, made.params, begin, None), {}, "")
+        return Prepared(decode._decode_chunk, (models, made.params, begin, None), {}, "", waiting)
     cache = jax.eval_shape(lambda params, x: decode._decode_chunk(models, params, x, None)[1], made.params, begin)
     following = case.array(1, DECODE_CHUNK, *size)
-    return Prepared(decode._decode_chunk, (models, made.params, following, case.copies(cache)), {}, "")
+    return Prepared(decode._decode_chunk, (models, made.params, following, case.copies(cache)), {}, "", waiting)

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from vp_jax import sharding
 from vp_jax.data.batches import PixelBatch
 from vp_jax.inference.settings import Settings
-from vp_jax.planning.case import Case, Prepared
+from vp_jax.planning.case import Case, Prepared, bytes_of
 from vp_jax.runs.plan import RunPlan, make_plan
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.optim import OptimConfig
@@ -86,17 +86,13 @@ class Programs(NamedTuple):
     """Programs of a run on its mesh.
 
     Attributes:
-      encode: VAE and T5.
-      train_step: the step.
-      state_bytes: bytes on one device of state and frozen weights, which wait while ``encode`` runs.
-      encoder_bytes: of VAE and T5, which wait while ``train_step`` runs.
+      encode: VAE and T5; state and frozen weights wait while it runs.
+      train_step: the step; VAE and T5 wait while it runs, unless latent shards take their place.
       model_flops: operations of a step that the model needs, on one device; ``None``: not counted.
     """
 
     encode: Prepared
     train_step: Prepared
-    state_bytes: int
-    encoder_bytes: int
     model_flops: float | None
 
 
@@ -117,12 +113,10 @@ def programs(run: Run, mesh: Mesh, platform: str) -> Programs:
     frozen, weights = sharding.placed(stage.shapes().frozen, mesh), sharding.placed(encoders.shapes(), mesh)
     key, loaded = _key(mesh), _loaded(run, plan, mesh)
     batch = _batch(stage, plan, loaded, mesh)
-    needed = plan.flops(run.batch, *run.size)
+    needed, waiting = plan.flops(run.batch, *run.size), bytes_of(weights) if run.online else 0
     return Programs(
-        Prepared(plan.encode, (weights, loaded, key, plan.state.step), {}, ""),
-        Prepared(plan.train_step, (plan.state, frozen, batch, key), {}, _attention(stage)),
-        _bytes((plan.state, frozen)),
-        _bytes(weights),
+        Prepared(plan.encode, (weights, loaded, key, plan.state.step), {}, "", bytes_of((plan.state, frozen))),
+        Prepared(plan.train_step, (plan.state, frozen, batch, key), {}, _attention(stage), waiting),
         needed and needed / mesh.size,
     )
 
@@ -200,7 +194,3 @@ def _key(mesh: Mesh) -> Any:
 def _copies(tree: Any, mesh: Mesh) -> Any:
     everywhere = sharding.replicated(mesh)
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere), tree)
-
-
-def _bytes(tree: Any) -> int:
-    return sharding.bytes_per_device(tree, jax.tree.map(lambda leaf: leaf.sharding, tree))
