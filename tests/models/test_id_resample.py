@@ -12,7 +12,7 @@ from tests.models import random_weights
 from tests.models.tiny import DIT
 from vp_jax.models import rope
 from vp_jax.models.dit import Block, Context, Extension
-from vp_jax.models.id_resample import PreviousWindow, Resample, ResampleExtension, gate_tokens, joint_mask
+from vp_jax.models.id_resample import PreviousWindow, Resample, ResampleExtension, gate_tokens
 from vp_jax.models.inpaint import predict
 
 GRID, TEXT, BATCH = (2, 2, 3), 3, 2
@@ -185,11 +185,6 @@ def test_gating_zeroes_whole_heads_and_even_what_is_not_finite():
     x = jnp.full((1, 3, 2, 4), jnp.inf).at[:, 1].set(7.0)
     got = gate_tokens(x, jnp.array([[False, True, False]]))
     assert got[0, 1].tolist() == [[7.0] * 4] * 2 and not np.asarray(got[0, [0, 2]]).any()
-
-
-def test_text_is_never_masked():
-    got = joint_mask(jnp.array([[True, False, True]]), 2)
-    assert got.tolist() == [[False, False, True, False, True]]
 
 
 def test_empty_previous_mask_and_own_empty_mask_agree(models, inputs):

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vp_jax import sharding
 from vp_jax.errors import UserError
 from vp_jax.models.config import Injection
-from vp_jax.models.injection import InjectionExtension, hint_schedule, masked_tokens
+from vp_jax.models.injection import InjectionExtension, hint_schedule, joint_mask, masked_tokens
 
 
 @pytest.mark.parametrize("layers", [1, 2, 4, 5, 7, 30, 42])
@@ -37,6 +38,30 @@ def test_a_token_is_masked_if_any_of_its_cells_is():
     mask[0, 0, :2, 2:5] = 1  # frame 0, row 0: token 1 wholly, the left half of token 2
     got = np.asarray(masked_tokens(jnp.asarray(mask), wholly=True)).reshape(2, 2, 3)
     assert got[0, 0, 1] and got.sum() == 1
+
+
+def test_text_is_masked_only_where_that_is_requested():
+    got = joint_mask(jnp.array([[True, False, True]]), 2)
+    assert got.tolist() == [[False, False, True, False, True]]
+    got = joint_mask(jnp.array([[True, False, True]]), 2, text=True)
+    assert got.tolist() == [[True, True, True, False, True]]
+
+
+@pytest.mark.parametrize("context", [2, 4])
+def test_both_masks_of_one_divided_sequence_keep_their_text(context):
+    """XLA's partitioner computes one of two pads of an array; a mesh then masks the text for the ID adapter."""
+    mesh = sharding.make_mesh({"context": context}, jax.devices()[:context])
+
+    @jax.jit
+    def masks(masked_BN):
+        masked_BN = sharding.constrain(masked_BN, "tokens")
+        return [sharding.constrain(joint_mask(masked_BN, 6, text=text), "tokens") for text in (True, False)]
+
+    masked = np.arange(72)[None] % 3 == 0
+    with jax.set_mesh(mesh):
+        stopped, own = masks(masked)
+    assert np.asarray(stopped)[0, :6].all() and not np.asarray(own)[0, :6].any()
+    assert (np.asarray(stopped)[:, 6:] == masked).all() and (np.asarray(own)[:, 6:] == masked).all()
 
 
 def test_hints_reach_background_video_tokens_only():

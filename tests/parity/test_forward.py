@@ -9,7 +9,8 @@ from tests.compare import GOLDEN, relative_error
 from tests.parity import reference as ref
 from vp_jax.models import lora, rope
 from vp_jax.models.config import Injection
-from vp_jax.models.id_resample import PreviousWindow, Resample, joint_mask
+from vp_jax.models.id_resample import PreviousWindow, Resample
+from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import Condition, predict
 
 TOLERANCE = 1e-5

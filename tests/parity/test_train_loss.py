@@ -17,8 +17,8 @@ from vp_jax.diffusion.loss import inpainting_loss
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.models import lora
 from vp_jax.models.branch import init_from_backbone
-from vp_jax.models.id_resample import Resample, joint_mask
-from vp_jax.models.injection import masked_tokens
+from vp_jax.models.id_resample import Resample
+from vp_jax.models.injection import joint_mask, masked_tokens
 from vp_jax.models.inpaint import Condition, predict
 
 

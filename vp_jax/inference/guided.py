@@ -12,7 +12,8 @@ from vp_jax.diffusion.guidance import guide
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs
-from vp_jax.models.id_resample import PreviousWindow, Resample, joint_mask
+from vp_jax.models.id_resample import PreviousWindow, Resample
+from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import predict
 
 

@@ -31,7 +31,8 @@ from vp_jax.inference.guided import GuidedPredictor, doubled
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
-from vp_jax.models.id_resample import PreviousWindow, joint_mask
+from vp_jax.models.id_resample import PreviousWindow
+from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import Condition
 from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.models.vae import vae as vae_module

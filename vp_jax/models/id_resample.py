@@ -106,8 +106,3 @@ class ResampleExtension(Extension):
 def gate_tokens(x_BSKA: jax.Array, masked_BS: jax.Array) -> jax.Array:
     """Set the heads of unmasked tokens to zero."""
     return jnp.where(masked_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
-
-
-def joint_mask(masked_BN: jax.Array, text_len: int) -> jax.Array:
-    """Token mask of the joint sequence (B, S); text tokens are never masked."""
-    return jnp.pad(masked_BN, ((0, 0), (text_len, 0)))

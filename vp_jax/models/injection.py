@@ -45,6 +45,16 @@ def masked_tokens(mask_BThw: jax.Array, patch: int = 2, *, wholly: bool = False)
     return (cells.all(axis=(3, 5)) if wholly else cells.any(axis=(3, 5))).reshape(B, -1)
 
 
+def joint_mask(masked_BN: jax.Array, text_len: int, *, text: bool = False) -> jax.Array:
+    """Token mask of the joint sequence, bool (B, S), from that of its video tokens; ``text`` on every text token.
+
+    Concatenated, not padded: of two pads of one divided array, by True and by False, XLA's partitioner computes one
+    and uses it for both (jaxlib 0.10.2; `tests.models.test_injection` holds the case).
+    """
+    text_BM = jnp.full((masked_BN.shape[0], text_len), text)
+    return jnp.concatenate([text_BM, masked_BN], axis=1)
+
+
 class InjectionExtension(Extension):
     """Adds hints to the backbone's video tokens.
 
@@ -66,7 +76,7 @@ class InjectionExtension(Extension):
         text_len: int,
     ):
         stopped_BN = jnp.zeros_like(masked_BN) if injection.tokens == "all" else masked_BN
-        stopped_BS = jnp.pad(stopped_BN, ((0, 0), (text_len, 0)), constant_values=True)
+        stopped_BS = joint_mask(stopped_BN, text_len, text=True)
         gated = jnp.where(stopped_BS[None, :, :, None], 0.0, hints_GBSD * injection.scale)
         # one zero hint at the end for blocks that receive none
         groups = hints_GBSD.shape[0]

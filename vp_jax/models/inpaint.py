@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import DEFAULT_INJECTION, Injection
 from vp_jax.models.dit import DiT, DiTOutput, Extension
-from vp_jax.models.id_resample import Resample, ResampleExtension, joint_mask
-from vp_jax.models.injection import InjectionExtension, masked_tokens
+from vp_jax.models.id_resample import Resample, ResampleExtension
+from vp_jax.models.injection import InjectionExtension, joint_mask, masked_tokens
 
 
 class Condition(NamedTuple):

@@ -19,7 +19,8 @@ from vp_jax.inference.models import Models
 from vp_jax.models import lora
 from vp_jax.models.config import BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
 from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract_model, read_description
-from vp_jax.models.id_resample import Resample, joint_mask
+from vp_jax.models.id_resample import Resample
+from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
