@@ -91,8 +91,8 @@ MUTANTS = (
         "text_hints",
         "text tokens receive hints",
         "vp_jax/models/injection.py",
-        "((0, 0), (text_len, 0)), constant_values=True)",
-        "((0, 0), (text_len, 0)), constant_values=False)",
+        "joint_mask(stopped_BN, text_len, text=True)",
+        "joint_mask(stopped_BN, text_len, text=False)",
         "tests/models/test_injection.py",
     ),
     Mutant(

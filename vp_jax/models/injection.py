@@ -51,8 +51,8 @@ def joint_mask(masked_BN: jax.Array, text_len: int, *, text: bool = False) -> ja
     Concatenated, not padded: of two pads of one divided array, by True and by False, XLA's partitioner computes one
     and uses it for both (jaxlib 0.10.2; `tests.models.test_injection` holds the case).
     """
-    text_BM = jnp.full((masked_BN.shape[0], text_len), text)
-    return jnp.concatenate([text_BM, masked_BN], axis=1)
+    front_BM = jnp.full((masked_BN.shape[0], text_len), text)
+    return jnp.concatenate([front_BM, masked_BN], axis=1)
 
 
 class InjectionExtension(Extension):
