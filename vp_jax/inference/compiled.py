@@ -22,7 +22,7 @@ class CompiledWindow:
 
     def __init__(self, models: Models, params: Params, schedule: Schedule, settings: Settings) -> None:
         # the seed is no part of a program: another seed compiles nothing new
-        self._jitted = _jit(WindowProgram(models, dataclasses.replace(settings, seed=0), schedule))
+        self._jitted = jit_window(WindowProgram(models, dataclasses.replace(settings, seed=0), schedule))
         self._params, self._placement = params, placement(params)
 
     @property
@@ -63,7 +63,9 @@ def placement(params: Params) -> jax.sharding.Sharding:
     return sharding
 
 
-class _Jitted(NamedTuple):
+class JittedWindow(NamedTuple):
+    """A `WindowProgram` and its jitted functions, which take the weights first."""
+
     program: WindowProgram
     encode: Any
     encode_image: Any
@@ -71,8 +73,9 @@ class _Jitted(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def _jit(program: WindowProgram) -> _Jitted:
-    return _Jitted(
+def jit_window(program: WindowProgram) -> JittedWindow:
+    """The jitted functions of a program; equal programs share them, and so what is compiled."""
+    return JittedWindow(
         program,
         jax.jit(program.encode),
         jax.jit(program.encode_image),

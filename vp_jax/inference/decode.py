@@ -103,7 +103,7 @@ class StreamDecoder:
         where = placement(self._params)
         while self._left and waiting.shape[1] >= self._next:
             chunk, cache = jax.device_put((waiting[:, : self._next], self._cache), where)
-            pixels, self._cache = _decode_chunk(self._models, self._params, chunk, cache)
+            pixels, self._cache = decode_pixels(self._models, self._params, chunk, cache)
             waiting, self._left = waiting[:, self._next :], self._left - self._next
             self._next = vae_module.DECODE_CHUNK
             yield np.asarray(pixels)
@@ -135,8 +135,9 @@ def decoded(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _decode_chunk(
+def decode_pixels(
     models: Models, params: Params, latents_BThwC: jax.Array, cache: Cache | None
 ) -> tuple[jax.Array, Cache]:
+    """Pixels (B, F, H, W, 3) of the next chunk of scaled latents, float32 and not clamped, and the VAE's caches."""
     pixels, cache = models.vae(params).decode_chunk(vae_module.unscale(models.vae_cfg, latents_BThwC), cache)
     return pixels.astype(jnp.float32), cache

@@ -41,9 +41,13 @@ SAMPLE: dict[str, Program] = {
     "step": _step("one denoising step"),
     "step+record": _step("the last step of a window whose states the next one reads", record=True),
     "step+previous": _step("a step that reads the previous window's states", previous=True),
+    "step+previous+record": _step("the same, states kept for the next window", previous=True, record=True),
     "step+id": _step("a step with the ID adapter", adapter=True),
     "step+id+record": _step("the same, states kept", adapter=True, record=True),
     "step+id+previous": _step("the same, the previous window's states read", adapter=True, previous=True),
+    "step+id+previous+record": _step(
+        "the last step of a window between two others, with the ID adapter", adapter=True, previous=True, record=True
+    ),
     "step+id+previous+reference": _step("the same in reference mode", adapter=True, previous=True, mode="reference"),
     "decode_first": Program("VAE: the first chunk of latents", functools.partial(sampling.decode_chunk, first=True)),
     "decode_next": Program("VAE: a chunk that continues", functools.partial(sampling.decode_chunk, first=False)),

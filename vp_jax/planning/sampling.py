@@ -53,7 +53,7 @@ class ShapedSampler(NamedTuple):
     @property
     def jitted(self) -> Any:
         """The functions that `vp_jax.inference.compiled.CompiledWindow` calls."""
-        return compiled._jit(self.program)
+        return compiled.jit_window(self.program)
 
 
 def sampler(case: Case, settings: Settings | None = None, *, adapter: bool = False) -> ShapedSampler:
@@ -158,7 +158,7 @@ def decode_chunk(case: Case, *, first: bool) -> Prepared:
     models, size = made.program.models, made.latents.video_BThwC.shape[2:]
     begin, waiting = case.array(1, DECODE_CHUNK + 1, *size), made.waiting("vae/decoder")
     if first:
-        return Prepared(decode._decode_chunk, (models, made.params, begin, None), {}, "", waiting)
-    cache = jax.eval_shape(lambda params, x: decode._decode_chunk(models, params, x, None)[1], made.params, begin)
+        return Prepared(decode.decode_pixels, (models, made.params, begin, None), {}, "", waiting)
+    cache = jax.eval_shape(lambda params, x: decode.decode_pixels(models, params, x, None)[1], made.params, begin)
     following = case.array(1, DECODE_CHUNK, *size)
-    return Prepared(decode._decode_chunk, (models, made.params, following, case.copies(cache)), {}, "", waiting)
+    return Prepared(decode.decode_pixels, (models, made.params, following, case.copies(cache)), {}, "", waiting)
