@@ -11,6 +11,7 @@ from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for one machine of eight H100."""
     config = common.base()
     config.mesh = dict(data=1, fsdp=8, context=1, tensor=1)
     config.validation.clips = 8  # one per batch share, the fewest this mesh takes

@@ -12,6 +12,7 @@ from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for one GPU of 80 GB."""
     config = common.base()
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     config.step.accumulate = 8

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 
 def get_config(base: str) -> ConfigDict:
+    """Settings of the file ``base``, such as ``tpu_v4``, for the ID adapter."""
     config = importlib.import_module(f"vp_jax.configs.{base}").get_config()
     config.model.stage = "id_adapter"
     if base != "tiny":

@@ -14,6 +14,7 @@ from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for nano's backbone and text encoder."""
     config = common.base()
     config.steps = 4000
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)

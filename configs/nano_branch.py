@@ -14,6 +14,7 @@ from vp_jax.configs import nano_backbone
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for nano's context encoder."""
     config = nano_backbone.get_config()
     config.steps = 2000
     config.model.update(stage="branch", branch_layers=2)

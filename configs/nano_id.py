@@ -14,6 +14,7 @@ from vp_jax.configs import nano_branch
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for nano's ID adapter."""
     config = nano_branch.get_config()
     config.steps = 600
     config.model.update(stage="id_adapter", rank=16, alpha=16.0)

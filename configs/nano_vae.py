@@ -17,6 +17,7 @@ PHASES = ("images", "clips", "whole")
 
 
 def get_config(part: str = "images") -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for a phase of nano's VAE. Raises `ValueError` for an unknown one."""
     if part not in PHASES:
         raise ValueError(f"configs/nano_vae.py:{part}: expected one of {', '.join(PHASES)}")
     config = common.base()

@@ -11,6 +11,7 @@ from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for a run of a minute on any machine."""
     config = common.base()
     config.steps = 20
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)

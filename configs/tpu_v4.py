@@ -11,6 +11,7 @@ from vp_jax.configs import common
 
 
 def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for a slice of TPU v4."""
     config = common.base()
     config.distributed = "auto"
     config.mesh = dict(data=1, fsdp=8, context=-1, tensor=1)

@@ -219,7 +219,8 @@ def plan(
 
     Args:
       source: name -> anything with ``shape`` and ``dtype``.
-      rules, ignored: the table, and regexes of the tensors knowingly not used.
+      rules: the table.
+      ignored: regexes of the tensors that are left out on purpose.
       abstract_tree: nested dict of `jax.ShapeDtypeStruct`: the model.
       dtype: type of the floating leaves; ``None`` keeps the stored one.
 

@@ -15,8 +15,11 @@ def check_numbers(
     """Numbers of ``settings`` are finite and in their range.
 
     Args:
+      settings: what has the numbers.
       names: attributes of ``settings``, with spaces between.
-      least, most: ends of the range, both in it; ``above``: ``least`` is not.
+      least: smallest value allowed.
+      most: largest value allowed.
+      above: ``least`` itself is not allowed.
       group: stands before the names in the message.
 
     Raises:

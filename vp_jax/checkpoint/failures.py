@@ -21,7 +21,8 @@ def in_one_line(what: str, then: str, kind: type[UserError] = UserError) -> Iter
     """Context in which missing, damaged and unwritable files raise ``kind``, whatever Orbax raises for them.
 
     Args:
-      what, then: what failed, and what to do; the reason stands between.
+      what: what failed; the reason follows.
+      then: what to do.
       kind: the exception.
     """
     quiet_threads()

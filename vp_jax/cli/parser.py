@@ -35,6 +35,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{**kwargs, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
+        """Raise `UserError` instead of leaving the program."""
         raise UserError(f"{message}; see {self.prog} --help")
 
     def parse_args(  # type: ignore[override]

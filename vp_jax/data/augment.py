@@ -62,6 +62,7 @@ class MaskAugment:
 
     @property
     def weights(self) -> tuple[float, ...]:
+        """Probability of each family, in the order of `FAMILIES`."""
         return tuple(getattr(self, f"p_{name}") for name in FAMILIES)
 
     def __call__(self, masks_FHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -52,16 +52,22 @@ class Record:
 
 
 class Clip(Protocol):
-    """A clip that is not decoded yet. ``id`` is unique in its source."""
+    """A clip that is not decoded yet."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Name of the clip, unique in its source."""
+        ...
 
     @property
-    def origin(self) -> str: ...
+    def origin(self) -> str:
+        """The source that it comes from, for messages."""
+        ...
 
     @property
-    def caption(self) -> str: ...
+    def caption(self) -> str:
+        """Text of the clip."""
+        ...
 
     def open(self) -> ClipInfo:
         """Length and frame rate, from headers only. Raises `BadRecord`."""

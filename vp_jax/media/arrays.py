@@ -61,6 +61,7 @@ class Array:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, most_bytes: int = MOST_BYTES) -> np.ndarray:
@@ -141,6 +142,7 @@ def read_arrays(
 
     Args:
       source: a path, or the bytes of a file.
+      names: of the arrays to read; ``None``: all.
       kinds: letters of ``dtype.kind`` that are expected.
       most_bytes: that the arrays may take together, unpacked.
 

@@ -47,7 +47,8 @@ def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.nd
     """Paste results into the source's holes, by the equation of the module.
 
     Args:
-      source_FHWC, result_FHWC: uint8, one shape.
+      source_FHWC: uint8.
+      result_FHWC: uint8, of the same shape.
       holes_FHW: bool, True = generated.
       feather: pixels inside the hole over which the source fades out.
 

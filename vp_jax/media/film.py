@@ -98,11 +98,13 @@ def film_info(source: Path | bytes) -> FilmInfo:
 def film_pictures(
     source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
 ) -> Iterator[tuple[int, Picture]]:
-    """Yield (number, picture) of the requested frames of a video file (None: all).
+    """Yield (number, picture) of the requested frames of a video file.
 
     Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete.
 
     Args:
+      source: a path, or the bytes of a file.
+      wanted: numbers of the frames; ``None``: all.
       threads: of the decoder, 0 for as many as the machine has cores.
 
     Raises:

@@ -74,6 +74,8 @@ class LabelMap:
         The file is read to its end, where its checksum is: a flipped bit is found wherever it is.
 
         Args:
+          indices: ascending frame numbers.
+          test: takes the labels HW of a frame and returns bool HW.
           present: gets the labels that occur in any frame of the file, if it is given.
 
         Raises:

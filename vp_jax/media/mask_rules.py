@@ -65,6 +65,8 @@ def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> MaskR
     """The rule of a mask of pictures (not of labels in an .npz).
 
     Args:
+      path: image, video or folder of images.
+      mask_id: the label that is the hole; ``None``: the rules decide.
       threads: of the decoder, 0 for as many as the machine has cores.
 
     Raises:

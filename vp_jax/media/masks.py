@@ -53,7 +53,9 @@ def read_masks(
     Args:
       path: video, folder of images, image (F = 1 comes back) or .npz of labels.
       mask_id: the label that is the hole; for videos there are no labels.
-      start, stop, step: the same choice of frames as was made from the video, `video.subsample_step`.
+      start: first frame, as was chosen for the video.
+      stop: end of the frames; ``None``: of the mask.
+      step: as `video.subsample_step` gave for the video.
 
     Returns:
       holes_FHW, bool.
@@ -122,6 +124,7 @@ class MaskFile:
         """Holes bool FHW of these ascending frame numbers; a still's one hole for each of them, without copies.
 
         Args:
+          indices: ascending frame numbers.
           threads: of the decoder, 0 for as many as the machine has cores.
 
         Raises:
@@ -178,7 +181,12 @@ def align(
 
     Args:
       holes_FHW: bool, from `read_masks`.
-      frames, height, width: of the video.
+      frames: count of the video.
+      height: of the video.
+      width: of the video.
+      static: one hole is that of every frame.
+      resize: holes of another size may be resized.
+      invert: the hole is what was kept.
       grow: pixels added on each side, see `dilate`.
 
     Returns:

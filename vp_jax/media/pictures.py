@@ -37,8 +37,9 @@ def comparison_frames(
     """Yield the frames of the comparison video: four labelled panels side by side, even height and width.
 
     Args:
-      original_FHWC, result_FHWC: uint8 RGB of one shape.
+      original_FHWC: uint8 RGB.
       holes_FHW: bool, True = generated.
+      result_FHWC: uint8 RGB of the same shape.
 
     Yields:
       uint8 HWC; panels wider than 640 pixels are reduced, those of videos up to 128 wide are four times as large.
@@ -77,8 +78,9 @@ def contact_sheet(
     """One picture of a run: original, masked and result at evenly spaced frames, first and last among them.
 
     Args:
-      original_FHWC, result_FHWC: uint8 RGB of one shape.
+      original_FHWC: uint8 RGB.
       holes_FHW: bool; the hole is outlined in the first row and hatched in the second; the result is left bare.
+      result_FHWC: uint8 RGB of the same shape.
       title: one line above the pictures (the prompt), shortened to fit.
       columns: most frames to show.
     """
@@ -125,8 +127,10 @@ def grid(
       above: pixels for labels above the pictures, where they stand there.
       heads: what stands above each column.
       title: one line above everything, shortened to fit.
-      gap, margin: pixels between the pictures and around them.
+      gap: pixels between the pictures.
+      margin: pixels around them.
       font_size: of labels and heads.
+      paper: colour behind everything.
     """
     height, width = next(row.pictures[0] for row in rows if row.pictures).shape[:2]
     columns = max(len(row.pictures) for row in rows)

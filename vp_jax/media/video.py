@@ -101,7 +101,8 @@ def read_video(
 
     Args:
       source: a video file, its bytes, or a folder of images.
-      start, stop: source frames, before thinning; ``stop=None`` reads to the end.
+      start: first source frame, before thinning.
+      stop: end of the source frames; ``None``: of the video.
       fps: requested rate; the real one is ``source / k``, see `subsample_step`.
 
     Returns:

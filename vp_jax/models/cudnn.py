@@ -65,7 +65,9 @@ def attend(q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, save_as: 
     """``softmax(q k^T / sqrt(A)) v``; no array of scores exists, in the backward pass neither.
 
     Args:
-      q_BSKA, k_BSKA, v_BSKA: heads of one device, all of one type of `DTYPES`; keys may be longer than queries.
+      q_BSKA: queries, heads of one device, of a type of `CUDNN_DTYPES`.
+      k_BSKA: keys of the same type; may be longer than the queries.
+      v_BSKA: values, as the keys.
       save_as: name of the output and of the log-sum-exp for rematerialisation policies.
 
     Raises:

@@ -76,7 +76,9 @@ def attend(
     """``softmax(q k^T / sqrt(A)) v``; scores exist one block at a time, in the backward pass too.
 
     Args:
-      q_BSKA, k_BSKA, v_BSKA: heads of one device; keys may be longer than queries.
+      q_BSKA: queries, heads of one device.
+      k_BSKA: keys; may be longer than the queries.
+      v_BSKA: values, as the keys.
       device_kind: chip, a key of `BLOCKS`.
       save_as: name of the output and of the log-sum-exp for rematerialisation policies.
       interpret: run the kernels' source on any device (tests).

@@ -77,8 +77,11 @@ def compile_sampling(
 
     Args:
       where: see `vp_jax.planning.devices`.
-      programs, model, precision, say: see `sampling_reports`.
+      programs: see `sampling_reports`.
       mesh: ``AXIS=SIZE,AXIS=SIZE``; empty: `default_mesh`.
+      model: name of a model.
+      precision: compute type.
+      say: prints a line.
 
     Returns:
       Exit status: 0 if they fit, 1 if not.

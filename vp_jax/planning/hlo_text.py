@@ -44,6 +44,7 @@ class HloShape(NamedTuple):
 
     @property
     def nbytes(self) -> int:
+        """Bytes of an array of this shape; 0 for tokens and other types without a size."""
         return _BYTES.get(self.kind, 0) * math.prod(self.dims)
 
 

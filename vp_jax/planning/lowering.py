@@ -110,7 +110,10 @@ def print_table(
     """Print the table: a program a line, a type and a platform a column; in it the backend of attention, or ok.
 
     Args:
-      model, programs, precisions, platforms: see `lowering_table`.
+      model: name of a model.
+      programs: names in `PROGRAMS`.
+      precisions: compute types.
+      platforms: among `PLATFORMS`.
       say: prints a line.
 
     Returns:

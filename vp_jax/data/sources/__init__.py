@@ -1,0 +1,1 @@
+"""Where clips come from: VPData, folders, tables of files, stored records."""

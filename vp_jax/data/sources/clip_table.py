@@ -29,8 +29,10 @@ def open_csv(
     """The clips of a CSV: of VPData if it has its columns, else of a table of files.
 
     Args:
+      file: a CSV in UTF-8.
       folder: what paths are relative to, VPData's layout among them; by default the folder of the file.
-      frames, fps: of a window, which clips must hold.
+      frames: of a window, which clips must hold.
+      fps: of a window.
       min_caption: characters that a caption of VPData must exceed.
 
     Raises:
@@ -52,8 +54,10 @@ def clip_table(table: Table, folder: Path | str, *, frames: int = 1, fps: float 
     """The clips of a table of files, see the module.
 
     Args:
+      table: its rows.
       folder: what relative paths are relative to.
-      frames, fps: of a window, which clips must hold.
+      frames: of a window, which clips must hold.
+      fps: of a window.
 
     Raises:
       UserError: a column is missing, or no row can be used.

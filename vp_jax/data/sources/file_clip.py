@@ -38,6 +38,7 @@ class FileClip:
 
     @property
     def id(self) -> str:
+        """Name of the clip, unique in its source."""
         if not self.source:
             return self.video.name
         label = "" if self.mask_id is None else f"#{self.mask_id}"
@@ -45,9 +46,11 @@ class FileClip:
 
     @property
     def origin(self) -> str:
+        """The table or the file that it comes from."""
         return self.source or f"{self.video.parent.name}/{self.video.name}"
 
     def open(self) -> ClipInfo:
+        """Length and rate, from the headers. Raises `BadRecord`."""
         video, _ = self._headers()
         frames = video.frames if self.stop is None else min(self.stop, video.frames)
         if frames <= self.start:
@@ -56,6 +59,7 @@ class FileClip:
         return ClipInfo(frames - self.start, self.fps if pictures else float(video.fps))
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 FHWC and masks uint8 FHW of these frame numbers. Raises `BadRecord`."""
         at_F = np.asarray(indices_F) + self.start
         with bad_record():
             frames_FHWC = read_frames(self.video, at_F)
@@ -70,7 +74,8 @@ class FileClip:
         """Check all that is known without reading the clip.
 
         Args:
-          frames, fps: of a window; the clip must hold one, see `clips.ChooseWindow`.
+          frames: of a window; the clip must hold one, see `clips.ChooseWindow`.
+          fps: of a window.
 
         Returns:
           A remark on how the mask is read, "" if there is none.

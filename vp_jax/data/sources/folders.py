@@ -34,6 +34,7 @@ def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[Fi
     """The videos of a folder that have a mask and a caption in the same folder.
 
     Args:
+      folder: videos, or folders of images, with their masks and captions.
       fps: rate of the windows that clips must hold, and of folders of images.
       frames: of a window.
 
@@ -60,7 +61,9 @@ def davis(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[FileClip]
     """DAVIS at 432 x 240 in VPBench's layout, captions by sorted position.
 
     Args:
-      fps, frames: see `video_folder`.
+      folder: the folder of the benchmark.
+      fps: see `video_folder`.
+      frames: see `video_folder`.
 
     Raises:
       UserError: a missing part, or nothing can be used.

@@ -25,10 +25,14 @@ class Named(Protocol):
     """Anything that a scan can name."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Name of the clip, unique in its source."""
+        ...
 
     @property
-    def origin(self) -> str: ...
+    def origin(self) -> str:
+        """The table or the file that it comes from."""
+        ...
 
 
 C = TypeVar("C", bound=Named)
@@ -119,6 +123,7 @@ def check_clips(clips: Sequence[C], check: Callable[[C], str]) -> tuple[tuple[C,
     """Clips that pass, and findings on the others, in order; checked in threads.
 
     Args:
+      clips: in the order of their source.
       check: returns a remark, "" for none, or raises `Unusable`.
     """
 

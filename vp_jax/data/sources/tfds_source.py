@@ -66,16 +66,19 @@ class StoredRecord:
 
     @property
     def id(self) -> str:
+        """Name of the clip, unique in its source."""
         result: str = self.fields["id"].decode()
         return result
 
     @property
     def origin(self) -> str:
+        """The source that it was stored from."""
         result: str = self.fields["origin"].decode()
         return result
 
     @property
     def caption(self) -> str:
+        """Text of the clip."""
         result: str = self.fields["caption"].decode()
         return result
 
@@ -84,9 +87,11 @@ class StoredClip(StoredRecord):
     """A stored record as a `records.Clip`."""
 
     def open(self) -> ClipInfo:
+        """Length and rate."""
         return ClipInfo(int(self.fields["shape"][0]), float(self.fields["fps"]))
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 FHWC and masks uint8 FHW of these frame numbers. Raises `BadRecord`."""
         masks_FHW = unpack_masks(self.fields["masks"], self.fields["shape"], indices_F)
         if not masks_FHW.any():
             raise BadRecord(f"the mask is empty in frames {indices_F[0]} to {indices_F[-1]}")

@@ -41,6 +41,7 @@ class Layout:
 
     @classmethod
     def under(cls, data: Path | str) -> Layout:
+        """The layout of a downloaded VPData folder."""
         data = Path(data)
         return cls(data / "videovo/raw_video", data / "pexels/pexels/raw_video", data / "video_inpainting")
 
@@ -128,18 +129,22 @@ class VPDataClip:
 
     @property
     def id(self) -> str:
+        """Name of the clip, unique in its source."""
         row = self.row
         return f"{row.path}#{row.mask_id}[{row.start_frame}:{row.end_frame}]@{row.origin}"
 
     @property
     def origin(self) -> str:
+        """The table that it comes from."""
         return self.row.origin
 
     @property
     def caption(self) -> str:
+        """Text of the clip."""
         return self.row.caption
 
     def open(self) -> ClipInfo:
+        """Length and rate, from the headers of video and mask. Raises `BadRecord`."""
         row = self.row
         if row.fault:
             raise BadRecord(row.fault)
@@ -169,6 +174,7 @@ class VPDataClip:
         return masks_FHW
 
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 FHWC and masks uint8 FHW of these frame numbers. Raises `BadRecord`."""
         masks_FHW = self.read_masks(indices_F)
         with bad_record():
             video, _ = self.layout.files(self.row.path)
