@@ -74,6 +74,7 @@ def test_resume_gives_the_next_batch_bit_for_bit(source, small):
     assert_same(take(loader, 2), want[1:3])
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing_not_even_after_a_resume(source, small):
     want = take(make_loader(source, small), 5)
     workers = replace(small, workers=2)

@@ -50,6 +50,7 @@ def test_states_are_recorded_for_both_prompts(pipeline, inputs):
     assert states.shape == (2, 2, 3 + 8, 16)
 
 
+@pytest.mark.slow
 def test_reference_mode_reads_the_previous_mask_at_the_first_step_alone(pipeline, inputs):
     states = jax.random.normal(jax.random.key(6), (2, 2, 11, 16))
     models = dataclasses.replace(pipeline.models)

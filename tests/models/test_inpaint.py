@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from tests.compare import relative_error
@@ -16,6 +17,7 @@ from vp_jax.models.dit import DiT
 from vp_jax.models.inpaint import Condition, predict
 
 
+@pytest.mark.slow
 def test_partial_injection_stops_at_wholly_masked_tokens_alone(models, inputs):
     noisy, image, condition, text, t = inputs
 

@@ -110,6 +110,7 @@ def test_ablation_runs_reports_and_continues(model, tmp_path, capsys, monkeypatc
     assert "absent   4-layer" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_editing_runs(model, tmp_path, monkeypatch):
     monkeypatch.setattr(editing, "OPERATIONS", ("change", "remove"))
     monkeypatch.setattr(editing, "EDITING", (editing.EDITING[0], editing.EDITING[-1]))

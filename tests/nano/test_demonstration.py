@@ -33,6 +33,7 @@ def nano(model, monkeypatch, tmp_path):
     return tmp_path / "nano_out"
 
 
+@pytest.mark.slow
 def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     assert run(["sample"]) == 0
     clip = World(packaged.CLIP + 1, 17, 64, 96, first=HELD_OUT)[packaged.CLIP]

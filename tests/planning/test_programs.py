@@ -40,6 +40,7 @@ def test_every_stage_has_its_programs():
     assert set(TRAIN) <= expected and not set(SAMPLE) & set(TRAIN)
 
 
+@pytest.mark.slow
 def test_the_encoders_that_are_listed_once_are_the_same_program(nano):
     texts = []
     for stage in ("branch", "id_adapter", "single_branch"):

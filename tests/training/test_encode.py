@@ -130,6 +130,7 @@ def test_token_ids_are_embedded_where_a_shard_has_no_embeddings(encoders, encode
         models.encode(weights, stored._replace(input_ids_BM=None), key())
 
 
+@pytest.mark.slow
 def test_clips_without_holes_are_the_same_latents(encoders, encoded, raw):
     models, weights = encoders
     clips = jax.jit(models.encode_clips)(weights, raw, key())

@@ -171,6 +171,7 @@ def test_frozen_weights_cost_no_gradient_and_no_optimizer_state(branch_stage, ad
         assert inputs * 0.9 <= memory.argument_size_in_bytes <= inputs + 4096
 
 
+@pytest.mark.slow
 def test_bfloat16_compute_keeps_float32_masters(branch_stage, batch, draws):
     stage, weights = branch_stage
     types = {"dtype": "bfloat16", "param_dtype": "bfloat16"}

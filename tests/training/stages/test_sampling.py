@@ -48,6 +48,7 @@ def sample(weights, batch, settings=SETTINGS, key=5, empty=0.0):
     return jax.jit(sampler)(trainable, frozen, encoders, batch, jnp.full((6, 24), empty), jax.random.key(key))
 
 
+@pytest.mark.slow
 def test_the_original_is_the_decoded_clean_video_and_the_background_stays(weights, batch):
     got = sample(weights, batch)
     vae = nnx.merge(abstract_model(VAE)[0], weights[2]["vae"])
@@ -57,6 +58,7 @@ def test_the_original_is_the_decoded_clean_video_and_the_background_stays(weight
     assert relative_error(got.result_BFHWC, got.clean_BFHWC) > 1e-2, "the hole is made anew"
 
 
+@pytest.mark.slow
 def test_key_empty_caption_and_guidance_each_change_the_result(weights, batch):
     first, again, other = sample(weights, batch), sample(weights, batch), sample(weights, batch, key=6)
     np.testing.assert_array_equal(first.result_BFHWC, again.result_BFHWC)
@@ -67,6 +69,7 @@ def test_key_empty_caption_and_guidance_each_change_the_result(weights, batch):
     np.testing.assert_array_equal(*unguided)
 
 
+@pytest.mark.slow
 def test_a_silent_branch_adds_nothing_to_its_backbone(batch):
     backbone = random_weights(TINY, jax.random.key(1))
     models = [

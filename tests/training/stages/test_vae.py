@@ -97,6 +97,7 @@ def test_crops_are_parts_of_the_clips():
     assert len(places) > 3
 
 
+@pytest.mark.slow
 def test_the_scaling_factor_gives_unit_variance():
     stage = VAEStage(SMALL)
     trainable = started(stage).trainable
