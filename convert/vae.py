@@ -109,7 +109,12 @@ def config_from_torch(values: dict[str, Any]) -> VAEConfig:
 
 
 def config_to_torch(cfg: VAEConfig) -> dict[str, Any]:
-    """Inverse of `config_from_torch`."""
+    """Inverse of `config_from_torch`. Raises `UserError` for an autoencoder that PyTorch's has no place for."""
+    if cfg.design != "cogvideox" or cfg.latent_mean or cfg.latent_std:
+        raise UserError(
+            f"an autoencoder of design {cfg.design!r} with {len(cfg.latent_std)} deviations of channels: "
+            "AutoencoderKLCogVideoX has one design and one scaling factor, and takes no other"
+        )
     blocks = {key: [block] * len(cfg.channels) for key, block in _BLOCK_TYPES.items()}
     values = {"_class_name": "AutoencoderKLCogVideoX", **VAE_FIELDS.write(cfg), **blocks}
     return {**values, "block_out_channels": list(cfg.channels)}

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.schema import Between, OneOf, from_values
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 Size = Annotated[int, Between(1, 1 << 16)]
 """A width, a number of channels or tokens, pixels along a side."""
@@ -24,6 +25,8 @@ DType = Annotated[str, OneOf(("float32", "bfloat16", "float16", "float64"))]
 
 ATTENTION = ("xla", "chunked", "cudnn", "splash")
 """Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
+DESIGNS = ("cogvideox", "blocks")
+"""Autoencoders: `vp_jax.models.vae.coder` and, for small models, `vp_jax.models.vae.blocks`."""
 CONVS = ("taps", "winograd", "xla")
 """Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
 REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
@@ -140,18 +143,22 @@ class BranchConfig:
 
 @dataclasses.dataclass(frozen=True)
 class VAEConfig:
-    """CogVideoX causal 3-D VAE (arXiv 2408.06072 section 2.1).
+    """CogVideoX causal 3-D VAE (arXiv 2408.06072 section 2.1), or a small one of blocks.
 
     Attributes:
+      design: one of `DESIGNS`.
       in_channels: channels of the pixels that are encoded.
       out_channels: channels of the pixels that are decoded.
       latent_channels: C.
-      channels: block widths from the pixels down; the first ``log2(temporal_stride)`` resamplings also halve time.
+      channels: block widths from the pixels down; the first ``log2(temporal_stride)`` resamplings also halve time. The
+        design ``blocks`` has two, for blocks of 4x4 and of 8x8 pixels.
       layers_per_block: residual blocks per width of the encoder; the decoder has one more.
       groups: groups of the group norms.
       temporal_stride: pixel frames per latent frame.
       norm_eps: epsilon of the encoder's norms.
       scaling_factor: the transformer's latents are ``z * scaling_factor`` (0.7 for 5B, 1.15258426 for 2B).
+      latent_mean: of each channel, which encoding subtracts; empty: 0.
+      latent_std: of each channel, by which encoding divides; empty: 1.
       invert_scale: image latents are divided by the factor instead (CogVideoX 1.5 I2V).
       sample_height: native pixel rows, which set the tile size.
       sample_width: native pixel columns.
@@ -163,6 +170,7 @@ class VAEConfig:
       UserError: an unknown convolution, or sizes that do not fit each other.
     """
 
+    design: Annotated[str, OneOf(DESIGNS)] = "cogvideox"
     in_channels: Size = 3
     out_channels: Size = 3
     latent_channels: Size = 16
@@ -172,6 +180,8 @@ class VAEConfig:
     temporal_stride: Annotated[int, Between(1, 128)] = 4
     norm_eps: Epsilon = 1e-6
     scaling_factor: Positive = 0.7
+    latent_mean: tuple[float, ...] = ()
+    latent_std: tuple[Positive, ...] = ()
     invert_scale: bool = False
     sample_height: Size = 480
     sample_width: Size = 720
@@ -182,6 +192,25 @@ class VAEConfig:
     def __post_init__(self) -> None:
         if self.conv not in CONVS:
             raise UserError(f"conv {self.conv!r}: expected {OneOf(CONVS)}")
+        for name in ("latent_mean", "latent_std"):
+            if len(getattr(self, name)) not in (0, self.latent_channels):
+                raise UserError(
+                    f"{name}: {len(getattr(self, name))} values, expected none or one for each of the "
+                    f"{self.latent_channels} channels"
+                )
+        if self.design == "blocks":
+            self._check_blocks()
+        else:
+            self._check_levels()
+
+    def _check_blocks(self) -> None:
+        if len(self.channels) != 2 or self.temporal_stride != TEMPORAL_STRIDE:
+            raise UserError(
+                f"channels {self.channels}, temporal_stride {self.temporal_stride}: expected two widths and "
+                f"{TEMPORAL_STRIDE} for the design blocks"
+            )
+
+    def _check_levels(self) -> None:
         if self.temporal_stride not in [2**i for i in range(len(self.channels))]:
             raise UserError(
                 f"temporal_stride {self.temporal_stride}: expected a power of 2 up to {self.spatial_stride}, as "
@@ -194,7 +223,7 @@ class VAEConfig:
     @property
     def spatial_stride(self) -> int:
         """Pixels per latent cell along rows and columns."""
-        return 1 << (len(self.channels) - 1)
+        return SPATIAL_STRIDE if self.design == "blocks" else 1 << (len(self.channels) - 1)
 
     @property
     def time_levels(self) -> int:

@@ -20,6 +20,7 @@ from jax import lax
 
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import tiling as tiles
+from vp_jax.models.vae.blocks import BlockDecoder, BlockEncoder
 from vp_jax.models.vae.coder import Decoder, Encoder
 from vp_jax.models.vae.convs import Cache
 
@@ -92,6 +93,10 @@ def run_slices(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.
     return result
 
 
+def _per_channel(values: tuple[float, ...]) -> jax.Array:
+    return jnp.array(values, jnp.float32)[None, None, None, None, :]
+
+
 class VAE(nnx.Module):
     """The autoencoder.
 
@@ -102,8 +107,9 @@ class VAE(nnx.Module):
 
     def __init__(self, cfg: VAEConfig, *, rngs: nnx.Rngs) -> None:
         self.cfg = cfg
-        self.encoder = Encoder(cfg, rngs=rngs)
-        self.decoder = Decoder(cfg, rngs=rngs)
+        blocks = cfg.design == "blocks"
+        self.encoder = BlockEncoder(cfg, rngs=rngs) if blocks else Encoder(cfg, rngs=rngs)
+        self.decoder = BlockDecoder(cfg, rngs=rngs) if blocks else Decoder(cfg, rngs=rngs)
 
     def encode(self, video_BFHWC: jax.Array, *, tiling: bool = False, slicing: bool = False) -> Posterior:
         """Posterior of a clip.
@@ -121,7 +127,12 @@ class VAE(nnx.Module):
         plan = tiles.encode_plan(self.cfg, *video_BFHWC.shape[2:4]) if tiling else None
         moments = self._apply(run, video_BFHWC, plan, slicing)
         mean, logvar = jnp.split(moments.astype(jnp.float32), 2, axis=-1)
-        return Posterior(mean, jnp.exp(0.5 * jnp.clip(logvar, *LOGVAR_RANGE)))
+        std = jnp.exp(0.5 * jnp.clip(logvar, *LOGVAR_RANGE))
+        if self.cfg.latent_mean:
+            mean = mean - _per_channel(self.cfg.latent_mean)
+        if self.cfg.latent_std:
+            mean, std = (x / _per_channel(self.cfg.latent_std) for x in (mean, std))
+        return Posterior(mean, std)
 
     def decode(self, latents_BThwC: jax.Array, *, tiling: bool = False, slicing: bool = False) -> jax.Array:
         """Pixels of unscaled latents.
@@ -148,6 +159,10 @@ class VAE(nnx.Module):
 
     def decode_chunk(self, latents_BThwC: jax.Array, cache: Cache | None = None) -> tuple[jax.Array, Cache]:
         """Decode the next chunk of unscaled latents, `DECODE_CHUNK` frames after the first: ``(pixels, cache)``."""
+        if self.cfg.latent_std:
+            latents_BThwC = latents_BThwC * _per_channel(self.cfg.latent_std)
+        if self.cfg.latent_mean:
+            latents_BThwC = latents_BThwC + _per_channel(self.cfg.latent_mean)
         return self.decoder(latents_BThwC, cache)
 
     def _apply(
