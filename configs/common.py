@@ -44,6 +44,7 @@ def _model() -> dict[str, object]:
         vae_slicing=False,
         kl_weight=1e-4,  # VAE stage
         vae_crop=(0, 0),  # VAE stage: rows and columns of random crops, 0 for whole pictures
+        vae_error="absolute",  # VAE stage: absolute, with sharp edges, or squared
     )
 
 

@@ -82,6 +82,7 @@ def test_context_encoder_stage(golden, batch):
     assert not any(np.any(got[name]) for name in unused & set(got))
 
 
+@pytest.mark.slow
 def test_id_adapter_stage(golden, batch):
     extra = ref.arrays(golden / "forward_id.npz")
     cfg, params = ref.id_adapter(golden, float(extra["lora_alpha"]) / float(extra["lora_rank"]))

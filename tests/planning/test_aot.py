@@ -35,6 +35,7 @@ def test_local_devices_are_compiled_for_and_described():
         assert words in text, text
 
 
+@pytest.mark.slow
 def test_latent_shards_leave_the_encoders_out():
     config = settings("tiny")
     config.data.kind = "latents"

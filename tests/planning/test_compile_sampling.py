@@ -7,6 +7,7 @@ from vp_jax.planning import compile_sampling
 from vp_jax.planning.devices import target
 
 
+@pytest.mark.slow
 def test_local_devices_are_compiled_for_and_described():
     goal, said = target("local"), []
     goal = goal._replace(devices=goal.devices[:6])
@@ -23,6 +24,7 @@ def test_local_devices_are_compiled_for_and_described():
     assert total == pytest.approx(whole[0].program.matmul_flops + whole[0].program.attention_flops, rel=0.2)
 
 
+@pytest.mark.slow
 def test_the_command_prints_memory_and_ends_with_a_verdict(one_device):
     said = []
     assert compile_sampling.compile_sampling("local", ["text", "encode_image"], model="tiny", say=said.append) == 0

@@ -53,6 +53,7 @@ def test_frozen_models_and_encoders_are_those_of_the_checkpoint(converted):
     assert_same(encoders["vae"], ref.vae(DEFAULT)[2])
 
 
+@pytest.mark.slow
 def test_a_trained_encoder_comes_before_the_blocks_of_the_backbone(converted):
     cfg = dataclasses.replace(TINY, checkpoint=str(converted), init_from=str(converted / "branch"))
     models, (weights, _) = start(cfg)
@@ -69,6 +70,7 @@ def test_without_a_checkpoint_everything_is_random_and_the_same_every_time():
     assert np.any(encoders["vae"]["encoder"]["conv_in"]["kernel"])
 
 
+@pytest.mark.slow
 def test_weights_have_the_types_and_places_of_the_run():
     cfg = dataclasses.replace(TINY, dtype="bfloat16", stage="id_adapter")
     _, (weights, encoders) = start(cfg, {"fsdp": 2}, 2)

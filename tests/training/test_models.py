@@ -64,6 +64,7 @@ EFFECTS = {
     "vae_slicing": lambda tmp: (described(vae_slicing=True).encoders.slicing, True),
     "kl_weight": lambda tmp: (stage_of(stage="vae", kl_weight=0.5).kl_weight, 0.5),
     "vae_crop": lambda tmp: (stage_of(stage="vae", vae_crop=(16, 24)).crop, (16, 24)),
+    "vae_error": lambda tmp: (stage_of(stage="vae", vae_error="squared").error, "squared"),
 }
 
 

@@ -100,6 +100,7 @@ def test_branch_stage_gives_the_reference_losses_and_gradients(golden, branch_st
     check_gradients(got, want)
 
 
+@pytest.mark.slow
 def test_adapter_stage_gives_the_reference_losses_and_gradients(golden, adapter_stage, batch, draws):
     state, metrics = run(*adapter_stage, batch, draws)
     check_losses(metrics, ref.arrays(golden / "train_loss.npz"), "id_")
@@ -132,6 +133,7 @@ def test_a_fresh_branch_and_a_fresh_adapter_change_nothing(branch_stage, adapter
     np.testing.assert_allclose(loss(stage, fresh), loss(off, weights), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_accumulation_is_the_big_batch(branch_stage, batch):
     """Four parts of a batch give the gradients, losses and timestep bins of the whole, noise included."""
     stage, weights = branch_stage
@@ -154,6 +156,7 @@ def test_draws_are_a_function_of_the_step_alone():
     assert len(set(np.asarray(first.t_B).tolist())) > 32 and 0 <= first.t_B.min() and first.t_B.max() < 1000
 
 
+@pytest.mark.slow
 def test_frozen_weights_cost_no_gradient_and_no_optimizer_state(branch_stage, adapter_stage, batch):
     """Bytes of the compiled program: it gives back the state and the metrics, nothing of the frozen size."""
     for stage, weights in (branch_stage, adapter_stage):
@@ -195,6 +198,7 @@ def test_bfloat16_compute_keeps_float32_masters(branch_stage, batch, draws):
         np.testing.assert_allclose(mean, (old + new) / 2, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rematerialisation_changes_no_gradient(branch_stage, batch, draws):
     stage, weights = branch_stage
     branch = dataclasses.replace(stage.branch, dit=dataclasses.replace(stage.branch.dit, remat="dots_saveable"))
@@ -207,6 +211,7 @@ def test_rematerialisation_changes_no_gradient(branch_stage, batch, draws):
         assert relative_error(a, b) <= 1e-5
 
 
+@pytest.mark.slow
 def test_the_step_is_traced_once(branch_stage, batch):
     stage, weights = branch_stage
     chex.clear_trace_counter()

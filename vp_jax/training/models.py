@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError, check_numbers
@@ -14,6 +14,9 @@ from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, Ch
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.stage import Stage
+
+VAEError = Literal["absolute", "squared"]
+"""Errors of pixels that an autoencoder may learn from, see `vp_jax.training.stages.vae`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +40,7 @@ class ModelConfig:
       attention: see `vp_jax.models.attention`; empty: the fastest that is there.
       remat, branch_remat: of `vp_jax.models.config.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
-      kl_weight, vae_crop: of the VAE stage, see `vp_jax.training.stages.vae.VAEStage`.
+      kl_weight, vae_crop, vae_error: of the VAE stage, see `vp_jax.training.stages.vae.VAEStage`.
 
     Raises:
       UserError: a value out of range, named with the range.
@@ -59,10 +62,13 @@ class ModelConfig:
     vae_slicing: bool = False
     kl_weight: float = 1e-4
     vae_crop: tuple[int, int] = (0, 0)
+    vae_error: VAEError = "absolute"
 
     def __post_init__(self) -> None:
         if self.injection_tokens not in (known := get_args(InjectedTokens)):
             raise UserError(f"injection_tokens {self.injection_tokens!r}: expected one of {', '.join(known)}")
+        if self.vae_error not in (known := get_args(VAEError)):
+            raise UserError(f"vae_error {self.vae_error!r}: expected one of {', '.join(known)}")
         if self.dtype not in ("bfloat16", "float32"):
             raise UserError(f"dtype {self.dtype!r}: expected bfloat16 or float32")
         for name in (self.remat, self.branch_remat):

@@ -17,12 +17,13 @@ from vp_jax.runs.train import train
 from vp_jax.training.encode import Encoders
 from vp_jax.training.optim import OptimConfig, make_optimizer
 from vp_jax.training.stages.stage import StepKeys
-from vp_jax.training.stages.vae import Clips, VAEStage, kl, latent_std
+from vp_jax.training.stages.vae import Clips, VAEStage, kl, latent_moments
 from vp_jax.training.state import init_state
 from vp_jax.training.step import StepConfig, make_train_step
 from vp_jax.world.synthetic import World
 
 SMALL = VAEConfig(channels=(4, 4, 8, 8), layers_per_block=1, groups=2, sample_height=16, sample_width=16)
+BLOCKS = VAEConfig(design="blocks", latent_channels=4, channels=(4, 8), layers_per_block=1, scaling_factor=1.0)
 NONE = Encoders(None, None, 8)
 
 
@@ -102,10 +103,40 @@ def test_the_scaling_factor_gives_unit_variance():
     stage = VAEStage(SMALL)
     trainable = started(stage).trainable
     batches = [pixel_batch(clips(4, 1))] * 2
-    std = latent_std(stage, trainable, batches)
+    moments = latent_moments(stage, trainable, batches)
     pixels = stage.inputs(NONE, {}, batches[0], jax.random.key(0)).pixels_BFHWC
     means = stage.model(trainable).encode(pixels).mean_BThwC
-    assert float(jnp.std(means / std)) == pytest.approx(1.0, rel=1e-4)
+    assert float(jnp.std(means / moments.std)) == pytest.approx(1.0, rel=1e-4)
+    np.testing.assert_allclose(moments.mean_C, means.mean((0, 1, 2, 3)), rtol=1e-3, atol=1e-5)
+    assert stage.calibrated(trainable, batches).vae.scaling_factor == pytest.approx(1 / moments.std, abs=1e-6)
+
+
+def test_every_channel_of_blocks_is_normalised():
+    stage = VAEStage(BLOCKS)
+    trainable = started(stage).trainable
+    batch = pixel_batch(clips(4, 5))
+    pixels = stage.inputs(NONE, {}, batch, jax.random.key(0)).pixels_BFHWC
+    first = stage.calibrated(trainable, [batch])
+    for normal in (first, first.calibrated(trainable, [batch])):  # of a calibrated one too
+        means = np.asarray(normal.model(trainable).encode(pixels).mean_BThwC)
+        np.testing.assert_allclose(means.mean((0, 1, 2, 3)), 0, atol=1e-4)
+        np.testing.assert_allclose(means.std((0, 1, 2, 3)), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("error", ["absolute", "squared"])
+def test_the_loss_is_the_error_that_was_chosen(error):
+    stage = VAEStage(BLOCKS, error=error, kl_weight=0.5)
+    trainable = started(stage).trainable
+    x = jnp.asarray(clips(2, 5), jnp.float32) / 127.5 - 1
+    draws = stage.draw(StepKeys(*jax.random.split(jax.random.key(0), 3)), Clips(x), Schedule())
+    posterior = stage.model(trainable).encode(x)
+    wrong = np.asarray(stage.model(trainable).decode(posterior.sample(draws)) - x)
+    parts = stage.loss(trainable, {}, Clips(x), draws, Schedule())
+    want = np.square(wrong) if error == "squared" else np.abs(wrong)
+    np.testing.assert_allclose(parts.pixels_B, want.mean((1, 2, 3, 4)), rtol=1e-4)
+    edges = sum(np.abs(np.diff(wrong, axis=axis)).mean((1, 2, 3, 4)) for axis in (1, 2, 3))
+    np.testing.assert_allclose(parts.edges_B, 0 if error == "squared" else edges, rtol=1e-4)
+    np.testing.assert_allclose(parts.total(), parts.pixels_B + parts.edges_B + 0.5 * kl(posterior), rtol=1e-5)
 
 
 @pytest.mark.slow

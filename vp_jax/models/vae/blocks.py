@@ -24,10 +24,10 @@ from vp_jax.models.vae.convs import Cache, CausalConv, FrameConv, PointConv, Tim
 from vp_jax.models.vae.layers import NORM_EPS
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
-INNER = 4
+INNER_BLOCK = 4
 """Rows and columns of the pixel blocks that the first and the last convolutions see."""
 
-START_LOGVAR = -6.0
+FIRST_LOGVAR = -6.0
 """Log-variance of the posterior before the first step: noise of a twentieth of a whitened latent."""
 
 
@@ -122,20 +122,32 @@ def _level(cfg: VAEConfig, dim: int, count: int, *, causal: bool, rngs: nnx.Rngs
     return nnx.List([Correction(cfg, dim, causal=causal and i == 0, rngs=rngs) for i in range(count)])
 
 
+class LogVariance(nnx.Module):
+    """Log-variance of the posterior, one number per channel."""
+
+    def __init__(self, cfg: VAEConfig) -> None:
+        self.bias = nnx.Param(jnp.full((cfg.latent_channels,), FIRST_LOGVAR, jnp.dtype(cfg.param_dtype)))
+
+    def __call__(self, mean_BThwC: jax.Array) -> jax.Array:
+        """The log-variance of every latent, in the shape and type of the means."""
+        bias = self.bias[...].astype(mean_BThwC.dtype)[None, None, None, None, :]
+        return jnp.broadcast_to(bias, mean_BThwC.shape)
+
+
 class BlockEncoder(nnx.Module):
-    """Pixels to mean and log-variance of the latents; the variance is one number per channel."""
+    """Pixels to mean and log-variance of the latents."""
 
     def __init__(self, cfg: VAEConfig, *, rngs: nnx.Rngs) -> None:
         self.cfg = cfg
         inner, outer = cfg.channels
         values = TEMPORAL_STRIDE * cfg.in_channels
         self.linear = PointConv(cfg, values * SPATIAL_STRIDE**2, cfg.latent_channels, rngs=rngs)
-        self.conv_in = PointConv(cfg, values * INNER**2, inner, rngs=rngs)
+        self.conv_in = PointConv(cfg, values * INNER_BLOCK**2, inner, rngs=rngs)
         self.inner = _level(cfg, inner, cfg.layers_per_block, causal=False, rngs=rngs)
         self.down = PointConv(cfg, 4 * inner, outer, rngs=rngs)
         self.outer = _level(cfg, outer, cfg.layers_per_block, causal=True, rngs=rngs)
         self.conv_out = Conv(cfg, outer, cfg.latent_channels, zero=True, rngs=rngs)
-        self.logvar = nnx.Param(jnp.full((cfg.latent_channels,), START_LOGVAR, jnp.dtype(cfg.param_dtype)))
+        self.logvar = LogVariance(cfg)
 
     def __call__(self, x_BFHWC: jax.Array, past: Cache | None) -> tuple[jax.Array, Cache]:
         """Encode one chunk of pixels in [-1, 1]: ``(moments of 2 C channels, cache)``; ``past`` starts as ``None``.
@@ -149,15 +161,14 @@ class BlockEncoder(nnx.Module):
         cache = TimeCache(past)
         x = x_BFHWC.astype(self.cfg.dtype)
         x = four_first(x) if past is None else x
-        h = self.conv_in(to_blocks(x, INNER))
+        h = self.conv_in(to_blocks(x, INNER_BLOCK))
         for block in self.inner:
             h = block(h, cache)
         h = self.down(_halve(h))
         for block in self.outer:
             h = block(h, cache)
         mean = self.linear(to_blocks(x, SPATIAL_STRIDE)) + self.conv_out(_unit(h))
-        logvar = jnp.broadcast_to(self.logvar[...].astype(mean.dtype)[None, None, None, None, :], mean.shape)
-        return jnp.concatenate([mean, logvar], axis=-1), cache.future
+        return jnp.concatenate([mean, self.logvar(mean)], axis=-1), cache.future
 
 
 class BlockDecoder(nnx.Module):
@@ -172,7 +183,7 @@ class BlockDecoder(nnx.Module):
         self.outer = _level(cfg, outer, cfg.layers_per_block, causal=True, rngs=rngs)
         self.up = PointConv(cfg, outer, 4 * inner, rngs=rngs)
         self.inner = _level(cfg, inner, cfg.layers_per_block + 1, causal=False, rngs=rngs)
-        self.conv_out = Conv(cfg, inner, values * INNER**2, zero=True, rngs=rngs)
+        self.conv_out = Conv(cfg, inner, values * INNER_BLOCK**2, zero=True, rngs=rngs)
 
     def __call__(self, z_BThwC: jax.Array, past: Cache | None) -> tuple[jax.Array, Cache]:
         """Decode one chunk of latents: ``(pixels, cache)``; ``past`` starts as ``None``."""
@@ -184,7 +195,7 @@ class BlockDecoder(nnx.Module):
         h = _double(self.up(h))
         for block in self.inner:
             h = block(h, cache)
-        x = from_blocks(self.linear(z), SPATIAL_STRIDE) + from_blocks(self.conv_out(_unit(h)), INNER)
+        x = from_blocks(self.linear(z), SPATIAL_STRIDE) + from_blocks(self.conv_out(_unit(h)), INNER_BLOCK)
         return one_first(x) if past is None else x, cache.future
 
 

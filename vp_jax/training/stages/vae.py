@@ -1,10 +1,11 @@
 """The autoencoder from scratch, where no published weights are used: the first of the stages that make frozen models.
 
-    loss = |y - x| + |grad y - grad x| + k KL(posterior || N(0, 1))
+    absolute:  loss = |y - x| + |grad y - grad x| + k KL(posterior || N(0, 1))
+    squared:   loss = (y - x)^2 + k KL(posterior || N(0, 1))
 
 x are pixels, y those decoded from a sample of the posterior (CogVideoX, arXiv 2408.06072 section 2.1, without its
 perceptual and adversarial losses); grad are differences of neighbouring rows, columns and frames, without which edges
-stay soft.
+stay soft. Squared errors learn faster at first (PSNR is their logarithm), absolute ones sharpen afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from vp_jax.models.folder import CheckpointFolder, abstract_model, read_descript
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
 from vp_jax.training.encode import Encoders, float_pixels
-from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels
+from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, VAEError
 from vp_jax.training.stages.denoising import check_clip_size
 from vp_jax.training.stages.stage import Exports, Metrics, Sampled, StepKeys
 from vp_jax.training.stages.weights import Origin, Weights, compute_copy, float32_shapes
@@ -39,7 +40,7 @@ START_LOGVAR = -4.0
 
 
 class Reconstruction(NamedTuple):
-    """Parts of the loss (B,): mean absolute errors of pixels and of their differences, weighted KL."""
+    """Parts of the loss (B,): mean errors of pixels and of their differences, weighted KL."""
 
     pixels_B: jax.Array
     edges_B: jax.Array
@@ -67,12 +68,14 @@ class VAEStage:
       kl_weight: k above, of the mean KL per latent value.
       crop: rows and columns of the crops to train on, one at random of every example; 0 for complete pictures.
       continued: the weights are trained already and stay as they are.
+      error: ``absolute`` or ``squared``, see the module.
     """
 
     vae: VAEConfig
     kl_weight: float = 1e-4
     crop: tuple[int, int] = (0, 0)
     continued: bool = False
+    error: VAEError = "absolute"
 
     kind = "vae"
     needs_pixels = True
@@ -136,6 +139,9 @@ class VAEStage:
         x = batch.pixels_BFHWC
         posterior = model.encode(x)
         y = model.decode(posterior.sample(draws))
+        kl_B = self.kl_weight * kl(posterior)
+        if self.error == "squared":
+            return Reconstruction(_mean(jnp.square(y - x)), jnp.zeros(x.shape[0]), kl_B)
         edges_B = sum(
             (
                 _mean(jnp.abs(jnp.diff(y, axis=axis) - jnp.diff(x, axis=axis)))
@@ -144,7 +150,7 @@ class VAEStage:
             ),
             start=jnp.zeros(x.shape[0]),
         )
-        return Reconstruction(_mean(jnp.abs(y - x)), edges_B, self.kl_weight * kl(posterior))
+        return Reconstruction(_mean(jnp.abs(y - x)), edges_B, kl_B)
 
     def metrics(self, loss_B: jax.Array, draws: jax.Array, schedule: Schedule) -> Metrics:
         """None."""
@@ -169,9 +175,16 @@ class VAEStage:
         return VAESampler(self)
 
     def calibrated(self, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]) -> Self:
-        """The scaling factor is 1 / the standard deviation of latents."""
-        factor = 1.0 / latent_std(self, trainable, batches)
-        return dataclasses.replace(self, vae=dataclasses.replace(self.vae, scaling_factor=round(factor, 6)))
+        """The scaling factor is 1 / the standard deviation of latents; the design ``blocks`` has one per channel."""
+        # measured without the statistics that an autoencoder to continue from may have
+        raw = dataclasses.replace(self.vae, latent_mean=(), latent_std=())
+        mean_C, std_C, std = latent_moments(dataclasses.replace(self, vae=raw), trainable, batches)
+        if self.vae.design == "blocks":
+            mean, deviation = (tuple(round(float(x), 6) for x in values) for values in (mean_C, std_C))
+            measured = dataclasses.replace(raw, latent_mean=mean, latent_std=deviation, scaling_factor=1.0)
+        else:
+            measured = dataclasses.replace(raw, scaling_factor=round(1.0 / std, 6))
+        return dataclasses.replace(self, vae=measured)
 
     def exports(self, trainable: trees.Tree, frozen: trees.Tree) -> Exports:
         """The autoencoder."""
@@ -213,27 +226,41 @@ def fresh_vae(weights: trees.Tree) -> trees.Tree:
             flat[path] = jnp.ones_like(leaf)
         elif path.endswith(("conv_y/kernel", "conv_b/kernel", "conv2/kernel")):
             flat[path] = 0.3 * leaf
-        elif path == "encoder/conv_out/kernel":
+        elif path == "encoder/logvar/bias":
+            flat[path] = jnp.full_like(leaf, START_LOGVAR)
+        elif path == "encoder/conv_out/kernel" and "encoder/logvar/bias" not in flat:
             flat[path] = leaf.at[..., leaf.shape[-1] // 2 :].multiply(0.1)
-        elif path == "encoder/conv_out/bias":
+        elif path == "encoder/conv_out/bias" and "encoder/logvar/bias" not in flat:
             flat[path] = leaf.at[leaf.shape[-1] // 2 :].set(START_LOGVAR)
     return trees.unflatten(flat)
 
 
-def latent_std(stage: VAEStage, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]) -> float:
-    """Standard deviation of the means of latents of some loader batches: the scaling factor is 1 / it.
+class LatentMoments(NamedTuple):
+    """Mean and standard deviation of each channel of latents (C,), and the standard deviation of all of them."""
 
-    Scaled latents then have unit variance, as the noise schedule takes for granted (arXiv 2112.10752 appendix G).
+    mean_C: np.ndarray
+    std_C: np.ndarray
+    std: float
+
+
+def latent_moments(
+    stage: VAEStage, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]
+) -> LatentMoments:
+    """Moments of the means of latents of some loader batches.
+
+    Latents that are divided by the deviation have unit variance, as the noise schedule takes for granted (arXiv
+    2112.10752 appendix G).
     """
 
     @jax.jit
     def moments(weights: trees.Tree, pixels_BFHWC: jax.Array) -> tuple[jax.Array, jax.Array]:
         z = stage.model(weights).encode(float_pixels(pixels_BFHWC)).mean_BThwC
-        return z.mean(), jnp.square(z).mean()
+        return z.mean((0, 1, 2, 3)), jnp.square(z).mean((0, 1, 2, 3))
 
     measured = [jax.device_get(moments(trainable, _pixels(batch))) for batch in batches]
-    first, second = np.array(measured, np.float64).T
-    return float(np.sqrt(second.mean() - first.mean() ** 2))
+    first_C, second_C = np.array(measured, np.float64).mean(0)
+    std = float(np.sqrt(second_C.mean() - first_C.mean() ** 2))
+    return LatentMoments(first_C, np.sqrt(second_C - first_C**2), std)
 
 
 def vae_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
@@ -246,7 +273,8 @@ def vae_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
     if cfg.continued is not None:
         found = dataclasses.replace(found, vae=read_description(cfg.continued, VAEConfig))
     found = found.computed(cfg, platform)
-    stage = VAEStage(found.vae, cfg.kl_weight, (cfg.vae_crop[0], cfg.vae_crop[1]), cfg.continued is not None)
+    crop = cfg.vae_crop[0], cfg.vae_crop[1]
+    stage = VAEStage(found.vae, cfg.kl_weight, crop, cfg.continued is not None, cfg.vae_error)
     encoders = Encoders(None, None, found.backbone.text_dim)
     text_len = found.backbone.max_text_len
     return TrainingModels(stage, encoders, found.schedule, text_len, reads_captions=False, vocabulary=None)

@@ -1,0 +1,188 @@
+"""The autoencoder of nano: where its training starts, and the gate it has to pass before latents are made with it.
+
+    python -m bench.nano.autoencoder start FOLDER --channels 16 --widths 96 192
+    python -m bench.nano.autoencoder gate RUN/export/vae
+
+``start`` writes an autoencoder whose linear maps are the principal components of drawn clips. ``gate`` compares an
+autoencoder with the principal components of as many channels on held-out clips; it exits with 1 unless the
+autoencoder is above them by `MARGINS` everywhere, and the deviation of every latent channel is in `DEVIATIONS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from vp_jax import checkpoint, trees
+from vp_jax.eval.video_metrics import psnr
+from vp_jax.models.config import VAEConfig, to_json
+from vp_jax.models.folder import AUTOENCODER, abstract_model, read_description
+from vp_jax.models.vae import blocks
+from vp_jax.models.vae.vae import VAE
+from vp_jax.training.stages.weights import random_weights
+from vp_jax.world.synthetic import HELD_OUT, World
+
+FRAMES = 17
+
+MARGINS = {"all": 1.0, "edges": 1.0, "hole": 1.0}
+"""dB above the principal components that every region needs."""
+
+DEVIATIONS = (0.8, 1.2)
+"""Range of the standard deviation of every scaled latent channel."""
+
+
+class HeldOut(NamedTuple):
+    """Clips that no training sees.
+
+    Attributes:
+      clips_BFHWC: uint8.
+      edges_BFHW: bool, pixels at or beside the border of two things.
+      holes_BFHW: bool, pixels of the masked thing, without frame 0.
+    """
+
+    clips_BFHWC: np.ndarray
+    edges_BFHW: np.ndarray
+    holes_BFHW: np.ndarray
+
+
+def drawn(count: int, height: int, width: int) -> np.ndarray:
+    """Clips of the training world, uint8 BFHWC."""
+    world = World(count, FRAMES, height, width)
+    return np.stack([world[i].read(np.arange(FRAMES))[0] for i in range(count)])
+
+
+def held_out(count: int, height: int, width: int) -> HeldOut:
+    """The first ``count`` held-out clips."""
+    clips, edges, holes = [], [], []
+    for clip in (World(count, FRAMES, height, width, HELD_OUT)[i] for i in range(count)):
+        frames_FHWC, masks_FHW = clip.read(np.arange(FRAMES))
+        clips.append(frames_FHWC)
+        edges.append(_borders(masks_FHW))
+        holes.append(masks_FHW.astype(bool) & (np.arange(FRAMES) > 0)[:, None, None])
+    return HeldOut(np.stack(clips), np.stack(edges), np.stack(holes))
+
+
+def _borders(masks_FHW: np.ndarray) -> np.ndarray:
+    """Pixels beside which the mask changes."""
+    edges_FHW = np.zeros(masks_FHW.shape, bool)
+    rows, columns = np.diff(masks_FHW, axis=1) != 0, np.diff(masks_FHW, axis=2) != 0
+    edges_FHW[:, 1:] |= rows
+    edges_FHW[:, :-1] |= rows
+    edges_FHW[:, :, 1:] |= columns
+    edges_FHW[:, :, :-1] |= columns
+    return edges_FHW
+
+
+def start(cfg: VAEConfig, clips: int) -> trees.Tree:
+    """Weights of the principal components of drawn clips; every correction is zero."""
+    pixels = drawn(clips, cfg.sample_height, cfg.sample_width)
+    return blocks.pca(random_weights(dataclasses.replace(cfg, param_dtype="float32"), jax.random.key(0)), pixels)
+
+
+class Measured(NamedTuple):
+    """An autoencoder on held-out clips.
+
+    Attributes:
+      decibel: mean PSNR of the clips by region.
+      std_C: standard deviation of every channel of the scaled latents.
+    """
+
+    decibel: dict[str, float]
+    std_C: np.ndarray
+
+
+def measure(cfg: VAEConfig, weights: trees.Tree, data: HeldOut) -> Measured:
+    """PSNR of the decoded means and deviations of the latents."""
+    vae: VAE = nnx.merge(abstract_model(cfg)[0], weights)
+
+    @jax.jit
+    def run(vae: VAE, pixels_BFHWC: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mean = vae.encode(pixels_BFHWC).mean_BThwC
+        return vae.decode(mean), mean * cfg.scaling_factor
+
+    values: dict[str, list[float]] = {"all": [], "edges": [], "hole": []}
+    latents = []
+    for clip, edges, holes in zip(*data):
+        decoded, mean = run(vae, jnp.asarray(clip[None], jnp.float32) / 127.5 - 1)
+        latents.append(np.asarray(mean)[0])
+        back = np.clip(np.rint((np.asarray(decoded)[0] + 1) * 127.5), 0, 255).astype(np.uint8)
+        for name, region in (("all", np.ones_like(edges)), ("edges", edges), ("hole", holes)):
+            values[name].append(psnr(clip, back, region))
+    return Measured({name: float(np.mean(each)) for name, each in values.items()}, np.stack(latents).std((0, 1, 2, 3)))
+
+
+def faults(found: Measured, linear: Measured) -> list[str]:
+    """Why an autoencoder may not be used; empty: it passes."""
+    low, high = DEVIATIONS
+    lines = [
+        f"{name}: {found.decibel[name]:.2f} dB, expected {linear.decibel[name] + margin:.2f} or more"
+        for name, margin in MARGINS.items()
+        if not found.decibel[name] >= linear.decibel[name] + margin
+    ]
+    odd = [f"{i}: {std:.2f}" for i, std in enumerate(found.std_C) if not low <= std <= high]
+    return [*lines, *([f"deviations outside {low} to {high} in channels {', '.join(odd)}"] if odd else [])]
+
+
+def gate(folder: str, clips: int) -> int:
+    """Print the table; the exit status."""
+    cfg = read_description(folder, AUTOENCODER.description, param_dtype="float32", dtype="float32")
+    data = held_out(clips, cfg.sample_height, cfg.sample_width)
+    found = measure(cfg, checkpoint.load_params(folder), data)
+    plain = VAEConfig(
+        design="blocks",
+        latent_channels=cfg.latent_channels,
+        channels=(8, 8),
+        scaling_factor=1.0,
+        sample_height=cfg.sample_height,
+        sample_width=cfg.sample_width,
+    )
+    linear = measure(plain, start(plain, 200), data)
+    print(f"{clips} held-out clips of {FRAMES} frames, {cfg.sample_height} x {cfg.sample_width}; PSNR in dB")
+    for name, each in (("principal components", linear), (folder, found)):
+        numbers = "  ".join(f"{region} {each.decibel[region]:.2f}" for region in MARGINS)
+        print(f"{name}: {numbers}  channel deviations {each.std_C.min():.2f} to {each.std_C.max():.2f}")
+    wrong = faults(found, linear)
+    for line in wrong:
+        print(f"refused: {line}")
+    return 1 if wrong else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    begin = commands.add_parser("start", help="write the autoencoder that training starts from")
+    begin.add_argument("folder")
+    begin.add_argument("--channels", type=int, default=16, help="latent channels")
+    begin.add_argument("--widths", type=int, nargs=2, default=(96, 192), help="of blocks of 4x4 and of 8x8 pixels")
+    begin.add_argument("--layers", type=int, default=2, help="residual blocks per width")
+    begin.add_argument("--size", type=int, nargs=2, default=(64, 96), help="rows and columns of the clips")
+    begin.add_argument("--clips", type=int, default=200)
+    check = commands.add_parser("gate", help="exit with 1 if an autoencoder is not good enough for latents")
+    check.add_argument("folder")
+    check.add_argument("--clips", type=int, default=48)
+    args = parser.parse_args(argv)
+    if args.command == "gate":
+        return gate(args.folder, args.clips)
+    cfg = VAEConfig(
+        design="blocks",
+        latent_channels=args.channels,
+        channels=tuple(args.widths),
+        layers_per_block=args.layers,
+        scaling_factor=1.0,
+        sample_height=args.size[0],
+        sample_width=args.size[1],
+    )
+    checkpoint.save_params(args.folder, start(cfg, args.clips), to_json(cfg))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
