@@ -118,7 +118,7 @@ class Correction(nnx.Module):
         return result
 
 
-def _level(cfg: VAEConfig, dim: int, count: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.List:
+def _level(cfg: VAEConfig, dim: int, count: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.List[Correction]:
     return nnx.List([Correction(cfg, dim, causal=causal and i == 0, rngs=rngs) for i in range(count)])
 
 
