@@ -172,12 +172,16 @@ def _inpaint(pipeline: Pipeline, request: Request, prompt: Prompt, folder: Path)
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
     collector = Collector(request)
+    damaged: list[str] = []
+    kept = resumable(pipeline, request.padded, prompt, settings, folder, warn=damaged.append)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
         _enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
-        contextlib.closing(resumable(pipeline, request.padded, prompt, settings, folder)) as events,
+        contextlib.closing(kept) as events,
     ):
         for event in pipeline.decoded(events, plan, settings):
+            while damaged:
+                yield Note("kept", damaged.pop(0))
             collector.take(event)
             if here := position(event, plan, settings):
                 yield here
