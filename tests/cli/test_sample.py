@@ -15,9 +15,11 @@ from PIL import Image
 
 from tests import clip_files
 from tests.painter import PAINT, painter  # noqa: F401
+from vp_jax import checkpoint
 from vp_jax.cli.main import parser_of, run
 from vp_jax.cli.program import run_cli
 from vp_jax.cli.sample import with_flags
+from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.media import video
 from vp_jax.media.canvas import resize_frames
@@ -351,3 +353,21 @@ def test_help_needs_no_jax():
     code = "import sys, vp_jax.cli.sample; print([m for m in ('jax', 'flax', 'grain', 'orbax') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_verify_compares_parts_of_the_checkpoint_that_are_not_read(given, pipeline, capsys):
+    """The stand-in for the model reads none of them."""
+    part = given["--checkpoint"] / "branch"
+    checkpoint.save_params(part, {"a": np.arange(4, dtype=np.float32)}, {"kind": "branch"})
+    result({**given, "--verify": True})
+    assert "branch are what was written" in capsys.readouterr().out
+    given["--out"] = given["--out"].with_name("second.mkv")
+    (file,) = (path for path in (part / "params").rglob("*") if "/d/" in str(path) and path.is_file())
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=r"branch/params is damaged or incomplete .*convert or copy it again"):
+        run(["sample", *argv({**given, "--verify": True})])
+    assert not given["--out"].exists()
+    with pytest.raises(UserError, match="no converted model|has no digests"):
+        run(["sample", *argv({**given, "--checkpoint": given["--video"], "--verify": True})])

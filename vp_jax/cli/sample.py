@@ -74,6 +74,7 @@ def _output_flags(flag: Any) -> None:
 
 def _look_flags(flag: Any) -> None:
     flag("--checkpoint", type=Path, help="folder of converted weights; default: the packaged nano model")
+    flag("--verify", action="store_true", help="compare all of the checkpoint with its digests, not only what is read")
     flag("--steps", type=int, help="denoising steps per window; default: 50, nano 20")
     flag("--guidance", type=float, help="how closely to follow the prompt; default: 6, nano 3")
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")

@@ -35,6 +35,8 @@ class Job:
       first_frame: image to start from, or ``"original"`` to keep frame 0; otherwise frame 0 is generated too.
       start, stop, fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
       checkpoint: converted folder, or the name of a model that comes with the package.
+      verify: compare everything in the checkpoint with its digests before the run, also what the run does not read;
+        what it reads is always compared.
       settings: those of `Settings` that are not the model's defaults.
       height, width: of the generated video; default: the model's.
       id_adapter, id_scale, loras: see `Pipeline.load`.
@@ -64,6 +66,7 @@ class Job:
     stop: int | None = None
     fps: float | None = None
     checkpoint: str | Path = "nano"
+    verify: bool = False
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     height: int | None = None
     width: int | None = None

@@ -27,6 +27,7 @@ from vp_jax.jobs.claim import claimed, clear
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.media.images import read_image
+from vp_jax.reading import show
 
 if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files are reported before
     from vp_jax.inference.pipeline import Pipeline
@@ -86,6 +87,8 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     cache = compile_cache.keep(job.compilation_cache)
     for line in _unread(job):
         yield Note("prompt", line)
+    if job.verify:
+        yield Note("verify", _verify(job))
     pipeline = _load(job)
     settings = pipeline.settings.changed(**job.settings)
     size = pipeline.size(job.height, job.width)
@@ -144,6 +147,14 @@ def _unread(job: Job) -> list[str]:
     if job.prompt is None:
         return []
     return unread([job.prompt, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
+
+
+def _verify(job: Job) -> str:
+    """Compare the checkpoint with its digests; a line that says what was compared."""
+    from vp_jax import checkpoint
+
+    folder = find_model(job.checkpoint).folder
+    return f"{show(folder)}: {', '.join(checkpoint.verify(folder))} are what was written"
 
 
 def _load(job: Job) -> Pipeline:
