@@ -75,6 +75,6 @@ def test_verify_compares_the_checkpoint_before_the_run_is_made(tmp_path):
     checkpoint.save_config(tmp_path / "weights" / "scheduler", {"kind": "schedule"})
     config = tmp_path / "weights" / "scheduler" / "config.json"
     config.write_text(config.read_text().replace("schedule", "Schedule"))
-    with pytest.raises(UserError, match="config.json is not what was written"):
+    with pytest.raises(UserError, match=r"config\.json is not what was written"):
         run([*start, f"--config.model.checkpoint={tmp_path / 'weights'}"])
     assert not (tmp_path / "run").exists()

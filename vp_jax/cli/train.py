@@ -20,6 +20,7 @@ from pathlib import Path
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
 from vp_jax.errors import UserError
+from vp_jax.files import check_local
 from vp_jax.reading import show
 
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         return aot.compile_only(config, args.compile_only)
     if config is None or not args.workdir:
         raise UserError("give --config FILE and --workdir RUN, such as --config tiny --workdir runs/tiny")
+    check_local(Path(args.workdir))
     if args.verify:
         _verify(config.model.checkpoint)
     from vp_jax.runs.train import train

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
+from vp_jax.files import check_local
 from vp_jax.inference.named import NAMED, find_model
 from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
@@ -129,6 +130,11 @@ class Job:
                 raise UserError(f"lora {path}: no such file or folder")
 
     def _check_prompt(self) -> None:
+        for name in ("prompt", "negative_prompt"):
+            try:
+                (getattr(self, name) or "").encode()
+            except UnicodeEncodeError as error:
+                raise UserError(f"{name} {getattr(self, name)}: expected text in UTF-8") from error
         if (self.prompt is None) == (self.prompt_embeds is None):
             raise UserError("expected one of `prompt` and `prompt_embeds`")
         if self.prompt_embeds is not None and self.negative_prompt:
@@ -143,3 +149,5 @@ class Job:
         sources = (self.video, self.mask, self.picture, self.prompt_embeds)
         check_outputs(self.files, [source for source in sources if source is not None])
         check_ours(unfinished(self.out))
+        if self.compilation_cache is not None:
+            check_local(Path(self.compilation_cache))
