@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vp_jax.errors import UserError, check_numbers
+from vp_jax.errors import UserError, check_numbers, escaped
 
 
 def settings(**values):
@@ -39,3 +39,9 @@ def test_above_leaves_the_least_out():
 def test_the_first_of_several_that_is_wrong_is_named():
     with pytest.raises(UserError, match=r"^b -1"):
         check_numbers(settings(a=1, b=-1, c=-2), "a b c")
+
+
+def test_messages_show_what_a_terminal_would_obey():
+    error = UserError("\x1b[2Jgone.mp4:\nno such \udcff\u202efile \u2603 é")
+    assert str(error) == r"\x1b[2Jgone.mp4:\nno such \udcff\u202efile ☃ é"
+    assert escaped(str(error)) == str(error)

@@ -1,5 +1,6 @@
 """The one way to write a file or folder: complete or not at all, and names beside it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +166,7 @@ def test_writable_places_pass_without_being_made(tmp_path):
     "name, message",
     [
         ("/", "names no file"),
+        ("\udcff.mkv", r"\\udcff\.mkv: the name is not UTF-8"),
         ("file/out.mp4", "cannot be written|is not a folder"),
         ("x" * 300 + ".mp4", "File name too long"),
     ],
@@ -173,6 +175,52 @@ def test_places_that_cannot_be_written_are_told_before_any_work(tmp_path, name, 
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(UserError, match=message):
         files.check_writable(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("-", "-: results are not written to standard output"),
+        ("~/out.mkv", "~/out.mkv: ~ is not expanded here"),
+        ("http://host/out.mkv", "http://host/out.mkv is an address"),
+        ("gs://bucket/run", "gs://bucket/run is an address"),
+        ("file:///out.mkv", "file://out.mkv is an address"),
+    ],
+)
+def test_names_that_mean_something_else_are_refused(name, message):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+        files.check_writable(Path(name))
+
+
+@pytest.mark.parametrize("name", ["-.mkv", "~.mkv", "take 2: night.mkv", "c:", "a:b/c.mkv", "émigré ☃.mkv"])
+def test_odd_names_that_mean_themselves_are_not(name):
+    files.check_local(Path(name))
+
+
+def test_what_is_written_within_another_context_is_hidden_already(tmp_path):
+    """The innermost writer makes no hidden folder of its own."""
+    with files.replacing_all([tmp_path / "a.txt", tmp_path / "b.txt"]) as partials:
+        files.write_text(partials[0], "a")
+        partials[1].write_text("b")
+        assert sorted(path.name for path in partials[0].parent.iterdir()) == ["a.txt", "b.txt", "mine"]
+        assert [path.name for path in tmp_path.iterdir()] == [partials[0].parent.name]
+    assert contents(tmp_path) == {"a.txt": "a", "b.txt": "b"}
+
+
+def test_a_fresh_folder_is_empty_and_only_ever_ours(tmp_path):
+    hidden = tmp_path / ".export.vp_jax-new"
+    files.fresh_folder(hidden)
+    (hidden / "vae").mkdir()
+    files.fresh_folder(hidden)
+    assert [path.name for path in hidden.iterdir()] == ["mine"]
+    (hidden / "vae").mkdir()
+    files.replace_parts(hidden, tmp_path / "export")
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["vae"] and not hidden.exists()
+    hidden.mkdir()
+    (hidden / "precious").write_text("mine")
+    with pytest.raises(UserError, match="no run made it"):
+        files.fresh_folder(hidden)
+    assert (hidden / "precious").read_text() == "mine"
 
 
 def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):

@@ -8,6 +8,14 @@ import math
 class UserError(Exception):
     """Bad input. The message says what was given, what was expected and what to do, in one line."""
 
+    def __str__(self) -> str:
+        return escaped(super().__str__())
+
+
+def escaped(text: str) -> str:
+    """``text`` in one line, with whatever a terminal would obey (line breaks, colours, cursor) as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 def check_numbers(
     settings: object, names: str, least: float = 0, most: float = math.inf, *, above: bool = False, group: str = ""

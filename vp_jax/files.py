@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -23,6 +24,9 @@ from pathlib import Path
 from vp_jax.errors import UserError
 
 _HIDDEN, _MARK = ".vp_jax-", "mine"
+_being_written: set[Path] = set()
+"""Hidden folders of this process."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def beside(out: Path, end: str) -> Path:
@@ -30,12 +34,34 @@ def beside(out: Path, end: str) -> Path:
     return out.with_name((out.stem if out.suffix else out.name) + end)
 
 
+def check_local(path: Path) -> None:
+    """Check that ``path`` names a file or a folder of this machine; ``gs://x`` would make a folder ``gs:``.
+
+    Raises:
+      UserError: an address, standard output, a home folder that nobody has expanded, or a name that is not UTF-8.
+    """
+    first = path.parts[0] if path.parts else ""
+    if len(path.parts) > 1 and _SCHEME.fullmatch(first):
+        rest = "/".join(path.parts[1:])
+        raise UserError(f"{first}//{rest} is an address, expected a file or folder of this machine")
+    if str(path) == "-":
+        raise UserError("-: results are not written to standard output, expected a name such as out.mp4")
+    if first == "~":
+        raise UserError(f"{path}: ~ is not expanded here, give the complete path")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: the name is not UTF-8, choose another") from error
+
+
 def check_writable(path: Path) -> None:
     """Check, before any work, that ``path`` can be written.
 
     Raises:
-      UserError: no name, a name that is too long, or a folder that cannot be created or written to.
+      UserError: no name or one that is too long, no place of this machine (see `check_local`), or a folder that cannot
+        be created or written to.
     """
+    check_local(path)
     if not path.name:
         raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
     try:
@@ -66,8 +92,12 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """`replacing` for several files that belong together: none is replaced before all are complete.
 
-    Files of one folder are written side by side.
+    Files of one folder are written side by side. Within another such context its own partial files are written
+    directly: they are hidden already.
     """
+    if all(path.parent in _being_written for path in paths):
+        yield list(paths)
+        return
     with contextlib.ExitStack() as stack:
         partials: list[Path] = []
         try:
@@ -86,7 +116,7 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
             names = ", ".join(map(str, paths))
             raise UserError(f"{names}: cannot be written ({error.strerror or error})") from error
         except UserError as error:
-            text = str(error)
+            text = str(error.args[0]) if error.args else ""
             for partial, path in zip(partials, paths):
                 text = text.replace(str(partial), str(path))
             raise UserError(text) from error
@@ -103,7 +133,8 @@ def locked(path: Path, busy: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as error:
-        raise UserError(f"{path.parent}: cannot be written ({error.strerror or error})") from error
+        reason = error.strerror or error
+        raise UserError(f"{path.parent}: {reason}; expected a folder that can be written to") from error
     try:
         with contextlib.suppress(OSError):  # a file system without locks
             try:
@@ -130,8 +161,10 @@ def _hidden_folder(parent: Path, names: Sequence[str]) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent))
     try:
         (folder / _MARK).write_text(json.dumps({**_this_process(), "names": list(names)}))
+        _being_written.add(folder)
         yield folder
     finally:
+        _being_written.discard(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -188,8 +221,26 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
+def fresh_folder(folder: Path) -> None:
+    """Make a hidden folder of a fixed name, which several processes can find, empty; `replace_parts` takes it away.
+
+    What an earlier run left in it is removed.
+
+    Raises:
+      UserError: something of that name is not ours.
+    """
+    mark = folder / _MARK
+    if os.path.lexists(folder):
+        if folder.is_symlink() or not mark.is_file() or mark.is_symlink():
+            raise UserError(f"{folder} stands where results are prepared, and no run made it: move it")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    mark.write_text(json.dumps(_this_process()))
+
+
 def replace_parts(new: Path, folder: Path) -> None:
     """Move the folders in ``new`` to ``folder``, over those of the same name; ``new`` is gone afterwards."""
+    (new / _MARK).unlink(missing_ok=True)
     if not folder.exists():
         new.rename(folder)
         return

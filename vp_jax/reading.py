@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, escaped
 
 MOST_JSON = 64 << 20
 """Bytes of the largest JSON file that is read: an index of 400,000 tensors."""
@@ -42,8 +42,7 @@ def reading(path: str | Path) -> Iterator[None]:
 
 def show(path: object) -> str:
     """A name for a message: control characters escaped, very long ones shortened."""
-    text = str(path)
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    text = escaped(str(path))
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
 
 

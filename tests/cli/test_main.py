@@ -1,7 +1,9 @@
 """The command ``vp-jax``: help without JAX, every command, near misses, packages that are not installed."""
 
 import os
+import pwd
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +137,66 @@ def test_the_table_of_a_package_is_printed(capsys, tmp_path):
     assert "| run | stage |" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"no provenance.json in it; give the runs"):
         run(["package", "--out", str(tmp_path)])
+
+
+def test_the_home_folder_is_expanded_in_paths_and_nowhere_else(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    args = parser_of("sample").parse_args(["--out=~/out.mp4", "--video", "~", "--prompt", "~/x", "--mask", "a~/b"])
+    args.compilation_cache = "~/cache"
+    args = cli._at_home(args)
+    assert (args.out, args.video, args.mask) == (tmp_path / "out.mp4", tmp_path, Path("a~/b"))
+    assert (args.prompt, args.compilation_cache) == ("~/x", str(tmp_path / "cache"))
+
+
+def test_without_a_home_folder_it_is_one_line(monkeypatch):
+    def unknown(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(UserError, match=r"--out ~/out\.mp4: there is no home folder, give the complete path"):
+        run(["sample", "--out=~/out.mp4"])
+
+
+NOBODY = """
+import os, pwd
+def unknown(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = unknown
+for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME"):
+    os.environ.pop(name, None)
+"""
+
+
+@pytest.mark.parametrize("closed", ["", ">&- 2>&-", "| head -1"])
+def test_a_user_without_name_and_home_can_sample(tmp_path, closed):
+    """As in ``docker run --user 12345``; and with nobody who reads what is printed."""
+    code = QUICK.format(argv=["sample", "--steps", "1", "--out", "out.mkv"], block=NOBODY)
+    command = f"{shlex.join([sys.executable, '-c', code])} {closed}; echo ${{PIPESTATUS[0]}} > status"
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    status = int((tmp_path / "status").read_text())
+    assert "Traceback" not in done.stderr
+    if closed.startswith("|"):
+        assert status in (0, 141) and len(done.stdout.splitlines()) == 1
+    else:
+        assert status == 0 and (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize("argv", [["--prompt", b"a \xff"], ["--out", b"\xff.mkv"], ["--video", b"\xff.mp4"]])
+def test_what_is_not_utf_8_is_one_line(tmp_path, argv):
+    code = "from vp_jax.cli.main import main; main('sample')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, cwd=tmp_path, env=environment)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith(b"error: ") and line.isascii()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "argv", [["sample", "--out"], ["sample", "--report"], ["train", "--config", "tiny", "--workdir"]]
+)
+def test_addresses_are_refused_before_anything_is_made(tmp_path, argv):
+    status, _, lines, _ = program([*argv, "gs://bucket/out.html"], cwd=tmp_path)
+    assert status == 2 and lines[-1:] and "Traceback" not in "".join(lines)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,7 @@
 """How programs end: the status, and the last line on stderr."""
 
+import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -43,6 +45,10 @@ def absent():
 def bug():
     import vp_jax.no_such_module
 
+def coloured():
+    print("a\\x1b[31mb\\udcff\\tc")
+    raise UserError("x\\x1b[2J \\udcff\\n3")
+
 def ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     run_cli(lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -71,13 +77,48 @@ def start(name, **kwargs):
         ("swallowed", 130, "interrupted"),
         ("ignored", 0, ""),
         ("int", 0, ""),
-        ("bug", 1, "ModuleNotFoundError: No module named 'vp_jax.no_such_module'"),
     ],
 )  # fmt: skip
 def test_status_and_last_line(name, status, line):
     with start(name) as process:
         _, err = process.communicate(timeout=20)
     assert (process.returncode, (err.splitlines() or [""])[-1]) == (status, line)
+
+
+def test_a_fault_of_the_program_is_one_line_that_names_the_file_with_its_traceback(tmp_path):
+    with start("bug", env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        _, err = process.communicate(timeout=20)
+    (log,) = tmp_path.iterdir()
+    want = (
+        f"error: unexpected ModuleNotFoundError: No module named 'vp_jax.no_such_module'; please report it with {log}"
+    )
+    assert process.returncode == 1 and err == f"{want}, which holds the traceback\n"
+    assert "in bug" in log.read_text() and sys.version in log.read_text()
+
+
+@pytest.mark.parametrize("name, status", [("many_lines", 0), ("wrong", 2), ("bug", 1), ("coloured", 2)])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_streams_that_were_closed_change_nothing_else(tmp_path, name, status, closed):
+    program = shlex.join([sys.executable, "-c", PROGRAM.replace("{}", name)])
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", f"{program} {closed}"], capture_output=True, text=True, cwd=ROOT, env=environment
+    )
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == (status != 0 and "2>" not in closed)
+
+
+@pytest.mark.parametrize("name, status", [("many_lines", 2), ("wrong", 2)])
+def test_a_full_disk_behind_the_output_is_one_line(name, status):
+    program = shlex.join([sys.executable, "-c", PROGRAM.replace("{}", name)])
+    done = subprocess.run(["bash", "-c", f"{program} >/dev/full"], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, len(done.stderr.splitlines())) == (status, 1)
+
+
+def test_what_a_terminal_would_obey_is_shown():
+    with start("coloured") as process:
+        out, err = process.communicate(timeout=20)
+    assert out == "a\\x1b[31mb\\udcff\tc\n" and err == "error: x\\x1b[2J \\udcff\\n3\n"
 
 
 def test_a_closed_pipe_ends_the_program_quietly():

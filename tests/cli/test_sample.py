@@ -15,12 +15,15 @@ from PIL import Image
 
 from tests import clip_files
 from tests.painter import PAINT, painter  # noqa: F401
+from vp_jax import checkpoint
 from vp_jax.cli.main import parser_of, run
 from vp_jax.cli.program import run_cli
 from vp_jax.cli.sample import with_flags
+from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.media import video
 from vp_jax.media.canvas import resize_frames
+from vp_jax.media.video_writer import write_video
 
 F, H, W = 14, 45, 61
 FRAMES = clip_files.moving(F, H, W)
@@ -241,7 +244,7 @@ BEFORE_LOADING = [
     ({"--out": "out.avi"}, "cannot write .avi"),
     ({"--out": "text.mp4/out.mp4"}, "text.mp4 is not a folder"),
     ({"--out": "empty.mp4"}, "is a folder, expected a file name"),
-    ({"--out": "short"}, "not a frame of ours"),
+    ({"--out": "short"}, "which this program did not write"),
     ({"--out": "."}, ".: names no file, expected one such as out.mp4"),
     ({"--out": ""}, ".: names no file, expected one such as out.mp4"),
     ({"--out": "/"}, "/: names no file, expected one such as out.mp4"),
@@ -281,7 +284,7 @@ def test_mistakes_are_one_line_before_any_model_is_loaded(
     Path("empty").mkdir()
     Path("empty.mp4").mkdir()
     Path("page.html").mkdir()
-    clip_files.folder(Path("frames"), FRAMES[:1])
+    write_video(Path("frames"), FRAMES[:1], 8)
     clip_files.folder(Path("short"), np.full((3, H, W), 255, np.uint8), names="mask{}.png")
     Image.new("L", (8, 8), 255).save("small.png")
     Image.new("L", (W, H), 0).save("black.png")
@@ -351,3 +354,44 @@ def test_help_needs_no_jax():
     code = "import sys, vp_jax.cli.sample; print([m for m in ('jax', 'flax', 'grain', 'orbax') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_verify_compares_parts_of_the_checkpoint_that_are_not_read(given, pipeline, capsys):
+    """The stand-in for the model reads none of them."""
+    part = given["--checkpoint"] / "branch"
+    checkpoint.save_params(part, {"a": np.random.default_rng(0).standard_normal(3000, np.float32)}, {"kind": "branch"})
+    result({**given, "--verify": True})
+    assert "branch are what was written" in capsys.readouterr().out
+    given["--out"] = given["--out"].with_name("second.mkv")
+    stored = [path for path in (part / "params").rglob("*") if path.parent.name == "d"]
+    file = max(stored, key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=r"branch/params is damaged or incomplete .*convert or copy it again"):
+        run(["sample", *argv({**given, "--verify": True})])
+    assert not given["--out"].exists()
+    with pytest.raises(UserError, match=r"no converted model|has no digests"):
+        run(["sample", *argv({**given, "--checkpoint": given["--video"], "--verify": True})])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_equal_runs_give_equal_bytes(given, pipeline, tmp_path, suffix):
+    files = [tmp_path / name / f"out{suffix}" for name in ("first", "second")]
+    for file in files:
+        result({**given, "--out": file})
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_names_and_prompts_are_shown_as_they_are_and_not_obeyed(given, pipeline, tmp_path, capsys):
+    flags = {
+        **given,
+        "--prompt": "a \x1b[31mred\nwall",
+        "--out": tmp_path / "\x1b[2Jout.mkv",
+        "--report": tmp_path / "o.html",
+    }
+    result(flags)
+    printed = capsys.readouterr()
+    assert "\x1b[2J" not in printed.out + printed.err and "\\x1b[2Jout.mkv" in printed.out
+    page = (tmp_path / "o.html").read_text()
+    assert "\x1b" not in page and "a \\x1b[31mred\\nwall" in page

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.cli.test_main import program
+from vp_jax import checkpoint
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 
@@ -65,3 +66,15 @@ def test_flags_and_settings_reach_the_training_program(tmp_path, monkeypatch):
     argv = ["train", "--config", "tiny", "--workdir", str(tmp_path), "--config.steps=7", "--config.optimizer.lr", "0.5"]
     assert run([*argv, "--export"]) == 143
     assert seen == {"steps": 7, "lr": 0.5, "workdir": tmp_path, "export_only": True}
+
+
+def test_verify_compares_the_checkpoint_before_the_run_is_made(tmp_path):
+    start = ["train", "--config", "tiny", "--workdir", str(tmp_path / "run"), "--verify"]
+    with pytest.raises(UserError, match="--verify: this run starts from random weights"):
+        run([*start])
+    checkpoint.save_config(tmp_path / "weights" / "scheduler", {"kind": "schedule"})
+    config = tmp_path / "weights" / "scheduler" / "config.json"
+    config.write_text(config.read_text().replace("schedule", "Schedule"))
+    with pytest.raises(UserError, match=r"config\.json is not what was written"):
+        run([*start, f"--config.model.checkpoint={tmp_path / 'weights'}"])
+    assert not (tmp_path / "run").exists()

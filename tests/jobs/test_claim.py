@@ -40,7 +40,7 @@ def test_only_what_runs_write_is_removed(tmp_path):
     assert (folder / "input.mp4").read_text() == "x" and (folder / "window_0002.safetensors").is_dir()
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "link", "linked mark"])
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "linked mark", "other lock"])
 def test_a_folder_that_no_run_made_is_refused_and_left_alone(tmp_path, kind):
     precious, taken = tmp_path / "precious", unfinished(tmp_path / "out.mp4")
     precious.mkdir()
@@ -52,6 +52,9 @@ def test_a_folder_that_no_run_made_is_refused_and_left_alone(tmp_path, kind):
         taken.write_text("mine")
     elif kind == "link":
         taken.symlink_to(precious)
+    elif kind == "other lock":
+        taken.mkdir()
+        (taken / "lock").write_text("mine")
     else:
         taken.mkdir()
         (taken / "lock").symlink_to(precious / "lock")

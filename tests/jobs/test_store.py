@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.jobs.test_kept_arrays import damage
+from vp_jax.diffusion.sampler import LoopState
 from vp_jax.errors import UserError
 from vp_jax.inference.decode import Decoded
 from vp_jax.inference.padded import pad_video
@@ -13,9 +16,11 @@ from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.progress import position
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
+from vp_jax.inference.stream import StepDone
 from vp_jax.interrupts import Terminated
 from vp_jax.jobs import store as store_module
 from vp_jax.jobs.store import WindowStore, digest, resumable
+from vp_jax.models.id_resample import PreviousWindow
 
 STEPS = 3
 WINDOWS = 3  # of eleven frames, five at a time, one shared
@@ -125,6 +130,84 @@ def test_a_cut_file_is_made_again(pipeline, clip, run, tmp_path):
     got, steps = run(settings())
     assert steps[0] == STEPS and len(steps) == 2 * STEPS + 1
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings()))
+
+
+def flip(path, byte=-1):
+    data = bytearray(path.read_bytes())
+    data[byte] ^= 16
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "clip_weight, name, byte, first",
+    [
+        (0.0, "window_0000.safetensors", -1, 1),
+        (0.0, "window_0001.safetensors", 40, STEPS),
+        (0.5, "states_0001.safetensors", -1, 1),
+        (0.0, "step.safetensors", -1, 2 * STEPS),
+        (0.0, "job.txt", 3, 2 * STEPS + 2),
+        (0.0, "job.txt", 0, 2 * STEPS + 2),
+    ],
+)
+def test_what_is_damaged_is_named_and_made_again(pipeline, clip, run, tmp_path, caplog, clip_weight, name, byte, first):
+    chosen = settings(clip_weight=clip_weight)
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, stop_at=2 * STEPS + 2)
+    flip(tmp_path / "kept" / name, byte)
+    got, steps = run(chosen)
+    assert steps[0] == first
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, chosen))
+    (record,) = caplog.records
+    assert record.message.startswith(f"{tmp_path / 'kept' / name} is damaged") and "\n" not in record.message
+    caplog.clear()
+    assert run(chosen)[1] == [] and not caplog.records, "mended"
+
+
+def random_carry(draw, states):
+    def array(*shape):
+        return jnp.asarray(draw.standard_normal(shape), jnp.float32)
+
+    previous = PreviousWindow(*(array(2, 3, 4) for _ in PreviousWindow._fields)) if states else None
+    return Carry(array(1, 2, 3, 4, 4), previous)
+
+
+def read_all(store):
+    """Everything that a run would go on from, as bytes."""
+    finished = store.finished(5, states=True)
+    carries = [store.carry(number) for number in range(finished)]
+    return (
+        finished,
+        [[np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(c)] for c in carries],
+        store.step(finished),
+    )
+
+
+def test_a_hundred_flips_and_cuts_over_a_store_are_never_read_as_other_values(tmp_path):
+    draw, folder, found = np.random.default_rng(0), tmp_path / "kept", 0
+    store = WindowStore(folder, "1f" * 32)
+    for window in range(3):
+        store.save(window, random_carry(draw, states=True))
+    state = LoopState(*random_carry(draw, states=True).previous[:2])
+    store.save_step(StepDone(3, 1, state), now=True)
+    finished, want, step = read_all(store)
+    files = sorted(folder.iterdir())
+    assert finished == 3 and step.done == 1 and len(files) == 6
+    for number in range(120):
+        file = files[number % 6]
+        before = file.read_bytes()
+        file.write_bytes(damage(before, number // 6, draw))
+        lines = []
+        store = WindowStore(folder, "1f" * 32, lines.append)
+        got_finished, got, got_step = read_all(store)
+        assert got == want[:got_finished], file
+        assert got_step is None or jax.tree.all(jax.tree.map(np.array_equal, got_step, step)), file
+        all_there = (got_finished, got_step is None) == (3, False)
+        assert all_there or lines, "what is missing is named"
+        found += bool(lines)
+        store._claim()
+        assert (folder / "job.txt").read_text() == "1f" * 32, "the next run is not blocked"
+        file.write_bytes(before)
+    assert found > 110
 
 
 def test_lost_states_are_made_again(pipeline, clip, run, tmp_path):

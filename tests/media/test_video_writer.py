@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import clip_files
 from vp_jax.errors import UserError
@@ -57,7 +58,7 @@ def test_folder_round_trip_is_bit_exact_and_replaces_only_our_own(tmp_path):
     np.testing.assert_array_equal(back, CLIP[:5])
     assert fps == video.FOLDER_FPS
     (path / "diary.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"diary\.txt, which is not a frame of ours"):
+    with pytest.raises(UserError, match=r"diary\.txt, which this program did not write"):
         write_video(path, CLIP, 8)
     assert (path / "diary.txt").read_text() == "mine"
 
@@ -149,3 +150,24 @@ def test_bytes_of_an_mp4_are_close_exact_in_count_and_equal_every_time():
 def test_sizes_follow_the_quality():
     noise = np.random.default_rng(0).integers(0, 255, (4, 48, 64, 3), np.uint8)
     assert len(encode_mp4(noise, 8, crf=30)) < len(encode_mp4(noise, 8, crf=12)) < len(encode_mp4(noise, 8, crf=0))
+
+
+@pytest.mark.parametrize("strange", ["00000.png", "00001.png", "notes.txt", "link", "folder"])
+def test_a_folder_is_replaced_only_if_this_program_wrote_all_of_it(tmp_path, strange):
+    """A user's own masks are called 00000.png, too."""
+    folder = tmp_path / "masks"
+    write_video(folder, CLIP[:2], 24)
+    write_video(folder, CLIP[:3], 24)
+    file = folder / ("00007.png" if strange in ("link", "folder") else strange)
+    if strange == "link":
+        file.symlink_to(folder / "00000.png")
+    elif strange == "folder":
+        file.mkdir()
+    elif strange == "notes.txt":
+        file.write_text("precious")
+    else:
+        Image.fromarray(CLIP[0]).save(file)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with pytest.raises(UserError, match=rf"masks: holds {file.name}, which this program did not write"):
+        write_video(folder, CLIP[:2], 24)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before

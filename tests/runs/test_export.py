@@ -10,6 +10,7 @@ import pytest
 
 from vp_jax import checkpoint
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.files import fresh_folder
 from vp_jax.models.config import BranchConfig, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder
 from vp_jax.models.variants import variant
@@ -43,7 +44,7 @@ def models(stage):
 def test_an_export_is_what_the_stage_says_with_what_it_measured(tmp_path):
     trainable, frozen = {"a": jnp.full(3, 0.5, jnp.bfloat16)}, {"b": jnp.ones(2)}
     out = export_models(tmp_path / "export", models(Exporting()), trainable, frozen, iter([0.25, 0.5]))
-    assert out == tmp_path / "export" and not (tmp_path / "export.new").exists()
+    assert out == tmp_path / "export" and [path.name for path in tmp_path.iterdir()] == ["export"]
     found = CheckpointFolder(out).describe(AUTOENCODER)
     assert found == dataclasses.replace(VAE, scaling_factor=0.75)
     weights = checkpoint.load_params(out / "vae")
@@ -54,7 +55,8 @@ def test_an_export_is_what_the_stage_says_with_what_it_measured(tmp_path):
 
 def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):
     (tmp_path / "export" / "branch").mkdir(parents=True)
-    (tmp_path / "export.new" / "rest").mkdir(parents=True)
+    fresh_folder(tmp_path / ".export.vp_jax-new")  # a run was killed here
+    (tmp_path / ".export.vp_jax-new" / "rest").mkdir()
     for value in (1.0, 2.0):
         export_models(tmp_path / "export", models(Exporting()), {"a": jnp.full(1, value)}, {}, [1.0])
     assert float(checkpoint.load_params(tmp_path / "export" / "vae")["a"][0]) == 2.0

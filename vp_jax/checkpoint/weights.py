@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import math
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,10 @@ from vp_jax.schema import listed
 
 CONFIG, PARAMS = "config.json", "params"
 _AGAIN = "convert or copy it again"
+_OF_ORBAX = re.compile(
+    r"d|ocdbt\.process_\d+|manifest\.ocdbt|_METADATA|_CHECKPOINT_METADATA|_sharding|array_metadatas|descriptor"
+    r"|commit_success\.txt"
+)
 _LOCAL = ("commit_success.txt",)
 """Files of Orbax that say nothing about the arrays: a mark for object stores, with the path of the writing machine."""
 
@@ -151,7 +156,8 @@ def stream_params(
     folder = Path(folder).resolve()
     _begin(folder)
     for rest in folder.glob(f"{PARAMS}.orbax-checkpoint-tmp*"):
-        shutil.rmtree(rest)
+        if _is_rest(rest):
+            shutil.rmtree(rest)
     arrays: dict[str, str] = {}
 
     def noting(path: str, leaf: LazyLeaf) -> LazyLeaf:
@@ -180,6 +186,13 @@ def stream_params(
         shutil.rmtree(folder / PARAMS, ignore_errors=True)
         raise
     _finish(folder, arrays, config, files)
+
+
+def _is_rest(folder: Path) -> bool:
+    """Whether a folder holds nothing but what Orbax writes: a save that was killed left it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return all(_OF_ORBAX.fullmatch(path.name) for path in folder.iterdir())
 
 
 def load_config(folder: str | Path, kind: str | None = None) -> dict[str, Any]:

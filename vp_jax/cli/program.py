@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
+from typing import TextIO
 
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, escaped
 from vp_jax.interrupts import Terminated, sure_interrupt
 
 NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
@@ -34,40 +38,100 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
     """Run ``main`` and exit with its status: 2 and one line on stderr for a `UserError`, 130 on Ctrl-C.
 
     A full disk, a missing permission and a package that is not installed, which any program may meet, are reported
-    like a `UserError`. With ``sigterm``, SIGTERM raises `Terminated` in ``main``; the status is 143, as without.
+    like a `UserError`. Any other exception is one line too, with status 1; its traceback is in a file that the line
+    names. With ``sigterm``, SIGTERM raises `Terminated` in ``main``; the status is 143, as without.
     """
+    _mend_streams()
     try:
         with sure_interrupt(*[signal.SIGINT, signal.SIGTERM][: 1 + sigterm]):
             status = main() or 0
             sys.stdout.flush()
-    except UserError as error:
-        status = _mistake(str(error))
-    except ModuleNotFoundError as error:
-        status = _mistake(missing(error))
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 128 + signal.SIGPIPE
-    except OSError as error:
-        if error.errno not in NO_WRITING:
-            raise
-        status = _mistake(
-            f"{error.filename or 'a file'} cannot be written ({error.strerror}): make room or choose another folder, "
-            f"and run the same command again"
-        )
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    except Exception as error:
+        status = _status_of(error)
+    for stream in (sys.stdout, sys.stderr):
+        _let_go(stream)
     sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
 
 
-def missing(error: ModuleNotFoundError) -> str:
-    """What to install for a package that is not there; any other module that is missing is raised again."""
+class _Plain(io.TextIOWrapper):
+    """Standard output that shows control characters of names and prompts instead of obeying them."""
+
+    def write(self, text: str) -> int:
+        super().write("".join(c if c in "\n\t" else escaped(c) for c in text) if not text.isprintable() else text)
+        return len(text)
+
+
+def _mend_streams() -> None:
+    """Streams that were closed become the null device, and every text can be printed, even one that is not UTF-8."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # else the next file to be opened would be taken for it
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", errors="backslashreplace"))
+        elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if type(sys.stdout) is io.TextIOWrapper and sys.stdout is sys.__stdout__:
+        sys.stdout.flush()
+        sys.stdout = _Plain(
+            sys.stdout.buffer,
+            sys.stdout.encoding,
+            "backslashreplace",
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
+
+
+def _let_go(stream: TextIO) -> None:
+    """Flush a stream, and drop what cannot be written: its reader went away, as `| head` does, or the disk is full."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except ValueError:  # closed meanwhile
+        pass
+
+
+def _status_of(error: Exception) -> int:
+    """Report an exception; the exit status."""
+    if isinstance(error, UserError):
+        return _mistake(str(error))
+    if isinstance(error, ModuleNotFoundError) and (text := missing(error)):
+        return _mistake(text)
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    if isinstance(error, OSError) and error.errno in NO_WRITING:
+        return _mistake(
+            f"{error.filename or 'the output'} cannot be written ({error.strerror}): make room or choose another "
+            f"folder, and run the same command again"
+        )
+    return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    """Report what should not have happened, with the place of its traceback."""
+    text = "".join(traceback.format_exception(error))
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="vp_jax-", suffix=".log")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{sys.argv}\n{sys.version}\n\n{text}")
+    except OSError:  # no temporary folder either
+        _say(text)
+        name = "the text above"
+    _say(f"error: unexpected {escaped(reason)}; please report it with {name}, which holds the traceback")
+    return 1
+
+
+def missing(error: ModuleNotFoundError) -> str | None:
+    """What to install for a package that is not there; ``None`` for any other module that is missing."""
     package = package_of(error)
     if package in EXTRAS:
         return f"{package} is not installed: pip install 'vp_jax[{EXTRAS[package]}]'"
     if package in REQUIRED:
         return f"{package} is not installed: pip install vp_jax brings it"
-    raise error
+    return None
 
 
 def package_of(error: ModuleNotFoundError) -> str:
@@ -76,5 +140,13 @@ def package_of(error: ModuleNotFoundError) -> str:
 
 
 def _mistake(text: str) -> int:
-    print(f"error: {text}", file=sys.stderr)
+    _say(f"error: {escaped(text)}")
     return 2
+
+
+def _say(text: str) -> None:
+    """Print a line on stderr, if anybody can still read it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from vp_jax.errors import UserError
+from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import MODES, SAMPLER_NAMES
@@ -32,6 +32,7 @@ from vp_jax.jobs.progress import Progress
 from vp_jax.jobs.run import run as run_job
 from vp_jax.media.video import FOLDER_FPS
 from vp_jax.media.video_writer import check_output
+from vp_jax.reading import show
 
 _IN_FILES = ("prompt_embeds",)
 """Flags that are also names in the files they take."""
@@ -74,6 +75,7 @@ def _output_flags(flag: Any) -> None:
 
 def _look_flags(flag: Any) -> None:
     flag("--checkpoint", type=Path, help="folder of converted weights; default: the packaged nano model")
+    flag("--verify", action="store_true", help="compare all of the checkpoint with its digests, not only what is read")
     flag("--steps", type=int, help="denoising steps per window; default: 50, nano 20")
     flag("--guidance", type=float, help="how closely to follow the prompt; default: 6, nano 3")
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")
@@ -208,9 +210,9 @@ def _run(args: argparse.Namespace) -> None:
                     continue
                 progress.close()
                 for line in lines_of(event, job):
-                    print(line)
+                    print(escaped(line))
     except KeyboardInterrupt:
         kept = unfinished(job.out)
         if kept.is_dir():
-            print(f"stopped: {kept} holds what is finished, the same command continues there", file=sys.stderr)
+            print(f"stopped: {show(kept)} holds what is finished, the same command continues there", file=sys.stderr)
         raise

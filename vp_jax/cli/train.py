@@ -20,12 +20,17 @@ from pathlib import Path
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
 from vp_jax.errors import UserError
+from vp_jax.files import check_local
+from vp_jax.reading import show
 
 
 def add_arguments(parser: Parser) -> None:
     """The flags of this command."""
     inputs = parser.add_argument_group("input")
     settings.add_arguments(parser, inputs)
+    inputs.add_argument(
+        "--verify", action="store_true", help="compare all of the checkpoint with its digests, not only what is read"
+    )
     outputs = parser.add_argument_group("output")
     outputs.add_argument("--workdir", metavar="RUN", help="folder of the run; one that exists is continued")
     outputs.add_argument("--export", action="store_true", help="write the newest checkpoint's model and stop")
@@ -47,6 +52,17 @@ def run(args: argparse.Namespace) -> int:
         return aot.compile_only(config, args.compile_only)
     if config is None or not args.workdir:
         raise UserError("give --config FILE and --workdir RUN, such as --config tiny --workdir runs/tiny")
+    check_local(Path(args.workdir))
+    if args.verify:
+        _verify(config.model.checkpoint)
     from vp_jax.runs.train import train
 
     return train(config, Path(args.workdir), export_only=args.export)
+
+
+def _verify(folder: str) -> None:
+    if not folder:
+        raise UserError("--verify: this run starts from random weights, there is no checkpoint to compare")
+    from vp_jax import checkpoint
+
+    print(f"verify   {show(folder)}: {', '.join(checkpoint.verify(folder))} are what was written")

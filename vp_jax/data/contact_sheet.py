@@ -11,6 +11,7 @@ from PIL import Image
 from vp_jax.data.augment import FAMILIES, MORPHOLOGY, MaskAugment
 from vp_jax.data.clips import ChooseWindow, Example, Read, Resize
 from vp_jax.data.sources.vpdata import Layout, VPData
+from vp_jax.files import write_atomically
 from vp_jax.media.pictures import BLACK, WHITE, PictureRow, grid
 
 
@@ -60,4 +61,4 @@ def every_family(
 def draw(out: Path, folder: Path | str, csv: Path | str, seed: int = 0) -> None:
     """Save the sheet of `every_family` on the rows ``csv`` of VPData in ``folder``."""
     data = VPData.from_csv(csv, Layout.under(folder))
-    clip_sheet(every_family(data, Resize(), seed=seed)).save(out)
+    write_atomically(out, clip_sheet(every_family(data, Resize(), seed=seed)).save)

@@ -57,6 +57,7 @@ def check_ours(folder: Path) -> None:
     """
     mark = folder / LOCK
     ours = folder.is_dir() and not folder.is_symlink() and mark.is_file() and not mark.is_symlink()
+    ours = ours and mark.stat().st_size == 0  # a lock of somebody else's may hold something
     if (folder.exists() or folder.is_symlink()) and not ours:
         raise UserError(
             f"{folder} stands where unfinished work is kept, and no run made it: move it, or choose another `out`"

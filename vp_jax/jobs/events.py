@@ -46,10 +46,10 @@ class Planned(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that did not reach the result, in one line: words of the prompt, sound.
+    """What a person should know, in one line: words or sound that did not reach the result, damaged files.
 
     Attributes:
-      topic: ``prompt`` or ``sound``.
+      topic: ``prompt``, ``sound``, ``kept`` or ``verify``.
       text: what happened.
     """
 

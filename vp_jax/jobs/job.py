@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
+from vp_jax.files import check_local
 from vp_jax.inference.named import NAMED, find_model
 from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
@@ -35,6 +36,8 @@ class Job:
       first_frame: image to start from, or ``"original"`` to keep frame 0; otherwise frame 0 is generated too.
       start, stop, fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
       checkpoint: converted folder, or the name of a model that comes with the package.
+      verify: compare everything in the checkpoint with its digests before the run, also what the run does not read;
+        what it reads is always compared.
       settings: those of `Settings` that are not the model's defaults.
       height, width: of the generated video; default: the model's.
       id_adapter, id_scale, loras: see `Pipeline.load`.
@@ -64,6 +67,7 @@ class Job:
     stop: int | None = None
     fps: float | None = None
     checkpoint: str | Path = "nano"
+    verify: bool = False
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     height: int | None = None
     width: int | None = None
@@ -126,6 +130,11 @@ class Job:
                 raise UserError(f"lora {path}: no such file or folder")
 
     def _check_prompt(self) -> None:
+        for name in ("prompt", "negative_prompt"):
+            try:
+                (getattr(self, name) or "").encode()
+            except UnicodeEncodeError as error:
+                raise UserError(f"{name} {getattr(self, name)}: expected text in UTF-8") from error
         if (self.prompt is None) == (self.prompt_embeds is None):
             raise UserError("expected one of `prompt` and `prompt_embeds`")
         if self.prompt_embeds is not None and self.negative_prompt:
@@ -140,3 +149,5 @@ class Job:
         sources = (self.video, self.mask, self.picture, self.prompt_embeds)
         check_outputs(self.files, [source for source in sources if source is not None])
         check_ours(unfinished(self.out))
+        if self.compilation_cache is not None:
+            check_local(Path(self.compilation_cache))

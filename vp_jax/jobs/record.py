@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vp_jax.errors import escaped
 from vp_jax.eval import video_metrics
 from vp_jax.files import write_atomically, write_text
 from vp_jax.inference.result import Result
@@ -27,7 +28,7 @@ def write_pictures(job: Job, result: Result) -> None:
     video, holes_FHW, frames = result.request.video, result.request.holes_FHW, result.frames
     source_FHWC, holes_FHW = video.frames_FHWC[: len(result)], holes_FHW[: len(result)]
     write_video(comparison, pictures.comparison_frames(source_FHWC, holes_FHW, frames), video.fps)
-    sheet = pictures.contact_sheet(source_FHWC, holes_FHW, frames, title=job.prompt or "")
+    sheet = pictures.contact_sheet(source_FHWC, holes_FHW, frames, title=escaped(job.prompt or ""))
     write_atomically(contact, sheet.save)
 
 

@@ -10,6 +10,8 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vp_jax.errors import escaped
+
 _STYLE = """
 :root { color-scheme: dark; --paper: #16181d; --card: #1f2229; --ink: #eceef2; --faint: #969ca8; --accent: #ff7a3d; }
 * { box-sizing: border-box; }
@@ -58,7 +60,10 @@ def page(
       tables: names and values by heading.
       commands: to try next.
     """
-    text = html.escape
+
+    def text(words: str) -> str:
+        return html.escape(escaped(words))
+
     body = [
         f"<h1>{text(title)}</h1><p class=lead>{text(lead)}</p>",
         f'<video src="{_inline(comparison, "video/mp4")}" autoplay loop muted playsinline controls></video>',
@@ -88,7 +93,7 @@ def page(
         )
         body.append(f"<div class=columns>{columns}</div>")
     if commands:
-        body.append(f"<h2>Try next</h2><pre>{text(chr(10).join(commands))}</pre>")
+        body.append(f"<h2>Try next</h2><pre>{chr(10).join(map(text, commands))}</pre>")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{text(title)}</title><style>{_STYLE}</style><main>{''.join(body)}</main></html>\n"

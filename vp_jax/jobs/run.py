@@ -27,6 +27,7 @@ from vp_jax.jobs.claim import claimed, clear
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.media.images import read_image
+from vp_jax.reading import show
 
 if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files are reported before
     from vp_jax.inference.pipeline import Pipeline
@@ -86,6 +87,8 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     cache = compile_cache.keep(job.compilation_cache)
     for line in _unread(job):
         yield Note("prompt", line)
+    if job.verify:
+        yield Note("verify", _verify(job))
     pipeline = _load(job)
     settings = pipeline.settings.changed(**job.settings)
     size = pipeline.size(job.height, job.width)
@@ -146,6 +149,14 @@ def _unread(job: Job) -> list[str]:
     return unread([job.prompt, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
 
 
+def _verify(job: Job) -> str:
+    """Compare the checkpoint with its digests; a line that says what was compared."""
+    from vp_jax import checkpoint
+
+    folder = find_model(job.checkpoint).folder
+    return f"{show(folder)}: {', '.join(checkpoint.verify(folder))} are what was written"
+
+
 def _load(job: Job) -> Pipeline:
     from vp_jax.inference.pipeline import Pipeline
 
@@ -172,12 +183,16 @@ def _inpaint(pipeline: Pipeline, request: Request, prompt: Prompt, folder: Path)
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
     collector = Collector(request)
+    damaged: list[str] = []
+    kept = resumable(pipeline, request.padded, prompt, settings, folder, warn=damaged.append)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
         _enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
-        contextlib.closing(resumable(pipeline, request.padded, prompt, settings, folder)) as events,
+        contextlib.closing(kept) as events,
     ):
         for event in pipeline.decoded(events, plan, settings):
+            while damaged:
+                yield Note("kept", damaged.pop(0))
             collector.take(event)
             if here := position(event, plan, settings):
                 yield here

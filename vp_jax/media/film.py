@@ -31,6 +31,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import Colorspace
 
 from vp_jax.errors import UserError
+from vp_jax.media import ffv1
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
 from vp_jax.reading import show
@@ -114,10 +115,15 @@ def film_pictures(
     with _opened(source) as (container, stream):
         expected, decoder = _expected_packets(container, stream), _decoder(stream, name, threads)
         lossless = decoder.codec.lossless and not decoder.codec.lossy
+        checked = decoder.codec.name == "ffv1"
         orientation = (False, False, False)
         try:
             for packet in container.demux(stream):
                 packets += bool(packet.size)
+                if checked and packet.size and ffv1.is_damaged(decoder.extradata or b"", bytes(packet)):
+                    raise UserError(
+                        f"{name}: frame {packets - 1} is damaged (its checksum is wrong), copy the file again"
+                    )
                 for frame in decoder.decode(packet if packet.size else None):
                     if frame.is_corrupt:
                         raise UserError(f"{name}: damaged, decoding stopped at frame {done}")

@@ -10,6 +10,8 @@ gif      palette of 256 colours per frame             dithered; GIF time runs in
 (none)   a folder of 00000.png, 00001.png ...         RGB, bit-exact
 ======== ============================================ ==============================================================
 
+Equal frames give equal bytes, but for mp4 and mov, where x264 may decide by memory that it never set.
+
 Colours are written as BT.709, limited range, and tagged so, which is what players assume of HD video.
 """
 
@@ -27,6 +29,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
@@ -46,6 +49,8 @@ _ENCODERS: dict[str, list[tuple[str, str, str, dict[str, str]]]] = {
 }
 _BT709 = 1
 _OWN_FRAME = re.compile(r"\d{5,}\.png")
+_MARK = ("Software", "vp_jax")
+"""Text in every PNG of a folder: it may be replaced by another result."""
 
 
 def check_output(path: str | Path) -> Path:
@@ -64,11 +69,25 @@ def check_output(path: str | Path) -> Path:
     if path.suffix and path.is_dir():
         raise UserError(f"{path}: is a folder, expected a file name; leave the suffix off to write PNG frames")
     if not path.suffix and path.exists():
-        files = [path] if path.is_file() else path.iterdir()
-        strange = next((f for f in files if not _OWN_FRAME.fullmatch(f.name)), None)
+        if path.is_file():
+            raise UserError(f"{path}: is a file, expected a new or empty folder, or a suffix: {', '.join(_ENCODERS)}")
+        strange = next((file for file in sorted(path.iterdir()) if not _is_ours(file)), None)
         if strange is not None:
-            raise UserError(f"{path}: holds {strange.name}, which is not a frame of ours; give a new or empty folder")
+            raise UserError(
+                f"{path}: holds {strange.name}, which this program did not write; give a new or empty folder"
+            )
     return path
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file is a frame that `write_video` wrote into a folder: by its name, and the mark in it."""
+    if not _OWN_FRAME.fullmatch(file.name) or file.is_symlink() or not file.is_file():
+        return False
+    try:
+        with Image.open(file) as image:
+            return image.info.get(_MARK[0]) == _MARK[1]
+    except OSError:
+        return False
 
 
 def write_video(
@@ -138,8 +157,10 @@ def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray
 
 def _write_folder(folder: Path, frames: Iterable[np.ndarray]) -> None:
     folder.mkdir()
+    mark = PngInfo()
+    mark.add_text(*_MARK)
     for index, frame_HWC in enumerate(frames):
-        Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4)
+        Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4, pnginfo=mark)
 
 
 def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iterator[av.Packet[Any]]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 
 from vp_jax import checkpoint, trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
-from vp_jax.files import replace_parts
+from vp_jax.files import fresh_folder, replace_parts
 from vp_jax.models import config
 from vp_jax.models.folder import Description
 from vp_jax.runs import multihost
@@ -43,10 +42,9 @@ def export_models(
     Returns:
       ``folder``.
     """
-    new = folder.with_name(folder.name + ".new")
+    new = folder.with_name(f".{folder.name}.vp_jax-new")
     if multihost.is_chief():
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
+        fresh_folder(new)
     multihost.barrier("export begins")
     stage = models.stage.calibrated(trainable, batches)
     for name, (description, tree) in stage.exports(trainable, frozen).items():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.files import replacing
 from vp_jax.scalars import METRICS_FILE, read_metrics
 
 CURVES = (
@@ -45,11 +46,11 @@ def draw_curves(run: Path, out: Path) -> Path:
             axis.legend(fontsize=8)
     _timesteps(axes[-1], lines)
     figure.suptitle(f"{run.resolve().name}, step {lines[-1]['step']}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        figure.savefig(out, dpi=110)
-    except ValueError as error:  # an ending that matplotlib does not know
-        raise UserError(f"{out}: {error}") from error
+    with replacing(out) as partial:
+        try:
+            figure.savefig(partial, dpi=110)
+        except ValueError as error:  # an ending that matplotlib does not know
+            raise UserError(f"{out}: {error}") from error
     return out
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
-from vp_jax.files import locked, write_text
+from vp_jax.files import check_local, locked, write_text
 from vp_jax.provenance import commit, versions
 
 CONFIG, STARTS = "config.json", "starts.jsonl"
@@ -22,12 +22,7 @@ def claimed_workdir(folder: Path) -> Iterator[None]:
     Raises:
       UserError: it cannot be created, holds something other than a run, or another process has it.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("a"):
-            pass
-    except OSError as error:
-        raise UserError(f"workdir {folder}: {error.strerror}; expected a folder that can be written to") from error
+    check_local(folder)
     if (folder / CONFIG).exists() and not _is_run(folder / CONFIG):
         raise UserError(f"workdir {folder} holds a {CONFIG} that no run of train.py wrote: choose another folder")
     busy = f"another process trains in {folder}: wait until it ends, or choose another folder"

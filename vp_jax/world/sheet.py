@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.errors import UserError
+from vp_jax.files import write_atomically
 from vp_jax.media import pictures
 from vp_jax.world.render import RGB
 from vp_jax.world.synthetic import caption, edit, edit_masks, make_scene, masked_thing, possible, render
@@ -66,4 +67,5 @@ def save_sheet(out: Path, scenes: Sequence[int], edits: Sequence[int], height: i
     if not seeds or min(seeds) < 0 or height < 16:
         raise UserError("expected at least one seed, none below 0, and a height of at least 16")
     rows = [scene_row(seed, height) for seed in scenes]
-    sheet([*rows, *(row for seed in edits for row in edit_rows(seed, height))]).save(out, optimize=True)
+    picture = sheet([*rows, *(row for seed in edits for row in edit_rows(seed, height))])
+    write_atomically(out, lambda partial: picture.save(partial, optimize=True))

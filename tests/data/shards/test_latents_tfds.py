@@ -69,7 +69,13 @@ def test_what_was_built_before_is_kept_and_what_was_interrupted_is_removed(clean
     kept, rest = clean_shards.parent / "kept", clean_shards.parent / "incomplete.ABCDEF_1.0.0"
     clean_shards.rename(kept)
     rest.mkdir()
+    users, link = rest.with_name("incomplete.mine_1.0.0"), rest.with_name("incomplete.LINKED_1.0.0")
+    users.mkdir()
+    (users / "precious").write_text("mine")
+    link.symlink_to(users, target_is_directory=True)
     assert build_latents(cfg, opened, NoText, clean_shards.parents[1]) == clean_shards and not rest.exists()
+    assert link.is_symlink() and (users / "precious").read_text() == "mine"
+    link.unlink()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import encode_mp4
+
+_INCOMPLETE = re.compile(r"incomplete\.[A-Z0-9]{6}_")
+"""How TFDS names the folder of a build at work."""
 
 EncodeRecord = Callable[[Any], Iterator[tuple[str, dict[str, Any]]]]
 """Records ``(key, fields)`` of an element."""
@@ -175,7 +179,8 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
     if folder.exists():
         raise UserError(f"{folder} is built already: remove it to build it again, or choose another folder")
     for rest in folder.parent.glob(f"incomplete.*_{folder.name}"):
-        shutil.rmtree(rest)
+        if _INCOMPLETE.match(rest.name) and rest.is_dir() and not rest.is_symlink():
+            shutil.rmtree(rest)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
     return folder
 

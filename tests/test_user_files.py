@@ -1,0 +1,150 @@
+"""Nothing of the user's is touched, whatever its name: by runs that finish, fail, are killed, or are refused."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import clip_files
+from tests.painter import painter  # noqa: F401
+from tests.runs.test_package import run_folder
+from vp_jax.cli.main import run
+from vp_jax.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+HIDDEN_FOLDERS = (
+    ".vp_jax-user", ".vp_jax-marked", ".out.windows", ".out.vp_jax-job.old", "export.new", "out.new",
+    "incomplete.mine_1.0.0", "params.orbax-checkpoint-tmp-1", ".vp_jax",
+)  # fmt: skip
+HIDDEN_FILES = (".vp_jax-file", ".out.partial.mkv", ".out.partial.png", ".out.mkv", ".lock.old", "damaged-1", ".mine")
+
+
+def strew(folder: Path, precious: Path) -> None:
+    """A user's files under every name that a run might take for its own, and links to what is precious."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in HIDDEN_FOLDERS:
+        (folder / name / "deep").mkdir(parents=True)
+        (folder / name / "deep" / "window_0000.safetensors").write_text(f"precious {name}")
+        (folder / name / "out.mkv").write_text("precious")
+    (folder / ".vp_jax-marked" / "mine").write_text(json.dumps({"names": ["out.mkv", "out.png"], "host": 1}))
+    for name in HIDDEN_FILES:
+        (folder / name).write_text(f"precious {name}")
+    for name in (".vp_jax-link", ".out.link", "params.orbax-checkpoint-tmp-2"):
+        (folder / name).symlink_to(precious, target_is_directory=True)
+    (folder / ".vp_jax-dangling").symlink_to(precious / "nothing")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file, link and folder below ``folder``."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path).encode()
+        if path.is_symlink()
+        else path.read_bytes()
+        if path.is_file()
+        else b"a folder"
+        for path in folder.rglob("*")
+    }
+
+
+def sample(home: Path) -> tuple[list[str], list[str]]:
+    """Both inputs bear names that look like a run's own."""
+    (home / "weights").mkdir()
+    clip_files.folder(home / "place" / ".vp_jax-user" / "video", clip_files.moving(9, 32, 48))
+    holes_FHW = np.zeros((9, 32, 48), np.uint8)
+    holes_FHW[:, 8:20, 10:30] = 255
+    clip_files.folder(home / "place" / ".out.windows" / "mask", holes_FHW)
+    inputs = ["--video", "place/.vp_jax-user/video", "--mask", "place/.out.windows/mask", "--checkpoint", "weights"]
+    command = ["sample", *inputs, "--prompt", "a wall", "--steps", "1", "--out", "place/out.mkv"]
+    return command, [*command, "--stop", "999"]
+
+
+def plots(home: Path) -> tuple[list[str], list[str]]:
+    (home / "run").mkdir()
+    (home / "run" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+    return ["plots", "run", "--out", "place/out.png"], ["plots", "run", "--out", "place/out.nope"]
+
+
+def sheet(home: Path) -> tuple[list[str], list[str]]:
+    command = ["sheet", "world", "place/out.png", "--scenes", "0", "--edits", "1", "--height", "32"]
+    return command, [*command[:-1], "2"]
+
+
+def package(home: Path) -> tuple[list[str], list[str]]:
+    run_folder(home / "run", "vae", "vae", 1.0)
+    return ["package", "run", "--out", "place"], ["package", "nowhere", "--out", "place"]
+
+
+def export(home: Path) -> tuple[list[str], list[str]]:
+    command = ["convert", "export", "vae"]
+    return [*command, str(ROOT / "vp_jax/nano/vae"), "place"], [*command, "nowhere", "place"]
+
+
+def convert(home: Path) -> tuple[list[str], list[str]]:
+    run(["convert", "export", "vae", str(ROOT / "vp_jax/nano/vae"), str(home / "published")])
+    return ["convert", "one", "vae", "published", "place"], ["convert", "one", "vae", "nowhere", "place"]
+
+
+def train(home: Path) -> tuple[list[str], list[str]]:
+    command = ["train", "--config", "tiny", "--workdir", "place", "--config.steps=1"]
+    return command, [*command, "--config.data.kind=nothing"]
+
+
+KILLED = """
+import os, signal, sys
+from tests.painter import Painter
+from vp_jax.inference.pipeline import Pipeline
+Pipeline.load = Painter().loaded
+os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+from vp_jax.cli.main import run
+run(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [sample, plots, sheet, package, export, convert, pytest.param(train, marks=pytest.mark.slow)],
+    ids=lambda prepare: prepare.__name__,
+)
+def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, one_device):  # noqa: F811
+    precious, place = tmp_path / "precious", tmp_path / "place"
+    precious.mkdir()
+    (precious / "out.mkv").write_text("precious")
+    (precious / "mine").write_text(
+        json.dumps({"names": ["out.mkv", "out.png"], "host": "gone", "pid": 1, "started": ""})
+    )
+    strew(place, precious)
+    command, refused = prepare(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+
+    def check(after: str) -> None:
+        now = contents(tmp_path)
+        assert {name: now.get(name) for name in before} == before, after
+
+    with pytest.raises(UserError):
+        run(refused)
+    check("refused")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("XLA_FLAGS", None)  # one device there, too
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *command], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert killed.returncode == -9, killed.stderr.decode()[-2000:]
+    check("killed")
+    with monkeypatch.context() as patch, pytest.raises((UserError, OSError)):
+        patch.setattr(os, "replace", full)
+        run(command)
+    check("failed")
+    assert not run(command)
+    check("finished")
+    hidden = {path.name for path in place.iterdir() if path.name.startswith((".vp_jax-", ".out."))}
+    assert hidden <= {Path(name).parts[1] for name in before if name.startswith("place/")}, "nothing of ours is left"
+
+
+def full(*paths: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
