@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
+import os
 import shutil
 import tempfile
 import time
@@ -34,10 +34,10 @@ from vp_jax.errors import UserError
 from vp_jax.files import write_atomically, write_text
 from vp_jax.models import config as descriptions
 from vp_jax.reading import read_bytes, read_json
+from vp_jax.schema import check_number
 
 TORCH_CONFIG, UNUSED = "torch_config.json", "unused.safetensors"
 _ORIGINAL = "the JSON file of the original checkpoint"
-_MOST_SCALE, _MOST_LAYERS = 1e6, 1024
 _MOST_TOKENIZER = 256 << 20
 """Bytes of the largest file of a tokenizer."""
 _IN_MEMORY = 64 << 20
@@ -95,7 +95,7 @@ def convert(
         raise UserError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
     start = time.perf_counter()
     source, folder = Path(source), Path(folder)
-    if not source.exists():
+    if not os.path.exists(source):
         raise UserError(f"no {source}: expected the folder or weights file of the original {kind}")
     _claim(folder, kind)
     if kind == "scheduler":
@@ -202,10 +202,10 @@ def _lazy(leaf: engine.Leaf, tensors: Mapping[str, Any], folder: Path, faults: l
 def _convert_adapter(
     kind: str, source: Path, folder: Path, dtype: Any, num_layers: int | None, scale: float | None
 ) -> PartReport:
-    if scale is not None and not (math.isfinite(scale) and abs(scale) <= _MOST_SCALE):
-        raise UserError(f"scale {scale}: expected a number, at most {_MOST_SCALE:g}")
-    if num_layers is not None and not 1 <= num_layers <= _MOST_LAYERS:
-        raise UserError(f"num_layers {num_layers}: expected 1 to {_MOST_LAYERS}, the layers of the backbone")
+    if scale is not None:
+        check_number("scale", scale)
+    if num_layers is not None:
+        check_number("num_layers", num_layers)
     weights = files.find_weights(source)
     stored = None
     if scale is None:

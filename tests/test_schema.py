@@ -4,10 +4,11 @@ import dataclasses
 import math
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.schema import MOST_FAULTS, Between, OneOf, from_values, listed
+from vp_jax.schema import MOST_FAULTS, NUMBERS, Between, OneOf, check_number, from_values, listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,3 +114,33 @@ def test_all_faults_at_once_but_ten_at_most():
 def test_a_range_says_what_it_is():
     assert str(Between(1)) == "1 or more" and str(Between(0, above=True)) == "above 0"
     assert 1 in Between(1, 2) and 1 not in Between(1, 2, above=True) and 2 in Between(1, 2) and 3 not in Between(1, 2)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e38, 10**30, "1", None, True, [1]])
+def test_no_number_of_a_user_may_be_odd(name, value):
+    with pytest.raises(UserError, match=f"^{name} .*: expected .* to ") as caught:
+        check_number(name, value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("name, number", NUMBERS.items())
+def test_both_ends_of_a_range_are_in_it_and_nothing_beyond(name, number):
+    least, most = ((int if number.whole else float)(end) for end in number.range[:2])
+    check_number(name, least)
+    check_number(name, min(most, 2**63 - 1))
+    for value in (least - 1, 2 * most):
+        with pytest.raises(UserError, match=f"{name} "):
+            check_number(name, value)
+
+
+def test_numbers_of_numpy_are_numbers():
+    check_number("steps", np.int64(50))
+    check_number("guidance", np.float32(6))
+    with pytest.raises(UserError, match=r"steps 50\.0: expected 1 to 1000, a whole number"):
+        check_number("steps", np.float32(50))
+
+
+def test_a_number_of_thousands_of_digits_is_one_short_line():
+    with pytest.raises(UserError, match="seed a number of thousands of digits: expected 0 to 4294967295"):
+        check_number("seed", 10**5000)

@@ -10,6 +10,8 @@ A description is a frozen dataclass. Its annotations are the schema: plain types
         rope: bool = True
 
     from_values(Config, {"layers": 42}, "transformer")
+
+`NUMBERS` are the ranges of the numbers that users give to commands and functions; `check_number` holds them.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from vp_jax.errors import UserError
@@ -54,6 +57,40 @@ class OneOf(NamedTuple):
 
     def __str__(self) -> str:
         return "one of " + ", ".join(map(repr, self.choices))
+
+
+class Number(NamedTuple):
+    """A number that a user gives: its range, whether it is whole, and its unit for messages."""
+
+    range: Between
+    whole: bool = True
+    unit: str = ""
+
+
+_SCALE = Number(Between(-100, 100), whole=False)
+NUMBERS: Mapping[str, Number] = {
+    "steps": Number(Between(1, 1000)),
+    "guidance": Number(Between(0, 100), whole=False),
+    "clip_weight": Number(Between(0, 1), whole=False),
+    "seed": Number(Between(0, 2**32 - 1)),
+    "window": Number(Between(1, 4097)),
+    "id_scale": _SCALE,
+    "lora_scale": _SCALE,
+    "height": Number(Between(16, 8192)),
+    "width": Number(Between(16, 8192)),
+    "start": Number(Between(0, 2**31 - 1)),
+    "stop": Number(Between(1, 2**31 - 1)),
+    "fps": Number(Between(0.001, 100_000), whole=False),
+    "mask_id": Number(Between(-(2**63), 2**63 - 1)),
+    "mask_dilate": Number(Between(0, 8192), unit=" pixels"),
+    "grow": Number(Between(0, 8192), unit=" pixels"),
+    "feather": Number(Between(0, 1024), unit=" pixels"),
+    "scale": Number(Between(-1e6, 1e6), whole=False),
+    "num_layers": Number(Between(1, 1024)),
+    "captions": Number(Between(1, 10**7)),
+    "pieces": Number(Between(32, 64_000)),
+}
+"""Ranges by the name of the argument, which is also the flag's. They keep out what can only be a mistake."""
 
 
 class _Wrong(Exception):
@@ -98,6 +135,28 @@ def from_values(cls: type[T], values: object, what: str, names: Mapping[str, str
         return cls(**read)
     except UserError as error:
         raise UserError(f"{what}: {error}") from error
+
+
+def check_number(name: str, value: object) -> None:
+    """Check a number of `NUMBERS`.
+
+    Raises:
+      UserError: ``value`` is no number, not whole where it has to be, not finite, or outside of its range.
+    """
+    limits, whole = NUMBERS[name], isinstance(value, numbers.Integral)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or (limits.whole and not whole) or not (whole or math.isfinite(typing.cast(float, value))):
+        fits = False
+    else:
+        fits = (int if whole else float)(typing.cast(float, value)) in limits.range
+    if not fits:
+        kind = ", a whole number" if limits.whole and not whole else ""
+        raise UserError(f"{name} {_show(value, str)}: expected {_ends(limits.range)}{limits.unit}{kind}")
+
+
+def _ends(limits: Between) -> str:
+    least, most = (int(end) if float(end).is_integer() else end for end in limits[:2])
+    return f"{least} to {most}"
 
 
 def listed(faults: list[str], most: int = MOST_FAULTS) -> str:
@@ -175,9 +234,9 @@ def _in_range(value: Any, limits: tuple[Any, ...]) -> Any:
     return value
 
 
-def _show(value: object) -> str:
+def _show(value: object, text_of: Callable[[object], str] = repr) -> str:
     try:
-        text = repr(value)
+        text = text_of(value)
     except ValueError:  # an integer of thousands of digits
         text = "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:50]}..."

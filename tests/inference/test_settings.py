@@ -24,7 +24,7 @@ def test_default_strides_keep_time(window):
     "field, value, message",
     [
         ("steps", 0, "steps 0: expected 1 to 1000"),
-        ("guidance", -1.0, "guidance -1.0: expected 0 or more"),
+        ("guidance", -1.0, "guidance -1.0: expected 0 to 100"),
         ("guidance", float("nan"), "guidance nan"),
         ("sampler", "euler", "sampler euler: expected dpm or ddim"),
         ("mode", "fast", "mode fast: expected default or reference"),

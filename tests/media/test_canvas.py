@@ -74,3 +74,21 @@ def test_finished_frames_are_those_of_the_whole_arrays(paste, feather):
     np.testing.assert_array_equal(finished[-1], want[1])
     with pytest.raises(IndexError):
         finished[2]
+
+
+def test_a_feather_wider_than_the_hole_costs_no_more_than_the_hole_is_deep(monkeypatch):
+    calls, dilate = [], canvas.dilate
+    monkeypatch.setattr(canvas, "dilate", lambda *args: calls.append(1) or dilate(*args))
+    wide = canvas.composite(SOURCE[:1], RESULT[:1], HOLES[:1], feather=1000)
+    depth = np.minimum(np.arange(1, 22), np.arange(21, 0, -1))[:, None]  # rows 10 to 30: the hole's shorter side
+    assert len(calls) == 11
+    column = 36  # in the middle of the hole: the nearest kept pixel is above or below
+    expected = SOURCE[0, 10:31, column] + depth / 1001 * (
+        RESULT[0, 10:31, column] - SOURCE[0, 10:31, column].astype(float)
+    )
+    np.testing.assert_allclose(wide[0, 10:31, column], expected, atol=0.51)
+
+
+def test_a_hole_without_a_rim_is_all_result_at_any_feather():
+    everything = np.ones((1, 45, 61), bool)
+    np.testing.assert_array_equal(canvas.composite(SOURCE[:1], RESULT[:1], everything, feather=1000), RESULT[:1])

@@ -238,11 +238,11 @@ def test_a_frame_behind_the_end_is_named(film, tmp_path):
 @pytest.mark.parametrize("start, stop", [(-1, None), (4, 4), (8, None), (0, 9)])
 def test_ranges_outside_the_video(tmp_path, start, stop):
     path = clip_files.folder(tmp_path / "frames", CLIP)
-    with pytest.raises(UserError, match=r"frames -?\d to"):
+    with pytest.raises(UserError, match=r"frames -?\d to|start -1: expected 0 to"):
         video.read_video(path, start=start, stop=stop)
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_a_wished_rate_that_is_none(tmp_path, fps):
-    with pytest.raises(UserError, match=f"fps {fps:g}: expected a number above 0"):
+    with pytest.raises(UserError, match=f"fps {fps}: expected 0.001 to 100000"):
         video.read_video(clip_files.folder(tmp_path / "frames", CLIP), fps=fps)

@@ -56,3 +56,9 @@ def test_pictures_stand_in_rows_under_their_titles():
             assert (image[top : top + 8, left : left + 12] == value).all()
     assert (image[23 + 15 :, 20:] == 255).all(), "a short row leaves white"
     assert (image[:15] < 255).any(), "a title"
+
+
+@pytest.mark.parametrize("flags", [["--height=481"], ["--height=15"], ["--scenes", *map(str, range(101))]])
+def test_a_sheet_that_no_memory_holds_is_refused(tmp_path, flags):
+    with pytest.raises(UserError, match="1 to 100 seeds, none below 0, and a height of 16 to 480"):
+        run(["sheet", "world", str(tmp_path / "x.png"), *flags])

@@ -5,6 +5,7 @@ import pytest
 import sentencepiece
 
 from vp_jax.cli.main import run
+from vp_jax.errors import UserError
 from vp_jax.world import vocabulary
 from vp_jax.world.scene import CAPTION_WORDS, caption, make_scene
 
@@ -60,3 +61,22 @@ def test_the_command_reports_what_it_wrote(tmp_path, capsys):
     run(["vocabulary", str(out), "--captions", "60", "--pieces", "100"])
     count = sentencepiece.SentencePieceProcessor(model_file=str(out)).get_piece_size()
     assert capsys.readouterr().out == f"{count} pieces in {out}; the world's captions have {len(CAPTION_WORDS)} words\n"
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--pieces=31"], "pieces 31: expected 32 to 64000"),
+        (["--pieces=1000000"], "pieces 1000000"),
+        (["--captions=0"], "captions 0: expected 1 to 10000000"),
+    ],
+)
+def test_numbers_out_of_range_are_one_line(tmp_path, flags, message):
+    with pytest.raises(UserError, match=message):
+        run(["vocabulary", str(tmp_path / "x.model"), *flags])
+    assert not (tmp_path / "x.model").exists()
+
+
+def test_a_vocabulary_of_nothing_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no vocabulary of 400 pieces can be made of these captions"):
+        vocabulary.train_vocabulary([], tmp_path / "x.model")

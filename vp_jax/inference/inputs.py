@@ -20,6 +20,8 @@ from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
+from vp_jax.media.video import exact_rate
+from vp_jax.schema import check_number
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,9 +49,8 @@ class Video:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames_FHWC", _frames(self.frames_FHWC))
-        if not self.fps > 0:
-            raise UserError(f"fps {self.fps}: expected a number above 0")
-        object.__setattr__(self, "fps", Fraction(self.fps))
+        check_number("fps", self.fps)
+        object.__setattr__(self, "fps", exact_rate(self.fps))
 
     @classmethod
     def read(cls, path: str | Path, *, start: int = 0, stop: int | None = None, fps: float | None = None) -> Video:
@@ -111,8 +112,7 @@ class Mask:
             object.__setattr__(self, "static", True)
             holes = holes[None]
         object.__setattr__(self, "holes_FHW", _holes(holes))
-        if self.grow < 0:
-            raise UserError(f"grow {self.grow}: expected 0 or more pixels")
+        check_number("grow", self.grow)
 
     @classmethod
     def read(
@@ -138,6 +138,7 @@ class Mask:
         Raises:
           UserError: a file that is missing or unreadable, no such label, or several labels and none chosen.
         """
+        check_number("grow", grow)
         start, stop, step = (like.start, like.stop, like.step) if like else (0, None, 1)
         holes_FHW = masks.read_masks(path, mask_id=mask_id, start=start, stop=stop, step=step)
         note = "" if is_label_map(path) else rule_of(path, mask_id).note

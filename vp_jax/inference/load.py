@@ -24,6 +24,7 @@ from vp_jax.models.folder import (
     CheckpointFolder,
     read_description,
 )
+from vp_jax.schema import check_number
 
 PRECISIONS = ("bfloat16", "float32")
 
@@ -54,6 +55,9 @@ def load_models(
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
+    check_number("id_scale", id_scale)
+    for _, factor in loras:
+        check_number("lora_scale", factor)
     adapters = [(source.of(ID_ADAPTER), id_scale)] if id_adapter and source.has(ID_ADAPTER) else []
     adapters += loras
     models = _describe(source, precision, attention, [_adapter(path, factor) for path, factor in adapters])

@@ -16,6 +16,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.media.canvas import resize_frames, resize_holes
 from vp_jax.media.images import read_image
 from vp_jax.models.config import Injection
+from vp_jax.schema import check_number
 
 ORIGINAL = "original"
 """As ``first_frame``: keep the video's own first frame."""
@@ -106,10 +107,11 @@ def make_request(video: Video, mask: Mask, settings: Settings, size: tuple[int, 
 
 def check_feather(feather: int, paste: bool) -> None:
     """Raises:
-    UserError: a negative width, or one where nothing is pasted.
+    UserError: a width out of its range, or one where nothing is pasted.
     """
-    if feather < 0 or (feather and not paste):
-        raise UserError(f"feather {feather}: expected 0 or more pixels, and a result that is pasted")
+    check_number("feather", feather)
+    if feather and not paste:
+        raise UserError(f"feather {feather}: expected a result that is pasted, or feather 0")
 
 
 def check_size(height: int | None, width: int | None) -> None:
@@ -117,8 +119,10 @@ def check_size(height: int | None, width: int | None) -> None:
     UserError: a size of the generated video that is no multiple of 16.
     """
     for name, size in (("height", height), ("width", width)):
-        if size is not None and (size < PIXEL_MULTIPLE or size % PIXEL_MULTIPLE):
-            raise UserError(f"{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
+        if size is not None:
+            check_number(name, size)
+            if size % PIXEL_MULTIPLE:
+                raise UserError(f"{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
 
 
 def _first(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import numbers
 from typing import Any
 
 from vp_jax.errors import UserError
 from vp_jax.models.config import Injection
+from vp_jax.schema import check_number
 from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLER_NAMES = ("dpm", "ddim")
@@ -59,17 +59,14 @@ class Settings:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        _expect("steps", self.steps, _integer(self.steps) and 1 <= self.steps <= 1000, "1 to 1000")
-        _expect("guidance", self.guidance, _finite(self.guidance) and self.guidance >= 0, "0 or more")
+        for name in ("steps", "guidance", "window", "clip_weight", "seed"):
+            check_number(name, getattr(self, name))
         _expect("sampler", self.sampler, self.sampler in SAMPLER_NAMES, " or ".join(SAMPLER_NAMES))
         _expect("mode", self.mode, self.mode in MODES, " or ".join(MODES))
-        fits = _integer(self.window) and self.window >= 1 and self.window % TEMPORAL_STRIDE == 1
-        _expect("window", self.window, fits, "1, 5, 9 ... 4 n + 1")
-        _expect("clip_weight", self.clip_weight, _finite(self.clip_weight) and 0 <= self.clip_weight <= 1, "0 to 1")
+        _expect("window", self.window, self.window % TEMPORAL_STRIDE == 1, "1, 5, 9 ... 4 n + 1")
         for name in ("dynamic_guidance", "replace_background"):
             _expect(name, getattr(self, name), isinstance(getattr(self, name), bool), "True or False")
         _expect("injection", self.injection, isinstance(self.injection, Injection), "an Injection")
-        _expect("seed", self.seed, _integer(self.seed) and 0 <= self.seed < 2**32, "0 to 4294967295")
         overlap = self.overlap
         if overlap is None:
             overlap = 0 if self.mode == "reference" else default_overlap(self.window)
@@ -122,7 +119,3 @@ def _expect(name: str, value: object, good: bool, expected: str) -> None:
 
 def _integer(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)

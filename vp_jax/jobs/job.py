@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.outputs import check_outputs, outputs, unfinished
 from vp_jax.media.video_writer import check_output
+from vp_jax.schema import check_number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +88,7 @@ class Job:
         self._check_prompt()
         check_size(self.height, self.width)
         check_feather(self.feather, self.composite)
-        if self.mask_dilate < 0:
-            raise UserError(f"mask_dilate {self.mask_dilate}: expected 0 or more pixels")
+        self._check_numbers()
         self._check_files()
 
     @property
@@ -118,15 +118,19 @@ class Job:
         unknown_window = "window" not in self.settings
         Settings().changed(**{k: v for k, v in self.settings.items() if not (k == "overlap" and unknown_window)})
 
+    def _check_numbers(self) -> None:
+        for name in ("mask_dilate", "id_scale", "start", "stop", "fps", "mask_id"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+
     def _check_model(self) -> None:
         if self.named:
             find_model(self.checkpoint)
-        elif not Path(self.checkpoint).is_dir():
+        elif not os.path.isdir(self.checkpoint):
             raise UserError(f"checkpoint {self.checkpoint}: no such folder, expected one written by convert")
-        if not math.isfinite(self.id_scale):
-            raise UserError(f"id_scale {self.id_scale}: expected a number")
-        for path, _ in self.loras:
-            if not path.exists():
+        for path, scale in self.loras:
+            check_number("lora_scale", scale)
+            if not os.path.exists(path):
                 raise UserError(f"lora {path}: no such file or folder")
 
     def _check_prompt(self) -> None:

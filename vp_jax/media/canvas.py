@@ -122,7 +122,11 @@ def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
 def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
     """Distance of each hole pixel to the nearest kept one, up to ``limit``; 0 outside. The frame's edge is no rim."""
     kept_FHW, depth_HW = ~hole_HW[None], hole_HW.astype(np.float32)
+    if not kept_FHW.any():
+        return depth_HW * np.float32(limit)
     for _ in range(limit - 1):
+        if kept_FHW.all():
+            break
         kept_FHW = dilate(kept_FHW, 1)
         depth_HW += ~kept_FHW[0]
     return depth_HW

@@ -43,6 +43,7 @@ from vp_jax.media.inputs import is_folder
 from vp_jax.media.labels import LabelMap, is_label_map
 from vp_jax.media.mask_rules import HALF, rule_of
 from vp_jax.reading import show
+from vp_jax.schema import check_number
 
 
 def read_masks(
@@ -87,6 +88,8 @@ class MaskFile:
     """
 
     def __init__(self, path: str | Path, mask_id: int | None = None) -> None:
+        if mask_id is not None:
+            check_number("mask_id", mask_id)
         self.path, self.mask_id = Path(path), mask_id
         self._labels = LabelMap(path) if is_label_map(path) else None
         if self._labels is not None:
@@ -222,10 +225,9 @@ def dilate(holes_FHW: np.ndarray, radius: int) -> np.ndarray:
     """Grow holes by ``radius`` pixels on each side (square neighbourhood, symmetric; the frame's edge adds nothing).
 
     Raises:
-      UserError: a negative radius.
+      UserError: a radius out of its range.
     """
-    if radius < 0:
-        raise UserError(f"mask_dilate {radius}: expected 0 or more pixels")
+    check_number("mask_dilate", radius)
     for axis in (1, 2):
         # a pixel grown by g reaches g + 1 pixels inwards even at the frame's edge, so a jump of g + 1 leaves no gap
         grown = 0

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import sys
 from collections.abc import Container, Generator, Iterator, Sequence
 from fractions import Fraction
@@ -37,6 +36,7 @@ from vp_jax.media.images import (
 )
 from vp_jax.media.inputs import is_folder
 from vp_jax.reading import show
+from vp_jax.schema import check_number
 
 __all__ = ["FOLDER_FPS", "VideoInfo", "VideoSource", "image_files", "probe", "read_frames", "read_image", "read_video"]
 
@@ -68,13 +68,17 @@ def subsample_step(fps: Fraction | float, target: float | None) -> int:
     """Step k of the reference's thinning, ``max(1, floor(fps / target))``; 1 without a target.
 
     Raises:
-      UserError: a target that is not above 0.
+      UserError: a target out of its range.
     """
     if target is None:
         return 1
-    if not 0 < target < math.inf:
-        raise UserError(f"fps {target:g}: expected a number above 0, or nothing to keep every frame")
-    return max(1, int(fps // Fraction(target)))
+    check_number("fps", target)
+    return max(1, int(fps // exact_rate(target)))
+
+
+def exact_rate(fps: Fraction | float) -> Fraction:
+    """Frames per second as a fraction; numbers of NumPy are numbers too."""
+    return Fraction(fps if isinstance(fps, Fraction | int) else float(fps))
 
 
 def probe(source: VideoSource) -> VideoInfo:
@@ -112,7 +116,10 @@ def read_video(
       UserError: missing or unreadable, no frames, damaged (with the frame at which decoding stopped), frames of
         different sizes, or a range outside of the video.
     """
-    if start < 0 or (stop is not None and stop <= start):
+    check_number("start", start)
+    if stop is not None:
+        check_number("stop", stop)
+    if stop is not None and stop <= start:
         raise UserError(f"frames {start} to {'the end' if stop is None else stop}: expected 0 <= start < stop")
     info = probe(source)
     if not info.fps:

@@ -61,11 +61,11 @@ def save_sheet(out: Path, scenes: Sequence[int], edits: Sequence[int], height: i
       height: rows of a picture; the model is trained on 64.
 
     Raises:
-      UserError: no seed, one below 0, or pictures of fewer than 16 rows.
+      UserError: no seed or more than 100, one below 0, or pictures of fewer than 16 rows or more than 480.
     """
     seeds = [*scenes, *edits]
-    if not seeds or min(seeds) < 0 or height < 16:
-        raise UserError("expected at least one seed, none below 0, and a height of at least 16")
+    if not 1 <= len(seeds) <= 100 or min(seeds) < 0 or not 16 <= height <= 480:
+        raise UserError("expected 1 to 100 seeds, none below 0, and a height of 16 to 480")
     rows = [scene_row(seed, height) for seed in scenes]
     picture = sheet([*rows, *(row for seed in edits for row in edit_rows(seed, height))])
     write_atomically(out, lambda partial: picture.save(partial, optimize=True))

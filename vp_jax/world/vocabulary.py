@@ -12,11 +12,15 @@ from pathlib import Path
 
 import sentencepiece
 
+from vp_jax.errors import UserError
+from vp_jax.media.inputs import reason
+from vp_jax.schema import check_number
 from vp_jax.world.synthetic import caption, make_scene
 
 
 def world_captions(count: int, first: int = 0) -> Iterable[str]:
-    """Captions of the scenes of ``count`` seeds, from seed ``first``."""
+    """Captions of the scenes of ``count`` seeds, from seed ``first``. `UserError` unless there are 1 to ten million."""
+    check_number("captions", count)
     return (caption(make_scene(seed)) for seed in range(first, first + count))
 
 
@@ -30,8 +34,22 @@ def train_vocabulary(texts: Iterable[str], file: Path, pieces: int = 400) -> int
 
     Returns:
       The number of pieces.
+
+    Raises:
+      UserError: a number of pieces out of its range, or too few captions.
     """
     model = io.BytesIO()
+    check_number("pieces", pieces)
+    try:
+        _train(texts, model, pieces)
+    except RuntimeError as error:  # too few captions for as many pieces, or for any
+        raise UserError(f"no vocabulary of {pieces} pieces can be made of these captions ({reason(error)})") from error
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(model.getvalue())
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
+
+
+def _train(texts: Iterable[str], model: io.BytesIO, pieces: int) -> None:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=model,
@@ -46,6 +64,3 @@ def train_vocabulary(texts: Iterable[str], file: Path, pieces: int = 400) -> int
         num_threads=1,
         minloglevel=2,
     )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(model.getvalue())
-    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
