@@ -39,8 +39,8 @@ def find_weights(place: str | Path) -> Path:
       UserError: nothing there, or several files and no way to choose.
     """
     place = Path(place)
-    if not place.is_dir():
-        if not os.path.lexists(place):
+    if not os.path.isdir(place):
+        if not os.path.exists(place) and not os.path.islink(place):
             raise UserError(f"{show(place)}: no such file or folder, expected a checkpoint")
         return check_regular(place)
     with reading(place):

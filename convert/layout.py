@@ -15,6 +15,7 @@ id_adapter     ``VideoPainterID/checkpoints``            ``id_adapter``
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from vp_jax.convert import files, scheduler
 from vp_jax.convert.kinds import MODELS
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig
-from vp_jax.reading import read_json
+from vp_jax.reading import read_json, show
 
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "scheduler", "id_adapter")
 TOKENIZER_MODEL = "spiece.model"
@@ -50,12 +51,12 @@ def find_parts(root: Path, base: str | None = None) -> dict[str, Path | None]:
     Raises:
       UserError: no transformer, or several and no ``base``.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(f"no folder {root}: expected the folder of the downloaded checkpoints")
     if base is not None:
-        home = next((place for place in (root / base, Path(base)) if (place / "transformer").is_dir()), None)
+        home = next((place for place in (root / base, Path(base)) if os.path.isdir(place / "transformer")), None)
         if home is None:
-            raise UserError(f"--base {base}: neither {root / base} nor {base} has a transformer folder")
+            raise UserError(f"--base {show(base)}: neither in {show(root)} nor by itself a folder with a transformer")
     elif (root / "transformer").is_dir():
         home = root
     else:

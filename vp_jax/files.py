@@ -68,8 +68,8 @@ def check_writable(path: Path) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.lstat()
         parent = next(p for p in path.absolute().parents if p.exists())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+        raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"{path}: {parent} is not a folder that can be written to")
 

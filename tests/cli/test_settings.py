@@ -117,3 +117,16 @@ def test_a_file_with_a_fault_is_named_with_the_place(text, message, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
         settings.config_from_file(str(tmp_path / "mine.py"))
     assert str(tmp_path / "mine.py") in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".py", "a\0b", ""])
+def test_a_name_that_cannot_exist_is_one_short_line(name):
+    with pytest.raises(UserError, match=r"--config .*(no such|Expected a file)") as caught:
+        settings.config_from_file(name)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_value_of_thousands_of_digits_is_one_short_line():
+    with pytest.raises(UserError, match=r"--config\.ema=9+.*expected true or false") as caught:
+        read("--config", "tiny", "--config.ema=" + "9" * 5000)
+    assert len(str(caught.value)) < 700

@@ -294,3 +294,10 @@ def test_links_as_in_the_cache_of_the_hub_are_followed(tmp_path, state):
         path.rename(blobs / f"blob{number}")
         (snapshot / path.name).symlink_to(f"../../blobs/blob{number}")
     assert_same(files.read_tensors(snapshot / index.name), state)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+def test_a_name_that_cannot_exist_is_a_file_that_is_not_there(name):
+    with pytest.raises(UserError, match="no such file or folder") as caught:
+        files.find_weights(name)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400

@@ -1,5 +1,7 @@
 """Writing of videos: what is written is read back, sound is copied, the old file is kept until success."""
 
+import os
+
 import av
 import numpy as np
 import pytest
@@ -171,3 +173,12 @@ def test_a_folder_is_replaced_only_if_this_program_wrote_all_of_it(tmp_path, str
     with pytest.raises(UserError, match=rf"masks: holds {file.name}, which this program did not write"):
         write_video(folder, CLIP[:2], 24)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["out", "out.mp4"])
+def test_a_pipe_or_device_is_no_place_for_a_result(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is a pipe: expected a regular file"):
+        video_writer.check_output(tmp_path / name)
+    with pytest.raises(UserError, match="/dev/null is a device"):
+        video_writer.check_output("/dev/null")

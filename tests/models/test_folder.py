@@ -108,3 +108,9 @@ def test_weights_on_disk_fit_the_shapes_of_their_description():
     _, shapes = abstract_model(source.describe(folder.AUTOENCODER))
     weights = checkpoint.load_params(source.of(folder.AUTOENCODER), shapes)
     assert jax.tree.map(lambda leaf: leaf.shape, weights) == jax.tree.map(lambda leaf: leaf.shape, shapes)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "none"])
+def test_a_name_that_cannot_exist_is_a_folder_that_is_not_there(name):
+    with pytest.raises(UserError, match="no checkpoint folder"):
+        CheckpointFolder.existing(name)

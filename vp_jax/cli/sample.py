@@ -13,6 +13,7 @@ is generated.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -129,7 +130,7 @@ def _lora(text: str) -> tuple[Path, float]:
         lora = (Path(path), float(scale)) if path else (Path(text), 1.0)
     except ValueError:
         lora = (Path(text), 1.0)
-    if not lora[0].exists():
+    if not os.path.exists(lora[0]):
         raise UserError(f"--lora {text}: no such file, expected PATH or PATH:SCALE")
     return lora
 

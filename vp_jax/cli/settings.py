@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import inspect
+import os
 import runpy
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from vp_jax.cli.program import EXTRAS, REQUIRED, package_of
 from vp_jax.errors import UserError
+from vp_jax.reading import show
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -103,11 +105,11 @@ def change(config: ConfigDict, setting: str) -> None:
     except (AttributeError, KeyError, IndexError) as error:
         near = difflib.get_close_matches(name, _flat(config), 1)
         advice = f"did you mean {near[0]}?" if near else "configs/common.py lists all"
-        raise UserError(f"no setting {name!r}: {advice}") from error
+        raise UserError(f"no setting {show(name)!r}: {advice}") from error
     except (flags.Error, TypeError, ValueError) as error:
         kind = type(_flat(config).get(name))
         expected = f"expected {_KINDS[kind]}" if kind in _KINDS else " ".join(str(error).split())
-        raise UserError(f"--config.{name}={value}: {expected}") from error
+        raise UserError(f"--config.{show(name)}={show(value)}: {show(expected)}") from error
 
 
 def _flat(config: ConfigDict) -> dict[str, Any]:
@@ -121,15 +123,15 @@ def _flat(config: ConfigDict) -> dict[str, Any]:
 
 def _find(name: str) -> Path:
     file = Path(name)
-    if file.is_file():
+    if os.path.isfile(file):
         return file
     if file.suffix or len(file.parts) != 1:
         advice = f"the packaged one is --config {file.stem}" if file.stem in names() else _EXPECTED
-        raise UserError(f"--config {name}: no such file, {advice}")
+        raise UserError(f"--config {show(name)}: no such file, {advice}")
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         raise UserError(
-            f"--config {name}: {f'did you mean {near[0]}?' if near else 'no such packaged settings'} "
+            f"--config {show(name)}: {f'did you mean {near[0]}?' if near else 'no such packaged settings'} "
             f"Expected a file or one of {', '.join(names())}"
         )
     return FOLDER / f"{name}.py"

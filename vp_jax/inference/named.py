@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def find_model(model: str | Path) -> NamedModel:
     """
     known = NAMED.get(model) if isinstance(model, str) else None
     if known is None:
-        if not Path(model).is_dir():
+        if not os.path.isdir(model):
             names = " or ".join(repr(name) for name in NAMED)
             raise UserError(f"{model}: no such folder; expected one made by `python -m convert all`, or {names}")
         return NamedModel(Path(model))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from vp_jax.errors import UserError
 from vp_jax.files import beside, check_writable
+from vp_jax.reading import reading
 
 
 class Outputs(NamedTuple):
@@ -30,13 +31,18 @@ def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
     Raises:
       UserError: a folder in the way or one that cannot be written to, or a source that would be overwritten.
     """
-    read = [source.resolve() for source in sources]
+    read = [_resolved(source) for source in sources]
     for path in paths:
         check_writable(path)
         if path.suffix and path.is_dir():
             raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another `out`")
         if any(path.resolve() in (source, *source.parents) for source in read):
             raise UserError(f"{path} would be overwritten: choose another `out`")
+
+
+def _resolved(source: Path) -> Path:
+    with reading(source):
+        return source.resolve()
 
 
 def unfinished(out: Path) -> Path:

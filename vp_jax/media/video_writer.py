@@ -34,6 +34,7 @@ from PIL.PngImagePlugin import PngInfo
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
 from vp_jax.media.film import CONVERSION
+from vp_jax.reading import check_regular
 
 # suffix -> (codec, pixel format for even sides, pixel format for odd sides, codec options), best first
 _H264 = [
@@ -63,6 +64,8 @@ def check_output(path: str | Path) -> Path:
     """
     path = Path(path)
     check_writable(path)
+    if path.exists() and not path.is_dir():
+        check_regular(path)
     if path.suffix and path.suffix.lower() not in _ENCODERS:
         known = ", ".join(_ENCODERS)
         raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNGs")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -105,7 +106,7 @@ class CheckpointFolder:
     def existing(cls, path: Path | str) -> CheckpointFolder:
         """The checkpoint at ``path``. Raises `UserError` if there is no such folder."""
         folder = Path(path)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise UserError(f"no checkpoint folder {folder}: make one with `python -m convert all CKPT_DIR {folder}`")
         return cls(folder)
 

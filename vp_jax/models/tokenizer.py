@@ -7,6 +7,7 @@ alone would spell them letter by letter. The sentinels are the 100 ids after the
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,7 +65,7 @@ class Tokenizer:
     """
 
     def __init__(self, model_file: str | Path) -> None:
-        if Path(model_file).exists() and not Path(model_file).is_dir():
+        if os.path.exists(model_file) and not os.path.isdir(model_file):
             check_regular(model_file)
         else:
             raise UserError(

@@ -26,6 +26,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
+from vp_jax.files import check_writable
 from vp_jax.media.video_writer import encode_mp4
 
 _INCOMPLETE = re.compile(r"incomplete\.[A-Z0-9]{6}_")
@@ -172,10 +173,12 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
       The folder of the shards.
 
     Raises:
-      UserError: the folder exists already, or Beam's runner on this machine does not know an option.
+      UserError: the folder exists already or cannot be written, or Beam's runner on this machine does not know an
+        option.
     """
     options = _options(beam_options or [])
     folder = Path(builder.data_dir)
+    check_writable(folder)
     if folder.exists():
         raise UserError(f"{folder} is built already: remove it to build it again, or choose another folder")
     for rest in folder.parent.glob(f"incomplete.*_{folder.name}"):
@@ -187,7 +190,11 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
 
 def build(cfg: VpdataConfig, out: Path | str, beam_options: list[str] | None = None) -> Path:
     """Build the shards under ``out`` and return their folder; raises as `prepare` does."""
-    return prepare(Vpdata(cfg, data_dir=str(out), file_format="array_record"), beam_options)
+    try:
+        builder = Vpdata(cfg, data_dir=str(out), file_format="array_record")
+    except ImportError as error:  # a store such as gs:// whose client is not installed
+        raise UserError(f"{out}: cannot be written to ({error})") from error
+    return prepare(builder, beam_options)
 
 
 def _options(given: list[str]) -> PipelineOptions:

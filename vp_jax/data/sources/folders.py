@@ -12,6 +12,7 @@ theirs is an argument, 8 by default.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[Fi
       UserError: not a folder, or nothing in it can be used, with the reasons.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"{show(folder)} is not a folder; give one that holds name.mp4, name_mask.mp4 and name.txt")
     entries = _Entries.of(folder)
     clips, findings = [], []

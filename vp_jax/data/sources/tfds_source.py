@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from vp_jax.media.video import read_frames
 def builder_folder(folder: Path | str) -> Path:
     """The version folder of a TFDS data set at or below ``folder``. Raises `UserError` if there is not exactly one."""
     folder = Path(folder)
-    found = sorted(file.parent for file in folder.glob("**/dataset_info.json")) if folder.is_dir() else []
+    found = sorted(file.parent for file in folder.glob("**/dataset_info.json")) if os.path.isdir(folder) else []
     if len(found) != 1:
         listed = ", ".join(str(path) for path in found) or "none"
         raise UserError(f"{folder} must hold one built data set (dataset_info.json), found {listed}")
