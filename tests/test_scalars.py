@@ -1,8 +1,12 @@
 """Metrics files: exact lines, restarts, damaged lines, TensorBoard."""
 
+import os
+
 import numpy as np
+import pytest
 
 from vp_jax import scalars as metrics
+from vp_jax.errors import UserError
 
 
 def test_lines_come_back_exactly_and_a_restart_drops_what_it_repeats(tmp_path):
@@ -37,3 +41,20 @@ def test_tensorboard_holds_the_same_numbers(tmp_path):
             found[value.tag] = value.simple_value if value.HasField("simple_value") else value.image.width
         data = data[16 + size :]
     assert found == {"loss": 0.25, "sample": 6}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [b"\x95\xff", b"[1]", b"null", b'{"loss": 1.0}', b'{"step": "2"}', b'{"step": 2, "loss": NaN}', b"[" * 100_000]
+    + [b'{"step": 2, "loss": [1]}', b'{"step": 2, "loss": 1' + b"0" * 400 + b"}"],
+    ids=range(9),
+)
+def test_a_line_that_is_not_a_step_with_numbers_is_left_out(tmp_path, damaged):
+    (tmp_path / metrics.METRICS_FILE).write_bytes(b'{"step": 1, "loss": 0.5}\n' + damaged + b'\n{"step": 3}\n')
+    assert metrics.read_metrics(tmp_path) == [{"step": 1, "loss": 0.5}, {"step": 3}]
+
+
+def test_metrics_that_are_no_file_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / metrics.METRICS_FILE)
+    with pytest.raises(UserError, match=r"metrics\.jsonl is a pipe: expected a regular file"):
+        metrics.read_metrics(tmp_path)

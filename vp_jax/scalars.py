@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from typing import Any
 import numpy as np
 
 from vp_jax.files import write_text
+from vp_jax.reading import read_bytes
 
 METRICS_FILE = "metrics.jsonl"
+MOST_METRICS = 1 << 30
+"""Bytes of the largest file of metrics that is read: several million lines."""
 
 
 class MetricsWriter:
@@ -59,15 +63,27 @@ class MetricsWriter:
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the lines of a run, in order, without a last line that a crash cut off. Empty if there is no file."""
+    """Read the lines of a run, in order, without those that a crash cut off or damaged. Empty if there is no file.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
     path = Path(folder) / METRICS_FILE
-    lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            continue
-    return lines
+    if not os.path.lexists(path):
+        return []
+    lines = (_line(text) for text in read_bytes(path, MOST_METRICS).splitlines())
+    return [line for line in lines if line is not None]
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    """Step and finite numbers of a line, ``None`` if it holds anything else."""
+    try:
+        values = json.loads(text)
+        step = values["step"]
+        good = isinstance(step, int) and all(math.isfinite(value) for value in values.values())
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return None
+    return values if good else None
 
 
 def _open_board(folder: Path, resume_step: int) -> Any:

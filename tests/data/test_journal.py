@@ -1,5 +1,6 @@
 """The journal names once, counts always, and ends the run past the rate."""
 
+import os
 import pickle
 
 import pytest
@@ -35,3 +36,23 @@ def test_copies_for_workers_share_the_file_and_not_the_counts(tmp_path):
     copy = pickle.loads(pickle.dumps(journal))
     copy.skip("b", "x", "two")
     assert copy.seen == 1 and read_journal(journal.path) == {"a": "one", "b": "two"}
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b'{"kind": "skipped"}', b"null", b'{"kind'])
+def test_a_damaged_line_is_left_out_when_a_journal_is_read(tmp_path, line):
+    journal = Journal(tmp_path / "bad.jsonl", max_rate=1)
+    journal.skip("a", "file:1", "broken")
+    with journal.path.open("ab") as file:
+        file.write(line + b"\n")
+    journal.skip("b", "file:2", "name \udcff is not UTF-8")
+    assert list(read_journal(journal.path)) == ["a", "b"]
+
+
+def test_a_journal_that_cannot_be_written_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, message in (("pipe", "is a pipe"), ("folder", "is a folder"), ("none/x", "cannot be written")):
+        journal = Journal(tmp_path / name)
+        (tmp_path / "none").rmdir() if name == "none/x" else None
+        with pytest.raises(UserError, match=message):
+            journal.skip("a", "file:1", "broken")

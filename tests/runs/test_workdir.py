@@ -1,6 +1,7 @@
 """A run's folder: one process at a time, nothing else in it, exports whole or not at all."""
 
 import json
+import os
 
 import pytest
 
@@ -55,3 +56,17 @@ def test_every_start_is_noted_with_the_settings_of_the_last(tmp_path):
     starts = [json.loads(line) for line in (tmp_path / "starts.jsonl").read_text().splitlines()]
     assert [start["step"] for start in starts] == [0, 7]
     assert {"jax", "python", "device"} <= set(starts[0]["versions"]) and "commit" in starts[0]
+
+
+@pytest.mark.parametrize("name", [".lock", "config.json", "starts.jsonl"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is a pipe: expected a regular file"), claimed_workdir(tmp_path):
+        pass
+
+
+def test_a_note_of_the_start_that_cannot_be_written_is_one_line(tmp_path):
+    with claimed_workdir(tmp_path):
+        (tmp_path / "starts.jsonl").mkdir()
+        with pytest.raises(UserError, match=r"starts\.jsonl: cannot be written \(Is a directory\)"):
+            record_start(tmp_path, {"checkpoints": {}}, 0)

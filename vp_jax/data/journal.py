@@ -6,13 +6,19 @@ counts its own records, and raises when more than ``max_rate`` of at least ``min
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 from vp_jax.data.sources.scan import ScanReport
 from vp_jax.errors import UserError
+from vp_jax.reading import check_regular, read_bytes
+
+MOST_JOURNAL = 1 << 30
+"""Bytes of the largest journal that is read."""
 
 
 class Journal:
@@ -89,8 +95,13 @@ class Journal:
             return
         self._named.add((id, reason))
         line = json.dumps({"kind": kind, "id": id, "origin": origin, "reason": reason}, ensure_ascii=False)
-        with open(self.path, "ab", buffering=0) as file:
-            file.write(line.encode() + b"\n")
+        try:
+            if os.path.lexists(self.path):
+                check_regular(self.path)
+            with open(self.path, "ab", buffering=0) as file:
+                file.write(line.encode(errors="backslashreplace") + b"\n")
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written ({error.strerror or error})") from error
 
 
 def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
@@ -108,8 +119,12 @@ def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
 
 
 def _entries(path: Path | str) -> list[tuple[str, str, str, str]]:
-    """Kind, id, origin and reason of every line."""
-    if not Path(path).exists():
+    """Kind, id, origin and reason of every line, without those that a crash cut off or damaged."""
+    if not os.path.lexists(path):
         return []
-    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    return [(line["kind"], line["id"], line["origin"], line["reason"]) for line in lines]
+    entries = []
+    for text in read_bytes(path, MOST_JOURNAL).splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            line = json.loads(text)
+            entries.append(tuple(str(line[name]) for name in ("kind", "id", "origin", "reason")))
+    return entries  # type: ignore[return-value]
