@@ -68,3 +68,15 @@ def test_settings_and_arguments_of_another_program_are_kept():
 def test_settings_are_unknown_where_a_command_takes_none():
     with pytest.raises(UserError, match=r"unknown flag --config\.a"):
         parser_of().parse_args(["--config.a=1"])
+
+
+def test_a_double_dash_is_not_a_value():
+    with pytest.raises(UserError, match="argument --steps: expected one argument"):
+        parser_of().parse_args(["--steps", "--"])
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "a\nb", "\x1b[31m"])
+def test_a_mistake_is_one_line_whatever_was_typed(value):
+    with pytest.raises(UserError, match="invalid int value") as caught:
+        parser_of().parse_args([f"--steps={value}"])
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 500

@@ -48,3 +48,11 @@ def test_a_file_that_is_no_archive_is_named(tmp_path):
     for name in ("e.npz", "none.npz"):
         with pytest.raises(UserError, match=f"{name}: expected an .npz"):
             Prompt.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 8), (1, 4, 0), (0, 4, 8)])
+def test_embeddings_without_tokens_or_width_are_refused(tmp_path, shape):
+    empty = np.zeros(shape, np.float32)
+    np.savez(tmp_path / "e.npz", prompt_embeds=empty, negative_prompt_embeds=empty)
+    with pytest.raises(UserError, match=r"expected \(1, M, E\) twice"):
+        Prompt.read(tmp_path / "e.npz")

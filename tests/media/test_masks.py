@@ -278,3 +278,10 @@ def test_a_range_past_the_end_does_not_fit(tmp_path, make):
     with pytest.raises(UserError, match=r"no masks left|0 frames"):
         holes = masks.read_masks(make(tmp_path), start=10)
         masks.align(holes, frames=3, height=H, width=W)
+
+
+def test_a_file_that_fails_while_it_is_read_cannot_be_read(tmp_path):
+    (tmp_path / "mask.npz").symlink_to("/proc/self/mem")  # regular by its mode, and every read fails
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        masks.read_masks(tmp_path / "mask.npz")
+    assert "written" not in str(caught.value)

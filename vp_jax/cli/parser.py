@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from vp_jax.errors import UserError
+from vp_jax.reading import show
 
 _SETTING = re.compile(r"--?(no)?config\.")
 _VALUE = re.compile(r"[^-]|-[\d.]|-?$")
@@ -36,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UserError` instead of leaving the program."""
-        raise UserError(f"{message}; see {self.prog} --help")
+        shown = " ".join(show(word) for word in message.split(" "))  # an argument may be long and hold anything
+        raise UserError(f"{shown}; see {self.prog} --help")
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -56,6 +58,9 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(argv, namespace)
         if unknown:
             self.error(self._unknown(unknown))
+        for action in self._actions:
+            if action.nargs is None and getattr(found, action.dest, None) == []:  # argparse takes "--" for a value
+                self.error(f"argument {'/'.join(action.option_strings)}: expected one argument")
         for name, values in kept.items():
             setattr(found, name, values)
         return found

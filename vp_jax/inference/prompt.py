@@ -36,7 +36,7 @@ class Prompt(NamedTuple):
             reason = str(error).partition(": ")[2] or str(error)
             raise UserError(f"{path}: expected an .npz of {' and '.join(names)} ({reason})") from error
         shapes = [array.shape for array in pair]
-        if shapes[0] != shapes[1] or len(shapes[0]) != 3 or shapes[0][0] != 1:
+        if shapes[0] != shapes[1] or len(shapes[0]) != 3 or shapes[0][0] != 1 or 0 in shapes[0]:
             raise UserError(f"{path}: embeddings of shapes {shapes[0]} and {shapes[1]}, expected (1, M, E) twice")
         if not all(np.isfinite(array).all() for array in pair):
             raise UserError(f"{path}: the embeddings hold NaN or infinity, make them again")

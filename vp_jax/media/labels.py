@@ -14,7 +14,7 @@ from vp_jax.errors import UserError
 from vp_jax.media.arrays import Array, opened_arrays
 from vp_jax.media.images import MOST_PIXELS
 from vp_jax.media.inputs import is_folder, open_regular
-from vp_jax.reading import show
+from vp_jax.reading import reading, show
 
 NAME = "arr_0"
 """The array that ``np.savez(file, labels)`` writes."""
@@ -107,5 +107,5 @@ def is_label_map(path: str | Path) -> bool:
     """Whether a file is one of NumPy's, by its first bytes. `UserError` if it cannot be read."""
     if is_folder(path):
         return False
-    with open_regular(path) as file:
+    with open_regular(path) as file, reading(path):
         return file.read(6).startswith((b"PK\x03\x04", b"PK\x05\x06", np.lib.format.MAGIC_PREFIX))

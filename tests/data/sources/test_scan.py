@@ -73,3 +73,8 @@ def test_errors_show_the_first_reasons():
     findings = [Finding(f"clip{number}", "", "why", "without mask") for number in range(5)]
     assert first_reasons([*findings, Finding("used", "", "odd")]) == "clip0: why; clip1: why; clip2: why; and 2 more"
     assert first_reasons([]) == ""
+
+
+def test_reasons_are_one_line_whatever_the_names_hold():
+    shown = first_reasons([Finding("a\nb\x1b[31m", "x", "no such file: " + "c\n" * 900, "not readable")])
+    assert shown.isprintable() and len(shown) < 800 and r"a\nb\x1b[31m" in shown

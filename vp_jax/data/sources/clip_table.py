@@ -45,7 +45,7 @@ def open_csv(
     if not set(VPDATA_COLUMNS) & set(header):
         raise UserError(
             f"{show(file)}: expected the columns {', '.join(CLIP_COLUMNS)} (also mask_id, start, stop), or those "
-            f"of VPData, {', '.join(VPDATA_COLUMNS)} and a caption; it has {', '.join(header)[:200] or 'none'}"
+            f"of VPData, {', '.join(VPDATA_COLUMNS)} and a caption; it has {show(', '.join(header)) or 'none'}"
         )
     return VPData.from_csv(table, Layout.under(folder), frames=frames, fps=fps, min_caption=min_caption)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, overload
 
 from vp_jax.data.records import BadRecord
+from vp_jax.reading import show
 
 MOST_OPENED = 2000
 """Clips that a scan opens; of longer tables it checks the cells, and files when they are drawn."""
@@ -143,7 +144,7 @@ def check_clips(clips: Sequence[C], check: Callable[[C], str]) -> tuple[tuple[C,
 
 def first_reasons(findings: Iterable[Finding], most: int = 3) -> str:
     """The first things left out, for an error."""
-    named = [f"{finding.id}: {finding.reason}" for finding in findings if finding.kind]
+    named = [f"{show(finding.id)}: {show(finding.reason)}" for finding in findings if finding.kind]
     return "; ".join(named[:most]) + (f"; and {len(named) - most} more" if len(named) > most else "")
 
 

@@ -44,7 +44,7 @@ class Table:
         """Raise `UserError` if a column is missing."""
         missing = [name for name in columns if name not in self.header]
         if missing:
-            has = ", ".join(self.header)[:200] or "none"
+            has = show(", ".join(self.header)) or "none"
             raise UserError(f"{show(self.file)} has no column {', '.join(missing)}; it has {has}")
 
 
