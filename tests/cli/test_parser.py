@@ -71,8 +71,12 @@ def test_settings_are_unknown_where_a_command_takes_none():
 
 
 def test_a_double_dash_is_not_a_value():
-    with pytest.raises(UserError, match="argument --steps: expected one argument"):
-        parser_of().parse_args(["--steps", "--"])
+    parser = parser_of()
+    parser.add_argument("--lora", action="append", default=[])
+    for flag in ("--steps", "--lora"):
+        with pytest.raises(UserError, match=f"argument {flag}: expected one argument"):
+            parser.parse_args([flag, "--"])
+    assert parser.parse_args([]).lora == [] and parser.parse_args(["--lora", "x"]).lora == ["x"]
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "a\nb", "\x1b[31m"])

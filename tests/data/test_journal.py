@@ -20,24 +20,6 @@ def test_each_record_is_named_once_and_counted_always(tmp_path):
     assert read_journal(journal.path) == {"a": "broken"} and read_journal(journal.path, "used") == {"b": "odd"}
 
 
-def test_only_past_the_rate_the_run_ends(tmp_path):
-    journal = Journal(tmp_path / "bad.jsonl", max_rate=0.1, min_seen=10)
-    journal.skip("first", "x", "broken")  # too early to judge
-    for _ in range(18):
-        journal.good()
-    journal.skip("second", "x", "broken")  # 2 of 20 is the rate, not past it
-    with pytest.raises(UserError, match=r"3 of 21 records .* 10.0% .*bad.jsonl"):
-        journal.skip("third", "x", "broken")
-
-
-def test_copies_for_workers_share_the_file_and_not_the_counts(tmp_path):
-    journal = Journal(tmp_path / "bad.jsonl", max_rate=1)
-    journal.skip("a", "x", "one")
-    copy = pickle.loads(pickle.dumps(journal))
-    copy.skip("b", "x", "two")
-    assert copy.seen == 1 and read_journal(journal.path) == {"a": "one", "b": "two"}
-
-
 @pytest.mark.parametrize("line", [b"\xff\xfe", b"[1]", b'{"kind": "skipped"}', b"null", b'{"kind'])
 def test_a_damaged_line_is_left_out_when_a_journal_is_read(tmp_path, line):
     journal = Journal(tmp_path / "bad.jsonl", max_rate=1)
@@ -56,3 +38,21 @@ def test_a_journal_that_cannot_be_written_is_one_line(tmp_path):
         (tmp_path / "none").rmdir() if name == "none/x" else None
         with pytest.raises(UserError, match=message):
             journal.skip("a", "file:1", "broken")
+
+
+def test_only_past_the_rate_the_run_ends(tmp_path):
+    journal = Journal(tmp_path / "bad.jsonl", max_rate=0.1, min_seen=10)
+    journal.skip("first", "x", "broken")  # too early to judge
+    for _ in range(18):
+        journal.good()
+    journal.skip("second", "x", "broken")  # 2 of 20 is the rate, not past it
+    with pytest.raises(UserError, match=r"3 of 21 records .* 10.0% .*bad.jsonl"):
+        journal.skip("third", "x", "broken")
+
+
+def test_copies_for_workers_share_the_file_and_not_the_counts(tmp_path):
+    journal = Journal(tmp_path / "bad.jsonl", max_rate=1)
+    journal.skip("a", "x", "one")
+    copy = pickle.loads(pickle.dumps(journal))
+    copy.skip("b", "x", "two")
+    assert copy.seen == 1 and read_journal(journal.path) == {"a": "one", "b": "two"}

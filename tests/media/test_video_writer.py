@@ -35,6 +35,15 @@ def test_what_is_written_is_read_back(tmp_path, suffix, worst, size):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("name", ["out", "out.mp4"])
+def test_a_pipe_or_device_is_no_place_for_a_result(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is a pipe: expected a regular file"):
+        video_writer.check_output(tmp_path / name)
+    with pytest.raises(UserError, match="/dev/null is a device"):
+        video_writer.check_output("/dev/null")
+
+
 def test_gif_keeps_frames_that_repeat(tmp_path):
     write_video(tmp_path / "still.gif", np.repeat(CLIP[:1], 6, axis=0), 10)
     frames, fps = video.read_video(tmp_path / "still.gif")
@@ -173,12 +182,3 @@ def test_a_folder_is_replaced_only_if_this_program_wrote_all_of_it(tmp_path, str
     with pytest.raises(UserError, match=rf"masks: holds {file.name}, which this program did not write"):
         write_video(folder, CLIP[:2], 24)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
-
-
-@pytest.mark.parametrize("name", ["out", "out.mp4"])
-def test_a_pipe_or_device_is_no_place_for_a_result(tmp_path, name):
-    os.mkfifo(tmp_path / name)
-    with pytest.raises(UserError, match="is a pipe: expected a regular file"):
-        video_writer.check_output(tmp_path / name)
-    with pytest.raises(UserError, match="/dev/null is a device"):
-        video_writer.check_output("/dev/null")

@@ -38,6 +38,12 @@ def test_every_kind_of_description_has_one_part_and_one_folder():
     assert len({part.folder for part in PARTS}) == len({part.name for part in PARTS}) == len(PARTS)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "none"])
+def test_a_name_that_cannot_exist_is_a_folder_that_is_not_there(name):
+    with pytest.raises(UserError, match="no checkpoint folder"):
+        CheckpointFolder.existing(name)
+
+
 def test_the_shipped_checkpoint_is_read_as_what_it_is():
     source = CheckpointFolder.existing(NANO)
     assert all(source.has(part) for part in PARTS) and source.vocabulary().is_file()
@@ -108,9 +114,3 @@ def test_weights_on_disk_fit_the_shapes_of_their_description():
     _, shapes = abstract_model(source.describe(folder.AUTOENCODER))
     weights = checkpoint.load_params(source.of(folder.AUTOENCODER), shapes)
     assert jax.tree.map(lambda leaf: leaf.shape, weights) == jax.tree.map(lambda leaf: leaf.shape, shapes)
-
-
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "none"])
-def test_a_name_that_cannot_exist_is_a_folder_that_is_not_there(name):
-    with pytest.raises(UserError, match="no checkpoint folder"):
-        CheckpointFolder.existing(name)

@@ -59,7 +59,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(self._unknown(unknown))
         for action in self._actions:
-            if action.nargs is None and getattr(found, action.dest, None) == []:  # argparse takes "--" for a value
+            value = getattr(found, action.dest, None)
+            if action.nargs is None and value != action.default and value in ([], [[]]):  # argparse drops a value "--"
                 self.error(f"argument {'/'.join(action.option_strings)}: expected one argument")
         for name, values in kept.items():
             setattr(found, name, values)

@@ -107,10 +107,12 @@ class LoaderConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self, "seed", 0, 2**32 - 1)
-        check_numbers(self, "batch_size frames height width", 1)
+        check_numbers(self, "batch_size", 1, 65_536)
+        check_numbers(self, "frames height width", 1, 8192)
         check_numbers(self, "fps", above=True)
         check_numbers(self, "empty_caption image_dropout max_bad_rate", 0, 1)
-        check_numbers(self, "workers threads prefetch min_seen")
+        check_numbers(self, "workers threads prefetch", 0, 1024)
+        check_numbers(self, "min_seen")
         if self.resize not in RESIZE:
             raise UserError(f"resize {self.resize!r}: expected {' or '.join(RESIZE)}")
         if len(self.image_log_sigma) != 2 or not self.image_log_sigma[1] >= 0:

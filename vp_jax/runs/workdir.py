@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
-from vp_jax.files import check_local, locked, write_text
+from vp_jax.files import check_writable, locked, write_text
 from vp_jax.provenance import commit, versions
 from vp_jax.reading import check_regular
 
@@ -24,7 +24,7 @@ def claimed_workdir(folder: Path) -> Iterator[None]:
     Raises:
       UserError: it cannot be created, holds something other than a run, or another process has it.
     """
-    check_local(folder)
+    check_writable(folder)
     for name in (".lock", CONFIG, STARTS):
         if os.path.lexists(folder / name):
             check_regular(folder / name)
