@@ -238,3 +238,15 @@ def test_parts_of_a_folder_that_is_not_there_are_the_folder(tmp_path):
     (new / "vae" / "a").write_text("a")
     files.replace_parts(new, tmp_path / "folder")
     assert contents(tmp_path) == {"folder/vae/a": "a"}
+
+
+@pytest.mark.parametrize("name", [".", "..", "inner/.."])
+def test_a_folder_without_a_name_of_its_own_is_never_replaced(tmp_path, monkeypatch, name):
+    """A picture that was to be written to such a folder once removed all that lay in it."""
+    place = tmp_path / "place"
+    (place / "inner").mkdir(parents=True)
+    (place / "precious.txt").write_text("precious")
+    monkeypatch.chdir(place if name == "." else place / "inner")
+    with pytest.raises(UserError, match="names no file"), files.replacing(Path(name)):
+        pytest.fail("nothing may be written")
+    assert (place / "precious.txt").read_text() == "precious" and (place / "inner").is_dir()

@@ -95,6 +95,9 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     Files of one folder are written side by side. Within another such context its own partial files are written
     directly: they are hidden already.
     """
+    for path in paths:  # / . and .. have no name of their own: what would be replaced is a folder of somebody else
+        if path.name in ("", ".."):
+            raise UserError(f"{path}: names no file, expected one such as out.mp4")
     if all(path.parent in _being_written for path in paths):
         yield list(paths)
         return
