@@ -1,6 +1,8 @@
 """Bad input through every door: no traceback, no hang, no bomb (`python -m tests.fuzz` takes more of it)."""
 
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -69,3 +71,29 @@ def test_the_table_counts_every_kind_of_fault():
     lines = fuzz.table([Outcome(Case("door", 0, number), kind, 1.0) for number, kind in enumerate(kinds)])
     assert lines[-1].split() == ["all", "7", *["1"] * 7, "7"] and lines[1].split()[0] == "door"
     assert len(fuzz.faults_of([Outcome(Case("door", 0, 0), kind, 1.0) for kind in kinds])) == 5
+
+
+def test_a_contained_process_changes_nothing_outside_of_its_folder(tmp_path):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "outside" / "folder").mkdir(parents=True)
+    (tmp_path / "outside" / "file").write_text("precious")
+    code = f"""
+import os, pathlib, shutil
+from tests.fuzz.worker import contain
+root = pathlib.Path({str(tmp_path)!r})
+contain(root / "inside")
+(root / "inside" / "x").write_text("may be written")
+out, held = root / "outside", 0
+for act in (lambda: shutil.rmtree(out), lambda: os.remove(out / "file"), lambda: os.rmdir(out / "folder"),
+            lambda: os.rename(root / "inside" / "x", out / "x"), lambda: (out / "new").write_text("x"),
+            lambda: os.mkdir(root / "inside" / ".." / "outside" / "new")):
+    try:
+        act()
+    except PermissionError:
+        held += 1
+print(held)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=pool.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["6"]
+    assert (tmp_path / "outside" / "file").read_text() == "precious" and (tmp_path / "outside" / "folder").is_dir()
+    assert len(list((tmp_path / "outside").iterdir())) == 2

@@ -7,6 +7,7 @@ file descriptor FD. What the doors print goes to stderr.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -87,6 +88,30 @@ def unclear(text: str, door: Door) -> bool:
     return not text or "\n" in text or len(text) > MOST_TEXT or (reads and "cannot be written" in text)
 
 
+_WRITES = ("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree")
+
+
+def contain(root: Path) -> None:
+    """From now on nothing outside of ``root`` is removed, moved or made by this process: it raises `PermissionError`.
+
+    A door that is given a wrong place by an input must not reach the machine. Python's own calls are held; run the
+    fuzzer as a user without rights all the same.
+    """
+    inside = f"{root}{os.sep}"
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not writes and event not in _WRITES:
+            return
+        for place in arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]:
+            if isinstance(place, str | bytes | os.PathLike):
+                real = os.path.realpath(os.path.dirname(os.path.abspath(os.fsdecode(place))))
+                if not f"{real}{os.sep}".startswith(inside) and not real.startswith("/proc/") and real != "/dev":
+                    raise PermissionError(errno.EPERM, "outside of the fuzzer's folder", os.fsdecode(place))
+
+    sys.addaudithook(watch)
+
+
 def peak_bytes() -> int:
     """Most memory that this process had since the last reset."""
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -104,6 +129,9 @@ def main() -> None:
     print(json.dumps({"doors": {name: door.share for name, door in DOORS.items()}}), file=out)
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as root:
         folders = Folders(Path(root).resolve())
+        if os.geteuid() == 0:
+            sys.exit("tests.fuzz does not run as root: doors write and remove files")
+        contain(Path(root).resolve())
         for line in sys.stdin:
             task = json.loads(line)
             door = DOORS[task["door"]]
