@@ -48,11 +48,11 @@ PLAIN_NUMBERS = (
 """Values that a number can have, and that may be too large for what is done with it."""
 
 TEXTS = (
-    *("", " ", ".", "-", "~", "a\0b", "a\nb", "../x", "x" * 300, "x" * 5000, "\udcff\udcfe", "\x1b[31m"),
-    *("\U0001f600", "http://example.invalid/a.mp4", "gs://bucket/a", "./null", "./zero"),
-    *("a:b", "a=b", "%d", "name.gif", "name.xyz", "none", "</s><extra_id_0>", "\u202e", "auto"),
+    *("", " ", ".", "..", "/", "-", "~", "a\0b", "a\nb", "../../x", "x" * 300, "x" * 5000, "\udcff\udcfe", "\x1b[31m"),
+    *("\U0001f600", "http://example.invalid/a.mp4", "gs://bucket/a", "/dev/null", "/dev/zero", "/proc/self/mem"),
+    *("/proc/1/root", "a:b", "a=b", "%d", "name.gif", "name.xyz", "none", "</s><extra_id_0>", "\u202e", "auto"),
 )
-"""Values of flags and settings that are names or words. No place outside of the input's folder: doors write, too."""
+"""Values of flags and settings that are names or words; a worker can write nowhere but in its folder."""
 
 PYTHON_NUMBERS: tuple[Any, ...] = (
     *(float("nan"), float("inf"), -1, 0, 1, 2, 16, 0.5, 1.5, 1e23, 1e38, 1e-300, 10**9, 10**30, -(10**30), True),

@@ -54,8 +54,9 @@ class Worker:
     def __init__(self) -> None:
         read, write = os.pipe()
         self._errors = tempfile.TemporaryFile()
+        self._folder = tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzz.worker", str(write)],
+            [sys.executable, "-m", "tests.fuzz.worker", str(write), self._folder.name],
             stdin=subprocess.PIPE,
             stdout=self._errors,
             stderr=self._errors,
@@ -99,6 +100,7 @@ class Worker:
         if self.alive:
             self._process.kill()
         self._process.wait()
+        self._folder.cleanup()
 
     def _line(self, seconds: float) -> dict[str, Any]:
         """The next answer. `TimeoutError` after ``seconds``, `MemoryError` over `BYTES`, `EOFError` from the dead."""

@@ -1,13 +1,12 @@
-"""A process that opens doors, one input after another: ``python -m tests.fuzz.worker FD``.
+"""A process that opens doors, one input after another: ``python -m tests.fuzz.worker FD FOLDER``.
 
 It reads lines of JSON from stdin, ``{"door": ..., "seed": ..., "number": ...}``, and writes one line for each to the
-file descriptor FD. What the doors print goes to stderr.
+file descriptor FD. What the doors print goes to stderr. It can change nothing outside of FOLDER (`contained`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import resource
@@ -26,12 +25,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from tests.fuzz.contained import available, contain
 from tests.fuzz.doors import DOORS, Door, Stopped, load_doors
 from vp_jax.data.records import BadRecord
 from vp_jax.errors import UserError
 
 MOST_TEXT = 12_000
 """Characters of a refusal: it may repeat a name of 5,000."""
+NOT_CONTAINED = "tests.fuzz needs Landlock (Linux 6.2 or newer): doors write and remove files, inputs name any of them"
 MOST_WRITTEN = 1 << 30
 """Bytes of the largest file that an input may make a door write."""
 
@@ -88,30 +89,6 @@ def unclear(text: str, door: Door) -> bool:
     return not text or "\n" in text or len(text) > MOST_TEXT or (reads and "cannot be written" in text)
 
 
-_WRITES = ("os.remove", "os.rmdir", "os.rename", "os.mkdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree")
-
-
-def contain(root: Path) -> None:
-    """From now on nothing outside of ``root`` is removed, moved or made by this process: it raises `PermissionError`.
-
-    A door that is given a wrong place by an input must not reach the machine. Python's own calls are held; run the
-    fuzzer as a user without rights all the same.
-    """
-    inside = f"{root}{os.sep}"
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if not writes and event not in _WRITES:
-            return
-        for place in arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]:
-            if isinstance(place, str | bytes | os.PathLike):
-                real = os.path.realpath(os.path.dirname(os.path.abspath(os.fsdecode(place))))
-                if not f"{real}{os.sep}".startswith(inside) and not real.startswith("/proc/") and real != "/dev":
-                    raise PermissionError(errno.EPERM, "outside of the fuzzer's folder", os.fsdecode(place))
-
-    sys.addaudithook(watch)
-
-
 def peak_bytes() -> int:
     """Most memory that this process had since the last reset."""
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -125,22 +102,22 @@ def main() -> None:
     out = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
+    if not available():
+        sys.exit(NOT_CONTAINED)
+    root = Path(sys.argv[2]).resolve()
+    contain(root)
+    tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(dir=root)
+    folders = Folders(root)
     load_doors()
     print(json.dumps({"doors": {name: door.share for name, door in DOORS.items()}}), file=out)
-    with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as root:
-        folders = Folders(Path(root).resolve())
-        if os.geteuid() == 0:
-            sys.exit("tests.fuzz does not run as root: doors write and remove files")
-        contain(Path(root).resolve())
-        for line in sys.stdin:
-            task = json.loads(line)
-            door = DOORS[task["door"]]
-            folder = folders.fresh(door)
-            print(json.dumps({"ready": True}), file=out)
-            with contextlib.redirect_stdout(sys.stderr):
-                result = answer(door, folder, task["seed"], task["number"])
-            print(json.dumps(result), file=out)
-        os.chdir("/")
+    for line in sys.stdin:
+        task = json.loads(line)
+        door = DOORS[task["door"]]
+        folder = folders.fresh(door)
+        print(json.dumps({"ready": True}), file=out)
+        with contextlib.redirect_stdout(sys.stderr):
+            result = answer(door, folder, task["seed"], task["number"])
+        print(json.dumps(result), file=out)
 
 
 if __name__ == "__main__":
