@@ -93,6 +93,17 @@ def test_the_past_does_not_see_the_future(tiny):
     assert np.array_equal(a[:, :5], b[:, :5]) and not np.allclose(a[:, 5:], b[:, 5:])
 
 
+@pytest.mark.parametrize("latents", [1, 2, 3, 4])
+def test_a_clip_has_its_length_for_odd_and_even_latents(tiny, latents):
+    """The first latent stands for one frame, also where their number is even."""
+    z = uniform(1, 4, 3, 3, 4)
+    model = nnx.merge(*tiny)
+    got = model.decode_clip(jnp.asarray(z[:, :latents]))
+    assert got.shape[1] == 2 * (latents - 1) + 1
+    longer = z[:, :latents] if latents % 2 else np.concatenate([z[:, :latents], z[:, latents - 1 : latents]], axis=1)
+    assert relative_error(got, decode(*tiny, longer)[:, : got.shape[1]]) <= 1e-5
+
+
 def test_slicing_changes_nothing(tiny):
     x, z = uniform(3, 9, 12, 16, 3), uniform(3, 3, 3, 4, TINY.latent_channels)
     sliced, whole = encode(*tiny, x, slicing=True), encode(*tiny, x)

@@ -150,6 +150,17 @@ class VAE(nnx.Module):
         plan = tiles.decode_plan(self.cfg, *latents_BThwC.shape[2:4]) if tiling else None
         return self._apply(run, latents_BThwC, plan, slicing).astype(jnp.float32)
 
+    def decode_clip(self, latents_BThwC: jax.Array, *, slicing: bool = False) -> jax.Array:
+        """Pixels BFHWC of a clip of F = stride (T - 1) + 1 frames, for odd and even T; otherwise as `decode`.
+
+        Of an even T, `decode` makes as many frames of the first latent, which stands for one, as of the others. Here
+        the last latent is repeated, which makes T odd, and the frames of the repetition are cut off.
+        """
+        frames = self.cfg.temporal_stride * (latents_BThwC.shape[1] - 1) + 1
+        if latents_BThwC.shape[1] % 2 == 0:
+            latents_BThwC = jnp.concatenate([latents_BThwC, latents_BThwC[:, -1:]], axis=1)
+        return self.decode(latents_BThwC, slicing=slicing)[:, :frames]
+
     def encode_chunk(self, video_BFHWC: jax.Array, cache: Cache | None = None) -> tuple[jax.Array, Cache]:
         """Encode the next chunk of a clip: ``(mean and log-variance with 2 C channels, cache)``.
 
