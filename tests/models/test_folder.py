@@ -114,3 +114,30 @@ def test_weights_on_disk_fit_the_shapes_of_their_description():
     _, shapes = abstract_model(source.describe(folder.AUTOENCODER))
     weights = checkpoint.load_params(source.of(folder.AUTOENCODER), shapes)
     assert jax.tree.map(lambda leaf: leaf.shape, weights) == jax.tree.map(lambda leaf: leaf.shape, shapes)
+
+
+def test_a_part_of_its_own_comes_before_one_that_is_shared(tmp_path):
+    for name in ("weights/vae", "run/vae", "weights/transformer"):
+        (tmp_path / name).mkdir(parents=True)
+    shared = {name: tmp_path / "weights" / name for name in ("vae", "transformer")}
+    folder.write_references(tmp_path / "run", shared)
+    found = CheckpointFolder(tmp_path / "run")
+    assert found.of(folder.AUTOENCODER) == tmp_path / "run" / "vae"
+    assert found.of(folder.BACKBONE) == tmp_path / "weights" / "transformer" and not found.samples_alone()
+    assert not CheckpointFolder(tmp_path / "weights").samples_alone(), "a checkpoint that lacks a part is incomplete"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[]", "parts.json is not JSON with names and values"),
+        ('{"vae": 3}', "'vae': expected one of .* with the path of a folder"),
+        ('{"vae": null}', "'vae': expected one of"),
+        ('{"../vae": "x"}', "'../vae': expected one of"),
+        ('{"vae": "/nowhere/vae"}', "names /nowhere/vae as vae, which is not there"),
+    ],
+)
+def test_references_that_cannot_be_followed_are_one_line(text, message, tmp_path):
+    (tmp_path / "parts.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        CheckpointFolder(tmp_path).of(folder.AUTOENCODER)

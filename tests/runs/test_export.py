@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,9 @@ from vp_jax import checkpoint
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.files import fresh_folder
 from vp_jax.models.config import BranchConfig, VAEConfig
-from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder
+from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, CheckpointFolder
 from vp_jax.models.variants import variant
-from vp_jax.runs.export import export_models, plain_description
+from vp_jax.runs.export import export_models, plain_description, what_lacks
 from vp_jax.training.encode import Encoders
 from vp_jax.training.models import TrainingModels
 
@@ -26,6 +28,9 @@ class Exporting:
     """The part of a stage that an export asks."""
 
     vae: VAEConfig = VAE
+
+    companions = ("transformer", "tokenizer", "text_encoder")
+    samples_alone = True
 
     def calibrated(self, trainable, batches):
         return dataclasses.replace(self, vae=dataclasses.replace(self.vae, scaling_factor=float(sum(batches))))
@@ -61,6 +66,28 @@ def test_parts_of_the_same_name_are_replaced_and_others_stay(tmp_path):
         export_models(tmp_path / "export", models(Exporting()), {"a": jnp.full(1, value)}, {}, [1.0])
     assert float(checkpoint.load_params(tmp_path / "export" / "vae")["a"][0]) == 2.0
     assert (tmp_path / "export" / "branch").is_dir() and not (tmp_path / "export" / "rest").exists()
+
+
+def test_frozen_parts_are_read_from_the_checkpoint_of_the_run(tmp_path):
+    """Also from a copy of the export, and from the export of the export of a run."""
+    for name in ("transformer", "tokenizer", "branch", "vae"):
+        (tmp_path / "weights" / name).mkdir(parents=True)
+    source = CheckpointFolder(tmp_path / "weights")
+    first = export_models(tmp_path / "first" / "export", models(Exporting()), {"a": jnp.ones(1)}, {}, [1.0], source)
+    again = CheckpointFolder(first)
+    second = export_models(tmp_path / "second" / "export", models(Exporting()), {"a": jnp.ones(1)}, {}, [1.0], again)
+    copied = shutil.copytree(second, tmp_path / "copy")
+    for folder in (first, second, copied):
+        found = CheckpointFolder(folder)
+        assert found.of(BACKBONE) == tmp_path / "weights" / "transformer" and found.of(AUTOENCODER) == folder / "vae"
+        assert found.vocabulary().parent == tmp_path / "weights" / "tokenizer"
+        assert not found.has(TEXT_ENCODER) and not found.has(BRANCH) and found.samples_alone()
+        assert what_lacks(folder) == ""
+
+
+def test_parts_that_no_checkpoint_gave_are_named_with_the_flag(tmp_path):
+    out = export_models(tmp_path / "export", models(Exporting()), {"a": jnp.ones(1)}, {}, [1.0])
+    assert re.match(r"; sampling also needs transformer, .*--config\.model\.checkpoint=\S+export", what_lacks(out))
 
 
 @pytest.mark.parametrize("kind", ["vae", "branch"])

@@ -14,7 +14,7 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models, Params
 from vp_jax.models.attention import choose
-from vp_jax.models.config import LoRAConfig, T5Config
+from vp_jax.models.config import DiTConfig, LoRAConfig, T5Config
 from vp_jax.models.folder import (
     AUTOENCODER,
     BACKBONE,
@@ -24,6 +24,7 @@ from vp_jax.models.folder import (
     CheckpointFolder,
     read_description,
 )
+from vp_jax.models.silent_branch import silent_branch, silent_weights
 from vp_jax.schema import check_number
 
 PRECISIONS = ("bfloat16", "float32")
@@ -62,12 +63,16 @@ def load_models(
     adapters += loras
     models = _describe(source, precision, attention, [_adapter(path, factor) for path, factor in adapters])
     parts, shapes = (BACKBONE, BRANCH, AUTOENCODER), {name: like for name, (_, like) in models.abstract().items()}
-    weights = {part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in parts}
+    alone = _fills_alone(source, models.backbone_cfg)
+    stored = [part for part in parts if not (alone and part is BRANCH)]
+    weights = {part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in stored}
+    if alone:
+        weights[BRANCH.name] = silent_weights(models.backbone_cfg, weights[BACKBONE.name])
     extra = [trees.cast(checkpoint.load_params(path), jnp.dtype(precision)) for path, _ in adapters]
     text_encoder = None
     if source.has(TEXT_ENCODER):
         text_encoder = source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
-    folders = (*(source.of(part) for part in parts), *(path for path, _ in adapters))
+    folders = (*(source.of(part) for part in stored), *(path for path, _ in adapters))
     return Loaded(models, cast(Params, {**weights, "loras": extra}), source.schedule(), text_encoder, folders)
 
 
@@ -75,7 +80,10 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
     types = {"dtype": precision, "param_dtype": precision}
     backbone = source.describe(BACKBONE, **types)
     backend = choose(attention, dtype=precision, head_dim=backbone.head_dim)
-    branch = source.describe(BRANCH, **types, attention=backend)
+    if _fills_alone(source, backbone):
+        branch = silent_branch(dataclasses.replace(backbone, attention=backend))
+    else:
+        branch = source.describe(BRANCH, **types, attention=backend)
     if branch.dit.dim != backbone.dim or backbone.patch_t:
         raise UserError(
             f"{source.of(BRANCH)} (width {branch.dit.dim}) was not made for the backbone beside it "
@@ -83,6 +91,11 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
         )
     vae = source.describe(AUTOENCODER, **types)
     return Models(dataclasses.replace(backbone, attention=backend), branch, vae, tuple(loras))
+
+
+def _fills_alone(source: CheckpointFolder, backbone: DiTConfig) -> bool:
+    """No context encoder is read: training exported a backbone alone, or one that takes the condition itself."""
+    return not source.has(BRANCH) and (backbone.takes_condition or source.samples_alone())
 
 
 def _adapter(path: Path, factor: float) -> LoRAConfig:

@@ -6,6 +6,7 @@
            text_encoder    T5 encoder      T5Config      with tokenizer/spiece.model
            id_adapter      ID adapter      LoRAConfig
            scheduler       noise schedule  Schedule      CogVideoX-5B's where the folder has none
+           parts.json      where parts are that an export of training shares with other folders, see `write_references`
 
 Each part but the last is a model folder: ``config.json`` (the description) beside ``params/`` (the weights), see
 `vp_jax.checkpoint`. A description is static and hashable; `abstract` gives the graph and the shapes of its weights
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -26,12 +29,14 @@ from flax import nnx
 from vp_jax import checkpoint, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.files import replacing
 from vp_jax.models import config
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, T5Config, VAEConfig
 from vp_jax.models.dit import DiT
 from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae.vae import VAE
+from vp_jax.reading import read_json
 
 Network = DiTConfig | BranchConfig | VAEConfig | T5Config
 """Descriptions that are a model by themselves; an adapter (`LoRAConfig`) needs the backbone that it changes."""
@@ -71,6 +76,9 @@ CHECKPOINT_PARTS = {part.name: part for part in (BACKBONE, BRANCH, AUTOENCODER, 
 
 SCHEDULER = "scheduler"
 TOKENIZER = "tokenizer"
+ENCODERS = (AUTOENCODER.folder, TEXT_ENCODER.folder, TOKENIZER, SCHEDULER)
+"""Folders of what surrounds the transformers of a checkpoint."""
+REFERENCES = "parts.json"
 VOCABULARY = "spiece.model"
 """The sentencepiece file in `TOKENIZER`."""
 
@@ -116,7 +124,41 @@ class CheckpointFolder:
 
     def of(self, part: Part[Any]) -> Path:
         """The model folder of a part."""
-        return self.path / part.folder
+        return self.place(part.folder)
+
+    def place(self, name: str) -> Path:
+        """The folder called ``name``: its own or, where it has none, the one that ``parts.json`` names.
+
+        Raises:
+          UserError: ``parts.json`` cannot be used, or names a folder that is not there.
+        """
+        own = self.path / name
+        other = None if own.exists() else self._references().get(name)
+        if other is None:
+            return own
+        if not Path(other).is_dir():
+            raise UserError(
+                f"{self.path / REFERENCES} names {other} as {name}, which is not there: put the folder back, or change "
+                f"the path in this file"
+            )
+        return Path(other)
+
+    def samples_alone(self) -> bool:
+        """The folder has no context encoder on purpose, see `write_references`."""
+        return self._references().get(BRANCH.folder, "") is None and not (self.path / BRANCH.folder).exists()
+
+    def _references(self) -> dict[str, str | None]:
+        file = self.path / REFERENCES
+        if not file.exists():
+            return {}
+        values = read_json(file, "names of parts with the paths of their folders")
+        known = {*ENCODERS, *(part.folder for part in CHECKPOINT_PARTS.values())}
+        for name, value in values.items():
+            if name not in known or not (isinstance(value, str) or (value is None and name == BRANCH.folder)):
+                raise UserError(
+                    f"{file}: {name!r}: expected one of {', '.join(sorted(known))}, with the path of a folder"
+                )
+        return values
 
     def describe(self, part: Part[D], **changes: str) -> D:
         """Description of a part; arguments and errors as of `read_description`."""
@@ -124,13 +166,27 @@ class CheckpointFolder:
 
     def schedule(self) -> Schedule:
         """The converted noise schedule, or CogVideoX-5B's where none was converted."""
-        if not (self.path / SCHEDULER).is_dir():
-            return Schedule()
-        return Schedule.from_json(checkpoint.load_config(self.path / SCHEDULER))
+        folder = self.place(SCHEDULER)
+        return Schedule.from_json(checkpoint.load_config(folder)) if folder.is_dir() else Schedule()
 
     def vocabulary(self) -> Path:
         """The sentencepiece file of the text encoder; it may be missing."""
-        return self.path / TOKENIZER / VOCABULARY
+        return self.place(TOKENIZER) / VOCABULARY
+
+
+def write_references(folder: Path, parts: Mapping[str, Path], *, samples_alone: bool = False) -> None:
+    """Write ``parts.json``: where parts are that ``folder`` does not have itself.
+
+    Args:
+      folder: a checkpoint folder.
+      parts: folders by the name of their part.
+      samples_alone: the backbone is sampled without a context encoder.
+    """
+    values: dict[str, str | None] = {name: str(path.resolve()) for name, path in parts.items()}
+    if samples_alone:
+        values[BRANCH.folder] = None
+    with replacing(folder / REFERENCES) as partial:
+        partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def build_model(description: Network, rngs: nnx.Rngs) -> nnx.Module:

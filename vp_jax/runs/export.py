@@ -12,7 +12,7 @@ from vp_jax import checkpoint, trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.files import fresh_folder, replace_parts
 from vp_jax.models import config
-from vp_jax.models.folder import Description
+from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, CheckpointFolder, Description, write_references
 from vp_jax.runs import multihost
 from vp_jax.training.models import TrainingModels
 
@@ -26,11 +26,13 @@ def export_models(
     trainable: trees.Tree,
     frozen: trees.Tree,
     batches: Iterable[PixelBatch | LatentBatch],
+    source: CheckpointFolder | None = None,
 ) -> Path:
     """Write the trained models of a stage: ``folder/branch``, ``folder/vae`` ..., with all that belongs to them.
 
-    All of it is written elsewhere first: a ``folder`` that is there is complete. Parts of the same name are replaced,
-    others stay.
+    ``folder/parts.json`` says where the frozen models are, so that sampling reads the folder as a checkpoint. All of it
+    is written elsewhere first: a ``folder`` that is there is complete. Parts of the same name are replaced, others
+    stay.
 
     Args:
       folder: where a checkpoint's parts go.
@@ -38,6 +40,7 @@ def export_models(
       trainable: weights that its stage trains.
       frozen: weights that it does not.
       batches: on the devices, which no step has seen: some stages measure numbers of their descriptions on them.
+      source: the checkpoint that the run took its frozen models from.
 
     Returns:
       ``folder``.
@@ -53,8 +56,28 @@ def export_models(
         stage.write_extras(new, models.schedule)
     multihost.barrier("export written")
     if multihost.is_chief():
+        found = {} if source is None else {name: source.place(name) for name in stage.companions}
+        shared = {name: path for name, path in found.items() if path.is_dir()}
+        write_references(folder if folder.exists() else new, shared, samples_alone=stage.samples_alone)
         replace_parts(new, folder)
     return folder
+
+
+def what_lacks(folder: Path) -> str:
+    """What sampling still needs beside an export, as the end of a line; empty if it needs nothing.
+
+    Args:
+      folder: written by `export_models`.
+    """
+    found = CheckpointFolder(folder)
+    parts = [part for part in (BACKBONE, BRANCH, AUTOENCODER) if not found.has(part)]
+    names = ", ".join(part.folder for part in parts if part is not BRANCH or not found.samples_alone())
+    if not names:
+        return ""
+    return (
+        f"; sampling also needs {names}, which this run had from no checkpoint: train them with "
+        f"--config.model.checkpoint={folder}, or give this run the checkpoint that has them"
+    )
 
 
 def plain_description(description: Description) -> dict[str, Any]:

@@ -59,11 +59,22 @@ def test_the_vae_learns_a_batch():
     for _ in range(40):
         state, metrics = step(state, {}, batch, jax.random.key(1))
         lines.append(jax.device_get(metrics))
-    assert all(np.isfinite(value) for line in lines for value in line.values())
+    assert all(np.isfinite(value).all() for line in lines for value in line.values())
     for name in ("loss", "loss_pixels"):
         assert np.mean([line[name] for line in lines[-5:]]) < 0.8 * lines[0][name], name
     parts = sum(lines[0][f"loss_{part}"] for part in ("pixels", "edges", "kl"))
     assert lines[0]["loss"] == pytest.approx(parts, rel=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 13, 17])
+def test_clips_of_any_length_that_the_settings_accept_are_learned_and_shown(frames):
+    stage = VAEStage(SMALL)
+    stage.check_size(frames, 16, 16)
+    weights, batch = started(stage).trainable, Clips(jnp.asarray(clips(1, frames), jnp.float32) / 127.5 - 1)
+    draws = stage.draw(StepKeys(*jax.random.split(jax.random.key(0), 3)), batch, Schedule())
+    loss = jax.jit(lambda w: stage.loss(w, {}, batch, draws, Schedule()).total())(weights)
+    shown = jax.jit(lambda w: stage.sampler(NONE, None, None)(w, {}, {}, batch, None, None))(weights)
+    assert np.isfinite(loss).all() and shown.clean_BFHWC.shape == shown.result_BFHWC.shape == (1, frames, 16, 16, 3)
 
 
 def test_noise_of_the_posterior_has_the_latents_shape():

@@ -34,11 +34,12 @@ from vp_jax.models.folder import (
     abstract_model,
 )
 from vp_jax.models.inpaint import Condition
+from vp_jax.models.silent_branch import silent_branch, silent_weights
 from vp_jax.training.encode import Encoders, token_ids
 from vp_jax.training.flops import transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels
 from vp_jax.training.stages.denoising import Denoiser, with_image
-from vp_jax.training.stages.sampling import SamplerInputs, silent_branch, silent_weights
+from vp_jax.training.stages.sampling import SamplerInputs
 from vp_jax.training.stages.stage import Exports
 from vp_jax.training.stages.weights import (
     Origin,
@@ -74,6 +75,8 @@ class BackboneStage(Denoiser[CaptionedLatents]):
     vocabulary: Path | None = None
 
     kind = "backbone"
+    companions = (AUTOENCODER.folder,)
+    samples_alone = True
 
     def shapes(self) -> Weights:
         """Transformer without its position table, and text encoder; the table."""

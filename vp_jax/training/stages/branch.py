@@ -17,7 +17,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, Injection, VAEConfig
-from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model, read_description
+from vp_jax.models.folder import BACKBONE, ENCODERS, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.inpaint import predict
 from vp_jax.training.encode import Encoded, Encoders
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
@@ -50,6 +50,7 @@ class BranchStage(Inpainter):
     injection: Injection = dataclasses.field(default_factory=Injection)
 
     kind = "branch"
+    companions = (BACKBONE.folder, *ENCODERS)
 
     def shapes(self) -> Weights:
         """Context encoder without its position table; backbone and table."""

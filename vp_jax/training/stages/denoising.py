@@ -25,6 +25,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.config import DiTConfig, VAEConfig
+from vp_jax.models.folder import ENCODERS
 from vp_jax.models.inpaint import Condition
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from vp_jax.training.encode import Encoded, Encoders
@@ -91,6 +92,8 @@ class Denoiser(Generic[B]):
     backbone: DiTConfig
     needs_pixels = False
     needs_masks = False
+    companions: tuple[str, ...] = ENCODERS
+    samples_alone = False
 
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: B, t_B: jax.Array

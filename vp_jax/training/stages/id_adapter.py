@@ -18,7 +18,7 @@ from vp_jax import trees
 from vp_jax.inference.models import Models
 from vp_jax.models import lora
 from vp_jax.models.config import BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
-from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract_model, read_description
+from vp_jax.models.folder import BACKBONE, BRANCH, ENCODERS, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.id_resample import Resample
 from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import predict
@@ -43,6 +43,7 @@ class AdapterStage(Inpainter):
     injection: Injection = dataclasses.field(default_factory=Injection)
 
     kind = "id_adapter"
+    companions = (BACKBONE.folder, BRANCH.folder, *ENCODERS)
 
     def shapes(self) -> Weights:
         """The adapter; backbone and context encoder."""

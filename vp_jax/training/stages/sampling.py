@@ -20,9 +20,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
-from vp_jax.models.branch import init_from_backbone
-from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
-from vp_jax.models.folder import abstract_model
+from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.training.stages.stage import Sampled
 
@@ -91,19 +89,6 @@ class WindowSampler:
         state = program.scan_steps(params, WindowInputs(latents, text, None, KeyNoise(key)), self.settings.steps)
         vae = program.models.vae(params)
         clean, result = (
-            vae.decode(vae_module.unscale(self.vae, x), slicing=True) for x in (latents.video_BThwC, state.x)
+            vae.decode_clip(vae_module.unscale(self.vae, x), slicing=True) for x in (latents.video_BThwC, state.x)
         )
         return Sampled(clean, result, mask)
-
-
-def silent_branch(backbone: DiTConfig) -> BranchConfig:
-    """Context encoder of one layer for a backbone that has none: with `silent_weights` its hints are zero."""
-    channels = 2 * backbone.out_channels + 1
-    dit = dataclasses.replace(backbone, num_layers=1, remat="", in_channels=channels, takes_condition=False)
-    return BranchConfig(dit)
-
-
-def silent_weights(cfg: DiTConfig, backbone: trees.Tree) -> trees.Tree:
-    """Weights of `silent_branch`: its outputs are zero."""
-    fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_model(silent_branch(cfg))[1])
-    return init_from_backbone(backbone, fresh)

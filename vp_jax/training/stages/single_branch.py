@@ -18,11 +18,11 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.models.config import DiTConfig, VAEConfig
 from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model
+from vp_jax.models.silent_branch import silent_branch, silent_weights
 from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
 from vp_jax.training.stages.denoising import Inpainter, condition, with_image
-from vp_jax.training.stages.sampling import silent_branch, silent_weights
 from vp_jax.training.stages.stage import Exports
 from vp_jax.training.stages.weights import (
     Origin,
@@ -43,6 +43,7 @@ class SingleBranchStage(Inpainter):
     backbone: DiTConfig
 
     kind = "single_branch"
+    samples_alone = True
 
     @property
     def narrow(self) -> DiTConfig:

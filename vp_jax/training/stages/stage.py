@@ -105,6 +105,16 @@ class Stage(Protocol):
         """The data must have holes."""
         ...
 
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Folders of the run's checkpoint that the exported models are sampled with."""
+        ...
+
+    @property
+    def samples_alone(self) -> bool:
+        """The exported backbone is sampled without a context encoder."""
+        ...
+
     def check_size(self, frames: int, height: int, width: int) -> None:
         """Check that clips of this size fit the models. Raises `UserError`."""
         ...

@@ -26,7 +26,15 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.settings import Settings
 from vp_jax.models.config import VAEConfig
-from vp_jax.models.folder import CheckpointFolder, abstract_model, read_description
+from vp_jax.models.folder import (
+    BACKBONE,
+    BRANCH,
+    ENCODERS,
+    ID_ADAPTER,
+    CheckpointFolder,
+    abstract_model,
+    read_description,
+)
 from vp_jax.models.vae.vae import VAE, Posterior
 from vp_jax.shapes import latent_frames
 from vp_jax.training.encode import Encoders, float_pixels
@@ -78,6 +86,8 @@ class VAEStage:
     error: VAEError = "absolute"
 
     kind = "vae"
+    companions = (BACKBONE.folder, BRANCH.folder, ID_ADAPTER.folder, *ENCODERS[1:])
+    samples_alone = False
     needs_pixels = True
     needs_masks = False
 
@@ -138,7 +148,7 @@ class VAEStage:
         model = self.model(compute_copy(trainable, self.vae.dtype))
         x = batch.pixels_BFHWC
         posterior = model.encode(x)
-        y = model.decode(posterior.sample(draws))
+        y = model.decode_clip(posterior.sample(draws))
         kl_B = self.kl_weight * kl(posterior)
         if self.error == "squared":
             return Reconstruction(_mean(jnp.square(y - x)), jnp.zeros(x.shape[0]), kl_B)
@@ -205,7 +215,7 @@ class VAESampler:
     ) -> Sampled:
         """Decode what was encoded, see `vp_jax.training.stages.stage.Sampler`."""
         model = self.stage.model(trainable)
-        return Sampled(batch.pixels_BFHWC, model.decode(model.encode(batch.pixels_BFHWC).mean_BThwC), None)
+        return Sampled(batch.pixels_BFHWC, model.decode_clip(model.encode(batch.pixels_BFHWC).mean_BThwC), None)
 
 
 def kl(posterior: Posterior) -> jax.Array:
