@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,17 @@ import sentencepiece
 import transformers
 from PIL import Image
 
+import vp_jax
 from tests import clip_files
 from tests.compare import GOLDEN
+from tests.test_configs import config_of
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.media.video import read_video
+from vp_jax.runs.train import train
+from vp_jax.training.stages import registry
+
+NANO = Path(vp_jax.__path__[0]) / "nano"
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +135,36 @@ def test_a_model_of_fixed_size_names_other_sizes(checkpoint, clip, tmp_path):
                 *arguments(checkpoint, clip[0], tmp_path / "x.mp4", "--prompt", "a", "--height", str(height // 2)),
             ]
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", registry.STAGES)
+def test_the_export_of_every_stage_is_a_folder_that_sampling_reads(stage, checkpoint, clip, one_device, tmp_path):
+    config = config_of("nano_backbone" if stage == "backbone" else "tiny")
+    config.steps, config.validation.every, config.model.stage = 2, 0, stage
+    config.model.checkpoint = str(NANO if stage == "backbone" else checkpoint)
+    config.data.update(kind="synthetic", synthetic_clips=8)
+    config.loader.update(batch_size=1)
+    config.optimizer.warmup = 0
+    if stage == "backbone":
+        config.model.tokenizer = str(NANO / "tokenizer" / "spiece.model")
+    if stage == "vae":
+        config.model.init_from = str(checkpoint / "vae")
+    assert train(config, tmp_path / "run") == 0
+    folder, frames, hole = clip
+    words = ["--prompt", "a ball rolls", "--steps", "1"]
+    assert run(["sample", *arguments(tmp_path / "run" / "export", folder, tmp_path / "out.mkv", *words)]) == 0
+    result, _ = read_video(tmp_path / "out.mkv")
+    assert result.shape == frames.shape and (result[:, hole] != frames[:, hole]).any()
+    np.testing.assert_array_equal(result[:, ~hole], frames[:, ~hole])
+
+
+def test_an_export_that_sampling_cannot_read_alone_names_what_it_needs(one_device, tmp_path, capsys):
+    """The autoencoder from scratch is the first stage: nothing else is there yet."""
+    config = config_of("tiny")
+    config.steps, config.validation.every, config.model.stage = 1, 0, "vae"
+    config.loader.update(batch_size=1, frames=1, height=16, width=16)
+    assert train(config, tmp_path / "run") == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "model written to" in line and "sampling also needs transformer, branch" in line
+    assert f"--config.model.checkpoint={tmp_path / 'run' / 'export'}" in line

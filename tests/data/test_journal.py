@@ -56,3 +56,13 @@ def test_copies_for_workers_share_the_file_and_not_the_counts(tmp_path):
     copy = pickle.loads(pickle.dumps(journal))
     copy.skip("b", "x", "two")
     assert copy.seen == 1 and read_journal(journal.path) == {"a": "one", "b": "two"}
+
+
+def test_excluded_records_are_named_apart_and_a_line_cut_short_by_a_crash_is_left_out(tmp_path):
+    journal = Journal(tmp_path / "bad.jsonl")
+    journal.exclude("a", "step 3", "not finite")
+    journal.exclude("a", "step 3", "not finite")
+    with open(journal.path, "ab") as file:
+        file.write(b'{"kind": "excluded", "id": "b", "ori')
+    assert read_journal(journal.path, "excluded") == {"a": "not finite"} and read_journal(journal.path) == {}
+    assert (journal.seen, journal.skipped) == (0, 0)

@@ -197,6 +197,12 @@ def checks_on_device(old: Batches, new: Batches) -> None:
             np.testing.assert_array_equal(value, a[name])
 
 
+def checks_excluded(old: Batches, new: Batches) -> None:
+    assert "clip 4" in numbers(old, "id") and "clip 4" not in numbers(new, "id")
+    for a, b in zip(numbers(old, "id"), numbers(new, "id")):
+        assert a in (b, "clip 4"), "the others stay where they are"
+
+
 @dataclasses.dataclass(frozen=True)
 class Knob:
     """A value other than the plain one, the keys of a batch that it may change, and what has to be true of them."""
@@ -223,6 +229,7 @@ KNOBS = {
     "empty_caption": Knob(1.0, ("caption",), checks_empty_caption),
     "image_log_sigma": Knob((-1.0, 0.0), ("image_sigma",), checks_image_log_sigma),
     "image_dropout": Knob(1.0, ("image_keep",), checks_image_dropout),
+    "excluded": Knob(("clip 4",), EVERYTHING, checks_excluded),
     "on_device": Knob(True, (*SHAPED, "pixels", "masks"), checks_on_device),
 }
 OTHERS = {"workers", "threads", "prefetch", "journal", "max_bad_rate", "min_seen"}

@@ -70,6 +70,8 @@ def test_captions_are_words_without_a_text_encoder_and_tokens_with_one():
     assert caption_ids(nano) == CaptionIds(CheckpointFolder(NANO).vocabulary(), nano.text_len)
     ids_M = caption_ids(nano)("a red circle")
     assert ids_M.shape == (24,) and (ids_M[:3] > 2).all()
+    assert caption_ids(nano).unused("a red circle") == ""
+    assert "of 41 tokens do not fit" in caption_ids(nano).unused("red " * 40)
     with pytest.raises(UserError, match=r"the branch stage needs a vocabulary: give a model\.checkpoint"):
         caption_ids(models(name="nano"))
 

@@ -5,7 +5,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.runs import recorder as module
-from vp_jax.runs.recorder import Recorder, duration
+from vp_jax.runs.recorder import NotFinite, Recorder, duration
 
 
 class Writer(list):
@@ -104,3 +104,29 @@ def test_numbers_that_are_not_finite_end_the_run(name, clock):
 @pytest.mark.parametrize("seconds, text", [(9, "9 s"), (600, "10 min"), (15_000, "4 h 10 min"), (273_600, "3 d 4 h")])
 def test_durations_have_two_units_at_most(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_alarm_carries_the_bad_steps_with_their_clips_and_losses(clock):
+    recorder = Recorder(None, lambda step: 1.0, 10, 4, None, None)
+    clock.now += 1
+    for step, losses in ((1, [1.0, 2.0]), (2, [1.0, np.nan]), (3, [1.0, 1.0])):
+        by_example = {"loss_by_example": np.array(losses)}
+        recorder.add(step, metrics(np.mean(losses), **by_example), 0.0, [f"clip {step}", "other"])
+    with pytest.raises(NotFinite, match="loss not finite") as raised:
+        recorder.flush()
+    (bad,) = raised.value.steps
+    assert (bad.step, bad.clips, raised.value.names) == (2, ("clip 2", "other"), "loss")
+    np.testing.assert_array_equal(bad.losses_B, [1.0, np.nan])
+
+
+def test_captions_that_are_not_read_completely_are_counted(clock):
+    writer = Writer()
+    recorder = Recorder(writer, lambda step: 1.0, 10, 4, None, None)
+    for step, unread in ((1, 2), (2, 1)):
+        clock.now += 1
+        recorder.add(step, metrics(1.0), 0.0, ["a", "b"], unread)
+    assert "3 captions longer than the model reads, or with unknown words" in recorder.flush()
+    clock.now += 1
+    recorder.add(3, metrics(1.0), 0.0, ["a", "b"], 0)
+    assert "captions" not in recorder.flush(), "of an interval"
+    assert [values.get("captions_cut") for _, values in writer] == [3.0, None]

@@ -34,7 +34,7 @@ class FakeTrainer:
         if self.done == self.told:
             self.stop.received = signal.SIGTERM
         self.log.append(("step", self.done))
-        return {"loss": np.float32(self.done)}, 0.5
+        return {"loss": np.float32(self.done)}, 0.5, [f"clip {self.done}"], 3
 
 
 class Asked:
@@ -50,8 +50,8 @@ class Asked:
 class FakeRecorder(Asked):
     pending = ()
 
-    def add(self, step, metrics, waited):
-        assert float(metrics["loss"]) == step and waited == 0.5
+    def add(self, step, metrics, waited, clips, unread):
+        assert float(metrics["loss"]) == step and (waited, clips, unread) == (0.5, [f"clip {step}"], 3)
         self.pending = (*self.pending, step)
 
     def flush(self):

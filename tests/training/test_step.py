@@ -313,3 +313,15 @@ def test_impossible_settings_are_named(bad, message):
 def test_a_batch_that_cannot_be_cut_is_refused():
     with pytest.raises(UserError, match="a batch of 4 cannot be cut into 3 parts"):
         scalar_step(accumulate=3)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_step_that_is_not_finite_changes_nothing_but_its_number(accumulate):
+    optimizer = optax.adam(0.1)
+    step = jax.jit(make_train_step(ScalarStage(), optimizer, StepConfig(accumulate=accumulate), Schedule()))
+    state, _ = step(init_state({"w": jnp.float32(2.0)}, optimizer, ema=True), {}, jnp.ones(4), jax.random.key(0))
+    after, metrics = step(state, {}, jnp.array([1.0, np.nan, 3.0, 6.0]), jax.random.key(0))
+    assert (int(state.step), int(after.step)) == (1, 2)
+    chex.assert_trees_all_equal((after.params, after.opt_state, after.ema), (state.params, state.opt_state, state.ema))
+    np.testing.assert_allclose(metrics["loss_by_example"], [22.0 - 1.1, np.nan, 62.7, 125.4], rtol=1e-2)
+    assert np.isnan(metrics["loss"]) and np.isnan(metrics["grad_norm"])

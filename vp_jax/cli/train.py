@@ -8,8 +8,8 @@
 
 CONVERTED is made by `vp-jax convert all`. Running the same command again continues where RUN ends; SIGTERM and Ctrl-C
 save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/, data.jsonl (clips that could
-not be used), config.json, starts.jsonl (commit and versions of every start), and at the end export/, whose folders
-replace those in CONVERTED.
+not be used), config.json, starts.jsonl (commit and versions of every start), and at the end export/, a folder that
+`vp-jax sample --checkpoint RUN/export` reads: it holds the trained parts and names those of CONVERTED.
 """
 
 from __future__ import annotations

@@ -177,15 +177,35 @@ class DropCaption:
 
 @dataclass(frozen=True)
 class Tokenize:
-    """Token ids (M,) int32 of the caption, by any callable from a string."""
+    """Token ids (M,) int32 of the caption, by any callable from a string.
+
+    Attributes:
+      tokenizer: token ids of a caption.
+      unused: what is missing from them, in words, "" if nothing; ``None``: not known. It is added to the example's
+        ``note``, and ``unread`` says that there is something.
+    """
 
     tokenizer: Callable[[str], np.ndarray]
+    unused: Callable[[str], str] | None = None
     in_key: str = "caption"
     out_key: str = "input_ids"
 
+    @classmethod
+    def by(cls, tokenizer: Callable[[str], np.ndarray]) -> Tokenize:
+        """With what the tokenizer itself reports, if it has a method ``unused``."""
+        return cls(tokenizer, getattr(tokenizer, "unused", None))
+
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
         """Add the token ids."""
-        return {**example, self.out_key: np.asarray(self.tokenizer(example[self.in_key]), np.int32)}
+        caption = example[self.in_key]
+        out = {**example, self.out_key: np.asarray(self.tokenizer(caption), np.int32)}
+        if self.unused is not None:
+            words = self.unused(caption)
+            out["unread"] = np.bool_(words)
+            if words:
+                notes = (example.get("note"), f"its caption is not read completely: {words}")
+                out["note"] = "; ".join(filter(None, notes))
+        return out
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,11 @@ class Journal:
         with self._lock:
             self._write("used", id, origin, reason)
 
+    def exclude(self, id: str, origin: str, reason: str) -> None:
+        """Name a record that later starts of the run leave out, see `vp_jax.data.pipeline.LoaderConfig.excluded`."""
+        with self._lock:
+            self._write("excluded", id, origin, reason)
+
     def scanned(self, report: ScanReport) -> None:
         """Write down what the scan of a source found; entries of an earlier start of the run are not repeated."""
         entries = [("summary", "", report.place, report.summary)]
@@ -109,7 +114,7 @@ def read_journal(path: Path | str, kind: str = "skipped") -> dict[str, str]:
 
     Args:
       path: file of the log.
-      kind: ``skipped`` for bad records, ``used`` for notes about good ones.
+      kind: ``skipped`` for bad records, ``used`` for notes about good ones, ``excluded`` for those left out.
     """
     named: dict[str, str] = {}
     for entry_kind, id, _, reason in _entries(path):

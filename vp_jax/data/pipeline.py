@@ -44,7 +44,7 @@ from vp_jax.data.journal import Journal
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.errors import UserError, check_numbers
 
-BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note")
+BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note", "unread")
 """Keys of an example that go into a batch."""
 
 ATTEMPTS = 64
@@ -79,6 +79,7 @@ class LoaderConfig:
       journal: file that names bad records, or ``None``.
       max_bad_rate: largest share of bad records before the run fails.
       min_seen: records to draw before that share is checked.
+      excluded: ids of clips that are never used; each draw of one is replaced as that of a bad record.
 
     Raises:
       UserError: a value out of range.
@@ -104,6 +105,7 @@ class LoaderConfig:
     journal: Path | str | None = None
     max_bad_rate: float = 0.05
     min_seen: int = 100
+    excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers(self, "seed", 0, 2**32 - 1)
@@ -130,7 +132,7 @@ def make_loader(
 
     A batch is a dict with ``pixels_BFHWC`` and ``masked_BFHWC`` float32 [-1, 1], ``masks_BFHW`` float32 {0, 1}, strings
     ``caption`` and ``id``, ``image_sigma``, ``image_keep`` and ``fps`` (B,), and ``input_ids`` (B, M) int32 if there is
-    a tokenizer.
+    a tokenizer; one that has a method ``unused`` adds ``unread`` (B,), true where a caption is not read completely.
 
     Args:
       source: clips.
@@ -144,7 +146,7 @@ def make_loader(
     """
     steps = pixel_transforms(cfg)
     if tokenizer:
-        steps.append(Tokenize(tokenizer))
+        steps.append(Tokenize.by(tokenizer))
     steps.append(SelectKeys(BATCH_KEYS))
     batches = compose(source, steps, cfg, process_index, process_count)
     return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range)
@@ -183,7 +185,13 @@ def compose(
         raise UserError("the data source is empty")
     if cfg.batch_size % process_count:
         raise UserError(f"batch_size {cfg.batch_size}: expected a multiple of the {process_count} processes")
-    example = MakeExample(source, tuple(steps), Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen))
+    if 2 * len(cfg.excluded) > len(source):
+        raise UserError(
+            f"{len(cfg.excluded)} of {len(source)} clips are excluded, more than half: the settings are the cause, not "
+            f"the data; lower optimizer.lr, and remove the lines of kind excluded from {cfg.journal}"
+        )
+    journal = Journal(cfg.journal, cfg.max_bad_rate, cfg.min_seen)
+    example = MakeExample(source, tuple(steps), journal, frozenset(cfg.excluded))
     examples = (
         grain.MapDataset.range(len(source))
         .seed(cfg.seed)
@@ -303,6 +311,7 @@ class MakeExample(grain.transforms.RandomMap):  # type: ignore[misc]
     source: Any
     steps: tuple[ClipTransform, ...]
     journal: Journal
+    excluded: frozenset[str] = frozenset()
 
     def random_map(self, index: int, rng: np.random.Generator) -> Example:
         """Example of record ``index``, or of another one if it is bad.
@@ -316,13 +325,16 @@ class MakeExample(grain.transforms.RandomMap):  # type: ignore[misc]
             try:
                 clip = self.source[index]
                 name, origin = clip.id, clip.origin
+                if name in self.excluded:
+                    reason, index = "it is excluded", self._another(base, attempt)
+                    continue
                 example: Example = {"clip": clip}
                 for step, stream in zip(self.steps, streams(self.steps)):
                     example = step(example, np.random.default_rng([base, attempt, stream]))
             except BadRecord as error:
                 reason = str(error)
                 self.journal.skip(name, origin, reason)
-                index = int(np.random.default_rng([base, attempt]).integers(len(self.source)))
+                index = self._another(base, attempt)
                 continue
             self.journal.good()
             if note := example.pop("note", ""):
@@ -330,6 +342,10 @@ class MakeExample(grain.transforms.RandomMap):  # type: ignore[misc]
             return example
         where = f"see {self.journal.path}" if self.journal.path else f"the last one is {name}: {reason}"
         raise UserError(f"{ATTEMPTS} records in a row could not be used; {where}")
+
+    def _another(self, base: int, attempt: int) -> int:
+        """Number of the record that replaces one which cannot be used."""
+        return int(np.random.default_rng([base, attempt]).integers(len(self.source)))
 
 
 def stack(examples: Sequence[Example]) -> Example:

@@ -83,6 +83,10 @@ class CaptionIds:
         ids_M: np.ndarray = _tokenizer(self.file).encode([caption], self.length)[0]
         return ids_M
 
+    def unused(self, caption: str) -> str:
+        """What of a caption the model does not read, "" if nothing."""
+        return str(_tokenizer(self.file).unused(caption, self.length) or "")
+
 
 _tokenizer = functools.lru_cache(maxsize=1)(Tokenizer)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +13,43 @@ from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.scalars import MetricsWriter
 from vp_jax.training.stages.denoising import TIMESTEP_BINS
+from vp_jax.training.step import BY_EXAMPLE
+
+
+class BadStep(NamedTuple):
+    """A step with numbers that are not finite.
+
+    Attributes:
+      step: its number, from 1.
+      clips: names of this process's rows of its batch.
+      losses_B: loss of every example of the complete batch, where the step gives it.
+    """
+
+    step: int
+    clips: tuple[str, ...]
+    losses_B: np.ndarray | None
+
+
+class NotFinite(UserError):
+    """Numbers of some steps are not finite.
+
+    Attributes:
+      names: of the numbers.
+      steps: in order.
+    """
+
+    def __init__(self, message: str, names: str, steps: tuple[BadStep, ...]) -> None:
+        super().__init__(message)
+        self.names, self.steps = names, steps
+
+
+class Pending(NamedTuple):
+    """A step whose numbers have not been read, see `Recorder.add`."""
+
+    step: int
+    metrics: Mapping[str, jax.Array]
+    clips: tuple[str, ...]
+
 
 IN_FLIGHT = 2
 """Steps that may wait on the devices: enough to hide the host's work, few enough to hold few batches."""
@@ -43,42 +79,48 @@ class Recorder:
     ) -> None:
         self._writer, self._rate, self._steps, self._batch_size = writer, rate, steps, batch_size
         self._flops, self._peak, self._every = flops, peak, every
-        self._pending: list[tuple[int, Mapping[str, jax.Array]]] = []
-        self._waited, self._since = 0.0, time.perf_counter()
+        self._pending: list[Pending] = []
+        self._waited, self._unread, self._since = 0.0, 0, time.perf_counter()
 
     def due(self, step: int) -> bool:
         """It is time for a line after ``step``."""
         return bool(self._every) and step % self._every == 0
 
-    def add(self, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
-        """Metrics of ``step`` (from 1), still on the devices, and the seconds its batch was waited for."""
-        self._pending.append((step, metrics))
+    def add(
+        self, step: int, metrics: Mapping[str, jax.Array], waited: float, clips: Sequence[str] = (), unread: int = 0
+    ) -> None:
+        """Take what a step leaves.
+
+        Args:
+          step: its number, from 1.
+          metrics: still on the devices.
+          waited: seconds that its batch was waited for.
+          clips: names of this process's rows of the batch.
+          unread: captions among them that the model does not read completely.
+        """
+        self._pending.append(Pending(step, metrics, tuple(clips)))
         self._waited += waited
+        self._unread += unread
         if len(self._pending) >= IN_FLIGHT:
-            jax.block_until_ready(self._pending[-IN_FLIGHT][1])
+            jax.block_until_ready(self._pending[-IN_FLIGHT].metrics)
 
     def flush(self) -> str | None:
         """Write the interval; returns the progress line, ``None`` if there was no step.
 
         Raises:
-          UserError: a loss or norm is not finite; it names the steps.
+          NotFinite: a loss or norm is not finite; it names the steps.
         """
         if not self._pending:
             return None
-        first, step = self._pending[0][0], self._pending[-1][0]
-        values = jax.device_get([metrics for _, metrics in self._pending])
+        step = self._pending[-1].step
+        values = jax.device_get([one.metrics for one in self._pending])
+        self._raise_for_bad(values)
         seconds = time.perf_counter() - self._since
         line = {
             name: float(np.mean([v[name] for v in values], dtype=np.float64))
             for name in values[0]
-            if not name.startswith("bin_")
+            if not np.ndim(values[0][name])
         }
-        bad = sorted(name for name, value in line.items() if not math.isfinite(value))
-        if bad:
-            raise UserError(
-                f"{', '.join(bad)} not finite between steps {first} and {step}: the newest checkpoint is "
-                f"from before; lower optimizer.lr, or look at the data of these steps"
-            )
         rate = len(values) / seconds
         line |= {
             "lr": float(self._rate(step - 1)),
@@ -88,14 +130,35 @@ class Recorder:
         }
         if self._peak and self._flops:
             line["mfu"] = rate * self._flops / self._peak
+        unread = ""
+        if self._unread:
+            line["captions_cut"] = float(self._unread)
+            unread = f"  {self._unread} captions longer than the model reads, or with unknown words"
         if self._writer is not None:
             self._writer.write(step, line)
-        self._pending, self._waited, self._since = [], 0.0, time.perf_counter()
+        self._pending, self._waited, self._unread, self._since = [], 0.0, 0, time.perf_counter()
         mfu = f"  mfu {line['mfu']:.1%}" if "mfu" in line else ""
         return (
             f"step {step}/{self._steps}  loss {line['loss']:.4g}  grad {line['grad_norm']:.3g}  lr {line['lr']:.3g}"
             f"  {line['examples_per_s']:.3g} examples/s{mfu}  data wait {line['data_wait']:.1%}"
-            f"  {duration((self._steps - step) / rate)} left"
+            f"  {duration((self._steps - step) / rate)} left{unread}"
+        )
+
+    def _raise_for_bad(self, values: list[Mapping[str, np.ndarray]]) -> None:
+        """Raise `NotFinite` if a number of the interval is not finite."""
+        found = [[name for name, value in v.items() if not np.ndim(value) and not np.isfinite(value)] for v in values]
+        if not any(found):
+            return
+        names = ", ".join(sorted({name for one in found for name in one}))
+        steps = tuple(
+            BadStep(one.step, one.clips, v.get(BY_EXAMPLE)) for one, v, bad in zip(self._pending, values, found) if bad
+        )
+        first, last = self._pending[0].step, self._pending[-1].step
+        raise NotFinite(
+            f"{names} not finite between steps {first} and {last}: the newest checkpoint is from before; lower "
+            f"optimizer.lr, or look at the data of these steps",
+            names,
+            steps,
         )
 
     def pause(self) -> None:

@@ -65,6 +65,11 @@ class Saver:
         notes = {"loader": self._loader.get_state(), "config": self._values}
         self._checkpoints.save(step, state, notes, wait=wait)
 
+    def save_now(self, step: int, state: TrainState) -> int:
+        """Write a checkpoint and wait until it is complete; returns ``step``."""
+        self.save(step, state, wait=True)
+        return step
+
     def check(self) -> None:
         """Raises `UserError` if a checkpoint could not be written in the background."""
         self._checkpoints.check()

@@ -14,20 +14,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from vp_jax import sharding, trees
 from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.pipeline import Loader
 from vp_jax.runs import multihost
-from vp_jax.runs.export import export_models
-from vp_jax.runs.input_pipeline import on_devices, open_loader
+from vp_jax.runs.bad_steps import announce_excluded, error_of, excluded_clips
+from vp_jax.runs.export import export_models, what_lacks
+from vp_jax.runs.input_pipeline import host_share, on_devices, open_loader
 from vp_jax.runs.plan import RunPlan, make_plan
-from vp_jax.runs.recorder import Recorder
+from vp_jax.runs.recorder import NotFinite, Recorder
 from vp_jax.runs.run_config import RunConfig
 from vp_jax.runs.saver import Resumed, Saver, check_continues
 from vp_jax.runs.shutdown import ShutdownSignal
@@ -68,7 +72,9 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         stack.enter_context(jax.set_mesh(mesh))
         if multihost.is_chief():
             stack.enter_context(claimed_workdir(workdir))
-        loader = open_loader(run.data, run.loader, plan.models, mesh)
+        excluded = excluded_clips(run.loader.journal)
+        announce_excluded(excluded, run.loader.journal)
+        loader = open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, mesh)
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", run.checkpoints.keep))
         saver = Saver(checkpoints, run.checkpoints.every, run.values, loader)
@@ -81,13 +87,38 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
                 record_start(workdir, run.values, trainer.done)
             recorder = make_recorder(run, plan, writer)
             validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir / "pictures", writer)
-            if not loop(trainer, run.steps, recorder, validator, saver, stop):
+            try:
+                finished = loop(trainer, run.steps, recorder, validator, saver, stop)
+            except NotFinite as fault:
+                share = host_share(mesh, run.loader.batch_size)
+                save = functools.partial(saver.save_now, trainer.done, trainer.state)
+                raise error_of(fault, share, workdir / "data.jsonl", save) from fault
+            if not finished:
                 multihost.print_once(f"{stop.reason}: saved step {trainer.done}, the same command continues from there")
                 return stop.status
         unseen = (on_devices(next(loader), mesh) for _ in range(4))
-        folder = export_models(workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen)
-        multihost.print_once(f"step {trainer.done}: model written to {folder}")
+        folder = export_models(
+            workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen, run.model.source
+        )
+        if multihost.is_chief():
+            multihost.print_once(f"step {trainer.done}: model written to {folder}{what_lacks(folder)}")
     return 0
+
+
+class Stepped(NamedTuple):
+    """What a step leaves to be recorded.
+
+    Attributes:
+      metrics: still on the devices.
+      waited: seconds that its batch was waited for.
+      clips: names of this process's rows of the batch.
+      unread: captions among them that the model does not read completely.
+    """
+
+    metrics: Metrics
+    waited: float
+    clips: list[str]
+    unread: int
 
 
 @dataclasses.dataclass
@@ -116,16 +147,17 @@ class Trainer:
         """Trained weights to look at and to export: their moving average, if there is one."""
         return self.state.ema or self.state.params
 
-    def step(self) -> tuple[Metrics, float]:
-        """One step; its metrics, still on the devices, and the seconds that its batch was waited for."""
+    def step(self) -> Stepped:
+        """One step."""
         begin = time.perf_counter()
-        batch = on_devices(next(self.loader), self.plan.mesh)
+        loaded = next(self.loader)
+        batch = on_devices(loaded, self.plan.mesh)
         waited = time.perf_counter() - begin
         with jax.transfer_guard("disallow"):
             encoded = self.plan.encode(self.encoder_weights, batch, self.base_key, self.state.step)
             self.state, metrics = self.plan.train_step(self.state, self.frozen, encoded, self.base_key)
         self.done += 1
-        return metrics, waited
+        return Stepped(metrics, waited, [str(name) for name in loaded["id"]], int(np.sum(loaded.get("unread", 0))))
 
 
 def begin(run: RunConfig, plan: RunPlan, saver: Saver, loader: Loader) -> tuple[Trainer, jax.Array]:
@@ -169,9 +201,9 @@ def loop(
     """
     stopping = False
     while trainer.done < steps and not stopping:
-        metrics, waited = trainer.step()
+        stepped = trainer.step()
         done = trainer.done
-        recorder.add(done, metrics, waited)
+        recorder.add(done, *stepped)
         stopping = saver.preempted(done) if jax.process_count() > 1 else stop.received is not None
         last = stopping or done == steps
         # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers

@@ -26,6 +26,9 @@ from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.stage import Loss, Metrics, Stage, StepKeys
 from vp_jax.training.state import TrainState
 
+BY_EXAMPLE = "loss_by_example"
+"""The metric that has a number for every example of the batch."""
+
 TrainStep = Callable[..., tuple[TrainState, Metrics]]
 Encode = Callable[[trees.Tree, PixelBatch | LatentBatch, jax.Array, jax.Array], Any]
 
@@ -76,7 +79,8 @@ def make_train_step(
 
     Returns:
       ``train_step(state, frozen, batch, base_key, draws=None) -> (state, metrics)``. ``draws`` replace those of
-      the key. Metrics are float32 scalars, and what `Stage.metrics` adds.
+      the key. Metrics are float32 scalars, `BY_EXAMPLE` (B,), and what `Stage.metrics` adds. A step whose loss or
+      gradient is not finite changes the step's number alone.
     """
 
     def train_step(
@@ -93,10 +97,16 @@ def make_train_step(
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1.0 - cfg.ema_decay)
         total_B = loss.total(cfg.hole_weight)
+        mean, norm = total_B.mean(), optax.tree.norm(grads)
+        finite = jnp.isfinite(mean) & jnp.isfinite(norm)
+        params, opt_state, ema = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), (params, opt_state, ema), (state.params, resting, state.ema)
+        )
         metrics = {
-            "loss": total_B.mean(),
+            "loss": mean,
+            BY_EXAMPLE: total_B,
             **{f"loss_{name.removesuffix('_B')}": part_B.mean() for name, part_B in loss._asdict().items()},
-            "grad_norm": optax.tree.norm(grads),
+            "grad_norm": norm,
             "param_norm": optax.tree.norm(params),
             "update_norm": optax.tree.norm(updates),
         }

@@ -51,6 +51,8 @@ LATENT_KEYS = (
     "masks",
     "caption",
     "id",
+    "note",
+    "unread",
 )
 """Keys of an example that go into a batch."""
 
@@ -215,7 +217,7 @@ def make_latent_loader(
     text, drawn = "text" in first, bool(len(first["mask"]))
     steps: list[ClipTransform] = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text)]
     if tokenizer:
-        steps.append(Tokenize(tokenizer))
+        steps.append(Tokenize.by(tokenizer))
     if source is None and masked and not drawn:
         raise UserError(f"{shards.folder} holds clean latents only: pass the source of the shards as well")
     if source is not None and drawn:
