@@ -60,6 +60,12 @@ def test_the_same_seed_gives_the_same_stream_and_another_another(source, small):
     assert any((a["pixels_BFHWC"] != b["pixels_BFHWC"]).any() for a, b in zip(other, want))
 
 
+def test_every_example_has_draws_of_its_own(source, small):
+    batches = take(make_loader(source, replace(small, image_dropout=0.5)), 16)
+    sigmas, kept = (np.concatenate([batch[name] for batch in batches]) for name in ("image_sigma", "image_keep"))
+    assert len(set(sigmas.tolist())) == 32 and set(kept.tolist()) == {0, 1}
+
+
 def test_resume_gives_the_next_batch_bit_for_bit(source, small):
     want = take(make_loader(source, small), 6)
     loader = make_loader(source, small)

@@ -1,11 +1,15 @@
 """Folders of videos with masks and DAVIS become the same clips as VPData's."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests import clip_files
 from tests.data.make_vpdata_layout import convert, draw_clip
+from tests.test_configs import config_of
+from tests.training.stages.toy import toy_models
 from vp_jax.data.journal import Journal, read_journal
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.records import BadRecord, load_record
@@ -15,6 +19,9 @@ from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import encode_mp4
 from vp_jax.runs.input_pipeline import DataConfig, announce, open_source
+from vp_jax.runs.train import train
+from vp_jax.scalars import read_metrics
+from vp_jax.training.stages import registry
 
 
 def save_images(folder, images_F, suffix=".png"):
@@ -106,8 +113,11 @@ def test_folders_without_clips_are_user_errors(tmp_path):
         davis(tmp_path)
 
 
-def twelve_clips(folder, frames_FHWC, masks_FHW):
-    """Twelve videos: three good, nine with a fault of every kind, and three files that belong to none of them."""
+def faulty_clips(folder, frames_FHWC, masks_FHW):
+    """Thirteen videos: three good, ten with a fault of every kind, and five files that belong to none of them.
+
+    Of the good ones, one has an upper-case suffix, and one is stored lying on its side, as a phone does.
+    """
     grey_FHW, still = masks_FHW * np.uint8(255), Image.fromarray(masks_FHW[0] * np.uint8(255))
     names = [f"{letter}{number}" for number, letter in enumerate("abcdefghijkl")]
     for name in names:
@@ -129,6 +139,14 @@ def twelve_clips(folder, frames_FHWC, masks_FHW):
     clip_files.folder(folder / "j9_mask", grey_FHW[:5])
     (folder / "k10.mp4").write_bytes((folder / "a0.mp4").read_bytes()[:400])
     (folder / "l11.mp4").write_bytes(encode_mp4(frames_FHWC[:4], 8))
+    lying_FHWC = np.rot90(frames_FHWC, axes=(1, 2))
+    (folder / "c2.mp4").write_bytes(encode_mp4(np.ascontiguousarray(lying_FHWC), 8))
+    clip_files.rotate_header(folder / "c2.mp4").rename(folder / "c2.MOV")
+    os.mkfifo(folder / "m12.mp4")
+    (folder / "m12.txt").write_text("a pipe")
+    still.save(folder / "m12_mask.png")
+    os.mkfifo(folder / "pipe")
+    (folder / "empty").mkdir()
     (folder / "notes.md").write_text("about these clips")
     (folder / "gone.txt").write_text("its video was deleted")
     still.save(folder / "gone_mask.png")
@@ -144,6 +162,9 @@ NAMED = {
     "j9.mp4": "the mask has 5 frames, the video 9",
     "k10.mp4": "k10.mp4: cannot be read as a video",
     "l11.mp4": "4 frames at 8 fps leave 4 of the 9 needed",
+    "m12.mp4": "m12.mp4: is a pipe",
+    "empty": "not a video, mask or caption",
+    "pipe": "not a video, mask or caption",
     "gone.txt": "a caption without a video",
     "gone_mask.png": "a mask without a video",
     "notes.md": "not a video, mask or caption",
@@ -153,12 +174,12 @@ NAMED = {
 def test_a_folder_with_every_fault_names_each_and_trains_on_the_rest(tmp_path, drawn):
     folder, journal = tmp_path / "clips", tmp_path / "run" / "data.jsonl"
     folder.mkdir()
-    twelve_clips(folder, *drawn)
+    faulty_clips(folder, *drawn)
     loader_cfg = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, journal=journal)
     source = open_source(DataConfig("folder", str(folder)), loader_cfg)
     assert source.report.summary == (
-        "12 videos: 3 used, 1 without mask, 1 without caption, 1 caption not readable, 2 masks not recognised, "
-        "1 mask of another size, 1 mask of another length, 1 video not readable, 1 too short; 3 other files"
+        "13 videos: 3 used, 1 without mask, 1 without caption, 1 caption not readable, 2 masks not recognised, "
+        "1 mask of another size, 1 mask of another length, 2 videos not readable, 1 too short; 5 other files"
     )
     Journal(journal).scanned(source.report)
     named = read_journal(journal)
@@ -172,18 +193,34 @@ def test_a_folder_with_every_fault_names_each_and_trains_on_the_rest(tmp_path, d
     loader, seen = make_loader(source, loader_cfg), set()
     for _ in range(60):  # more draws than end a run that meets too many bad records
         seen |= set(next(loader)["id"])
-    assert seen == {"a0.mp4", "b1.mp4", "c2.mp4"}
+    assert seen == {"a0.mp4", "b1.mp4", "c2.MOV"}
+    sizes = [load_record(clip).frames_FHWC.shape for clip in source]
+    assert sizes == [drawn[0].shape] * 3, "the lying clip stands"
     assert journal.read_text() == lines
 
 
 def test_a_run_prints_the_summary_once(tmp_path, drawn, capsys):
     folder = tmp_path / "clips"
     folder.mkdir()
-    twelve_clips(folder, *drawn)
+    faulty_clips(folder, *drawn)
     journal = tmp_path / "data.jsonl"
     loader_cfg = LoaderConfig(batch_size=2, frames=9, height=32, width=48, threads=0, journal=journal)
     announce(open_source(DataConfig("folder", str(folder)), loader_cfg), journal)
-    assert capsys.readouterr().out.startswith("data     12 videos: 3 used, 1 without mask")
+    assert capsys.readouterr().out.startswith("data     13 videos: 3 used, 1 without mask")
+
+
+def test_training_runs_on_what_is_good(tmp_path, drawn, capsys, monkeypatch, one_device):
+    folder, run = tmp_path / "clips", tmp_path / "run"
+    folder.mkdir()
+    faulty_clips(folder, *drawn)
+    monkeypatch.setitem(registry.STAGES, "toy", toy_models)
+    config = config_of("tiny")
+    config.model.stage, config.steps, config.validation.every = "toy", 2, 0
+    config.data.update(kind="folder", path=str(folder))
+    config.loader.update(height=16, width=16, batch_size=1, threads=0)
+    assert train(config, run) == 0
+    assert "13 videos: 3 used" in capsys.readouterr().out and len(read_metrics(run)) == 2
+    assert set(read_journal(run / "data.jsonl")) == set(NAMED)
 
 
 @pytest.mark.parametrize("change", ["two masks", "folder without images", "still image", "empty mask"])
