@@ -42,3 +42,12 @@ def test_the_image_is_the_first_frame_and_then_the_latent_where_the_window_start
     assert (np.asarray(later.image_BThwC[:, 0]) == 1).all() and not np.asarray(later.image_BThwC[:, 1]).any()
     assert np.asarray(first.image_BThwC[:, 0]).std() > 0 and not np.asarray(first.image_BThwC[:, 1]).any()
     np.testing.assert_array_equal(first.video_BThwC, later.video_BThwC)
+
+
+def test_settings_that_do_not_change_the_encoding_share_its_programs(pipeline):
+    one, other, reference = (
+        compiled(pipeline, **changes)._jitted
+        for changes in ({}, {"steps": 3, "guidance": 2.0, "sampler": "ddim"}, {"mode": "reference"})
+    )
+    assert one.encode is other.encode and one.encode_image is other.encode_image
+    assert one.encode is not reference.encode and one.denoise_step is not other.denoise_step

@@ -75,9 +75,11 @@ class JittedWindow(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def jit_window(program: WindowProgram) -> JittedWindow:
     """The jitted functions of a program; equal programs share them, and so what is compiled."""
-    return JittedWindow(
-        program,
-        jax.jit(program.encode),
-        jax.jit(program.encode_image),
-        jax.jit(program.denoise_step, static_argnames=("record",)),
-    )
+    # of the settings, encoding depends on the mode alone: others compile nothing new
+    encoding = dataclasses.replace(program, settings=Settings(mode=program.settings.mode), schedule=Schedule())
+    return JittedWindow(program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record",)))
+
+
+@functools.lru_cache(maxsize=8)
+def _jit_encoding(program: WindowProgram) -> tuple[Any, Any]:
+    return jax.jit(program.encode), jax.jit(program.encode_image)
