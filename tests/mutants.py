@@ -281,6 +281,31 @@ MUTANTS = (
         "hole_FHW |= 0",
         "tests/world/test_edit.py",
     ),
+    Mutant(
+        "excluded",
+        "clips of steps that were not finite come back",
+        "vp_jax/data/pipeline.py",
+        "if name in self.excluded:",
+        "if False:",
+        "tests/data/test_loader_config_effects.py -k excluded",
+    ),
+    # training
+    Mutant(
+        "bad_step",
+        "a step that is not finite changes the weights",
+        "vp_jax/training/step.py",
+        "finite = jnp.isfinite(mean) & jnp.isfinite(norm)",
+        "finite = jnp.bool_(True)",
+        "tests/training/test_step.py -k finite",
+    ),
+    Mutant(
+        "even_latents",
+        "of an even number of latents the first becomes four frames",
+        "vp_jax/models/vae/vae.py",
+        "if latents_BThwC.shape[1] % 2 == 0:",
+        "if False:",
+        "tests/models/vae/test_vae.py -k its_length",
+    ),
     # conversion, checkpoints, metrics
     Mutant(
         "filled_twice",
