@@ -72,7 +72,7 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         stack.enter_context(jax.set_mesh(mesh))
         if multihost.is_chief():
             stack.enter_context(claimed_workdir(workdir))
-        excluded = excluded_clips(run.loader.journal)
+        excluded = () if export_only else excluded_clips(run.loader.journal)
         announce_excluded(excluded, run.loader.journal)
         loader = open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, mesh)
         stack.callback(loader.close)

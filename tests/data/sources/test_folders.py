@@ -162,7 +162,7 @@ NAMED = {
     "j9.mp4": "the mask has 5 frames, the video 9",
     "k10.mp4": "k10.mp4: cannot be read as a video",
     "l11.mp4": "4 frames at 8 fps leave 4 of the 9 needed",
-    "m12.mp4": "m12.mp4: is a pipe",
+    "m12.mp4": "m12.mp4 is a pipe",
     "empty": "not a video, mask or caption",
     "pipe": "not a video, mask or caption",
     "gone.txt": "a caption without a video",
