@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -185,3 +186,15 @@ def test_a_hundred_flips_and_cuts_are_never_read_as_other_values(tmp_path):
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     before, silent = done.stdout.split(maxsplit=1)
     assert silent.strip() == "[]" and int(before) > 40, done.stdout
+
+
+def test_files_whose_owner_has_no_name_are_read(run, monkeypatch):
+    """As in ``docker run --user 12345``."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert_is(newest(run), 7)
+    empty(run / "7")
+    assert_is(newest(run), 5)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,8 +39,33 @@ def in_one_line(what: str, then: str, kind: type[UserError] = UserError) -> Iter
 
 
 @functools.cache
+def nameless_owners() -> None:
+    """Let Orbax list files whose owner has no name (``docker run --user 12345``), where epath raises `KeyError`."""
+    from etils.epath import backend, stat_utils
+
+    usual = backend._OsPathBackend.stat
+
+    def tolerant(self: Any, path: Any) -> Any:
+        try:
+            return usual(self, path)
+        except KeyError:
+            found = os.stat(path)
+            return stat_utils.StatResult(
+                is_directory=stat.S_ISDIR(found.st_mode),
+                length=found.st_size,
+                mtime=int(found.st_mtime),
+                owner=None,
+                group=None,
+                mode=found.st_mode,
+            )
+
+    backend._OsPathBackend.stat = tolerant
+
+
+@functools.cache
 def quiet_threads() -> None:
     """Silence the threads of Orbax and TensorStore: what goes wrong in them is raised in ours too."""
+    nameless_owners()
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
     logging.getLogger("asyncio").addFilter(lambda record: "never retrieved" not in record.getMessage())
 
