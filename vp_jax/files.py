@@ -38,7 +38,8 @@ def check_local(path: Path) -> None:
     """Check that ``path`` names a file or a folder of this machine; ``gs://x`` would make a folder ``gs:``.
 
     Raises:
-      UserError: an address, standard output, a home folder that nobody has expanded, or a name that is not UTF-8.
+      UserError: an address, standard output, a home folder that nobody has expanded, or a name that is not UTF-8 or
+        that no file can have.
     """
     first = path.parts[0] if path.parts else ""
     if len(path.parts) > 1 and _SCHEME.fullmatch(first):
@@ -52,6 +53,8 @@ def check_local(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{path}: the name is not UTF-8, choose another") from error
+    if "\0" in str(path):
+        raise UserError(f"{path}: no name holds NUL, choose another")
 
 
 def check_writable(path: Path) -> None:
@@ -62,7 +65,7 @@ def check_writable(path: Path) -> None:
         be created or written to.
     """
     check_local(path)
-    if not path.name:
+    if path.name in ("", ".."):
         raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,7 @@ _LEAST_VERSION = 3
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 """Places outside of the folder that take writes without keeping them."""
+_SEMAPHORES = "/dev/shm"  # those of Python's queues are files there
 
 
 class _Ruleset(ctypes.Structure):
@@ -45,6 +46,7 @@ def contain(folder: Path) -> None:
     rules = _Ruleset(_CHANGES)
     ruleset = _checked(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     _allow(ruleset, folder, _CHANGES)
+    _allow(ruleset, Path(_SEMAPHORES), _CHANGES)
     for device in (*DEVICES, "/proc/self"):
         if os.path.exists(device):
             _allow(ruleset, Path(device), _WRITE_FILE | _TRUNCATE)

@@ -40,10 +40,15 @@ def in_one_line(what: str, then: str, kind: type[UserError] = UserError) -> Iter
 
 @functools.cache
 def nameless_owners() -> None:
-    """Let Orbax list files whose owner has no name (``docker run --user 12345``), where epath raises `KeyError`."""
+    """Let Orbax list files whose owner has no name (``docker run --user 12345``), where epath raises `KeyError`.
+
+    The method is a private one of epath; where a version does not have it, nothing is changed.
+    """
     from etils.epath import backend, stat_utils
 
-    usual = backend._OsPathBackend.stat
+    usual = getattr(getattr(backend, "_OsPathBackend", None), "stat", None)
+    if usual is None:
+        return
 
     def tolerant(self: Any, path: Any) -> Any:
         try:

@@ -218,7 +218,10 @@ def digest(arrays: Iterable[np.ndarray], facts: Iterable[object], folders: Itera
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+    try:
+        return path.read_bytes().decode("utf-8", "replace") if path.is_file() else ""
+    except OSError:  # damaged, as if it were not there
+        return ""
 
 
 def _on_device(arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:

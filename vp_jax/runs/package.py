@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from vp_jax import checkpoint, trees
 from vp_jax.errors import UserError
+from vp_jax.files import check_writable, write_text
 from vp_jax.scalars import read_metrics
 
 PROVENANCE = "provenance.json"
@@ -32,8 +33,10 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
       keep: runs of ``out/provenance.json`` that ``runs`` continue; their entries stay, before the new ones.
 
     Raises:
-      UserError: a run that is not finished or not known, or a result larger than `LIMIT`.
+      UserError: a run that is not finished or not known, an ``out`` that cannot be written, or a result larger than
+        `LIMIT`.
     """
+    check_writable(out)
     known = {entry["run"]: entry for entry in _written(out)} if keep else {}
     unknown = sorted({*keep} - {*known})
     if unknown:
@@ -53,7 +56,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
             (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
-    (out / PROVENANCE).write_text(json.dumps(facts, indent=1) + "\n")
+    write_text(out / PROVENANCE, json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT:
         raise UserError(f"{out} has {size / 1e6:.1f} MB, expected at most {LIMIT / 1e6:.0f}: a smaller model")
