@@ -11,6 +11,7 @@ from flax import nnx
 import vp_jax
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
+from vp_jax.digests import Damaged
 from vp_jax.errors import UserError
 from vp_jax.models import config, folder
 from vp_jax.models.branch import Branch
@@ -141,3 +142,16 @@ def test_references_that_cannot_be_followed_are_one_line(text, message, tmp_path
     (tmp_path / "parts.json").write_text(text)
     with pytest.raises(UserError, match=message):
         CheckpointFolder(tmp_path).of(folder.AUTOENCODER)
+
+
+def test_verifying_follows_references(tmp_path):
+    """A damaged part of another folder is found from the export that names it."""
+    for name in ("run/branch", "weights/vae"):
+        checkpoint.save_config(tmp_path / name, config.to_json(TINY.vae))
+    folder.write_references(tmp_path / "run", {"vae": tmp_path / "weights" / "vae"})
+    found = CheckpointFolder(tmp_path / "run")
+    assert found.verify() == ["branch", "vae"]
+    file = tmp_path / "weights" / "vae" / "config.json"
+    file.write_text(file.read_text().replace("0.7", "0.8"))
+    with pytest.raises(Damaged, match=r"config\.json"):
+        found.verify()

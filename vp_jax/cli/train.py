@@ -63,6 +63,6 @@ def run(args: argparse.Namespace) -> int:
 def _verify(folder: str) -> None:
     if not folder:
         raise UserError("--verify: this run starts from random weights, there is no checkpoint to compare")
-    from vp_jax import checkpoint
+    from vp_jax.models.folder import CheckpointFolder
 
-    print(f"verify   {show(folder)}: {', '.join(checkpoint.verify(folder))} are what was written")
+    print(f"verify   {show(folder)}: {', '.join(CheckpointFolder(Path(folder)).verify())} are what was written")

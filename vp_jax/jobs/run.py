@@ -151,10 +151,10 @@ def _unread(job: Job) -> list[str]:
 
 def _verify(job: Job) -> str:
     """Compare the checkpoint with its digests; a line that says what was compared."""
-    from vp_jax import checkpoint
+    from vp_jax.models.folder import CheckpointFolder
 
     folder = find_model(job.checkpoint).folder
-    return f"{show(folder)}: {', '.join(checkpoint.verify(folder))} are what was written"
+    return f"{show(folder)}: {', '.join(CheckpointFolder(folder).verify())} are what was written"
 
 
 def _load(job: Job) -> Pipeline:

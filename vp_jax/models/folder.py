@@ -147,6 +147,22 @@ class CheckpointFolder:
         """The folder has no context encoder on purpose, see `write_references`."""
         return self._references().get(BRANCH.folder, "") is None and not (self.path / BRANCH.folder).exists()
 
+    def verify(self) -> list[str]:
+        """Compare all of it with its digests, the parts that ``parts.json`` names included.
+
+        Returns:
+          Names of what was compared.
+
+        Raises:
+          UserError: as `vp_jax.checkpoint.verify`, and what `place` raises.
+        """
+        compared = checkpoint.verify(self.path)
+        for name, other in self._references().items():
+            if other is not None and not (self.path / name).exists():
+                checkpoint.verify(self.place(name))
+                compared.append(name)
+        return compared
+
     def _references(self) -> dict[str, str | None]:
         file = self.path / REFERENCES
         if not file.exists():
