@@ -71,15 +71,15 @@ def set_aside(fault: NotFinite, share: tuple[int, int], journal: Path) -> tuple[
     """
     found = [blame(bad, share) for bad in fault.steps]
     certain = all(one.certain for one in found)
-    told = found if certain else found[:1]  # with weights that are broken, the later steps say nothing
+    reported = found if certain else found[:1]  # with weights that are broken, the later steps say nothing
     if multihost.is_chief():
         notes = Journal(journal)
-        for one in told:
+        for one in reported:
             for name in one.causes:
                 notes.exclude(name, f"step {one.step}", f"the loss of step {one.step} was not finite")
-    first = told[0]
-    names = shown(dict.fromkeys(name for one in told for name in one.causes))
-    steps = shown(str(one.step) for one in told)
+    first = reported[0]
+    names = shown(dict.fromkeys(name for one in reported for name in one.causes))
+    steps = shown(str(one.step) for one in reported)
     if certain:
         return True, f"step {steps}: the loss is not finite for {names} (batch: {shown(first.clips)})"
     return False, f"step {steps}: {fault.names} not finite, and no single clip stands out in the batch {names}"
