@@ -101,7 +101,7 @@ def test_groups_of_settings_are_the_fields_of_what_they_build():
         ("optimizer", OptimConfig, ()),
         ("step", StepConfig, ()),
         ("augment", MaskAugment, ()),
-        ("loader", LoaderConfig, ("seed", "augment", "on_device", "journal")),
+        ("loader", LoaderConfig, ("seed", "augment", "on_device", "journal", "excluded")),
     ):
         fields = {field.name for field in dataclasses.fields(cls)}
         assert set(config[group]) == fields - set(elsewhere), group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -65,8 +66,12 @@ class Worker:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         os.close(write)
-        self._answers, self._buffer = read, b""
-        self.doors: dict[str, float] = self._line(_START)["doors"]
+        self._answers, self._buffer, self._closed = read, b"", False
+        try:
+            self.doors: dict[str, float] = self._line(_START)["doors"]
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, case: Case) -> Outcome:
         """The outcome of a case. After a fault other than a traceback the worker may be gone: see `alive`."""
@@ -84,9 +89,9 @@ class Worker:
         except MemoryError:
             self.close()
             return Outcome(case, "large", time.monotonic() - begin)
-        except EOFError:
+        except EOFError as error:
             self.close()
-            return Outcome(case, "crash", time.monotonic() - begin, self._tail())
+            return Outcome(case, "crash", time.monotonic() - begin, str(error))
         outcome = "large" if found["peak"] > BYTES and found["outcome"] != "traceback" else found["outcome"]
         return Outcome(case, outcome, found["seconds"], found["detail"], found["peak"])
 
@@ -100,7 +105,13 @@ class Worker:
         if self.alive:
             self._process.kill()
         self._process.wait()
-        self._folder.cleanup()
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(BrokenPipeError):  # what the dead have not read
+                self._process.stdin.close()  # type: ignore[union-attr]
+            os.close(self._answers)
+            self._errors.close()
+            self._folder.cleanup()
 
     def _line(self, seconds: float) -> dict[str, Any]:
         """The next answer. `TimeoutError` after ``seconds``, `MemoryError` over `BYTES`, `EOFError` from the dead."""

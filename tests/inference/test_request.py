@@ -59,9 +59,17 @@ def test_pasting_that_cannot_be_is_named(look, message):
         request(**look)
 
 
-@pytest.mark.parametrize("size, message", [((100, None), "height 100"), ((None, 0), "width 0"), ((8, 16), "height 8")])
-def test_sizes_are_multiples_of_16(size, message):
+@pytest.mark.parametrize(
+    "size, message",
+    [
+        ((100, None), "height 100: expected a multiple of 16"),
+        ((None, 0), "width 0: expected 16 to 8192"),
+        ((8, 16), "height 8: expected 16 to 8192"),
+        ((16, 9000), "width 9000: expected 16 to 8192"),
+    ],
+)
+def test_sizes_are_multiples_of_16_within_a_range(size, message):
     check_size(16, 720)
     check_size(None, None)
-    with pytest.raises(UserError, match=f"{message}: expected a multiple of 16"):
+    with pytest.raises(UserError, match=message):
         check_size(*size)

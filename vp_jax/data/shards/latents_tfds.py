@@ -31,6 +31,7 @@ from vp_jax.data.records import Clip, Source
 from vp_jax.data.shards.latents import EMPTY_TEXT, pack_arrays
 from vp_jax.data.shards.vpdata_tfds import encoded, prepare
 from vp_jax.errors import UserError, check_numbers
+from vp_jax.files import check_local
 from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
@@ -216,6 +217,7 @@ def build_latents(
       UserError: the shards exist already.
     """
     encode = EncodeClip(cfg, open_source, make_encoders)
+    check_local(Path(out))
     folder = prepare(VpdataLatents(encode, split, data_dir=str(out), file_format="array_record"), beam_options)
     empty = make_encoders().text([""])
     if empty is not None:

@@ -26,7 +26,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
-from vp_jax.files import check_writable
+from vp_jax.files import check_local, check_writable
 from vp_jax.media.video_writer import encode_mp4
 
 _INCOMPLETE = re.compile(r"incomplete\.[A-Z0-9]{6}_")
@@ -190,11 +190,8 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
 
 def build(cfg: VpdataConfig, out: Path | str, beam_options: list[str] | None = None) -> Path:
     """Build the shards under ``out`` and return their folder; raises as `prepare` does."""
-    try:
-        builder = Vpdata(cfg, data_dir=str(out), file_format="array_record")
-    except ImportError as error:  # a store such as gs:// whose client is not installed
-        raise UserError(f"{out}: cannot be written to ({error})") from error
-    return prepare(builder, beam_options)
+    check_local(Path(out))
+    return prepare(Vpdata(cfg, data_dir=str(out), file_format="array_record"), beam_options)
 
 
 def _options(given: list[str]) -> PipelineOptions:
