@@ -105,6 +105,7 @@ def arguments(checkpoint, folder, out, *more):
     ]
 
 
+@pytest.mark.slow
 def test_prompt_to_files(checkpoint, clip, tmp_path):
     folder, frames, hole = clip
     out = tmp_path / "result.mkv"
@@ -159,6 +160,7 @@ def test_the_export_of_every_stage_is_a_folder_that_sampling_reads(stage, checkp
     np.testing.assert_array_equal(result[:, ~hole], frames[:, ~hole])
 
 
+@pytest.mark.slow
 def test_an_export_that_sampling_cannot_read_alone_names_what_it_needs(one_device, tmp_path, capsys):
     """The autoencoder from scratch is the first stage: nothing else is there yet."""
     config = config_of("tiny")

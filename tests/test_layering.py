@@ -48,6 +48,7 @@ def test_no_circle_on_the_ground_floor():
     assert arrows == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "library, rooms",
     [

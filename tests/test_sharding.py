@@ -196,6 +196,7 @@ def running_sums(q_BSKA, k_BSKA):
     return jnp.cumsum(q_BSKA * k_BSKA, axis=1) + jnp.flip(k_BSKA, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [{"context": 4, "tensor": 2}, {"data": 2, "context": 2, "tensor": 2}, {"tensor": 8}])
 @pytest.mark.parametrize("length", [16, 13])
 def test_every_device_sees_whole_sequences_of_its_heads(sizes, length):

@@ -180,6 +180,7 @@ print(before, silent)
 """
 
 
+@pytest.mark.slow
 def test_a_hundred_flips_and_cuts_are_never_read_as_other_values(tmp_path):
     command = [sys.executable, "-c", FLIPS, str(tmp_path), "100"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

@@ -218,6 +218,7 @@ print(refused, silent)
 """
 
 
+@pytest.mark.slow
 def test_a_hundred_flips_and_cuts_are_never_read_as_other_values(tmp_path):
     rng = np.random.default_rng(0)
     weights = {f"layer{i}": {"kernel": rng.standard_normal((40, 30)).astype(np.float32)} for i in range(3)}

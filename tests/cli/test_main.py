@@ -84,6 +84,7 @@ def test_a_door_is_named_as_the_user_typed_it():
         run(["convert", "--hlep"], prog="python -m convert")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv, package, extra",
     [
@@ -168,6 +169,7 @@ for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["", ">&- 2>&-", "| head -1"])
 def test_a_user_without_name_and_home_can_sample(tmp_path, closed):
     """As in ``docker run --user 12345``; and with nobody who reads what is printed."""

@@ -111,6 +111,7 @@ def test_every_linear_of_the_model_is_a_target(expected):
     assert shapes["time_embed/linear_1/lora_a"] == (16, 4) and shapes["time_embed/linear_1/lora_b"] == (4, 4)
 
 
+@pytest.mark.slow
 def test_merging_equals_peft(wrapped, state):
     """Places, layouts, layers and scale of all targets at once: merged weights against PEFT's own merge."""
     base = {}

@@ -84,6 +84,7 @@ def rows(text):
     return {line.split()[0]: line for line in text.splitlines()[1:]}
 
 
+@pytest.mark.slow
 def test_whole_checkpoint_there_and_back(download, tmp_path, golden, capsys):
     out = tmp_path / "out"
     assert main(["all", str(download), str(out), "--dtype", "stored"]) == 0
@@ -118,6 +119,7 @@ def test_whole_checkpoint_there_and_back(download, tmp_path, golden, capsys):
             assert read_json(back / part / "config.json") == read_json(originals[part] / "config.json")
 
 
+@pytest.mark.slow
 def test_exports_load_into_the_original_programs(download, tmp_path):
     from diffusers import AutoencoderKLCogVideoX, CogVideoXTransformer3DModel
     from transformers import T5EncoderModel

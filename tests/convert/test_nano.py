@@ -21,6 +21,7 @@ def test_nano_has_every_part():
     assert set(PARTS) == set(layout.PARTS) - {"tokenizer"} and set(PARTS) < set(KINDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_there_and_back(part, tmp_path):
     parts.export(part, NANO / part, tmp_path / "original")
@@ -41,6 +42,7 @@ def test_there_and_back(part, tmp_path):
         assert np.asarray(got[path]).tobytes() == np.asarray(want[path]).tobytes(), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_the_export_itself_is_stable(part, tmp_path):
     """Exported again after the way back, the files are the same."""

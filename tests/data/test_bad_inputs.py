@@ -110,6 +110,7 @@ def damaged(tmp_path_factory):
     return data, wanted
 
 
+@pytest.mark.slow
 def test_every_bad_input_is_named_and_the_loader_runs_on(damaged, tmp_path):
     data, wanted = damaged
     assert len(wanted) == 200

@@ -96,6 +96,7 @@ def test_batches_of_one(source, small):
     assert [str(batch["id"][0]) for batch in ones] == [str(name) for batch in twos for name in batch["id"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "waiting",
     ["first.is_alive()", "len(multiprocessing.active_children()) < 2"],
@@ -209,6 +210,7 @@ def tiny() -> LoaderConfig:
     return LoaderConfig(batch_size=4, frames=9, height=8, width=8, threads=0, max_bad_rate=0.9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_records_are_replaced_and_named(tiny, tmp_path, workers):
     journal = tmp_path / "bad.jsonl"
@@ -221,6 +223,7 @@ def test_bad_records_are_replaced_and_named(tiny, tmp_path, workers):
     assert list(read_journal(journal, "used")) == ["clip 1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_too_many_bad_records_end_the_run(tiny, tmp_path, workers):
     cfg = replace(tiny, max_bad_rate=0.1, min_seen=10, journal=tmp_path / "bad.jsonl", workers=workers)

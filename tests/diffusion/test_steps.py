@@ -25,6 +25,7 @@ CONFIG = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 10, 50])
 @pytest.mark.parametrize("snr", [1.0, 3.0])
 @pytest.mark.parametrize("name", ["ddim", "dpm"])

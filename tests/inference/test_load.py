@@ -35,6 +35,7 @@ def test_a_folder_loads_as_the_models_that_were_saved(pipeline, folder, clip):
     np.testing.assert_array_equal(latents(loaded, clip), latents(pipeline, clip))
 
 
+@pytest.mark.slow
 def test_id_scale_takes_the_place_of_the_stored_scale(folder, clip):
     """The scale multiplies B A: 0.2 with these weights is 0.5 with B at two fifths."""
     pipe = Pipeline.load(folder, precision="float32", id_scale=0.2)
@@ -56,6 +57,7 @@ def test_the_scale_of_a_style_adapter_is_a_factor(pipeline, folder, tmp_path, cl
     assert relative_error(latents(pipe, clip), latents(Pipeline.load(folder, precision="float32"), clip)) > 1e-3
 
 
+@pytest.mark.slow
 def test_precision_is_that_of_weights_and_computation(folder):
     pipe = Pipeline.load(folder)
     kinds = {leaf.dtype.name for leaf in trees.flatten(pipe.params["backbone"]).values()}

@@ -153,6 +153,7 @@ def test_every_argument_has_a_test():
     assert {field.name for field in dataclasses.fields(Settings)} < parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", KNOBS, ids=[" ".join(knob) + f" {number}" for number, knob in enumerate(KNOBS)])
 def test_every_argument_changes_the_result(short, unchanged, change):
     frames = 9 if TWO_WINDOWS & set(change) else 5

@@ -22,6 +22,7 @@ def test_a_checkpoint_without_text_encoder_has_nothing_to_say(tmp_path):
     assert unread(["a fox"], CheckpointFolder(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_the_library_warns(monkeypatch):
     from vp_jax.inference import pipeline
 

@@ -138,6 +138,7 @@ def flip(path, byte=-1):
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "clip_weight, name, byte, first",
     [

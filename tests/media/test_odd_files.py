@@ -9,6 +9,7 @@ def test_the_table_is_long_enough():
     assert len(ODD) >= 60 and len({odd.name for odd in ODD}) == len(ODD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=[odd.name for odd in ODD])
 def test_both_doors_see_what_was_drawn(tmp_path, odd):
     row = check(odd, tmp_path)

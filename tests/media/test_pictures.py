@@ -54,6 +54,7 @@ def test_panels_of_small_videos_are_four_times_as_large():
     np.testing.assert_array_equal(frame[bar:, 3 * 392 : 3 * 392 + 384], result[0].repeat(4, 0).repeat(4, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "frames, size, shown",
     [(80, (240, 432), 8), (49, (480, 720), 8), (3, (48, 64), 3), (1, (33, 65), 1), (9, (640, 360), 8)],

@@ -10,6 +10,7 @@ from vp_jax.errors import UserError
 from vp_jax.models import attention
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries", [7, 512, 513, 1100])
 def test_chunked_equals_whole(queries):
     q, k, v = (

@@ -18,6 +18,7 @@ from vp_jax.models.dit import Context, DiT, Extension, rotation_for
 from vp_jax.models.inpaint import predict
 
 
+@pytest.mark.slow
 def test_zero_linears_make_the_branch_an_exact_no_op(models, inputs):
     backbone, _ = models
     noisy, image, condition, text, t = inputs
@@ -63,6 +64,7 @@ def test_a_backbone_without_a_table_leaves_the_context_encoder_its_own():
     np.testing.assert_array_equal(new["patch_embed/pos_embedding"], fresh["patch_embed/pos_embedding"])
 
 
+@pytest.mark.slow
 def test_hint_g_is_linear_g_of_the_state_after_block_g(models, inputs):
     """Block after block by hand; the input is noisy latents, then masked video, then mask."""
     branch = models[1]

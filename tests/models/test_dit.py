@@ -136,6 +136,7 @@ def ours_of(model, cfg):
     return nnx.merge(graph, engine.to_ours(state, dit_table.RULES, dit_table.IGNORED, shapes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_forward_equals_diffusers(name):
     cfg, (T, h, w), text_len = VARIANTS[name]
@@ -177,6 +178,7 @@ def test_full_size_forward_by_shape():
     assert out.shape == (2, 13, 60, 90, 16)
 
 
+@pytest.mark.slow
 def test_scanned_blocks_equal_a_loop(models, inputs):
     backbone, _ = models
     noisy, image, _, text, t = inputs

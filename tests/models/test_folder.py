@@ -110,6 +110,7 @@ def test_shapes_know_nothing_of_the_mesh_they_were_first_asked_for_on():
     assert {getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(shapes)} == {None}
 
 
+@pytest.mark.slow
 def test_weights_on_disk_fit_the_shapes_of_their_description():
     source = CheckpointFolder.existing(NANO)
     _, shapes = abstract_model(source.describe(folder.AUTOENCODER))

@@ -123,6 +123,7 @@ def test_own_masked_tokens_are_attended_to_twice(block, arrays, share):
         assert relative_error(got[example], want) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.3, 1.0])
 @pytest.mark.parametrize("share", SHARES)
 def test_later_windows_attend_to_the_masked_tokens_of_the_one_before(block, arrays, share, weight):

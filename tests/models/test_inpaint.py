@@ -40,6 +40,7 @@ def test_hints_change_the_output_and_scale_zero_does_not(models, inputs):
     np.testing.assert_array_equal(off, plain)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(models, inputs):
     outputs = []
     for dtype in ("float32", "bfloat16"):

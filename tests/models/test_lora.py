@@ -75,6 +75,7 @@ def x():
     return jax.random.normal(jax.random.key(7), (2, 5, WIDTH))
 
 
+@pytest.mark.slow
 def test_new_adapter_changes_nothing(toy, x):
     cfg = LoRAConfig(TARGETS, rank=4)
     _, like = trees.abstract(lambda: Toy(rngs=nnx.Rngs(0)))
@@ -115,6 +116,7 @@ def test_single_linear_equals_peft():
     assert relative_error(lora.attach(holder, [adapter]).proj(x), want) <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [[0], [1], [0, 1], []])
 def test_merged_equals_attached(toy, adapters, x, which):
     chosen = [adapters[i] for i in which]
@@ -138,6 +140,7 @@ def test_attach_shares_arrays_and_leaves_the_model_alone(toy, adapters, x):
     assert "blocks/ff/down/lora_1/lora_a" in found and "blocks/ff/down/lora_0/lora_a" not in found
 
 
+@pytest.mark.slow
 def test_gradients_reach_the_adapter_inside_jit(toy, adapters, x):
     """Against finite differences, with the base and the adapter as two trees of traced arrays."""
     graphdef, base = trees.split(toy)
@@ -155,6 +158,7 @@ def test_gradients_reach_the_adapter_inside_jit(toy, adapters, x):
         assert (ahead - behind) / 2e-2 == pytest.approx(float(jnp.linalg.norm(leaf)), rel=2e-2), path
 
 
+@pytest.mark.slow
 def test_types(toy, adapters, x):
     """bfloat16 base with a float32 adapter: the compute type is the base's, merging rounds once."""
     half = Toy(jnp.bfloat16, rngs=nnx.Rngs(0))

@@ -77,6 +77,7 @@ def test_equals_the_reference_without_mask(pair):
     assert relative_error(encode_text(t5, jnp.asarray(ids_BM)), want) <= 1e-5
 
 
+@pytest.mark.slow
 def test_equals_the_reference_with_mask(pair):
     _, model, t5, ids_BM = pair
     mask_BM = np.ones_like(ids_BM)
@@ -98,6 +99,7 @@ def test_bfloat16_is_close_to_float32(pair):
     assert relative_error(got.astype(jnp.float32), encode_text(t5, ids_BM)) <= 2e-2
 
 
+@pytest.mark.slow
 def test_scan_equals_the_loop_over_layers(pair):
     cfg, _, t5, ids_BM = pair
     ids_BM = jnp.asarray(ids_BM)
@@ -121,6 +123,7 @@ def test_position_buckets_equal_the_reference(buckets, max_distance):
     np.testing.assert_array_equal(position_buckets(600, buckets, max_distance), want.numpy())
 
 
+@pytest.mark.slow
 def test_padding_is_attended():
     """CogVideoX gives no mask: what stands in the padding changes the embeddings of the text."""
     cfg, _ = CASES["plain"]

@@ -44,6 +44,7 @@ def test_backbones_have_the_published_number_of_parameters(name, stored, count, 
     assert found.snr_shift == shift
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name.startswith("cogvideox")])
 def test_their_vae_and_text_encoder_are_the_published_ones(name):
     found = variant(name)

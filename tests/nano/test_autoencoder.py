@@ -42,6 +42,7 @@ def test_held_out_regions_are_those_of_the_masked_thing():
     assert data.edges_BFHW.mean() < 0.3
 
 
+@pytest.mark.slow
 def test_the_gate_refuses_what_is_no_better_than_principal_components(begun, capsys):
     assert autoencoder.main(["gate", str(begun), "--clips", "4"]) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -69,6 +69,7 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
     assert printed.splitlines()[0] == packaged.NOTE and "report.html" in printed.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_files_of_the_folder_stay_as_they_are(nano, tmp_path):
     names = ("source.mkv", "mask.mkv", "report.html")
     for name in names:

@@ -23,7 +23,7 @@ def no_look_at_keys():
         yield
 
 
-FAST = ("text", "encode", "step", "step+id+previous+record", "decode_next", "branch/train_step")
+FAST = ("text", "encode", "step", "step+id+previous+record", "decode_next")
 """Programs that the fast lane lowers; together the others take a minute."""
 LOWERED = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PROGRAMS]
 

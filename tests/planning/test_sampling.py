@@ -32,6 +32,7 @@ def test_a_step_records_what_a_step_of_the_next_window_reads(nano, adapter):
     assert sampling.step(nano()).arguments[3].previous is None
 
 
+@pytest.mark.slow
 def test_a_chunk_is_decoded_with_the_cache_of_the_one_before(nano):
     pixels, cache = traced(sampling.decode_chunk(nano(), first=True), nano)
     assert pixels[0] == (1, 9, 64, 96, 3)

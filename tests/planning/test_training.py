@@ -17,6 +17,7 @@ def config(name, **model):
     return found
 
 
+@pytest.mark.slow
 def test_settings_of_a_run_become_its_programs(one_cpu):
     settings = config("tiny", remat="save_attention")
     settings.data.kind = "latents"

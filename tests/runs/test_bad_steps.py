@@ -84,6 +84,7 @@ def losses(folder):
     return [line["loss"] for line in read_metrics(folder) if "loss" in line]
 
 
+@pytest.mark.slow
 def test_single_clips_are_excluded_and_the_run_goes_on_from_the_step_before(monkeypatch, one_device, tmp_path, capsys):
     with pytest.raises(UserError) as raised:
         run(monkeypatch, tmp_path, white=(3,))
@@ -104,6 +105,7 @@ def test_single_clips_are_excluded_and_the_run_goes_on_from_the_step_before(monk
     assert np.isfinite(after).all() and after[: step - 1] == before and len(after) == 6 - 1
 
 
+@pytest.mark.slow
 def test_where_no_clip_stands_out_the_checkpoint_of_before_stays_and_no_step_is_hit_for_ever(
     monkeypatch, one_device, tmp_path
 ):

@@ -19,6 +19,7 @@ from vp_jax.runs.latent_shards import CheckpointEncoders
 NANO = find_model("nano").folder
 
 
+@pytest.mark.slow
 def test_videos_give_the_posterior_of_the_checkpoint_s_vae():
     pixels = np.random.default_rng(0).uniform(-1, 1, (1, 1, 16, 16, 3)).astype(np.float32)
     mean, std = CheckpointEncoders(str(NANO)).video(pixels)

@@ -116,6 +116,7 @@ def test_trainable_and_frozen_have_the_announced_shapes(branch_stage, adapter_st
         assert "pos_embedding" not in str(list(trees.flatten(weights.trainable)))
 
 
+@pytest.mark.slow
 def test_a_fresh_branch_and_a_fresh_adapter_change_nothing(branch_stage, adapter_stage, batch, draws):
     """Both losses are the frozen model's: zero hints, and extra keys without a low-rank change."""
 

@@ -63,6 +63,7 @@ def test_tfds_reads_it_itself(shards):
     assert len(source) == 8 and set(source[0]) == {"id", "origin", "caption", "fps", "start", "shape", "video", "masks"}
 
 
+@pytest.mark.slow
 def test_the_loader_takes_shards_and_they_travel_to_workers(shards, small):
     records = VPDataRecords(shards[1])
     assert pickle.loads(pickle.dumps(records))[3].id == records[3].id
@@ -83,6 +84,7 @@ def test_wrong_folders_and_splits_are_user_errors(shards, tmp_path):
         VpdataConfig(Layout.under(tmp_path), content="all")
 
 
+@pytest.mark.slow
 def test_neither_tensorflow_nor_torch_is_imported_to_read_or_build():
     names = ("shards.vpdata_tfds", "shards.latents_tfds", "pipeline", "sources.tfds_source")
     modules = ", ".join(f"vp_jax.data.{name}" for name in names)

@@ -171,6 +171,7 @@ NAMED = {
 }
 
 
+@pytest.mark.slow
 def test_a_folder_with_every_fault_names_each_and_trains_on_the_rest(tmp_path, drawn):
     folder, journal = tmp_path / "clips", tmp_path / "run" / "data.jsonl"
     folder.mkdir()

@@ -47,6 +47,7 @@ def test_blocks_are_pixels_in_another_order():
     np.testing.assert_array_equal(blocks.one_first(blocks.four_first(x[:, :5])), x[:, :5])
 
 
+@pytest.mark.slow
 def test_a_fresh_autoencoder_is_the_principal_components_of_blocks():
     """Blocks that lie in a space of 4 dimensions come back exactly; their latents have mean 0 and deviation 1."""
     rng = np.random.default_rng(0)
@@ -71,6 +72,7 @@ def test_too_few_blocks_for_the_components_are_refused():
         blocks.pca(random_weights(CFG, jax.random.key(0)), np.zeros((1, 5, 24, 32, 3), np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [(9, 8), (1, 8, 8), (5, 4, 8)])
 def test_chunks_are_one_clip(trained, lengths):
     x, vae = uniform(2, 1, 17, 16, 16, 3), model(trained)
@@ -87,6 +89,7 @@ def test_chunks_are_one_clip(trained, lengths):
     assert relative_error(np.concatenate([first, second], axis=1), want) < 1e-5 and want.shape == x.shape
 
 
+@pytest.mark.slow
 def test_latents_see_no_later_frame(trained):
     x, vae = uniform(4, 1, 17, 16, 16, 3), model(trained)
     changed = np.concatenate([x[:, :9], -x[:, 9:]], axis=1)
@@ -95,6 +98,7 @@ def test_latents_see_no_later_frame(trained):
     assert np.abs(same[:, 3:] - other[:, 3:]).min() > 0
 
 
+@pytest.mark.slow
 def test_a_hole_reaches_no_latent_beyond_the_convolutions(trained):
     """4 convolutions over cells of 4 pixels and 5 over cells of 8 reach 7 cells of 8 far."""
     x, vae = uniform(5, 1, 1, 8, 192, 3), model(trained)
@@ -117,6 +121,7 @@ def test_means_and_deviations_of_the_description_normalise_the_latents(trained):
     assert from_json(to_json(cfg)) == cfg
 
 
+@pytest.mark.slow
 def test_frames_that_are_no_chunk_are_refused(trained):
     with pytest.raises(ValueError, match="8 frames: expected 4 n \\+ 1"):
         model(trained).encode_chunk(uniform(7, 1, 8, 8, 8, 3))

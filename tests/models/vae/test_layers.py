@@ -83,6 +83,7 @@ def test_spatial_norm_resizes_the_latents_to_its_input(frames, latents):
     assert relative_error(random_weights.run(module, f, z), normed * scale + shift) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d_out, conditioned", [(8, False), (8, True), (4, False), (4, True)])
 def test_a_residual_block_is_two_normed_convolutions_beside_its_input(d_out, conditioned):
     block, p = random_weights.module(layers.ResBlock, TINY, 4, d_out, conditioned=conditioned)

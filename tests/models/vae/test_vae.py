@@ -71,6 +71,7 @@ def test_decode(name, shape):
     assert relative_error(got, want) <= 1e-5
 
 
+@pytest.mark.slow
 def test_streaming_is_the_whole(tiny):
     graphdef, params = tiny
     z = uniform(1, 5, 3, 4, TINY.latent_channels)
@@ -93,6 +94,7 @@ def test_the_past_does_not_see_the_future(tiny):
     assert np.array_equal(a[:, :5], b[:, :5]) and not np.allclose(a[:, 5:], b[:, 5:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latents", [1, 2, 3, 4])
 def test_a_clip_has_its_length_for_odd_and_even_latents(tiny, latents):
     """The first latent stands for one frame, also where their number is even."""
@@ -182,6 +184,7 @@ def test_full_size_has_a_home_for_every_tensor():
     assert trees.count_parameters(lambda: vae.VAE(cfg, rngs=nnx.Rngs(0))) == manifest["parameters"] == 215_583_907
 
 
+@pytest.mark.slow
 def test_full_size_shapes():
     cfg = VAEConfig(dtype="bfloat16", param_dtype="bfloat16")
     graphdef, abstract = trees.abstract(lambda: vae.VAE(cfg, rngs=nnx.Rngs(0)))

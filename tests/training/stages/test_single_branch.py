@@ -60,6 +60,7 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     assert new_rows.shape[0] == 17 * 4 and jnp.abs(new_rows).min(axis=1).max() > 0
 
 
+@pytest.mark.slow
 def test_sampling_hands_it_the_condition(batch):
     cfg = widened(TINY.backbone)
     backbone, branch = DiT(cfg, rngs=nnx.Rngs(0)), Branch(TINY.branch, rngs=nnx.Rngs(1))

@@ -66,6 +66,7 @@ def test_the_vae_learns_a_batch():
     assert lines[0]["loss"] == pytest.approx(parts, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [1, 5, 9, 13, 17])
 def test_clips_of_any_length_that_the_settings_accept_are_learned_and_shown(frames):
     stage = VAEStage(SMALL)
@@ -122,6 +123,7 @@ def test_the_scaling_factor_gives_unit_variance():
     assert stage.calibrated(trainable, batches).vae.scaling_factor == pytest.approx(1 / moments.std, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_every_channel_of_blocks_is_normalised():
     stage = VAEStage(BLOCKS)
     trainable = started(stage).trainable
@@ -134,6 +136,7 @@ def test_every_channel_of_blocks_is_normalised():
         np.testing.assert_allclose(means.std((0, 1, 2, 3)), 1, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["absolute", "squared"])
 def test_the_loss_is_the_error_that_was_chosen(error):
     stage = VAEStage(BLOCKS, error=error, kl_weight=0.5)
