@@ -9,7 +9,8 @@ _list:
 
 # before every commit: format, lint, types, tests that are not slow; under 4 minutes on two cores
 check: format-check lint types
-    pytest -n 2 --dist loadfile -m "not slow"
+    # compiling takes longest here, so programs are not optimised; those of CI are
+    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow"
 
 # what CI runs
 all: format-check lint types
