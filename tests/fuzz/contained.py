@@ -46,10 +46,10 @@ def contain(folder: Path) -> None:
     rules = _Ruleset(_CHANGES)
     ruleset = _checked(_CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     _allow(ruleset, folder, _CHANGES)
-    _allow(ruleset, Path(_SEMAPHORES), _CHANGES)
-    for device in (*DEVICES, "/proc/self"):
-        if os.path.exists(device):
-            _allow(ruleset, Path(device), _WRITE_FILE | _TRUNCATE)
+    places = {_SEMAPHORES: _CHANGES, **dict.fromkeys((*DEVICES, "/proc/self"), _WRITE_FILE | _TRUNCATE)}
+    for place, changes in places.items():
+        if os.path.exists(place):
+            _allow(ruleset, Path(place), changes)
     if ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
         raise OSError("privileges cannot be given up")
     _checked(_RESTRICT_SELF, ruleset, 0)
