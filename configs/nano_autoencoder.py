@@ -12,7 +12,7 @@ checkpoint folder that configs/nano_backbone.py starts from.
 
 from ml_collections import ConfigDict
 
-from vp_jax.configs import common
+from vp_jax.configs import nano_vae
 
 AUTOENCODER_PHASES = ("squared", "sharp")
 
@@ -21,26 +21,13 @@ def get_config(part: str = "squared") -> ConfigDict:
     """Settings of `vp_jax.runs.run_config` for a phase of nano's VAE. Raises `ValueError` for an unknown one."""
     if part not in AUTOENCODER_PHASES:
         raise ValueError(f"configs/nano_autoencoder.py:{part}: expected one of {', '.join(AUTOENCODER_PHASES)}")
-    config = common.base()
-    config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
-    config.model.update(
-        stage="vae",
-        name="nano",
-        dtype="float32",
-        remat="",
-        branch_remat="",
-        vae_crop=(32, 48),
-        kl_weight=1e-6,
-        vae_error="squared" if part == "squared" else "absolute",
-    )
-    config.data.update(kind="synthetic", synthetic_clips=1_000_000)
-    config.loader.update(batch_size=8, frames=17, height=64, width=96, workers=0)
-    config.augment.update(probability=0.0)
-    config.optimizer.update(lr=2e-3 if part == "squared" else 3e-4, warmup=100, b2=0.99, weight_decay=0.0)
+    config = nano_vae.get_config()  # its world, size of clips and crops
+    config.model.update(kl_weight=1e-6, vae_error="squared" if part == "squared" else "absolute")
+    config.loader.update(batch_size=8, frames=17)
+    config.optimizer.update(lr=2e-3 if part == "squared" else 3e-4, warmup=100)
     config.step.update(ema_decay=0.999)
-    config.ema = True
     config.steps = 24_000 if part == "squared" else 4_000
     config.log_every = 50
     config.checkpoints.update(every=500)
-    config.validation.update(every=2000, clips=4, frames=17)
+    config.validation.update(every=2000)
     return config

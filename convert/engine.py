@@ -208,6 +208,11 @@ def kept_type(stored: Any) -> np.dtype:
     return np.dtype(np.float32 if stored == np.float64 else stored)
 
 
+def _names(rules: Sequence[Rule], slot: Slot) -> str:
+    """What a file may call the tensor of a slot."""
+    return " or ".join(name for rule in rules if (name := rule.name(slot))) or "no rule fills it"
+
+
 def plan(
     source: Mapping[str, Any],
     rules: Sequence[Rule],
@@ -263,10 +268,7 @@ def plan(
         if types.setdefault(slot.path, kind) != kind:
             faults.append(f"! {key}: type {kind}, other layers of {slot.path} have {types[slot.path]}")
         moves[slot.path].append(Move(key, slot, rule.transform))
-    for slot in empty:
-        if slot not in filled:
-            names = [name for rule in rules if (name := rule.name(slot))]
-            faults.append(f"+ {slot} ({' or '.join(names) or 'no rule fills it'})")
+    faults += [f"+ {slot} ({_names(rules, slot)})" for slot in empty if slot not in filled]
     _raise("the checkpoint does not fit the model", faults)
     return Plan({path: Leaf(shape, types[path], tuple(moves[path])) for path, shape in shapes.items()}, tuple(unused))
 

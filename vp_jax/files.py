@@ -65,8 +65,7 @@ def check_writable(path: Path) -> None:
         be created or written to.
     """
     check_local(path)
-    if path.name in ("", ".."):
-        raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
+    _check_named(path)
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.lstat()
@@ -75,6 +74,12 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"{path}: {parent} is not a folder that can be written to")
+
+
+def _check_named(path: Path) -> None:
+    """Refuse ``/``, ``.`` and ``..``: what would be replaced is a folder of somebody else."""
+    if path.name in ("", ".."):
+        raise UserError(f"{path}: names no file, expected one such as out.mp4, or a name for a folder of PNGs")
 
 
 @contextlib.contextmanager
@@ -98,9 +103,8 @@ def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     Files of one folder are written side by side. Within another such context its own partial files are written
     directly: they are hidden already.
     """
-    for path in paths:  # / . and .. have no name of their own: what would be replaced is a folder of somebody else
-        if path.name in ("", ".."):
-            raise UserError(f"{path}: names no file, expected one such as out.mp4")
+    for path in paths:
+        _check_named(path)
     if all(path.parent in _being_written for path in paths):
         yield list(paths)
         return

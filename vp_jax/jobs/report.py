@@ -60,10 +60,7 @@ def page(
       tables: names and values by heading.
       commands: to try next.
     """
-
-    def text(words: str) -> str:
-        return html.escape(escaped(words))
-
+    text = _text
     body = [
         f"<h1>{text(title)}</h1><p class=lead>{text(lead)}</p>",
         f'<video src="{_inline(comparison, "video/mp4")}" autoplay loop muted playsinline controls></video>',
@@ -76,28 +73,33 @@ def page(
         )
         body.append(f"<div class=numbers>{cards}</div>")
     body.append(f'<h2>Frame by frame</h2><img src="{_inline(contact, "image/png")}" alt="contact sheet">')
-    if lists:
-        columns = "".join(
-            f"<section><h2>{text(heading)}</h2><ul>"
-            + "".join(f"<li>{text(item)}</li>" for item in items)
-            + "</ul></section>"
-            for heading, items in lists.items()
-        )
-        body.append(f"<div class=columns>{columns}</div>")
-    if tables:
-        columns = "".join(
-            f"<section><h2>{text(heading)}</h2><table>"
-            + "".join(f"<tr><td>{text(name)}</td><td>{text(str(value))}</td></tr>" for name, value in rows.items())
-            + "</table></section>"
-            for heading, rows in tables.items()
-        )
-        body.append(f"<div class=columns>{columns}</div>")
+    listed = {
+        heading: "<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>"
+        for heading, items in lists.items()
+    }
+    tabled = {
+        heading: "<table>"
+        + "".join(f"<tr><td>{text(name)}</td><td>{text(str(value))}</td></tr>" for name, value in rows.items())
+        + "</table>"
+        for heading, rows in tables.items()
+    }
+    body += [_columns(sections) for sections in (listed, tabled) if sections]
     if commands:
         body.append(f"<h2>Try next</h2><pre>{chr(10).join(map(text, commands))}</pre>")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{text(title)}</title><style>{_STYLE}</style><main>{''.join(body)}</main></html>\n"
     )
+
+
+def _text(words: str) -> str:
+    return html.escape(escaped(words))
+
+
+def _columns(sections: Mapping[str, str]) -> str:
+    """Sections of HTML beside each other, each below its heading."""
+    made = "".join(f"<section><h2>{_text(heading)}</h2>{inner}</section>" for heading, inner in sections.items())
+    return f"<div class=columns>{made}</div>"
 
 
 def _inline(path: Path, kind: str) -> str:

@@ -26,6 +26,8 @@ def sample(trainable, frozen, encoders, batch, empty, key):
 class ToyStage(Denoiser[EncodedClips]):
     """One number for each channel."""
 
+    sampling_models = sampling_weights = sampling_inputs = None  # nobody samples it
+
     backbone: DiTConfig
 
     kind = "toy"

@@ -8,6 +8,7 @@ loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
@@ -82,7 +83,7 @@ class LatentInputs(Protocol):
 B = TypeVar("B", bound=LatentInputs)
 
 
-class Denoiser(Generic[B]):
+class Denoiser(abc.ABC, Generic[B]):
     """Base of the stages that predict a velocity: subclasses define the models and the batch.
 
     Attributes:
@@ -95,27 +96,27 @@ class Denoiser(Generic[B]):
     companions: tuple[str, ...] = ENCODERS
     samples_alone = False
 
+    @abc.abstractmethod
     def velocity(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: B, t_B: jax.Array
     ) -> jax.Array:
         """Predicted velocity (B, T, h, w, C)."""
-        raise NotImplementedError
 
     def hole(self, batch: B) -> jax.Array:
         """Latent mask (B, T, h, w), 1 = hole, whose loss counts twice; here there is none."""
         return jnp.zeros(batch.latents_BThwC.shape[:-1])
 
+    @abc.abstractmethod
     def sampling_models(self, vae: VAEConfig) -> Models:
         """See `vp_jax.training.stages.sampling.Sampleable`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def sampling_weights(self, trainable: trees.Tree, frozen: trees.Tree) -> trees.Tree:
         """See `vp_jax.training.stages.sampling.Sampleable`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def sampling_inputs(self, trainable: trees.Tree, batch: B, empty: jax.Array) -> SamplerInputs:
         """See `vp_jax.training.stages.sampling.Sampleable`."""
-        raise NotImplementedError
 
     def check_size(self, frames: int, height: int, width: int) -> None:
         """Check that clips have 4 n + 1 frames, and rows and columns that fill tokens. Raises `UserError`."""
