@@ -13,6 +13,7 @@ from pathlib import Path
 import sentencepiece
 
 from vp_jax.errors import UserError
+from vp_jax.files import write_atomically
 from vp_jax.media.inputs import reason
 from vp_jax.schema import check_number
 from vp_jax.world.synthetic import caption, make_scene
@@ -44,8 +45,7 @@ def train_vocabulary(texts: Iterable[str], file: Path, pieces: int = 400) -> int
         _train(texts, model, pieces)
     except RuntimeError as error:  # too few captions for as many pieces, or for any
         raise UserError(f"no vocabulary of {pieces} pieces can be made of these captions ({reason(error)})") from error
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(model.getvalue())
+    write_atomically(file, lambda partial: partial.write_bytes(model.getvalue()))
     return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).get_piece_size()
 
 
