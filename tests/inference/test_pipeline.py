@@ -118,6 +118,8 @@ KNOBS = [
     {"mode": "reference"},
     {"clip_weight": 0.5},
     {"replace_background": False, "paste": False},
+    {"hole_fill": "mean"},
+    {"hole_fill": "black"},
     {"injection": Injection(scale=0.5)},
     {"injection": Injection(tokens="all")},
     {"seed": 7},

@@ -36,6 +36,7 @@ def test_default_strides_keep_time(window):
         ("overlap", 0, "try overlap 1"),
         ("overlap", 48, "try overlap 45"),
         ("clip_weight", 1.5, "clip_weight 1.5: expected 0 to 1"),
+        ("hole_fill", "white", "hole_fill white: expected smooth or mean or black"),
         ("steps", 2.5, "steps 2.5: expected 1 to 1000"),
         ("steps", True, "steps True"),
         ("steps", "50", "steps 50"),
@@ -78,3 +79,10 @@ def test_derived_numbers():
     assert Settings().overlap_latents == 2 and Settings(window=17).overlap_latents == 1
     assert Settings(mode="reference").overlap_latents == 0
     assert [Settings(guidance=g).guided for g in (0.0, 1.0, 1.5)] == [False, False, True]
+
+
+def test_reference_mode_encodes_black_holes_and_no_others():
+    assert Settings().hole_fill == "smooth"
+    assert Settings(mode="reference").hole_fill == Settings().changed(mode="reference").hole_fill == "black"
+    with pytest.raises(UserError, match="hole_fill mean: expected black in reference mode"):
+        Settings(mode="reference", hole_fill="mean")

@@ -26,7 +26,9 @@ from vp_jax.shapes import nearest_index
 pytestmark = pytest.mark.slow  # every setting is a program of its own to compile
 
 FRAMES = 17
-BASE = Settings(steps=2, guidance=3.0, dynamic_guidance=False, sampler="ddim", window=9, overlap=1, seed=1)
+BASE = Settings(
+    steps=2, guidance=3.0, dynamic_guidance=False, sampler="ddim", window=9, overlap=1, seed=1, hole_fill="mean"
+)
 CHANGES = [
     ("steps", 3, BASE),
     ("guidance", 5.0, BASE),
@@ -35,7 +37,8 @@ CHANGES = [
     ("sampler", "dpm", BASE),
     ("window", 5, BASE),
     ("overlap", 5, BASE),
-    ("mode", "reference", BASE),
+    ("mode", "reference", dataclasses.replace(BASE, hole_fill="black")),
+    ("hole_fill", "black", BASE),
     ("clip_weight", 0.5, BASE),
     ("injection", Injection(scale=0.25), BASE),
     ("injection", Injection(tokens="all"), BASE),
@@ -106,13 +109,19 @@ def by_hand(pipeline, video, settings):
 
         pixels = frames[None, start : start + window].astype(np.float32) / 127.5 - 1
         hole = holes[None, start : start + window]
-        source = encode(pixels, 1)
+        filled = pixels
+        if settings.hole_fill == "mean":
+            frames_kept = [frame[~there].mean(0) for frame, there in zip(pixels[0], hole[0])]
+            filled = np.where(hole[..., None], np.stack(frames_kept)[None, :, None, None], pixels)
+        source = encode(filled.astype(np.float32), 1)
         if latents is None:
             first = encode(pixels[:, :1], 0)
         else:  # the latent at which this window starts
             first = latents[:, latents.shape[1] - 1 - settings.overlap // 4][:, None]
         image = np.concatenate([first, np.zeros_like(source[:, 1:])], axis=1)
-        masked = encode(np.where(hole[..., None], 0, pixels), 3) if settings.mode == "reference" else source
+        masked = source
+        if settings.mode == "reference" or settings.hole_fill != "black":
+            masked = encode(np.where(hole[..., None], 0, pixels) if settings.mode == "reference" else pixels, 3)
         mask = hole[:, nearest_index(window, source.shape[1]), ::8, ::8].astype(np.float32)
         condition = Condition.of(jnp.asarray(masked), jnp.asarray(mask), 2)
         table = samplers.SAMPLERS[settings.sampler].table(pipeline.schedule, settings.steps)

@@ -24,7 +24,7 @@ from typing import Any
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
 from vp_jax.inference.plan import Position
-from vp_jax.inference.settings import MODES, SAMPLER_NAMES
+from vp_jax.inference.settings import FILLS, MODES, SAMPLER_NAMES
 from vp_jax.jobs import packaged
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
@@ -38,7 +38,7 @@ from vp_jax.reading import show
 _IN_FILES = ("prompt_embeds",)
 """Flags that are also names in the files they take."""
 
-SETTINGS = ("steps", "guidance", "sampler", "seed", "window", "overlap", "mode", "clip_weight")
+SETTINGS = ("steps", "guidance", "sampler", "seed", "window", "overlap", "mode", "clip_weight", "hole_fill")
 """Flags that are settings of the sampler; what is not given stays the model's default."""
 
 
@@ -86,6 +86,7 @@ def _look_flags(flag: Any) -> None:
     flag("--overlap", type=int, help="frames that neighbours share; default: a sixth of the window (reference mode: 0)")
     flag("--mode", choices=MODES, help="reference repeats the published behaviour, flaws included")
     flag("--clip_weight", type=float, help="0 to 1, how much the ID adapter looks at the previous window; default: 0")
+    flag("--hole_fill", choices=FILLS, help="what the holes hold where the background is encoded; default: smooth")
     flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")
     flag("--id_scale", type=float, default=1.0, help="LoRA scale of the ID adapter; default: 1")
     flag("--lora", action="append", default=[], metavar="PATH[:SCALE]", help="a style adapter; may be repeated")

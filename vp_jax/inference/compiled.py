@@ -75,8 +75,9 @@ class JittedWindow(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def jit_window(program: WindowProgram) -> JittedWindow:
     """The jitted functions of a program; equal programs share them, and so what is compiled."""
-    # of the settings, encoding depends on the mode alone: others compile nothing new
-    encoding = dataclasses.replace(program, settings=Settings(mode=program.settings.mode), schedule=Schedule())
+    # of the settings, encoding depends on these alone: others compile nothing new
+    mode, fill = program.settings.mode, program.settings.hole_fill
+    encoding = dataclasses.replace(program, settings=Settings(mode=mode, hole_fill=fill), schedule=Schedule())
     return JittedWindow(program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record",)))
 
 

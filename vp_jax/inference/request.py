@@ -45,6 +45,7 @@ class Options(Look, total=False):
     mode: str
     clip_weight: float
     replace_background: bool
+    hole_fill: str | None
     injection: Injection
     seed: int
 

@@ -14,6 +14,8 @@ from vp_jax.shapes import TEMPORAL_STRIDE
 
 SAMPLER_NAMES = ("dpm", "ddim")
 MODES = ("default", "reference")
+FILLS = ("smooth", "mean", "black")
+"""What the holes hold where the background is encoded, see `vp_jax.inference.hole_fill`."""
 
 
 def default_overlap(window: int) -> int:
@@ -39,6 +41,8 @@ class Settings:
       mode: ``default``, or ``reference`` to repeat the published behaviour, its time slip included.
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
       replace_background: put the source's noised latents back outside the hole after every step.
+      hole_fill: what the holes hold in the encoding that is put back, one of `FILLS`; ``None`` takes ``smooth``
+        (``black`` in reference mode, which knows no other).
       injection: of the context encoder's hints.
       seed: of all noise.
 
@@ -55,6 +59,7 @@ class Settings:
     mode: str = "default"
     clip_weight: float = 0.0
     replace_background: bool = True
+    hole_fill: str | None = None
     injection: Injection = dataclasses.field(default_factory=Injection)
     seed: int = 42
 
@@ -67,6 +72,7 @@ class Settings:
         for name in ("dynamic_guidance", "replace_background"):
             _expect(name, getattr(self, name), isinstance(getattr(self, name), bool), "True or False")
         _expect("injection", self.injection, isinstance(self.injection, Injection), "an Injection")
+        self._check_fill()
         overlap = self.overlap
         if overlap is None:
             overlap = 0 if self.mode == "reference" else default_overlap(self.window)
@@ -80,8 +86,15 @@ class Settings:
                 f"{TEMPORAL_STRIDE} to keep time, try overlap {near}; mode reference repeats the published slip"
             )
 
+    def _check_fill(self) -> None:
+        known = ("black",) if self.mode == "reference" else FILLS
+        if self.hole_fill is None:
+            object.__setattr__(self, "hole_fill", known[0])
+        where = " in reference mode" if self.mode == "reference" else ""
+        _expect("hole_fill", self.hole_fill, self.hole_fill in known, f"{' or '.join(known)}{where}")
+
     def changed(self, **changes: Any) -> Settings:
-        """These settings with some of them changed. A new window or mode has its own default overlap.
+        """These settings with some of them changed. A new window or mode has its own default overlap and fill.
 
         Raises:
           UserError: no such setting, or a value out of range.
@@ -94,6 +107,8 @@ class Settings:
                 raise UserError(f"unknown setting {name!r}: {hint}")
         if {"window", "mode"} & set(changes):
             changes = {"overlap": None, **changes}
+        if "mode" in changes:
+            changes = {"hole_fill": None, **changes}
         return dataclasses.replace(self, **changes)
 
     @property

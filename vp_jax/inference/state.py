@@ -28,7 +28,7 @@ class WindowLatents(NamedTuple):
 
     Attributes:
       image_BThwC: image condition, zero after its first frame; ``None`` for T2V backbones.
-      video_BThwC: the frames as given: the source of background replacement.
+      video_BThwC: the frames, holes filled: the source of background replacement.
       condition: masked video and mask: the context encoder's input.
     """
 

@@ -6,8 +6,10 @@
        (latents, states)                                                                       |
                                                                                              carry
 
-Nothing is kept outside the carry, so windows can be stored, resumed and streamed. ``window`` scans all steps in one
-program; `WindowProgram.denoise_step` is the same step for `vp_jax.inference.stream`, which can be interrupted.
+The video is encoded twice: with its holes filled (`vp_jax.inference.hole_fill`) for the background that is put back,
+and with black holes for the context encoder. Nothing is kept outside the carry, so windows can be stored, resumed and
+streamed. ``window`` scans all steps in one program; `WindowProgram.denoise_step` is the same step for
+`vp_jax.inference.stream`, which can be interrupted.
 
 Reference mode keeps two faults of the original (docs/model.md, "Faults of the released program"): the context encoder
 sees grey (0) holes where training used black (-1), and a later window reads the previous window's token mask at its
@@ -28,6 +30,7 @@ from vp_jax.diffusion.noise import NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.diffusion.steps import SAMPLERS, StepTable
 from vp_jax.inference.guided import GuidedPredictor, doubled
+from vp_jax.inference.hole_fill import fill_holes
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
@@ -83,13 +86,13 @@ class WindowProgram:
           image_B1hwC: one scaled latent frame, or ``None`` for T2V backbones.
           noise: draws ``video`` and ``masked``.
         """
-        cfg = self.models.vae_cfg
-        video = vae_module.scale(cfg, self._encode(params, frames_BFHWC, noise, "video"))
-        if self.reference:
-            kept = frames_BFHWC * (holes_BFHW < 0.5)[..., None]
+        cfg, fill = self.models.vae_cfg, self.settings.hole_fill or "black"
+        filled = fill_holes(frames_BFHWC, holes_BFHW, fill)
+        video = masked = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
+        if self.reference or fill != "black":
+            kept = frames_BFHWC * (holes_BFHW < 0.5)[..., None] if self.reference else frames_BFHWC
+            kept, video = jax.lax.optimization_barrier((kept, video))  # one after the other: half the memory
             masked = vae_module.scale(cfg, self._encode(params, kept, noise, "masked"))
-        else:
-            masked = video  # holes are black in both
         image = None
         if self.models.takes_image:
             assert image_B1hwC is not None

@@ -34,9 +34,9 @@ def _step(about: str, **parts: object) -> Program:
 SAMPLE: dict[str, Program] = {
     "text": Program("T5: prompt and negative prompt", sampling.text),
     "encode_image": Program("VAE: the first frame", sampling.encode_image),
-    "encode": Program("VAE: a window", sampling.encode),
+    "encode": Program("VAE: a window with its holes filled, and with black holes", sampling.encode),
     "encode+reference": Program(
-        "VAE: a window and its masked copy", functools.partial(sampling.encode, mode="reference")
+        "VAE: the same window in reference mode", functools.partial(sampling.encode, mode="reference")
     ),
     "step": _step("one denoising step"),
     "step+record": _step("the last step of a window whose states the next one reads", record=True),

@@ -120,7 +120,7 @@ def encode_image(case: Case) -> Prepared | None:
 
 
 def encode(case: Case, *, mode: str = "default") -> Prepared:
-    """VAE on a window; with ``mode`` reference on its masked copy too."""
+    """VAE on a window, twice: for the background that is put back and for the context encoder."""
     made = sampler(case, Settings(window=case.clip[0], mode=mode))
     return Prepared(made.jitted.encode, (made.params, *made.clip), {}, "", made.waiting("vae/encoder"))
 

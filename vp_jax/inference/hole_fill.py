@@ -1,0 +1,61 @@
+"""What the VAE sees in the holes when it encodes the background.
+
+The sampler puts the source's latents back outside the hole after every step. Those latents come from frames in which
+the hole's content is unknown. A black hole is a strong edge: the receptive field and the group norms of the VAE carry
+it into latents of kept cells. A fill made of the kept pixels does not. `python -m bench.nano.fills` measures both.
+
+The context encoder is not concerned: it reads black holes, as in training (paper section 3.2).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def fill_holes(pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, fill: str) -> jax.Array:
+    """Frames whose holes hold a guess made of their kept pixels.
+
+    Args:
+      pixels_BFHWC: in [-1, 1]; what is in the holes is not read, unless ``fill`` is ``black``.
+      holes_BFHW: 1 = hole.
+      fill: ``smooth``: the kept pixels' colours, diffused into the hole; ``mean``: the mean colour of the frame's kept
+        pixels; ``black``: the pixels as given, one encoding serves background and context encoder.
+
+    Returns:
+      Pixels of the same shape, equal to the given ones outside the holes. A frame without kept pixels becomes grey (0).
+    """
+    if fill == "black":
+        return pixels_BFHWC
+    kept = (holes_BFHW < 0.5)[..., None]
+    mean = _colour(
+        jnp.where(kept, pixels_BFHWC, 0).sum((2, 3), keepdims=True), kept.sum((2, 3), keepdims=True, dtype=jnp.float32)
+    )
+    if fill == "mean":
+        return jnp.where(kept, pixels_BFHWC, mean)
+    return _diffused(jnp.where(kept, pixels_BFHWC, 0), kept.astype(pixels_BFHWC.dtype), mean)
+
+
+def _diffused(sums: jax.Array, counts: jax.Array, mean: jax.Array) -> jax.Array:
+    """Push-pull: each hole pixel takes the colour of the smallest block of kept pixels around it, interpolated.
+
+    Args:
+      sums: colours of kept pixels, added up in each cell; zero in holes.
+      counts: how many they are.
+      mean: colour where even the coarsest cell is empty.
+    """
+    height, width = sums.shape[2:4]
+    if height % 2 or width % 2 or min(height, width) < 4:
+        return jnp.where(counts > 0, _colour(sums, counts), mean)
+    coarse = _diffused(_halved(sums), _halved(counts), mean)
+    spread = jax.image.resize(coarse, (*coarse.shape[:2], height, width, coarse.shape[4]), "linear")
+    return jnp.where(counts > 0, _colour(sums, counts), spread)
+
+
+def _halved(x_BFHWC: jax.Array) -> jax.Array:
+    b, f, h, w, c = x_BFHWC.shape
+    return x_BFHWC.reshape(b, f, h // 2, 2, w // 2, 2, c).sum((3, 5))
+
+
+def _colour(sums: jax.Array, counts: jax.Array) -> jax.Array:
+    return sums / jnp.maximum(counts, 1)
