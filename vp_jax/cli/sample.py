@@ -68,6 +68,7 @@ def _input_flags(flag: Any) -> None:
 
 def _output_flags(flag: Any) -> None:
     flag("--out", type=Path, help=".mp4 .mov .webm .mkv (lossless) .gif, or a folder for PNG frames")
+    flag("--preview", type=Path, help="write this picture (.png) of video and mask, and generate nothing")
     flag("--report", type=Path, help="also write this page (.html) to look at in a browser; nano always does")
     flag("--composite", action="store_true", default=True, help="paste into the source (default)")
     flag("--no_composite", action="store_false", dest="composite", help="keep the model's background too")
@@ -157,7 +158,8 @@ def lines_of(event: JobEvent, job: Job) -> list[str]:
     if isinstance(event, Planned):
         return _lines_planned(event)
     if isinstance(event, Note):
-        return [f"{event.topic:8} {event.text}"]
+        text = re.sub("`([a-z_]+)`", r"--\1", event.text)
+        return [f"{event.topic:8} {text}"]
     if isinstance(event, Done):
         return [f"done     {job.report or job.out} in {sum(event.seconds.values()):.0f} s"]
     return []

@@ -49,7 +49,7 @@ class Note(NamedTuple):
     """What a person should know, in one line: words or sound that did not reach the result, damaged files.
 
     Attributes:
-      topic: ``prompt``, ``sound``, ``kept`` or ``verify``.
+      topic: ``mask``, ``preview``, ``prompt``, ``sound``, ``kept`` or ``verify``.
       text: what happened.
     """
 

@@ -28,6 +28,7 @@ class Job:
       mask: video, folder, one image for all frames, or .npz of labels; see `vp_jax.media.masks`.
       out: file or folder of the result; the other files are named after it, see `vp_jax.jobs.outputs`.
       report: also write this page (.html).
+      preview: write this picture (.png) of video and mask, and generate nothing.
       prompt, negative_prompt: what the finished video shows, and what it should not.
       prompt_embeds: .npz in place of both prompts, see `vp_jax.inference.prompt.Prompt.read`.
       mask_id: label that is the hole.
@@ -56,6 +57,7 @@ class Job:
     mask: Path
     out: Path
     report: Path | None = None
+    preview: Path | None = None
     prompt: str | None = None
     negative_prompt: str = ""
     prompt_embeds: Path | None = None
@@ -150,8 +152,11 @@ class Job:
         check_output(self.out)
         if self.report is not None and self.report.suffix != ".html":
             raise UserError(f"report {self.report}: expected a name that ends in .html")
+        if self.preview is not None and self.preview.suffix != ".png":
+            raise UserError(f"preview {self.preview}: expected a name that ends in .png")
         sources = (self.video, self.mask, self.picture, self.prompt_embeds)
-        check_outputs(self.files, [source for source in sources if source is not None])
+        written = [*self.files, *([self.preview] if self.preview else [])]
+        check_outputs(written, [source for source in sources if source is not None])
         check_ours(unfinished(self.out))
         if self.compilation_cache is not None:
             check_local(Path(self.compilation_cache))

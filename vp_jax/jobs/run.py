@@ -26,7 +26,9 @@ from vp_jax.jobs import packaged
 from vp_jax.jobs.claim import claimed, clear
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
+from vp_jax.jobs.preview import write_preview
 from vp_jax.media.images import read_image
+from vp_jax.media.mask_check import check_masks
 from vp_jax.reading import show
 
 if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files are reported before
@@ -79,6 +81,13 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     frames, holes_FHW = len(media.video), media.holes_FHW
     hole_frames = int(holes_FHW.any((1, 2)).sum())
     yield MediaRead(frames, media.video.size, media.video.fps, float(holes_FHW.mean()), hole_frames, media.note)
+    check = check_masks(holes_FHW)
+    for line in check.notes:
+        yield Note("mask", line)
+    if job.preview is not None:
+        write_preview(job.preview, media.video.frames_FHWC, holes_FHW, check)
+        yield Note("preview", f"{show(job.preview)}; nothing was generated, leave `preview` off to go on")
+        return
     clock.lap("read")
 
     from vp_jax.jobs import compile_cache

@@ -90,11 +90,11 @@ def contact_sheet(
     cell = (max(1, round(width * scale)), max(1, round(height * scale)))
     rows: dict[str, list[np.ndarray]] = {label: [] for label in ROWS}
     for frame in chosen:
-        original_HWC = _fitted(original_FHWC[frame], cell)
+        original_HWC = fitted(original_FHWC[frame], cell)
         hole_HW = np.asarray(Image.fromarray(holes_FHW[frame]).resize(cell, Image.Resampling.NEAREST))
         rows["original"].append(outlined(original_HWC, hole_HW))
         rows["masked"].append(masked(original_HWC, hole_HW))
-        rows["result"].append(_fitted(result_FHWC[frame], cell))
+        rows["result"].append(fitted(result_FHWC[frame], cell))
     lines = [PictureRow(label, pictures, ACCENT if label == "result" else INK) for label, pictures in rows.items()]
     return grid(lines, left=92, heads=[f"frame {frame}" for frame in chosen], title=title)
 
@@ -176,7 +176,8 @@ def outlined(frame_HWC: np.ndarray, hole_HW: np.ndarray, thickness: int = 2) -> 
     return out_HWC
 
 
-def _fitted(frame_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def fitted(frame_HWC: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The frame at another size, (width, height), antialiased."""
     return np.asarray(Image.fromarray(frame_HWC).resize(size, Image.Resampling.BICUBIC))
 
 

@@ -1,0 +1,155 @@
+"""What is odd about a mask, said before hours are spent on it.
+
+A mask that is inverted, that flickers or that is sprinkled with specks gives a result that nobody asked for, and each
+peer's users report it as a fault of the model. Nothing here changes a mask; the sentences say what was found and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+INVERTED = 0.85
+"""Share of all pixels from which on a mask is asked about."""
+SPECK = 0.0004
+"""Share of the picture under which a separate part of a hole is a speck: 12 x 12 pixels of 480 x 720."""
+APART = 0.06
+"""Share of the picture's shorter side by which a speck is away from larger parts; spokes of a wheel are nearer."""
+JUMP = 3.0
+"""Factor between the areas of neighbouring frames that counts as a jump."""
+
+
+class MaskCheck(NamedTuple):
+    """Findings of a mask.
+
+    Attributes:
+      area_F: share of each frame that is hole, 0 to 1.
+      notes: sentences for people, the gravest first; empty if nothing is odd.
+      frames: numbers of frames that show what the sentences speak of.
+    """
+
+    area_F: np.ndarray
+    notes: tuple[str, ...]
+    frames: tuple[int, ...]
+
+
+class _Frame(NamedTuple):
+    """One frame: area as a share, number of specks, and parts that overlap no hole of the frame before."""
+
+    area: float
+    specks: int
+    apart_before: bool
+
+
+def check_masks(holes_FHW: Iterable[np.ndarray]) -> MaskCheck:
+    """Look at the holes of a video, frame by frame.
+
+    Args:
+      holes_FHW: bool, True = generated; an array or any iterable of frames, read once.
+    """
+    frames, previous = [], None
+    for hole_HW in holes_FHW:
+        frames.append(_look(hole_HW, previous))
+        previous = hole_HW
+    area_F = np.array([frame.area for frame in frames])
+    found = [_inverted(area_F), _full(area_F), _gaps(area_F), _jumps(area_F, frames), _specks(frames)]
+    kept = [finding for finding in found if finding]
+    shown = sorted({number for _, numbers in kept for number in numbers})
+    return MaskCheck(area_F, tuple(note for note, _ in kept), tuple(shown))
+
+
+def _look(hole_HW: np.ndarray, previous_HW: np.ndarray | None) -> _Frame:
+    area = float(hole_HW.mean())
+    both = previous_HW is not None and previous_HW.any() and area > 0
+    specks = _specks_in(hole_HW) if 0 < area < 1 else 0
+    return _Frame(area, specks, bool(both and not (hole_HW & previous_HW).any()))
+
+
+def _specks_in(hole_HW: np.ndarray) -> int:
+    """Small parts of a hole that are away from its larger ones."""
+    parts_HW, count = ndimage.label(hole_HW, structure=np.ones((3, 3)))
+    large = np.bincount(parts_HW.ravel(), minlength=count + 1) >= max(4, SPECK * hole_HW.size)
+    large[0] = False
+    if not large.any() or large[1:].all():
+        return 0
+    reach = 2 * round(APART * min(hole_HW.shape)) + 1
+    near_HW = ndimage.maximum_filter(large[parts_HW].view(np.uint8), size=reach)
+    return int(count) - len(np.setdiff1d(parts_HW[near_HW > 0], [0]))
+
+
+_Finding = tuple[str, Sequence[int]] | None
+
+
+def _inverted(area_F: np.ndarray) -> _Finding:
+    if area_F.mean() < INVERTED:
+        return None
+    return (
+        f"{_percent(area_F.mean())} of all pixels are marked: is the mask inverted? `invert_mask` turns it round",
+        [int(area_F.argmax())],
+    )
+
+
+def _full(area_F: np.ndarray) -> _Finding:
+    full = np.flatnonzero(area_F == 1)
+    if not len(full) or len(full) == len(area_F):
+        return None
+    return f"{_frames(full)} marked completely: nothing of the source is kept there", full.tolist()
+
+
+def _gaps(area_F: np.ndarray) -> _Finding:
+    """Frames without a hole between frames with one, as when a tracker loses its object for a moment."""
+    marked = area_F > 0
+    runs, count = ndimage.label(~marked)
+    short = [
+        numbers
+        for numbers in (np.flatnonzero(runs == run) for run in range(1, count + 1))
+        if len(numbers) <= 3 and numbers[0] > 0 and numbers[-1] + 1 < len(marked)
+    ]
+    if not short:
+        return None
+    found = np.concatenate(short)
+    return f"{_frames(found)} without a hole, their neighbours have one: the source shows there", found.tolist()
+
+
+def _jumps(area_F: np.ndarray, frames: Sequence[_Frame]) -> _Finding:
+    """Frames whose hole is another one than that of the frame before."""
+    before, after = area_F[:-1], area_F[1:]
+    both = (before > 0) & (after > 0)
+    ratio = np.divide(np.maximum(before, after), np.minimum(before, after), out=np.ones_like(before), where=both)
+    jumps = 1 + np.flatnonzero((ratio > JUMP) | np.array([frame.apart_before for frame in frames[1:]], bool))
+    if not len(jumps):
+        return None
+    return (
+        f"the hole jumps at {_frames(jumps, verb=False)}: another place or size than one frame before",
+        jumps.tolist(),
+    )
+
+
+def _specks(frames: Sequence[_Frame]) -> _Finding:
+    with_specks = np.array([number for number, frame in enumerate(frames) if frame.specks], int)
+    total = sum(frame.specks for frame in frames)
+    if not total:
+        return None
+    where = _frames(with_specks, verb=False)
+    return f"{total} specks beside larger holes, in {where}: noise of the mask?", with_specks.tolist()
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _frames(numbers: np.ndarray, *, verb: bool = True) -> str:
+    """``frame 3 is``, ``frames 3 to 7 are``, ``frames 3, 9, 12 and 4 more are``; without ``verb`` the numbers alone."""
+    count = len(numbers)
+    if count == 1:
+        return f"frame {numbers[0]}" + (" is" if verb else "")
+    if numbers[-1] - numbers[0] == count - 1:
+        text = f"frames {numbers[0]} to {numbers[-1]}"
+    elif count <= 4:
+        text = f"frames {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    else:
+        text = f"frames {', '.join(map(str, numbers[:3]))} and {count - 3} more"
+    return text + (" are" if verb else "")
