@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vp_jax.errors import UserError
+from vp_jax.reading import read_json
 
 _HIDDEN, _MARK = ".vp_jax-", "mine"
 _being_written: set[Path] = set()
@@ -183,11 +184,11 @@ def _left_behind(folder: Path, names: Sequence[str] | None) -> bool:
     if folder.is_symlink() or not folder.is_dir() or (folder / _MARK).is_symlink():
         return False
     try:
-        mark = json.loads((folder / _MARK).read_text())
+        mark = read_json(folder / _MARK)
         process = {key: mark[key] for key in ("host", "pid", "started")}
         wanted = names is None or bool({*names} & {*mark["names"]})
         return bool(wanted and process["host"] == socket.gethostname() and not _alive(process))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -1,5 +1,8 @@
 """Packed masks come back; damaged ones are bad records."""
 
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,25 @@ def test_masks_survive_packing(shape):
 def test_damaged_masks_are_bad_records(packed):
     with pytest.raises(BadRecord, match="packed masks"):
         unpack_masks(packed, (3, 8, 8), np.arange(1))
+
+
+def test_what_packed_masks_unpack_to_is_limited_before_it_is_unpacked():
+    bomb = zlib.compress(b"\0" * 50_000_000)
+    tracemalloc.start()
+    with pytest.raises(BadRecord, match="does not fit"):
+        unpack_masks(bomb, (3, 8, 8), np.arange(1))
+    with pytest.raises(BadRecord, match="cannot hold"):
+        unpack_masks(bomb[:20], (2**30, 2**30, 8), np.arange(1))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("indices, message", [([0, 2], "frame 2 of 2"), ([-1], "of 2 stored")])
+def test_frames_that_are_not_stored_are_bad_records(indices, message):
+    with pytest.raises(BadRecord, match=message):
+        unpack_masks(pack_masks(np.ones((2, 8, 8), np.uint8)), (2, 8, 8), np.array(indices))
+    with pytest.raises(BadRecord, match="missing"):
+        unpack_masks(None, (2, 8, 8), np.arange(1))
 
 
 def test_load_reads_a_whole_clip_at_a_stride(source):

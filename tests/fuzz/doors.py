@@ -11,7 +11,10 @@ from tests.fuzz.mutations import Rng
 
 Attack = Callable[[Path, Rng], Callable[[], object]]
 
-ROOMS = ("file_doors", "data_doors", "model_doors", "run_doors", "command_doors", "call_doors")
+ROOMS = (
+    *("file_doors", "data_doors", "shard_doors", "model_doors", "run_doors", "record_doors", "command_doors"),
+    "call_doors",
+)
 """Modules of this folder that register doors."""
 
 

@@ -86,6 +86,36 @@ def test_the_commit_of_a_checkout_has_forty_digits_or_is_not_known():
 def test_a_run_without_its_records_is_refused_before_anything_is_written(name, tmp_path):
     run = run_folder(tmp_path / "run", "vae", "vae", 1.0)
     (run / name).unlink()
-    with pytest.raises(UserError, match="missing or damaged"):
+    with pytest.raises(UserError, match=name):
         package.package([run], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"seed": 1, "model": 3}'),
+        ("config.json", '{"model": {"stage": "vae"}}'),
+        ("starts.jsonl", "3"),
+        ("starts.jsonl", '{"step": 0}'),
+        ("starts.jsonl", ""),
+        ("metrics.jsonl", '{"step": 1}'),
+    ],
+)
+def test_damaged_records_of_a_run_are_named(name, text, tmp_path):
+    run = run_folder(tmp_path / "run", "vae", "vae", 1.0)
+    (run / name).write_text(text)
+    with pytest.raises(UserError, match=f"run/{name}"):
+        package.package([run], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", '{"runs": 3}', '{"runs": [3]}', '{"runs": [{"run": "a", "validation": {"val_psnr": "b"}}]}']
+)
+def test_a_damaged_list_of_runs_is_refused(text, tmp_path):
+    package.package([run_folder(tmp_path / "run", "vae", "vae", 1.0)], tmp_path / "out")
+    (tmp_path / "out" / "provenance.json").write_text(text)
+    with pytest.raises(UserError, match="provenance"):
+        package.table(tmp_path / "out")

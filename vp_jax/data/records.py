@@ -17,6 +17,9 @@ import numpy as np
 
 from vp_jax.errors import UserError
 
+_DEFLATE = 1100
+"""Bytes that a byte of a deflated stream can become, and a few more."""
+
 
 class BadRecord(Exception):
     """One clip cannot be used. The message says what is wrong with it, in one line."""
@@ -96,14 +99,22 @@ def pack_masks(masks_FHW: np.ndarray) -> bytes:
     return zlib.compress(np.packbits(masks_FHW.reshape(len(masks_FHW), -1), axis=1).tobytes(), level=6)
 
 
-def unpack_masks(packed: bytes, shape: Sequence[int], indices_F: np.ndarray) -> np.ndarray:
-    """These frames of masks packed from this ``shape`` (F, H, W), uint8. Raises `BadRecord` for damaged bytes."""
+def unpack_masks(packed: object, shape: Sequence[int], indices_F: np.ndarray) -> np.ndarray:
+    """These frames of masks packed from this ``shape`` (F, H, W), uint8. Raises `BadRecord` for anything else."""
     frames, height, width = (int(size) for size in shape)
+    size, numbers_F = frames * ((height * width + 7) // 8), np.asarray(indices_F)
+    if not isinstance(packed, bytes):
+        raise BadRecord("packed masks are missing")
+    if size > _DEFLATE * len(packed):
+        raise BadRecord(f"packed masks of {len(packed)} bytes cannot hold {(frames, height, width)}")
+    if len(numbers_F) and not 0 <= numbers_F.min() <= numbers_F.max() < frames:
+        raise BadRecord(f"frame {int(numbers_F.max())} of {frames} stored ones")
+    unpacker = zlib.decompressobj()
     try:
-        bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+        bits = np.frombuffer(unpacker.decompress(packed, size + 1), np.uint8)
     except zlib.error as error:
         raise BadRecord(f"packed masks are damaged: {error}") from error
-    if len(bits) != frames * ((height * width + 7) // 8):
+    if len(bits) != size or not unpacker.eof:
         raise BadRecord(f"packed masks hold {len(bits)} bytes, which does not fit {(frames, height, width)}")
-    kept = bits.reshape(frames, -1)[indices_F]
+    kept = bits.reshape(frames, -1)[numbers_F]
     return np.unpackbits(kept, axis=1, count=height * width).reshape(-1, height, width)

@@ -12,7 +12,7 @@ from typing import Any
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, locked, write_text
 from vp_jax.provenance import commit, versions
-from vp_jax.reading import check_regular
+from vp_jax.reading import check_regular, read_json
 
 CONFIG, STARTS = "config.json", "starts.jsonl"
 
@@ -52,6 +52,6 @@ def record_start(folder: Path, values: Mapping[str, Any], step: int) -> None:
 
 def _is_run(file: Path) -> bool:
     try:
-        return "checkpoints" in json.loads(file.read_text())
-    except (ValueError, TypeError, OSError):
+        return "checkpoints" in read_json(file)
+    except UserError:
         return False

@@ -141,3 +141,14 @@ def test_a_clip_that_cannot_be_encoded_is_named_beside_the_shards(layout, tmp_pa
     assert {records[i].clip_id for i in range(len(records))} == {opened()[i].id for i in range(8) if i != number}
     (entry,) = [json.loads(line) for file in folder.glob("bad-train*.jsonl") for line in file.read_text().splitlines()]
     assert entry == {"id": str(number), "reason": "text have values that are not finite in float16"}
+
+
+class AllBroken(MeanEncoders):
+    def text(self, captions):
+        return np.full((len(captions), 5, 4), np.nan, np.float32)
+
+
+def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
+    opened = functools.partial(open_source, layout)
+    with pytest.raises(UserError, match=r"none of the clips can be used; the first is .*: text have values"):
+        build_latents(LatentConfig(LOADER, masks=0, images=1), opened, AllBroken, tmp_path)

@@ -84,6 +84,15 @@ def test_wrong_folders_and_splits_are_user_errors(shards, tmp_path):
         VpdataConfig(Layout.under(tmp_path), content="all")
 
 
+def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
+    lines = (layout / "train.csv").read_text().splitlines()
+    (layout / "absent.csv").write_text("\n".join(line.replace(",24,1,", ",24,9,") for line in lines) + "\n")
+    cfg = VpdataConfig(Layout.under(layout), {"train": layout / "absent.csv"}, frames=9)
+    with pytest.raises(UserError, match=r"none of the clips can be used; the first is absent.csv:2 .*: mask_id 9"):
+        build(cfg, tmp_path / "out")
+    assert not list(tmp_path.rglob("*.array_record*"))
+
+
 @pytest.mark.slow
 def test_neither_tensorflow_nor_torch_is_imported_to_read_or_build():
     names = ("shards.vpdata_tfds", "shards.latents_tfds", "pipeline", "sources.tfds_source")

@@ -1,5 +1,8 @@
 """Shards as a source: found, opened, refused, and a stored record as a clip."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 
@@ -53,3 +56,86 @@ def test_the_data_set_may_lie_below_the_folder(tmp_path):
     assert builder_folder(tmp_path) == tmp_path / "vpdata" / "1.0.0"
     with pytest.raises(UserError, match="found none"):
         ShardRecords(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("fps", float("nan"), "stored fps nan"),
+        ("fps", 0.0, "stored fps 0"),
+        ("fps", "x", "stored fps is no number"),
+        ("shape", np.array([2, 0, 8]), "stored shape"),
+        ("shape", np.array([2, 2**40, 8]), "stored shape"),
+        ("shape", np.array([2, 8]), "stored shape"),
+        ("start", -1, "stored start -1"),
+        ("start", 2**40, "stored start"),
+        ("video", None, "no video"),
+        ("masks", None, "packed masks"),
+    ],
+)
+def test_odd_fields_of_a_record_are_named(name, value, message):
+    clip = stored(np.ones((6, 32, 48), np.uint8))
+    clip.fields[name] = value
+    with pytest.raises(BadRecord, match=message):
+        clip.open()
+        clip.read(np.array([0]))
+
+
+@pytest.mark.parametrize("name", ["id", "origin", "caption"])
+def test_names_that_are_no_text_are_bad_records(name):
+    clip = stored(np.ones((6, 32, 48), np.uint8))
+    clip.fields[name] = b"\xff\xfe"
+    with pytest.raises(BadRecord, match=f"stored {name} is no text"):
+        getattr(clip, name)
+
+
+def text_shards(folder):
+    """A built data set of one field, as TFDS writes it."""
+    features = {
+        "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+        "featuresDict": {
+            "features": {"id": {"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text", "text": {}}}
+        },
+    }
+    shards = {
+        "name": "train",
+        "shardLengths": ["1"],
+        "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+    }
+    info = {"name": "texts", "version": "1.0.0", "fileFormat": "array_record", "splits": [shards]}
+    folder.mkdir()
+    (folder / "features.json").write_text(json.dumps(features))
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    (folder / "texts-train.array_record-00000-of-00001").write_bytes(b"no records")
+    return folder
+
+
+def test_a_damaged_file_of_records_makes_every_record_bad(tmp_path):
+    records = ShardRecords(text_shards(tmp_path / "shards"))
+    assert len(records) == 1
+    with pytest.raises(BadRecord, match="record 0 of shards cannot be read"):
+        records.fields(0)
+    with pytest.raises(IndexError):
+        records.fields(1)
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"x": 1}', "[" * 100_000, '{"splits": 3, "featuresDict": 3}'])
+def test_a_damaged_description_of_shards_is_refused_in_one_line(name, text, tmp_path):
+    (text_shards(tmp_path / "shards") / name).write_text(text)
+    with pytest.raises(UserError) as raised:
+        ShardRecords(tmp_path / "shards")
+    assert "\n" not in str(raised.value) and "shards" in str(raised.value)
+
+
+def test_no_module_is_imported_because_a_description_names_it(tmp_path):
+    file = text_shards(tmp_path / "shards") / "features.json"
+    file.write_text(file.read_text().replace("tensorflow_datasets.core.features.text_feature", "antigravity"))
+    with pytest.raises(UserError, match="names classes outside of tensorflow_datasets"):
+        ShardRecords(tmp_path / "shards")
+
+
+def test_a_pipe_among_the_files_is_refused_without_waiting(tmp_path):
+    os.mkfifo(text_shards(tmp_path / "shards") / "more")
+    with pytest.raises(UserError, match="more is a pipe"):
+        ShardRecords(tmp_path / "shards")

@@ -11,9 +11,11 @@ the masked video in pixels, which the training step encodes.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,14 @@ from vp_jax.data.records import BadRecord, Source, bad_record
 from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder
 from vp_jax.errors import UserError
 from vp_jax.media.arrays import read_array, read_arrays
+from vp_jax.reading import show
 from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
 """File of the embedding of the empty caption, in the folder of the shards."""
+
+POSTERIORS = ("clean", "masked", "image")
+"""What the VAE has encoded: clean video (T, h, w, C), under each mask (k, T, h, w, C), first frames (n, 1, h, w, C)."""
 
 LATENT_KEYS = (
     "latents",
@@ -90,13 +96,40 @@ class LatentClip(StoredRecord):
         return result
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays as they are stored.
+        """All arrays as they are stored: mean and deviation of `POSTERIORS`, ``mask``, ``indices``, perhaps ``text``.
 
         Raises:
-          BadRecord: damaged bytes.
+          BadRecord: damaged bytes, arrays that are missing or do not fit each other, or numbers that are not finite.
         """
+        packed = self.fields.get("arrays")
+        if not isinstance(packed, bytes):
+            raise BadRecord("no arrays are stored")
         with bad_record():
-            return read_arrays(self.fields["arrays"])
+            arrays = read_arrays(packed)
+        _check_arrays(arrays)
+        return arrays
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    names = [f"{name}_{moment}" for name in POSTERIORS for moment in ("mean", "std")] + ["mask", "indices"]
+    if missing := [name for name in names if name not in arrays]:
+        raise BadRecord(f"stored arrays lack {', '.join(missing)}")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    time, *cell = shapes["clean_mean"] if len(shapes["clean_mean"]) == 4 else (0,)
+    masks, images = shapes["masked_mean"][:1], shapes["image_mean"][:1]
+    wanted = {"clean": (time, *cell), "masked": (*masks, time, *cell), "image": (*images, 1, *cell)}
+    fits = all(shapes[f"{name}_{moment}"] == shape for name, shape in wanted.items() for moment in ("mean", "std"))
+    fits = fits and images > (0,) and shapes["mask"] == (*masks, time, *cell[:-1]) and len(shapes["indices"]) == 1
+    if not fits or len(shapes.get("text", (0, 0))) != 2:
+        raise BadRecord(f"stored arrays do not fit each other: {', '.join(f'{n} {s}' for n, s in shapes.items())}")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not (np.abs(array) <= np.finfo(np.float16).max).all():
+            raise BadRecord(f"stored {name} is not finite in float16")
+        least = 0 if name in ("mask", "indices") or name.endswith("_std") else None
+        if least is not None and array.size and array.min() < least:
+            raise BadRecord(f"stored {name} is negative")
+    if arrays["indices"].dtype.kind not in "iu" or (arrays["mask"].size and arrays["mask"].max() > 1):
+        raise BadRecord("stored mask or indices hold other values than masks and frame numbers")
 
 
 @dataclass(frozen=True)
@@ -109,6 +142,7 @@ class SampleLatents:
       empty_caption: probability of an empty caption.
       empty_text_ME: embedding of the empty caption, which replaces the text together with the caption.
       text: whether the shards hold embeddings.
+      shapes: of the arrays of every record, by name; another shape is a `BadRecord`. Empty: any.
 
     Raises:
       UserError: empty captions without their embedding.
@@ -119,6 +153,7 @@ class SampleLatents:
     empty_caption: float = 0.0
     empty_text_ME: np.ndarray | None = None
     text: bool = True
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.text and self.empty_caption and self.empty_text_ME is None:
@@ -128,6 +163,8 @@ class SampleLatents:
         """Add the arrays, and caption, frame numbers and id."""
         clip: LatentClip = example["clip"]
         stored = clip.arrays()
+        if odd := [name for name, shape in self.shapes.items() if name not in stored or stored[name].shape != shape]:
+            raise BadRecord(f"stored {', '.join(odd)}: other shapes than in the first record")
         latents_ThwC = self._sample(stored, "clean", (), rng)
         image = self._sample(stored, "image", (int(rng.integers(len(stored["image_mean"]))),), rng)
         image_latents = np.zeros_like(latents_ThwC)
@@ -215,7 +252,14 @@ def make_latent_loader(
             f"{size} are {want}: change these settings, or build the shards again"
         )
     text, drawn = "text" in first, bool(len(first["mask"]))
-    steps: list[ClipTransform] = [SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text)]
+    if text and empty_text_ME is not None and empty_text_ME.shape != first["text"].shape:
+        raise UserError(
+            f"{shards.folder}: the empty caption is embedded as {empty_text_ME.shape}, the others as "
+            f"{first['text'].shape}: build the shards again"
+        )
+    shapes = {name: array.shape for name, array in first.items()}
+    sample = SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text, shapes)
+    steps: list[ClipTransform] = [sample]
     if tokenizer:
         steps.append(Tokenize.by(tokenizer))
     if source is None and masked and not drawn:
@@ -223,12 +267,20 @@ def make_latent_loader(
     if source is not None and drawn:
         raise UserError(f"{shards.folder} holds pre-drawn masks already: leave the source out")
     if source is not None:
-        numbers = {source[i].id: i for i in range(len(source))}
-        steps += [ReadStoredWindow(source, numbers), AugmentMasks(cfg.augment)]
+        steps += [ReadStoredWindow(source, _numbers(source)), AugmentMasks(cfg.augment)]
         steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
         steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(SelectKeys(LATENT_KEYS))
     return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels)
+
+
+def _numbers(source: Source) -> dict[str, int]:
+    """Numbers of a source's clips by their names, without those whose name cannot be read."""
+    numbers: dict[str, int] = {}
+    for number in range(len(source)):
+        with contextlib.suppress(BadRecord):
+            numbers[source[number].id] = number
+    return numbers
 
 
 def _first_readable(shards: LatentRecords) -> dict[str, np.ndarray]:
@@ -255,6 +307,14 @@ def load_empty_text(folder: Path | str) -> np.ndarray | None:
     """Embedding (M, E) float32 of the empty caption, which `latents_tfds.build_latents` writes with the shards.
 
     ``None`` for shards without embeddings.
+
+    Raises:
+      UserError: the file cannot be read, or holds something else.
     """
     file = builder_folder(folder) / EMPTY_TEXT
-    return read_array(file, kinds="f").astype(np.float32) if file.is_file() else None
+    if not os.path.lexists(file):
+        return None
+    text_ME = read_array(file, kinds="f").astype(np.float32)
+    if text_ME.ndim != 2 or not np.isfinite(text_ME).all():
+        raise UserError(f"{show(file)}: expected finite numbers of shape (M, E), got {text_ME.shape}")
+    return text_ME

@@ -29,7 +29,7 @@ from vp_jax.data.clips import (
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
 from vp_jax.data.shards.latents import EMPTY_TEXT, pack_arrays
-from vp_jax.data.shards.vpdata_tfds import encoded, prepare
+from vp_jax.data.shards.vpdata_tfds import encoded, first_fault, prepare
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.files import check_local
 from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
@@ -190,6 +190,11 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     def _generate_examples(self, pipeline: Any) -> Any:
         numbers = list(range(len(self.encode.open_source())))
         return encoded(pipeline, self.split, numbers, self.encode, str, Path(self.data_dir))
+
+    def first_fault(self) -> str:
+        """See `vpdata_tfds.first_fault`."""
+        source = self.encode.open_source()
+        return first_fault(range(len(source)), self.encode, lambda number: source[number].id)
 
 
 def build_latents(

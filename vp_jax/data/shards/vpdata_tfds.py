@@ -12,7 +12,7 @@ import functools
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,13 @@ from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, selec
 from vp_jax.errors import UserError
 from vp_jax.files import check_local, check_writable
 from vp_jax.media.video_writer import encode_mp4
+from vp_jax.reading import show
 
 _INCOMPLETE = re.compile(r"incomplete\.[A-Z0-9]{6}_")
 """How TFDS names the folder of a build at work."""
+
+_EMPTY = "The total number of generated examples is 0"
+"""How TFDS says that every record was bad."""
 
 EncodeRecord = Callable[[Any], Iterator[tuple[str, dict[str, Any]]]]
 """Records ``(key, fields)`` of an element."""
@@ -153,8 +157,26 @@ class Vpdata(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         return {split: self._generate_examples(pipeline, split, file) for split, file in self.cfg.csvs.items()}
 
     def _generate_examples(self, pipeline: Any, split: str, file: Path | str) -> Any:
-        rows = select(read_rows(file), self.cfg.frames, self.cfg.fps, self.cfg.min_caption)
-        return encoded(pipeline, split, rows, EncodeRow(self.cfg), row_name, Path(self.data_dir))
+        return encoded(pipeline, split, self._rows(file), EncodeRow(self.cfg), row_name, Path(self.data_dir))
+
+    def _rows(self, file: Path | str) -> list[Row]:
+        return select(read_rows(file), self.cfg.frames, self.cfg.fps, self.cfg.min_caption)
+
+    def first_fault(self) -> str:
+        """See `first_fault`."""
+        rows = (row for file in self.cfg.csvs.values() for row in self._rows(file))
+        return first_fault(rows, EncodeRow(self.cfg), row_name)
+
+
+def first_fault(elements: Iterable[Any], encode: EncodeRecord, name: Callable[[Any], str]) -> str:
+    """Why the first of ``elements`` cannot be used, as the end of a message; "" if it can, or there is none."""
+    for element in elements:
+        try:
+            next(encode(element), None)
+        except BadRecord as error:
+            return f"; the first is {show(name(element))}: {error}"
+        break
+    return ""
 
 
 def row_name(row: Row) -> str:
@@ -173,8 +195,8 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
       The folder of the shards.
 
     Raises:
-      UserError: the folder exists already or cannot be written, or Beam's runner on this machine does not know an
-        option.
+      UserError: the folder exists already or cannot be written, Beam's runner on this machine does not know an
+        option, or none of the records can be used.
     """
     options = _options(beam_options or [])
     folder = Path(builder.data_dir)
@@ -184,7 +206,12 @@ def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = 
     for rest in folder.parent.glob(f"incomplete.*_{folder.name}"):
         if _INCOMPLETE.match(rest.name) and rest.is_dir() and not rest.is_symlink():
             shutil.rmtree(rest)
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
+    try:
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
+    except Exception as error:  # Beam's runners raise what a worker raised as any kind
+        if _EMPTY not in str(error):
+            raise
+        raise UserError(f"{folder}: no shards, none of the clips can be used{builder.first_fault()}") from error
     return folder
 
 
