@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from tests import clip_files
+from tests.data.make_vpdata_layout import LayoutWriter, caption_of, draw_clip
 from tests.painter import painter  # noqa: F401
 from tests.runs.test_package import run_folder
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
+from vp_jax.media.video_writer import encode_mp4
 
 ROOT = Path(__file__).parent.parent
+SLOW = pytest.mark.slow
 HIDDEN_FOLDERS = (
     ".vp_jax-user", ".vp_jax-marked", ".out.windows", ".out.vp_jax-job.old", "export.new", "out.new",
     "incomplete.mine_1.0.0", "params.orbax-checkpoint-tmp-1", ".vp_jax",
@@ -94,6 +97,26 @@ def train(home: Path) -> tuple[list[str], list[str]]:
     return command, [*command, "--config.data.kind=nothing"]
 
 
+def shards(home: Path) -> tuple[list[str], list[str]]:
+    """TFDS writes below ``place``; files of the user's lie there, too."""
+    frames_FHWC, labels_FHW = draw_clip(49, 16, 16)
+    writer = LayoutWriter(home / "source")
+    writer.add(encode_mp4(frames_FHWC, 8), labels_FHW, 8, caption_of("wall"))
+    writer.write("rows.csv")
+    strew(home / "place" / "vpdata", home / "precious")
+    command = ["shards", "--data", "source", "--csv", "train=source/rows.csv", "--out", "place"]
+    return command, [*command[:3], "--csv", "train=nowhere.csv", "--out", "place"]
+
+
+def latents(home: Path) -> tuple[list[str], list[str]]:
+    """A checkpoint in a folder that looks like a run's own."""
+    strew(home / "place" / "vpdata_latents", home / "precious")
+    size = [f"--config.loader.{name}={value}" for name, value in (("frames", 5), ("height", 16), ("width", 16))]
+    data = ["--config.data.synthetic_clips=1", f"--config.model.checkpoint={ROOT / 'vp_jax' / 'nano'}"]
+    command = ["latents", "--config", "tiny", "--out", "place", "--masks", "0", "--images", "1", *size, *data]
+    return command, [*command, "--config.data.kind=folder"]
+
+
 KILLED = """
 import os, signal, sys
 from tests.painter import Painter
@@ -107,7 +130,7 @@ run(sys.argv[1:])
 
 @pytest.mark.parametrize(
     "prepare",
-    [sample, plots, sheet, package, export, convert, pytest.param(train, marks=pytest.mark.slow)],
+    [sample, plots, sheet, package, export, convert, shards, *(pytest.param(x, marks=SLOW) for x in (train, latents))],
     ids=lambda prepare: prepare.__name__,
 )
 def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, one_device):  # noqa: F811
@@ -142,8 +165,9 @@ def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, o
     check("failed")
     assert not run(command)
     check("finished")
-    hidden = {path.name for path in place.iterdir() if path.name.startswith((".vp_jax-", ".out."))}
-    assert hidden <= {Path(name).parts[1] for name in before if name.startswith("place/")}, "nothing of ours is left"
+    left = {str(path.relative_to(tmp_path)) for path in place.rglob("*")} - {*before}
+    hidden = {name for name in left if Path(name).name.startswith((".vp_jax-", ".out.", "incomplete."))}
+    assert not hidden, "nothing of ours is left"
 
 
 def full(*paths: object) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from vp_jax.data.pipeline import make_loader
 from vp_jax.data.shards.latents import LatentRecords
 from vp_jax.data.shards.latents_tfds import EncodeClip, LatentConfig, build_latents, encode_window
 from vp_jax.errors import UserError
+from vp_jax.files import locked
 from vp_jax.models.latent_grid import masks_to_latent_grid
 
 
@@ -62,20 +64,34 @@ def test_pixel_and_latent_loaders_agree_on_masks_of_the_untouched_object(layout)
     assert not candidates
 
 
-def test_what_was_built_before_is_kept_and_what_was_interrupted_is_removed(clean_shards, layout):
+def test_what_was_built_before_is_kept_and_nothing_of_a_build_is_left_beside_it(clean_shards, layout):
     cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    before = sorted(clean_shards.parents[1].rglob("*"))
     with pytest.raises(UserError, match="is built already: remove it"):
         build_latents(cfg, opened, MeanEncoders, clean_shards.parents[1])
-    kept, rest = clean_shards.parent / "kept", clean_shards.parent / "incomplete.ABCDEF_1.0.0"
-    clean_shards.rename(kept)
-    rest.mkdir()
-    users, link = rest.with_name("incomplete.mine_1.0.0"), rest.with_name("incomplete.LINKED_1.0.0")
-    users.mkdir()
-    (users / "precious").write_text("mine")
-    link.symlink_to(users, target_is_directory=True)
-    assert build_latents(cfg, opened, NoText, clean_shards.parents[1]) == clean_shards and not rest.exists()
-    assert link.is_symlink() and (users / "precious").read_text() == "mine"
-    link.unlink()
+    assert sorted(clean_shards.parents[1].rglob("*")) == before
+    assert {path.name for path in clean_shards.parent.iterdir()} == {"1.0.0", ".1.0.0.lock"}
+    assert [path.name for path in clean_shards.parents[1].iterdir()] == ["vpdata_latents"]
+
+
+def test_what_an_interrupted_build_left_is_removed_and_what_looks_like_it_is_not(layout, tmp_path):
+    cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    place = tmp_path / "vpdata_latents"
+    ours, users, tfds_like = (place / name for name in (".vp_jax-ours", ".vp_jax-user", "incomplete.ABCDEF_1.0.0"))
+    for folder in (ours, users, tfds_like):
+        folder.mkdir(parents=True)
+        (folder / "precious").write_text("mine")
+    mark = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": "1", "names": ["1.0.0"]}
+    (ours / "mine").write_text(json.dumps(mark))
+    assert build_latents(cfg, opened, NoText, tmp_path) == place / "1.0.0"
+    assert not ours.exists() and all((folder / "precious").exists() for folder in (users, tfds_like))
+
+
+def test_two_builds_of_the_same_shards_do_not_meet(layout, tmp_path):
+    cfg, opened = LatentConfig(LOADER, masks=0, images=1), functools.partial(open_source, layout)
+    with locked(tmp_path / "vpdata_latents" / ".1.0.0.lock", "busy"):
+        with pytest.raises(UserError, match=r"another process builds .*1\.0\.0: wait"):
+            build_latents(cfg, opened, NoText, tmp_path)
 
 
 @pytest.mark.parametrize(

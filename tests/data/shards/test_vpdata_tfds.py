@@ -1,6 +1,8 @@
 """The ``vpdata`` builder: Beam in this process, ArrayRecord, read back without TensorFlow."""
 
+import errno
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -91,6 +93,16 @@ def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
     with pytest.raises(UserError, match=r"none of the clips can be used; the first is absent.csv:2 .*: mask_id 9"):
         build(cfg, tmp_path / "out")
     assert not list(tmp_path.rglob("*.array_record*"))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(layout, tmp_path, monkeypatch):
+    def full(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match=r"1\.0\.0: cannot be written \(No space left on device\)"):
+        build(VpdataConfig(Layout.under(layout), {"train": layout / "train.csv"}, frames=9), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "vpdata").iterdir()] == [".1.0.0.lock"]
 
 
 @pytest.mark.slow

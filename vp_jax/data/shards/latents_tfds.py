@@ -31,7 +31,6 @@ from vp_jax.data.records import Clip, Source
 from vp_jax.data.shards.latents import EMPTY_TEXT, pack_arrays
 from vp_jax.data.shards.vpdata_tfds import encoded, first_fault, prepare
 from vp_jax.errors import UserError, check_numbers
-from vp_jax.files import check_local
 from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
@@ -219,12 +218,18 @@ def build_latents(
       The folder of the shards.
 
     Raises:
-      UserError: the shards exist already.
+      UserError: see `vpdata_tfds.prepare`.
     """
     encode = EncodeClip(cfg, open_source, make_encoders)
-    check_local(Path(out))
-    folder = prepare(VpdataLatents(encode, split, data_dir=str(out), file_format="array_record"), beam_options)
-    empty = make_encoders().text([""])
-    if empty is not None:
-        np.save(folder / EMPTY_TEXT, np.asarray(empty[0], np.float32))
-    return folder
+
+    def finish(folder: Path) -> None:
+        empty = make_encoders().text([""])
+        if empty is not None:
+            np.save(folder / EMPTY_TEXT, np.asarray(empty[0], np.float32))
+
+    return prepare(
+        lambda place: VpdataLatents(encode, split, data_dir=str(place), file_format="array_record"),
+        out,
+        beam_options,
+        finish,
+    )

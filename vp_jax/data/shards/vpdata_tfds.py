@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +24,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
 from vp_jax.errors import UserError
-from vp_jax.files import check_local, check_writable
+from vp_jax.files import check_local, check_writable, locked, replacing
 from vp_jax.media.video_writer import encode_mp4
 from vp_jax.reading import show
-
-_INCOMPLETE = re.compile(r"incomplete\.[A-Z0-9]{6}_")
-"""How TFDS names the folder of a build at work."""
 
 _EMPTY = "The total number of generated examples is 0"
 """How TFDS says that every record was bad."""
@@ -184,41 +179,64 @@ def row_name(row: Row) -> str:
     return f"{row.origin} {row.path}"
 
 
-def prepare(builder: tfds.core.DatasetBuilder, beam_options: list[str] | None = None) -> Path:
-    """Run the pipeline of a builder, after removing leftovers of an interrupted run.
+def prepare(
+    make: Callable[[Path], Any],
+    out: Path | str,
+    beam_options: list[str] | None = None,
+    finish: Callable[[Path], object] = lambda folder: None,
+) -> Path:
+    """Run the pipeline of a builder in a hidden folder, and move the shards into place once they are complete.
 
     Args:
-      builder: TFDS builder.
+      make: makes the TFDS builder that writes to a folder.
+      out: folder of the data set.
       beam_options: options of the Beam pipeline; by default it runs on this machine.
+      finish: called with the folder of the complete shards, before they are moved.
 
     Returns:
       The folder of the shards.
 
     Raises:
-      UserError: the folder exists already or cannot be written, Beam's runner on this machine does not know an
-        option, or none of the records can be used.
+      UserError: the folder exists already, another process builds it, or it cannot be written; Beam's runner on this
+        machine does not know an option; or none of the records can be used.
     """
+    check_local(Path(out))
     options = _options(beam_options or [])
-    folder = Path(builder.data_dir)
+    folder = Path(make(Path(out)).data_dir)
     check_writable(folder)
-    if folder.exists():
-        raise UserError(f"{folder} is built already: remove it to build it again, or choose another folder")
-    for rest in folder.parent.glob(f"incomplete.*_{folder.name}"):
-        if _INCOMPLETE.match(rest.name) and rest.is_dir() and not rest.is_symlink():
-            shutil.rmtree(rest)
-    try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
-    except Exception as error:  # Beam's runners raise what a worker raised as any kind
-        if _EMPTY not in str(error):
-            raise
-        raise UserError(f"{folder}: no shards, none of the clips can be used{builder.first_fault()}") from error
+    busy = f"another process builds {folder}: wait until it ends, or choose another folder"
+    with locked(folder.with_name(f".{folder.name}.lock"), busy):
+        if folder.exists():
+            raise UserError(f"{folder} is built already: remove it to build it again, or choose another folder")
+        with replacing(folder) as partial:
+            builder = make(partial.with_name("build"))
+            try:
+                builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
+            except Exception as error:  # Beam's runners raise what a worker raised as another kind
+                if _EMPTY in str(error):
+                    text = f"{folder}: no shards, none of the clips can be used{builder.first_fault()}"
+                elif not (text := _mistake(error, folder)):
+                    raise
+                raise UserError(text) from error
+            finish(Path(builder.data_dir))
+            Path(builder.data_dir).rename(partial)
     return folder
+
+
+def _mistake(error: BaseException | None, folder: Path) -> str:
+    """What a failed pipeline means for the user: the first mistake behind an error, "" if there is none."""
+    while error is not None:
+        if isinstance(error, UserError):
+            return str(error)
+        if isinstance(error, OSError) and error.strerror:
+            return f"{folder}: cannot be written ({error.strerror})"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def build(cfg: VpdataConfig, out: Path | str, beam_options: list[str] | None = None) -> Path:
     """Build the shards under ``out`` and return their folder; raises as `prepare` does."""
-    check_local(Path(out))
-    return prepare(Vpdata(cfg, data_dir=str(out), file_format="array_record"), beam_options)
+    return prepare(lambda place: Vpdata(cfg, data_dir=str(place), file_format="array_record"), out, beam_options)
 
 
 def _options(given: list[str]) -> PipelineOptions:
