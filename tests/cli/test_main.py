@@ -1,7 +1,6 @@
 """The command ``vp-jax``: help without JAX, every command, near misses, packages that are not installed."""
 
 import os
-import pwd
 import re
 import shlex
 import subprocess
@@ -60,7 +59,7 @@ def test_a_mistyped_flag_is_one_line_and_imports_no_library(name, tmp_path):
 def test_every_command_stands_in_the_overview_and_has_a_module():
     assert all(re.search(rf"^  {name} +\S", overview(), re.MULTILINE) for name in COMMANDS)
     modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
-    assert modules == {*COMMANDS, "__init__", "main", "parser", "program", "settings"}
+    assert modules == {*COMMANDS, "__init__", "main", "parser", "paths", "program", "settings"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -138,25 +137,6 @@ def test_the_table_of_a_package_is_printed(capsys, tmp_path):
     assert "| run | stage |" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"no provenance.json in it; give the runs"):
         run(["package", "--out", str(tmp_path)])
-
-
-def test_the_home_folder_is_expanded_in_paths_and_nowhere_else(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    args = parser_of("sample").parse_args(["--out=~/out.mp4", "--video", "~", "--prompt", "~/x", "--mask", "a~/b"])
-    args.compilation_cache = "~/cache"
-    args = cli._at_home(args)
-    assert (args.out, args.video, args.mask) == (tmp_path / "out.mp4", tmp_path, Path("a~/b"))
-    assert (args.prompt, args.compilation_cache) == ("~/x", str(tmp_path / "cache"))
-
-
-def test_without_a_home_folder_it_is_one_line(monkeypatch):
-    def unknown(uid):
-        raise KeyError(uid)
-
-    monkeypatch.delenv("HOME", raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
-    with pytest.raises(UserError, match=r"--out ~/out\.mp4: there is no home folder, give the complete path"):
-        run(["sample", "--out=~/out.mp4"])
 
 
 NOBODY = """

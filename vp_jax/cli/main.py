@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from vp_jax import __version__
 from vp_jax.cli.parser import Parser
+from vp_jax.cli.paths import at_home
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
 
@@ -36,9 +35,6 @@ COMMANDS = {
     "vocabulary": Command("a sentencepiece vocabulary of the drawn world's captions"),
 }
 """``vp-jax NAME`` is the module ``vp_jax.cli.NAME``, with ``add_arguments(parser)`` and ``run(args)``."""
-
-_PATHS = ("workdir", "config", "first_frame", "compilation_cache")
-"""Arguments that are paths, or may be, and are kept as text."""
 
 
 def parser_of(name: str, prog: str | None = None) -> Parser:
@@ -72,7 +68,7 @@ def run(argv: Sequence[str], prog: str | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         raise UserError(f"unknown command {name!r}: {f'did you mean {near[0]}?' if near else f'one of {_names()}'}")
-    args = _at_home(parser_of(name, prog).parse_args(arguments))
+    args = at_home(parser_of(name, prog).parse_args(arguments))
     return int(importlib.import_module(f"vp_jax.cli.{name}").run(args) or 0)
 
 
@@ -86,22 +82,6 @@ def main(*first: str, prog: str | None = None) -> None:
     argv = [*first, *sys.argv[1:]]
     command = COMMANDS.get(argv[0]) if argv else None
     run_cli(lambda: run(argv, prog), sigterm=command is not None and command.sigterm)
-
-
-def _at_home(args: argparse.Namespace) -> argparse.Namespace:
-    """Paths with ``~`` in place of the home folder made complete: no shell does that in ``--out=~/out.mp4``.
-
-    Raises:
-      UserError: there is no home folder.
-    """
-    for name, value in vars(args).items():
-        if isinstance(value, Path) or (name in _PATHS and isinstance(value, str)):
-            if Path(value).parts[:1] == ("~",):
-                try:
-                    setattr(args, name, type(value)(Path(value).expanduser()))
-                except RuntimeError as error:
-                    raise UserError(f"--{name} {value}: there is no home folder, give the complete path") from error
-    return args
 
 
 def overview() -> str:

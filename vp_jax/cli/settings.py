@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vp_jax.cli.paths import SETTINGS, expanded
 from vp_jax.cli.program import EXTRAS, REQUIRED, package_of
 from vp_jax.errors import UserError
 from vp_jax.reading import show
@@ -40,7 +41,7 @@ def add_arguments(parser: Parser, group: argparse._ArgumentGroup) -> None:
 
 
 def read(args: argparse.Namespace) -> ConfigDict | None:
-    """The settings that parsed arguments ask for, locked; ``None`` without ``--config``.
+    """The settings that parsed arguments ask for, locked, ``~`` in paths made complete; ``None`` without ``--config``.
 
     Raises:
       UserError: a file that cannot be used, an unknown setting or a wrong value.
@@ -52,6 +53,9 @@ def read(args: argparse.Namespace) -> ConfigDict | None:
     config = config_from_file(args.config)
     for setting in args.settings:
         change(config, setting)
+    flat = _flat(config)
+    paths = {name: flat[name] for name in SETTINGS if isinstance(flat.get(name), str)}
+    config.update_from_flattened_dict({name: expanded(path, f"config.{name}") for name, path in paths.items()})
     return config
 
 
