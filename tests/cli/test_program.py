@@ -49,6 +49,15 @@ def coloured():
     print("a\\x1b[31mb\\udcff\\tc")
     raise UserError("x\\x1b[2J \\udcff\\n3")
 
+def logged():
+    import logging, warnings
+    from tqdm import tqdm
+    logging.getLogger("vp_jax.x").warning("a log line of %s", "a\\x1b[31mb\\rc")
+    warnings.warn("a warning of a\\x1b[31mb")
+    with tqdm(total=2, desc="a bar", ncols=30) as bar:
+        bar.update(2)
+    print("a\\x1b[31mb", file=sys.stderr)
+
 def ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     run_cli(lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -119,6 +128,14 @@ def test_what_a_terminal_would_obey_is_shown():
     with start("coloured") as process:
         out, err = process.communicate(timeout=20)
     assert out == "a\\x1b[31mb\\udcff\tc\n" and err == "error: x\\x1b[2J \\udcff\\n3\n"
+
+
+def test_log_lines_and_warnings_are_shown_alike_and_progress_bars_still_move():
+    with start("logged") as process:
+        _, err = process.communicate(timeout=20)
+    assert "\x1b" not in err and err.endswith("a\\x1b[31mb\n")
+    assert "a log line of a\\x1b[31mb\\rc\n" in err and "a warning of a\\x1b[31mb" in err
+    assert "\na bar: 100%" in err and "\\ra bar" not in err, "a return is read as the end of a line here"
 
 
 def test_a_closed_pipe_ends_the_program_quietly():

@@ -19,7 +19,7 @@ from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line, quiet_threads
 from vp_jax.checkpoint.weights import misnamed, tree_differences
 from vp_jax.digests import Damaged, Digests
 from vp_jax.errors import UserError
-from vp_jax.reading import check_tree
+from vp_jax.reading import check_tree, show
 from vp_jax.schema import listed
 from vp_jax.sharding import path_name
 
@@ -211,7 +211,7 @@ class TrainingCheckpoints:
             self._reported = True
             log.warning(
                 "note: %s holds checkpoints of an older version without digests: damage would not be noticed",
-                self.folder,
+                show(self.folder),
             )
 
     def _agree(self, step: int, fault: UserError | None) -> None:

@@ -23,7 +23,7 @@ from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line
 from vp_jax.digests import Damaged, Digests
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
-from vp_jax.reading import check_tree, is_regular, read_json
+from vp_jax.reading import check_tree, is_regular, read_json, show
 from vp_jax.schema import listed
 
 CONFIG, PARAMS = "config.json", "params"
@@ -366,7 +366,7 @@ def _report_once(folder: Path) -> None:
         _reported.add(folder.parent)
         log.warning(
             "note: %s has no digests, it was written by an older version: damage to its weights would not be noticed",
-            folder,
+            show(folder),
         )
 
 

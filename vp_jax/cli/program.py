@@ -57,10 +57,16 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
 
 
 class _Plain(io.TextIOWrapper):
-    """Standard output that shows control characters of names and prompts instead of obeying them."""
+    """A standard stream that shows control characters of names and prompts instead of obeying them.
+
+    Tabs and ends of lines stay, and so does a return at the start of what is written: progress bars begin with it.
+    """
 
     def write(self, text: str) -> int:
-        super().write("".join(c if c in "\n\t" else escaped(c) for c in text) if not text.isprintable() else text)
+        start = text.startswith("\r")
+        rest = text[start:]
+        shown = rest if rest.isprintable() else "".join(c if c in "\n\t" else escaped(c) for c in rest)
+        super().write("\r" * start + shown)
         return len(text)
 
 
@@ -72,15 +78,12 @@ def _mend_streams() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", errors="backslashreplace"))
         elif name != "stdin" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    if type(sys.stdout) is io.TextIOWrapper and sys.stdout is sys.__stdout__:
-        sys.stdout.flush()
-        sys.stdout = _Plain(
-            sys.stdout.buffer,
-            sys.stdout.encoding,
-            "backslashreplace",
-            line_buffering=sys.stdout.line_buffering,
-            write_through=sys.stdout.write_through,
-        )
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper and stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            buffering = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+            setattr(sys, name, _Plain(stream.buffer, stream.encoding, "backslashreplace", **buffering))
 
 
 def _let_go(stream: TextIO) -> None:
