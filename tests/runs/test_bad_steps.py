@@ -1,83 +1,31 @@
 """A step whose loss is not finite: its clips are named, the weights stay good, and the next start leaves them out."""
 
-import dataclasses
 import json
+import os
+import re
+import socket
+import subprocess
+import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.test_configs import config_of
-from tests.training.stages.toy import ToyStage
+from tests.runs.white_clips import Clips, models, settings
 from vp_jax.data.journal import read_journal
-from vp_jax.data.records import ClipInfo
 from vp_jax.errors import UserError
 from vp_jax.runs import input_pipeline, multihost
 from vp_jax.runs.bad_steps import blame, excluded_clips, shown
 from vp_jax.runs.recorder import BadStep
 from vp_jax.runs.train import train
 from vp_jax.scalars import read_metrics
-from vp_jax.training.encode import EncodedClips
-from vp_jax.training.models import Descriptions, behind_encoders
 from vp_jax.training.stages import registry
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """A grey clip, or a white one."""
-
-    number: int
-    white: bool
-
-    origin, caption = "drawn", "a clip"
-
-    @property
-    def id(self):
-        return f"clip {self.number}"
-
-    def open(self):
-        return ClipInfo(9, 8.0)
-
-    def read(self, indices_F):
-        frames_FHWC = np.full((len(indices_F), 16, 16, 3), 255 if self.white else 10 * self.number, np.uint8)
-        return frames_FHWC, np.ones(frames_FHWC.shape[:3], np.uint8)
-
-
-@dataclasses.dataclass(frozen=True)
-class Clips:
-    """Six clips; those of ``white`` have a loss that is not finite."""
-
-    white: tuple[int, ...]
-
-    def __len__(self):
-        return 6
-
-    def __getitem__(self, index):
-        return Clip(index, index in self.white)
-
-
-class WhiteIsNotFinite(ToyStage):
-    """White clips have latents that are no numbers."""
-
-    def inputs(self, encoders, weights, batch, key):
-        level_B = batch.pixels_BFHWC.mean((1, 2, 3, 4)) / 255
-        latents = jnp.where(level_B > 0.99, jnp.nan, level_B)[:, None, None, None, None]
-        return EncodedClips(jnp.broadcast_to(latents, (*level_B.shape, 3, 2, 2, self.backbone.out_channels)), None)
-
-
-def run(monkeypatch, folder, white, *, steps=6, batch=2):
-    def models(cfg, platform=None):
-        found = Descriptions.of(cfg).computed(cfg, platform)
-        return behind_encoders(cfg, found, WhiteIsNotFinite(found.backbone))
-
+def run(monkeypatch, folder, white, **changes):
     monkeypatch.setitem(registry.STAGES, "toy", models)
     monkeypatch.setattr(input_pipeline, "open_source", lambda data, loader: Clips(white))
-    config = config_of("tiny")
-    config.model.stage, config.steps, config.log_every = "toy", steps, 1
-    config.checkpoints.every, config.validation.every = 2, 0
-    config.loader.update(height=16, width=16, batch_size=batch, threads=0)
-    return train(config, folder)
+    return train(settings(**changes), folder)
 
 
 def losses(folder):
@@ -117,6 +65,55 @@ def test_where_no_clip_stands_out_the_checkpoint_of_before_stays_and_no_step_is_
         assert not list((tmp_path / "checkpoints").glob("[0-9]*"))
     with pytest.raises(UserError, match="4 of 6 clips are excluded, more than half: the settings are the cause"):
         run(monkeypatch, tmp_path, white=range(6), batch=1)
+
+
+def two_processes(folder, white):
+    """Exit status and output of two processes of one job, joined by jax.distributed, with one device each."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    command = [sys.executable, "-m", "tests.runs.white_clips"]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    both = [
+        subprocess.Popen(
+            [*command, str(index), "2", address, str(folder), white],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for index in range(2)
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    return [process.returncode for process in both], outputs
+
+
+@pytest.mark.slow
+def test_two_processes_stop_at_one_bad_step_name_the_same_clips_and_go_on_without_them(tmp_path):
+    """The bad clip is in the part of one of them; the other one has to know."""
+    statuses, outputs = two_processes(tmp_path, "3")
+    assert statuses == [2, 2], outputs
+    lines = [re.search(r"^error: step (\d+): .*", output, re.MULTILINE) for output in outputs]
+    assert lines[0] and lines[1] and lines[0][0] == lines[1][0], outputs
+    step, line = int(lines[0][1]), lines[0][0]
+    assert "the loss is not finite for clip 3 (batch: clip" in line and f"step {step} is saved" in line
+    assert len(set(re.findall(r"clip \d", re.search(r"batch: ([^)]*)", line)[1]))) > 2, "clips of both processes"
+    assert list(read_journal(tmp_path / "data.jsonl", "excluded")) == ["clip 3"]
+    assert (tmp_path / "checkpoints" / str(step)).is_dir()
+
+    statuses, outputs = two_processes(tmp_path, "3")
+    assert statuses == [0, 0], outputs
+    assert f"resumed from step {step}" in outputs[0] and "1 excluded" in outputs[0]
+    after = losses(tmp_path)
+    assert np.isfinite(after).all() and len(after) == 6 - 1
+
+
+@pytest.mark.slow
+def test_two_processes_stop_alike_where_no_clip_stands_out_and_do_not_meet_the_step_for_ever(tmp_path):
+    for message in (r"step 1: .* no single clip stands out in the batch", r"4 of 6 clips are excluded, more than half"):
+        statuses, outputs = two_processes(tmp_path, "0,1,2,3,4,5")
+        assert statuses == [2, 2], outputs
+        found = [re.search(rf"^error: .*{message}.*", output, re.MULTILINE) for output in outputs]
+        assert found[0] and found[1] and found[0][0] == found[1][0], outputs
+        assert not list((tmp_path / "checkpoints").glob("[0-9]*"))
+    assert len(excluded_clips(tmp_path / "data.jsonl")) == 4
 
 
 def test_the_clips_of_every_process_are_named(monkeypatch):
