@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.compare import GOLDEN
+from tests.compare import DEFAULT, GOLDEN
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -33,3 +33,26 @@ def one_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine with one chip."""
     only = jax.devices()[:1]
     monkeypatch.setattr(jax, "devices", lambda *backend: only)
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory):
+    """A converted checkpoint made of the reference's tiny models."""
+    folder = tmp_path_factory.mktemp("converted")
+    from tests.parity import reference as ref
+    from vp_jax import checkpoint
+    from vp_jax.models import config as model_config
+
+    for name, (cfg, _, params) in {
+        "transformer": ref.backbone(DEFAULT),
+        "branch": ref.branch(DEFAULT),
+        "vae": ref.vae(DEFAULT),
+    }.items():
+        checkpoint.save_params(folder / name, params, model_config.to_json(cfg))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    """A folder of compiled programs that the runs share."""
+    return tmp_path_factory.mktemp("programs")

@@ -9,7 +9,7 @@ import pytest
 
 from vp_jax.cli import settings
 from vp_jax.cli.main import COMMANDS, parser_of, run
-from vp_jax.cli.paths import SETTINGS, TEXTS, at_home, expanded
+from vp_jax.cli.paths import PATH_SETTINGS, TEXTS, at_home, expanded
 from vp_jax.errors import UserError
 
 NO_PATHS = {
@@ -76,8 +76,8 @@ def test_every_setting_that_is_a_path_is_made_complete(name, monkeypatch, tmp_pa
     name = f"{name}:tiny" if name == "id_adapter" else name
     flat = settings._flat(settings.config_from_file(name))
     known = {key for key, value in flat.items() if isinstance(value, str)}
-    assert known <= {*SETTINGS, *NO_PATH_SETTINGS}, "a path, or none?"
-    paths = sorted(known & {*SETTINGS})
+    assert known <= {*PATH_SETTINGS, *NO_PATH_SETTINGS}, "a path, or none?"
+    paths = sorted(known & {*PATH_SETTINGS})
     args = argparse.Namespace(config=name, settings=[f"--config.{key}=~/{key}" for key in paths])
     found = settings._flat(settings.read(args))
     assert len(paths) > 5 and {key: found[key] for key in paths} == {key: str(tmp_path / key) for key in paths}

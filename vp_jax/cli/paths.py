@@ -17,7 +17,7 @@ TEXTS = ("workdir", "config", "first_frame", "compilation_cache", "lora", "data"
 """Arguments that are paths, or may be, and are kept as text."""
 PAIRS = ("csv",)
 """Arguments ``NAME=PATH``."""
-SETTINGS = (
+PATH_SETTINGS = (
     *("compilation_cache", "data.clips", "data.csv", "data.path", "model.checkpoint", "model.init_from"),
     *("model.tokenizer", "validation.csv", "validation.path"),
 )

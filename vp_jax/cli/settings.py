@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vp_jax.cli.paths import SETTINGS, expanded
+from vp_jax.cli.paths import PATH_SETTINGS, expanded
 from vp_jax.cli.program import EXTRAS, REQUIRED, package_of
 from vp_jax.errors import UserError
 from vp_jax.reading import show
@@ -54,7 +54,7 @@ def read(args: argparse.Namespace) -> ConfigDict | None:
     for setting in args.settings:
         change(config, setting)
     flat = _flat(config)
-    paths = {name: flat[name] for name in SETTINGS if isinstance(flat.get(name), str)}
+    paths = {name: flat[name] for name in PATH_SETTINGS if isinstance(flat.get(name), str)}
     config.update_from_flattened_dict({name: expanded(path, f"config.{name}") for name, path in paths.items()})
     return config
 
