@@ -82,8 +82,14 @@ def _mend_streams() -> None:
         stream = getattr(sys, name)
         if type(stream) is io.TextIOWrapper and stream is getattr(sys, f"__{name}__"):
             stream.flush()
-            buffering = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
-            setattr(sys, name, _Plain(stream.buffer, stream.encoding, "backslashreplace", **buffering))
+            plain = _Plain(
+                stream.buffer,
+                stream.encoding,
+                "backslashreplace",
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+            setattr(sys, name, plain)
 
 
 def _let_go(stream: TextIO) -> None:

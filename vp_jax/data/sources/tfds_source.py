@@ -50,7 +50,7 @@ class ShardRecords:
         try:
             builder = tfds.builder_from_directory(self.folder)
             splits = [*builder.info.splits]
-            self._records = builder.as_data_source(self.split) if self.split in splits else None
+            self._records: Any = builder.as_data_source(self.split) if self.split in splits else None
         except Exception as error:  # of TFDS, protobuf and ArrayRecord, which raise many kinds
             raise UserError(f"{show(self.folder)} is damaged ({_reason(error)}): build the shards again") from error
         if self._records is None:
