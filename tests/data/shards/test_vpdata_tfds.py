@@ -95,6 +95,16 @@ def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
     assert not list(tmp_path.rglob("*.array_record*"))
 
 
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json", "mine.txt"])
+def test_what_lies_in_the_place_of_the_shards_is_neither_read_nor_changed(name, layout, tmp_path):
+    file = tmp_path / "out" / "vpdata" / "1.0.0" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    with pytest.raises(UserError, match="is built already: remove it"):
+        build(VpdataConfig(Layout.under(layout), {"train": layout / "train.csv"}, frames=9), tmp_path / "out")
+    assert file.read_text() == "{"
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing(layout, tmp_path, monkeypatch):
     def full(*paths):
         raise OSError(errno.ENOSPC, "No space left on device")

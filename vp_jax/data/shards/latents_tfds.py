@@ -227,9 +227,4 @@ def build_latents(
         if empty is not None:
             np.save(folder / EMPTY_TEXT, np.asarray(empty[0], np.float32))
 
-    return prepare(
-        lambda place: VpdataLatents(encode, split, data_dir=str(place), file_format="array_record"),
-        out,
-        beam_options,
-        finish,
-    )
+    return prepare(VpdataLatents, {"encode": encode, "split": split}, out, beam_options, finish)

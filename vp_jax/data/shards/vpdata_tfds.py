@@ -180,7 +180,8 @@ def row_name(row: Row) -> str:
 
 
 def prepare(
-    make: Callable[[Path], Any],
+    kind: Any,
+    arguments: Mapping[str, Any],
     out: Path | str,
     beam_options: list[str] | None = None,
     finish: Callable[[Path], object] = lambda folder: None,
@@ -188,7 +189,8 @@ def prepare(
     """Run the pipeline of a builder in a hidden folder, and move the shards into place once they are complete.
 
     Args:
-      make: makes the TFDS builder that writes to a folder.
+      kind: class of the TFDS builder.
+      arguments: with which it is made.
       out: folder of the data set.
       beam_options: options of the Beam pipeline; by default it runs on this machine.
       finish: called with the folder of the complete shards, before they are moved.
@@ -202,14 +204,14 @@ def prepare(
     """
     check_local(Path(out))
     options = _options(beam_options or [])
-    folder = Path(make(Path(out)).data_dir)
+    folder: Path = Path(out) / kind.name / str(kind.VERSION)  # a builder would read what lies there
     check_writable(folder)
     busy = f"another process builds {folder}: wait until it ends, or choose another folder"
     with locked(folder.with_name(f".{folder.name}.lock"), busy):
         if folder.exists():
             raise UserError(f"{folder} is built already: remove it to build it again, or choose another folder")
         with replacing(folder) as partial:
-            builder = make(partial.with_name("build"))
+            builder = kind(**arguments, data_dir=str(partial.with_name("build")), file_format="array_record")
             try:
                 builder.download_and_prepare(download_config=tfds.download.DownloadConfig(beam_options=options))
             except Exception as error:  # Beam's runners raise what a worker raised as another kind
@@ -236,7 +238,7 @@ def _mistake(error: BaseException | None, folder: Path) -> str:
 
 def build(cfg: VpdataConfig, out: Path | str, beam_options: list[str] | None = None) -> Path:
     """Build the shards under ``out`` and return their folder; raises as `prepare` does."""
-    return prepare(lambda place: Vpdata(cfg, data_dir=str(place), file_format="array_record"), out, beam_options)
+    return prepare(Vpdata, {"cfg": cfg}, out, beam_options)
 
 
 def _options(given: list[str]) -> PipelineOptions:
