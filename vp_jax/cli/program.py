@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -56,17 +57,22 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
     sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
 
 
+_BAR = re.compile(r"\r?\n*(\x1b\[A)*")
+"""What progress bars write apart from their text: to the start of the line, lines down, lines up."""
+
+
 class _Plain(io.TextIOWrapper):
     """A standard stream that shows control characters of names and prompts instead of obeying them.
 
-    Tabs and ends of lines stay, and so does a return at the start of what is written: progress bars begin with it.
+    Tabs and ends of lines stay, and at the start of what is written the moves of progress bars.
     """
 
     def write(self, text: str) -> int:
-        start = text.startswith("\r")
+        moves = _BAR.match(text)
+        start = moves.end() if moves and (moves.end() == len(text) or not moves[1]) else 0
         rest = text[start:]
         shown = rest if rest.isprintable() else "".join(c if c in "\n\t" else escaped(c) for c in rest)
-        super().write("\r" * start + shown)
+        super().write(text[:start] + shown)
         return len(text)
 
 
