@@ -60,6 +60,7 @@ def _data() -> dict[str, object]:
         synthetic_clips=64,
         synthetic_first=0,
         synthetic_absent=0.2,
+        synthetic_look="flat",
     )
 
 

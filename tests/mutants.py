@@ -265,7 +265,7 @@ MUTANTS = (
         "edit_hole",
         "the hole of an edit leaves out the new thing",
         "vp_jax/world/edit.py",
-        "hole_FHW |= after.mask(edit.thing)",
+        "hole_FHW |= after.reach(edit.thing)",
         "hole_FHW |= 0",
         "tests/world/test_edit.py",
     ),

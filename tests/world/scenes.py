@@ -31,5 +31,6 @@ def still(**changes: Any) -> Thing:
     return Thing(**{**values, **changes})
 
 
-def scene_of(*things: Thing) -> Scene:
-    return Scene(Ground("clouds", "grey", 5, 0.0, 0.0, 0.0, 40.0), Light(-1.0, 0.0, 20.0), things)
+def scene_of(*things: Thing, look: str = "flat") -> Scene:
+    kind = {"flat": "clouds", "lit": "planks"}[look]
+    return Scene(Ground(kind, "grey", 5, 0.0, 0.0, 0.0, 40.0), Light(-1.0, 0.0, 20.0), things, look)

@@ -8,16 +8,17 @@ import pytest
 from tests.world.scenes import TIMES, scene_of, still
 from vp_jax.errors import UserError
 from vp_jax.world.edit import OPERATIONS, edit, edit_masks, possible
-from vp_jax.world.render import render
-from vp_jax.world.scene import caption, make_scene
+from vp_jax.world.looks import LOOKS, make_scene, render
+from vp_jax.world.scene import caption
 
 HOLES = range(12)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("seed", HOLES)
-def test_outside_of_its_hole_an_edit_changes_no_bit(seed, operation):
-    scene = make_scene(seed)
+@pytest.mark.parametrize("look", LOOKS)
+def test_outside_of_its_hole_an_edit_changes_no_bit(look, seed, operation):
+    scene = make_scene(seed, look)
     if operation not in possible(scene):
         assert operation == "add" and len(scene.things) == 3
         with pytest.raises(UserError, match="already has 3 things"):
@@ -34,8 +35,9 @@ def test_outside_of_its_hole_an_edit_changes_no_bit(seed, operation):
 
 
 @pytest.mark.parametrize("seed", HOLES)
-def test_edits_change_what_they_say_and_nothing_else(seed):
-    scene = make_scene(seed)
+@pytest.mark.parametrize("look", LOOKS)
+def test_edits_change_what_they_say_and_nothing_else(look, seed):
+    scene = make_scene(seed, look)
     thing = len(scene.things) - 1
     old, looks = scene.things[thing], ("shape", "colour", "pattern")
     for operation, differs in (("change", {"colour"}), ("shape", {"shape"}), ("swap", set(looks))):
@@ -85,3 +87,23 @@ def test_seeds_and_operations_draw_apart():
     changed = [edit(scene, "change", 0, seed).scene.things[0].colour for seed in range(40)]
     others = {thing.colour for thing in scene.things}
     assert len(set(changed)) == 8 - len(others) and not set(changed) & others, "every other colour comes up"
+
+
+def test_a_hole_holds_the_shadow_where_the_shadow_changes():
+    """A thing of another colour throws the same shadow; one of another shape, a new one and a missing one do not."""
+    scene = scene_of(still(shape="ring"), still(colour="blue", shape="star", x=0.5, y=0.2), look="lit")
+    before = render(scene, TIMES, 64, 96)
+    for operation in OPERATIONS:
+        done = edit(scene, operation, 0, 3)
+        after = render(done.scene, TIMES, 64, 96)
+        hole, thing = edit_masks(before, after, done), done.thing
+        if operation == "change":
+            np.testing.assert_array_equal(hole, before.mask(thing))
+            continue
+        parts = [
+            drawn.reach(thing)
+            for drawn, there in ((before, operation != "add"), (after, operation != "remove"))
+            if there
+        ]
+        np.testing.assert_array_equal(hole, np.bitwise_or.reduce(parts))
+        assert (hole > before.mask(0)).any()

@@ -6,8 +6,8 @@ from PIL import Image
 
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
-from vp_jax.world.render import RGB, render
-from vp_jax.world.scene import caption, make_scene
+from vp_jax.world.looks import LOOKS, make_scene, render
+from vp_jax.world.scene import caption
 from vp_jax.world.sheet import TIMES_F, edit_rows, scene_row, sheet
 from vp_jax.world.synthetic import possible
 
@@ -17,23 +17,31 @@ def test_the_sheet_command_draws(tmp_path):
     run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
     with Image.open(out) as picture:
         assert picture.size == (6 * (48 + 4) + 4, 7 * (32 + 15) + 4), "a scene, it before its edits, five edits"
+    flat = out.read_bytes()
+    run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32", "--look", "lit"])
+    assert out.read_bytes() != flat
+    with pytest.raises(UserError, match="look 'oil': expected one of flat, lit"):
+        run(["sheet", "world", str(out), "--look", "oil"])
     with pytest.raises(UserError, match="none below 0"):
         run(["sheet", "world", str(out), "--scenes", "-4"])
 
 
-def test_a_scene_is_its_frames_and_the_labels_of_the_middle_one():
-    title, pictures = scene_row(3, 32)
-    scene, drawn = make_scene(3), render(make_scene(3), TIMES_F, 32, 48)
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_scene_is_its_frames_and_the_labels_of_the_middle_one(look):
+    title, pictures = scene_row(3, 32, look)
+    scene = make_scene(3, look)
+    drawn = render(scene, TIMES_F, 32, 48)
     assert title == f"3: {caption(scene)}" and len(pictures) == 6
     np.testing.assert_array_equal(np.stack(pictures[:5]), drawn.frames_FHWC)
     for number, thing in enumerate(scene.things, start=1):
-        assert (pictures[5][drawn.labels_FHW[2] == number] == RGB[thing.colour]).all()
+        assert (pictures[5][drawn.labels_FHW[2] == number] == LOOKS[look].rgb[thing.colour]).all()
     assert (pictures[5][drawn.labels_FHW[2] == 0] == 235).all()
 
 
-def test_edits_follow_the_scene_and_end_with_their_hole_in_black():
-    (title, before), *rows = edit_rows(2, 32)
-    scene = make_scene(2)
+@pytest.mark.parametrize("look", LOOKS)
+def test_edits_follow_the_scene_and_end_with_their_hole_in_black(look):
+    (title, before), *rows = edit_rows(2, 32, look)
+    scene = make_scene(2, look)
     assert title == f"2: {caption(scene)}" and [t.split(":")[0] for t, _ in rows] == list(possible(scene))
     for _, (*after, masked) in rows:
         assert len(after) == len(before) == 5

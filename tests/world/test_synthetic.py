@@ -46,6 +46,33 @@ def test_an_absent_thing_is_in_the_mask_but_not_in_the_picture_nor_in_the_captio
     assert 30 < sum(some) < 70
 
 
+def test_half_of_the_masks_hold_the_shadow_whether_the_thing_is_there_or_not():
+    """A mask with a shadow must not tell that the thing is absent."""
+    present, gone = (World(80, 17, 64, 96, absent=absent, look="lit") for absent in (0.0, 1.0))
+    shadows = [present[k].masks_shadow for k in range(80)]
+    assert 25 < sum(shadows) < 55 and shadows == [gone[k].masks_shadow for k in range(80)]
+    for seed in (shadows.index(True), shadows.index(False)):
+        clip, drawn = present[seed], render(make_scene(seed, "lit"), TIMES, 64, 96)
+        frames, masks = clip.read(TIMES)
+        without, same_masks = gone[seed].read(TIMES)
+        want = drawn.reach(clip.thing) if shadows[seed] else drawn.mask(clip.thing)
+        np.testing.assert_array_equal(masks, want)
+        np.testing.assert_array_equal(masks, same_masks)
+        np.testing.assert_array_equal(frames, drawn.frames_FHWC)
+        changed = (frames != without).any(-1)
+        assert not changed[drawn.reach(clip.thing) == 0].any()
+        assert changed[masks == 0].any() != shadows[seed], "a shadow that the mask leaves visible goes with the thing"
+
+
+def test_a_world_has_one_look():
+    flat, lit = World(3, 17, 64, 96), World(3, 17, 64, 96, look="lit")
+    assert lit[2].scene == make_scene(2, "lit") and flat[2].scene == make_scene(2)
+    assert lit[2].visible.look == "lit" and lit[2].caption == caption(make_scene(2, "lit"))
+    assert edit(lit[2].scene, "remove", 0, 0).scene.look == "lit"
+    with pytest.raises(UserError, match="look 'oil': expected one of flat, lit"):
+        World(3, 17, 64, 96, look="oil")
+
+
 def test_held_out_seeds_are_other_clips():
     trained, held_out = World(1000, 18, 64, 96), World(50, 18, 64, 96, first=HELD_OUT)
     assert len(held_out) == 50 and held_out[49].seed == HELD_OUT + 49
@@ -61,6 +88,8 @@ def test_the_loader_takes_it_and_workers_change_nothing():
     cfg = LoaderConfig(batch_size=2, frames=9, height=64, width=96, on_device=True, threads=0)
     source = open_source(DataConfig(kind="synthetic", synthetic_clips=6, synthetic_first=HELD_OUT), cfg)
     assert source == World(6, 18, 64, 96, first=HELD_OUT, absent=0.2)
+    lit = open_source(DataConfig(kind="synthetic", synthetic_clips=6, synthetic_look="lit"), cfg)
+    assert lit == World(6, 18, 64, 96, absent=0.2, look="lit")
     loaders = [
         make_loader(source, dataclasses.replace(cfg, workers=workers), tokenizer=WordIds(24)) for workers in (0, 1)
     ]
@@ -79,6 +108,7 @@ def test_the_loader_takes_it_and_workers_change_nothing():
     [
         (dict(synthetic_first=-1), r"data\.synthetic_first -1: expected 0 or more"),
         (dict(synthetic_absent=1.5), r"data\.synthetic_absent 1\.5: expected 0 to 1"),
+        (dict(synthetic_look="oil"), r"data\.synthetic_look 'oil': expected one of flat, lit"),
     ],
 )
 def test_wrong_settings_are_refused(setting, message):

@@ -2,6 +2,7 @@
 
     vp-jax sheet data --data DATA --csv FILE --out sheet.png       VPData with every kind of mask augmentation
     vp-jax sheet world world.png --scenes 0 1 2 3 --edits 2        scenes of the drawn world, and their edits
+    vp-jax sheet world world.png --look lit                        the same in the look with light
 
 A scene is a row of five frames and the labels of the third. Edits are a row of the scene as it was and one of the exact
 result of each, with its hole in the third frame.
@@ -27,6 +28,7 @@ def add_arguments(parser: Parser) -> None:
     world.add_argument("out", type=Path, metavar="PICTURE")
     world.add_argument("--scenes", type=int, nargs="*", default=range(6), metavar="SEED", help="scenes to show")
     world.add_argument("--edits", type=int, nargs="*", default=[2], metavar="SEED", help="scenes to edit in every way")
+    world.add_argument("--look", default="flat", help="flat (default), as the packaged model knows it, or lit")
     world.add_argument("--height", type=int, default=96, help="of a picture, in pixels; 64 is what the model sees")
 
 
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "world":
         from vp_jax.world import sheet
 
-        sheet.save_sheet(args.out, args.scenes, args.edits, args.height)
+        sheet.save_sheet(args.out, args.scenes, args.edits, args.height, args.look)
     else:
         from vp_jax.data import contact_sheet
 

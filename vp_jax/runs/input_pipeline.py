@@ -33,6 +33,7 @@ from vp_jax.data.sources.tfds_source import VPDataRecords
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.tokenizer import Tokenizer
 from vp_jax.training.models import TrainingModels
+from vp_jax.world.looks import DEFAULT_LOOK, check_look
 from vp_jax.world.synthetic import WordIds, World
 
 DATA_KINDS = ("vpdata", "csv", "folder", "davis", "latents", "synthetic")
@@ -47,6 +48,7 @@ class DataConfig:
       min_caption: characters that a caption of the official layout must have.
       synthetic_clips, synthetic_first: number of clips, the seed of the first one (>= 0).
       synthetic_absent: how often the thing under the mask is neither in the picture nor in the caption, 0 to 1.
+      synthetic_look: name of the drawn world's look, one of `vp_jax.world.looks.LOOKS`.
     """
 
     kind: str = "vpdata"
@@ -58,6 +60,7 @@ class DataConfig:
     synthetic_clips: int = 64
     synthetic_first: int = 0
     synthetic_absent: float = 0.2
+    synthetic_look: str = DEFAULT_LOOK
 
     def __post_init__(self) -> None:
         if self.kind not in DATA_KINDS:
@@ -69,6 +72,7 @@ class DataConfig:
         check_numbers(self, "min_caption synthetic_first", group="data.")
         check_numbers(self, "synthetic_clips", 1, group="data.")
         check_numbers(self, "synthetic_absent", 0, 1, group="data.")
+        check_look(self.synthetic_look, "data.synthetic_look")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +129,7 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
             loader.width,
             data.synthetic_first,
             data.synthetic_absent,
+            data.synthetic_look,
         )
     return (video_folder if data.kind == "folder" else davis)(data.path, loader.fps, loader.frames)
 

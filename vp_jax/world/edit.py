@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.world.render import Rendered
-from vp_jax.world.scene import COLOURS, MAX_THINGS, PATTERNS, SHAPES, Scene, Thing, caption, draw_thing, fits
+from vp_jax.world.looks import LOOKS
+from vp_jax.world.rendered import Rendered
+from vp_jax.world.scene import COLOURS, MAX_THINGS, PATTERNS, SHAPES, Scene, Thing, caption, fits
 
 OPERATIONS = ("change", "shape", "add", "remove", "swap")
 
@@ -61,7 +62,7 @@ def edit(scene: Scene, operation: str, thing: int, seed: int) -> Edit:
         if len(things) >= MAX_THINGS:
             raise UserError(f"the scene already has {len(things)} things of at most {MAX_THINGS}: choose another edit")
         thing = len(things)
-        things.append(draw_thing(rng, scene.things))
+        things.append(LOOKS[scene.look].thing(rng, scene.things))
     elif not 0 <= thing < len(things):
         raise UserError(f"thing {thing}: the scene has {len(things)}, numbered from 0")
     elif operation == "remove":
@@ -90,13 +91,17 @@ def _other(rng: np.random.Generator, scene: Scene, thing: int, operation: str) -
 
 
 def edit_masks(before: Rendered, after: Rendered, edit: Edit) -> np.ndarray:
-    """Masks of an edit, FHW uint8 {0, 1}: the union of the thing's masks before and after the edit.
+    """Masks of an edit, FHW uint8 {0, 1}: the union of the thing before and after the edit, with its shadow.
 
-    Outside of them the two renderings are equal bit for bit.
+    A "change" of colour leaves the shadow as it is: its masks are of the thing alone. Outside of the masks the two
+    renderings are equal bit for bit.
     """
-    hole_FHW = np.zeros_like(before.touched_FHW)
+    if edit.operation == "change":
+        thing_FHW: np.ndarray = before.mask(edit.thing) | after.mask(edit.thing)
+        return thing_FHW
+    hole_FHW = np.zeros_like(before.reached_FHW)
     if edit.operation != "add":
-        hole_FHW |= before.mask(edit.thing)
+        hole_FHW |= before.reach(edit.thing)
     if edit.operation != "remove":
-        hole_FHW |= after.mask(edit.thing)
+        hole_FHW |= after.reach(edit.thing)
     return hole_FHW

@@ -1,4 +1,4 @@
-"""Scenes of the drawn world: their description, their choice from a seed, and their caption.
+"""Scenes of the drawn world: their description, the paths of their things, and their captions.
 
 A scene consists of words and numbers. Lengths are in frame heights, (0, 0) is the middle of the picture, x grows to the
 right and y down; pictures are 3:2, so the corners are at (+-0.75, +-0.5). Times are frames at 8 per second.
@@ -15,13 +15,8 @@ SHAPES = ("circle", "square", "triangle", "star", "heart", "ring", "cross", "moo
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 PATTERNS = ("plain", "striped", "spotted")
 MOTIONS = ("bounces", "orbits", "sways", "hops", "spins", "pulses")
-GROUNDS = ("hills", "clouds", "stripes", "dots", "waves", "sky")
 GROUND_COLOURS = ("grey", "cream", "brown", "navy", "mint", "lilac")
 MAX_THINGS = 3
-CAPTION_WORDS = frozenset(
-    (*SHAPES, *COLOURS, *PATTERNS[1:], *MOTIONS, *GROUNDS, *GROUND_COLOURS, "a", "an", "and", "over")
-)
-
 HALF_WIDTH, HALF_HEIGHT = 0.75, 0.5
 _ROUND = ("circle", "ring")
 _THIN = ("ring", "cross", "moon", "star")
@@ -71,7 +66,7 @@ class Ground:
     """The background.
 
     Attributes:
-      kind: one of `GROUNDS`.
+      kind: one of the backgrounds of the scene's look.
       colour: one of `GROUND_COLOURS`.
       seed: chooses its pattern.
       pan_x: movement of the camera per frame, to the right.
@@ -100,11 +95,15 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Background, light, and things from back to front: a later thing hides an earlier one."""
+    """Background, light, and things from back to front: a later thing hides an earlier one.
+
+    ``look`` is the name in `vp_jax.world.looks.LOOKS` of the way in which it is drawn.
+    """
 
     ground: Ground
     light: Light
     things: tuple[Thing, ...]
+    look: str = "flat"
 
 
 @dataclass(frozen=True)
@@ -149,44 +148,6 @@ def fits(shape: str, pattern: str, motion: str) -> bool:
     )
 
 
-def make_scene(seed: int) -> Scene:
-    """Scene of a seed of 0 or more: one to three things of different shapes and colours."""
-    rng = np.random.default_rng([7001, seed])
-    kind, colour = GROUNDS[rng.integers(len(GROUNDS))], GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
-    pan, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0.002, 0.008)
-    ground = Ground(
-        kind,
-        colour,
-        int(rng.integers(2**31)),
-        speed * math.cos(pan),
-        0.5 * speed * math.sin(pan),
-        rng.uniform(-0.1, 0.1),
-        rng.uniform(30, 60),
-    )
-    light = Light(rng.uniform(-2.6, -0.5), rng.uniform(0.03, 0.09), rng.uniform(30, 60))
-    things: tuple[Thing, ...] = ()
-    for _ in range(rng.choice([1, 2, 3], p=[0.4, 0.5, 0.1])):
-        things += (draw_thing(rng, things),)
-    return Scene(ground, light, things)
-
-
-def draw_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
-    """Draw a thing that looks unlike the others and is mostly clear of them: the first such draw, or the best of 8."""
-    shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
-    colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
-    shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
-    looks = [(pattern, motion) for pattern in PATTERNS for motion in MOTIONS if fits(shape, pattern, motion)]
-    pattern, motion = looks[rng.integers(len(looks))]
-    draws: list[tuple[float, int, Thing]] = []
-    for _ in range(8):
-        thing = _draw_motion(rng, shape, colour, pattern, motion)
-        hidden = max((overlap(thing, other) for other in others), default=0.0)
-        if hidden < 0.12:
-            return thing
-        draws.append((hidden, len(draws), thing))
-    return min(draws)[2]
-
-
 def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
     """Approximate part of ``back`` that is behind ``front``, 0 to 1, over ``frames`` frames."""
     times_F = np.linspace(0, frames, 12)
@@ -195,9 +156,11 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
     return float(np.clip(1.2 * (1 - apart_F), 0, 1).mean())
 
 
-def _draw_motion(rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str) -> Thing:
-    """A thing of this look with a random path that stays in the picture."""
-    radius = rng.uniform(0.21, 0.26)
+def draw_motion(
+    rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str, radii: tuple[float, float]
+) -> Thing:
+    """Draw a thing with these words: a radius between ``radii`` and a random path that stays in the picture."""
+    radius = rng.uniform(*radii)
     reach_x, reach_y = {
         "bounces": (0.0, 0.0),
         "orbits": (0.34, 0.16),
@@ -237,17 +200,17 @@ def _draw_motion(rng: np.random.Generator, shape: str, colour: str, pattern: str
 
 def thing_caption(scene: Scene, thing: int) -> str:
     """Caption of one thing: "a red striped circle"."""
-    return _look(scene.things[thing])
+    return _words(scene.things[thing])
 
 
 def caption(scene: Scene) -> str:
-    """Caption of a scene from back to front: at most 20 words, all of `CAPTION_WORDS`."""
-    things = " and ".join(f"{_look(thing)} {thing.motion}" for thing in scene.things)
+    """Caption of a scene from back to front: at most 20 words, all of `vp_jax.world.looks.caption_words`."""
+    things = " and ".join(f"{_words(thing)} {thing.motion}" for thing in scene.things)
     ground = f"{scene.ground.colour} {scene.ground.kind}"
     return f"{things} over {ground}" if things else ground
 
 
-def _look(thing: Thing) -> str:
+def _words(thing: Thing) -> str:
     article = "an" if thing.colour[0] in "aeiou" else "a"
     words = (article, thing.colour, *((thing.pattern,) if thing.pattern != "plain" else ()), thing.shape)
     return " ".join(words)

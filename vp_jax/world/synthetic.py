@@ -2,6 +2,10 @@
 
 Clip k is the scene of seed ``first + k``. Most clips mask a thing that is in the picture and in the caption. In the
 others the masked thing is absent from both, so that a model also learns to remove things.
+
+A mask is that of the thing alone, as a tracker gives it, or that of the thing and its shadow, as a removal needs it.
+The choice does not depend on whether the thing is there, so the outline of a mask does not give that away. A shadow
+that a mask leaves visible does, and so does the light on the rest of the picture for a shadow that must be filled in.
 """
 
 from __future__ import annotations
@@ -15,11 +19,11 @@ import numpy as np
 from vp_jax.data.records import ClipInfo
 from vp_jax.errors import UserError
 from vp_jax.world.edit import OPERATIONS, Edit, edit, edit_masks, possible
-from vp_jax.world.render import Rendered, render
-from vp_jax.world.scene import CAPTION_WORDS, Scene, Thing, caption, make_scene, overlap, thing_caption
+from vp_jax.world.looks import DEFAULT_LOOK, check_look, make_scene, render
+from vp_jax.world.rendered import Rendered
+from vp_jax.world.scene import Scene, Thing, caption, overlap, thing_caption
 
 __all__ = [
-    "CAPTION_WORDS",
     "HELD_OUT",
     "OPERATIONS",
     "Edit",
@@ -64,6 +68,7 @@ class WorldClip:
       height: rows of a frame.
       width: columns of a frame.
       absent: probability that the masked thing is absent.
+      look: name of the look, one of `vp_jax.world.looks.LOOKS`.
     """
 
     seed: int
@@ -71,6 +76,7 @@ class WorldClip:
     height: int
     width: int
     absent: float = 0.0
+    look: str = DEFAULT_LOOK
 
     @property
     def id(self) -> str:
@@ -90,7 +96,7 @@ class WorldClip:
     @functools.cached_property
     def scene(self) -> Scene:
         """The scene, with the masked thing."""
-        return make_scene(self.seed)
+        return make_scene(self.seed, self.look)
 
     @functools.cached_property
     def thing(self) -> int:
@@ -103,6 +109,11 @@ class WorldClip:
         absent = np.random.default_rng([7004, self.seed]).random() < self.absent
         return edit(self.scene, "remove", self.thing, self.seed).scene if absent else self.scene
 
+    @functools.cached_property
+    def masks_shadow(self) -> bool:
+        """Whether the mask covers the thing's shadow too: in half of the clips, present or absent."""
+        return bool(np.random.default_rng([7005, self.seed]).random() < 0.5)
+
     def open(self) -> ClipInfo:
         """Length and frame rate."""
         return ClipInfo(self.frames, FPS)
@@ -110,7 +121,7 @@ class WorldClip:
     def read(self, indices_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Frames FHWC uint8 and masks FHW uint8 {0, 1} of these frame numbers."""
         drawn = render(self.scene, indices_F, self.height, self.width)
-        masks_FHW = drawn.mask(self.thing)
+        masks_FHW = drawn.reach(self.thing) if self.masks_shadow else drawn.mask(self.thing)
         if self.visible is not self.scene:
             drawn = render(self.visible, indices_F, self.height, self.width)
         return drawn.frames_FHWC, masks_FHW
@@ -127,9 +138,10 @@ class World:
       width: columns of a frame.
       first: seed of the first clip.
       absent: probability that the masked thing is absent from picture and caption.
+      look: name of the look, one of `vp_jax.world.looks.LOOKS`.
 
     Raises:
-      UserError: the seeds are on both sides of `HELD_OUT`.
+      UserError: an unknown look, or the seeds are on both sides of `HELD_OUT`.
     """
 
     count: int
@@ -138,8 +150,10 @@ class World:
     width: int
     first: int = 0
     absent: float = 0.0
+    look: str = DEFAULT_LOOK
 
     def __post_init__(self) -> None:
+        check_look(self.look)
         if self.first < HELD_OUT < self.first + self.count:
             raise UserError(
                 f"seeds {self.first} to {self.first + self.count - 1} are partly held out: expected all below "
@@ -152,7 +166,7 @@ class World:
     def __getitem__(self, index: int) -> WorldClip:
         if not 0 <= index < self.count:
             raise IndexError(index)
-        return WorldClip(self.first + index, self.frames, self.height, self.width, self.absent)
+        return WorldClip(self.first + index, self.frames, self.height, self.width, self.absent, self.look)
 
 
 @dataclass(frozen=True)

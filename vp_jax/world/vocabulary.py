@@ -16,13 +16,19 @@ from vp_jax.errors import UserError
 from vp_jax.files import write_atomically
 from vp_jax.media.inputs import reason
 from vp_jax.schema import check_number
-from vp_jax.world.synthetic import caption, make_scene
+from vp_jax.world.looks import DEFAULT_LOOK, check_look, make_scene
+from vp_jax.world.scene import caption
 
 
-def world_captions(count: int, first: int = 0) -> Iterable[str]:
-    """Captions of the scenes of ``count`` seeds, from seed ``first``. `UserError` unless there are 1 to ten million."""
+def world_captions(count: int, first: int = 0, look: str = DEFAULT_LOOK) -> Iterable[str]:
+    """Captions of the scenes of ``count`` seeds in a look, from seed ``first``.
+
+    Raises:
+      UserError: an unknown look, or a number of captions that is not 1 to ten million.
+    """
     check_number("captions", count)
-    return (caption(make_scene(seed)) for seed in range(first, first + count))
+    check_look(look)
+    return (caption(make_scene(seed, look)) for seed in range(first, first + count))
 
 
 def train_vocabulary(texts: Iterable[str], file: Path, pieces: int = 400) -> int:

@@ -1,4 +1,4 @@
-"""Pictures of scenes: the same at every size, exact masks and labels, colours, light, camera."""
+"""Pictures of the flat look: the same at every size, exact masks and labels, colours, light, camera."""
 
 import dataclasses
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from tests.world.scenes import TIMES, scene_of, still
-from vp_jax.world.outlines import DISTANCES
-from vp_jax.world.render import GROUND_RGB, RGB, render, strength
-from vp_jax.world.scene import COLOURS, GROUND_COLOURS, GROUNDS, PATTERNS, SHAPES, Light, make_scene
+from vp_jax.world.flat.draw import FLAT_GROUND_RGB, FLAT_RGB, strength
+from vp_jax.world.flat.outlines import DISTANCES
+from vp_jax.world.flat.scenes import FLAT_GROUNDS
+from vp_jax.world.looks import make_scene, render
+from vp_jax.world.scene import COLOURS, GROUND_COLOURS, PATTERNS, SHAPES, Light
 
 
 def test_a_frame_depends_on_its_own_time_alone():
@@ -66,21 +68,21 @@ def test_later_things_hide_earlier_ones():
 def test_a_thing_has_the_colour_of_its_name(colour):
     drawn = render(scene_of(still(colour=colour)), np.zeros(1), 64, 96)
     mean = drawn.frames_FHWC[drawn.labels_FHW == 1].mean(0)
-    named = {name: np.linalg.norm(mean - np.array(rgb)) for name, rgb in RGB.items()}
+    named = {name: np.linalg.norm(mean - np.array(rgb)) for name, rgb in FLAT_RGB.items()}
     assert min(named, key=named.get) == colour
 
 
 def test_names_of_colours_are_those_of_scenes():
-    assert tuple(RGB) == COLOURS and tuple(GROUND_RGB) == GROUND_COLOURS
+    assert tuple(FLAT_RGB) == COLOURS and tuple(FLAT_GROUND_RGB) == GROUND_COLOURS
 
 
-@pytest.mark.parametrize("kind", GROUNDS)
+@pytest.mark.parametrize("kind", FLAT_GROUNDS)
 def test_a_background_is_between_its_two_colours_and_shows_both(kind):
     """Apart from light, which falls off by at most 12 % per frame height."""
     scene = scene_of()
     scene = dataclasses.replace(scene, ground=dataclasses.replace(scene.ground, kind=kind, colour="navy"))
     frame = render(scene, np.zeros(1), 96, 144).frames_FHWC[0].astype(float)
-    bright, dark = (np.array(rgb, float) for rgb in GROUND_RGB["navy"])
+    bright, dark = (np.array(rgb, float) for rgb in FLAT_GROUND_RGB["navy"])
     # how dark, where the mean of the channels lies between the two colours
     part = (bright.mean() - frame.mean(-1)) / (bright.mean() - dark.mean())
     assert part.min() > -0.75 and part.max() < 1.6
@@ -91,11 +93,11 @@ def test_a_background_is_between_its_two_colours_and_shows_both(kind):
 
 def test_backgrounds_of_each_kind_differ():
     frames = {}
-    for kind in GROUNDS:
+    for kind in FLAT_GROUNDS:
         scene = scene_of()
         scene = dataclasses.replace(scene, ground=dataclasses.replace(scene.ground, kind=kind))
         frames[kind] = render(scene, np.zeros(1), 48, 72).frames_FHWC.tobytes()
-    assert len(set(frames.values())) == len(GROUNDS)
+    assert len(set(frames.values())) == len(FLAT_GROUNDS)
 
 
 def test_the_camera_pans_by_whole_pixels_where_it_should():

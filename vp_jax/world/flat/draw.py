@@ -1,4 +1,4 @@
-"""Pictures of the drawn world with exact masks; a larger size gives the same picture in more detail.
+"""The flat look: things without shadows on smooth backgrounds; a larger size gives the same picture in more detail.
 
 All frames are drawn at once on coordinate maps. The background is a sum of sines, each a product of a function of x and
 one of y, so a frame costs a small matrix product. Things are drawn from back to front, each in a rectangle around it:
@@ -8,14 +8,14 @@ its coverage of a pixel is clip(1/2 - distance in pixels, 0, 1), from the signed
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from vp_jax.world.outlines import DISTANCES
+from vp_jax.world.flat.outlines import DISTANCES
+from vp_jax.world.rendered import Rendered
 from vp_jax.world.scene import Ground, Light, Scene, Thing, pose
 
-RGB = {
+FLAT_RGB = {
     "red": (226, 42, 46),
     "orange": (250, 136, 18),
     "yellow": (252, 220, 40),
@@ -25,7 +25,7 @@ RGB = {
     "purple": (136, 48, 190),
     "pink": (250, 110, 176),
 }
-GROUND_RGB = {
+FLAT_GROUND_RGB = {
     "grey": ((186, 190, 196), (132, 138, 148)),
     "cream": ((236, 224, 200), (200, 176, 136)),
     "brown": ((164, 134, 112), (106, 80, 64)),
@@ -37,34 +37,8 @@ PATTERN_PERIOD = 0.2
 """Period of stripes in frame heights: a stripe has more than 6 pixels at height 64."""
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """Frames of a scene, with labels.
-
-    Attributes:
-      frames_FHWC: uint8 RGB.
-      labels_FHW: uint8, i + 1 where thing i is the front-most one that covers more than half of the pixel, otherwise 0.
-      touched_FHW: uint8, bit i is set where thing i contributes to the colour of the pixel, edges included.
-    """
-
-    frames_FHWC: np.ndarray
-    labels_FHW: np.ndarray
-    touched_FHW: np.ndarray
-
-    def mask(self, thing: int) -> np.ndarray:
-        """Masks FHW uint8 {0, 1} of a thing: no pixel outside of them depends on it."""
-        return (self.touched_FHW >> thing) & 1
-
-
-def render(scene: Scene, times_F: np.ndarray, height: int, width: int) -> Rendered:
-    """Draw a scene.
-
-    Args:
-      scene: scene to draw.
-      times_F: times in frames, any real numbers.
-      height: rows of a frame.
-      width: columns of a frame.
-    """
+def draw_flat(scene: Scene, times_F: np.ndarray, height: int, width: int) -> Rendered:
+    """Draw a scene; the arguments are those of `vp_jax.world.looks.render`."""
     times_F = np.asarray(times_F, np.float64)
     x_W = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / height
     y_H = (np.arange(height, dtype=np.float32) + 0.5 - height / 2) / height
@@ -79,7 +53,7 @@ def render(scene: Scene, times_F: np.ndarray, height: int, width: int) -> Render
     frames_FHWC = np.empty((*labels_FHW.shape, 3), np.uint8)
     for channel in range(3):
         frames_FHWC[..., channel] = canvas_CFHW[channel]
-    return Rendered(frames_FHWC, labels_FHW, touched_FHW)
+    return Rendered(frames_FHWC, labels_FHW, touched_FHW, touched_FHW)
 
 
 def strength(light: Light, times_F: np.ndarray) -> np.ndarray:
@@ -163,7 +137,7 @@ def _ground(
     )
     shade_FHW = gain_F[:, None, None] * slope_HW[None, :, :]
     field_FHW *= shade_FHW
-    bright, dark = (np.array(rgb, np.float32) for rgb in GROUND_RGB[ground.colour])
+    bright, dark = (np.array(rgb, np.float32) for rgb in FLAT_GROUND_RGB[ground.colour])
     canvas_CFHW = np.empty((3, *field_FHW.shape), np.float32)
     for channel in range(3):
         np.multiply(shade_FHW, bright[channel], out=canvas_CFHW[channel])
@@ -206,7 +180,7 @@ def _draw(
     pixels_F = (thing.radius * height * np.sqrt(path.wide_F * path.tall_F)).astype(np.float32)
     cover_Frc = np.clip(0.5 - distance_Frc * pixels_F[:, None, None], 0, 1)
 
-    colour = np.array(RGB[thing.colour], np.float32)
+    colour = np.array(FLAT_RGB[thing.colour], np.float32)
     second = 0.7 * colour + 0.3 * np.array([255, 250, 240], np.float32)
     pattern_Frc = _pattern(thing, x_Frc, y_Frc)
     toward_Frc = (dx_Fc * np.float32(math.cos(light.angle) / thing.radius))[:, None, :] + (

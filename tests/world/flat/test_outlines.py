@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vp_jax.world.outlines import DISTANCES
+from vp_jax.world.flat.outlines import DISTANCES
 from vp_jax.world.scene import SHAPES
 
 TENTH = math.pi / 5

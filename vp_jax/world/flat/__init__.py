@@ -1,0 +1,1 @@
+"""The look that the packaged model was trained on."""

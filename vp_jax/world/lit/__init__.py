@@ -1,0 +1,1 @@
+"""The look with light: shaded things, soft shadows, backgrounds with structure."""
