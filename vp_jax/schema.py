@@ -81,6 +81,7 @@ NUMBERS: Mapping[str, Number] = {
     "start": Number(Between(0, 2**31 - 1)),
     "stop": Number(Between(1, 2**31 - 1)),
     "fps": Number(Between(0.001, 100_000), whole=False),
+    "folder_fps": Number(Between(0.001, 100_000), whole=False),
     "mask_id": Number(Between(-(2**63), 2**63 - 1)),
     "mask_dilate": Number(Between(0, 8192), unit=" pixels"),
     "grow": Number(Between(0, 8192), unit=" pixels"),

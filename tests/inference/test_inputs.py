@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests import clip_files
 from vp_jax.errors import UserError
-from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
+from vp_jax.inference.inputs import Mask, Video, as_mask, as_video, fit_frames
 
 FRAMES = clip_files.moving(6, 32, 48)
 HOLES = np.zeros((6, 32, 48), bool)
@@ -130,3 +130,45 @@ def test_how_a_file_was_read_is_noted(tmp_path):
     assert mask.note == "its transparency marks the hole: what is opaque is generated"
     np.testing.assert_array_equal(mask.fitted(Video(FRAMES)), HOLES)
     assert Mask(HOLES).note == ""
+
+
+def test_a_folder_of_images_has_the_rate_that_is_given(tmp_path):
+    folder = clip_files.folder(tmp_path / "frames", FRAMES)
+    assert Video.read(folder).fps == 8 and Video.read(folder, folder_fps=24).fps == 24
+    assert Video.read(folder, folder_fps=24, fps=8).fps == 8
+    with pytest.raises(UserError, match=r"folder_fps 0: expected 0\.001 to 100000"):
+        Video.read(folder, folder_fps=0)
+    film = clip_files.encode(tmp_path / "in.mp4", FRAMES)
+    with pytest.raises(UserError, match=r"folder_fps 24: .* is a file, which states its own rate"):
+        Video.read(film, folder_fps=24)
+
+
+@pytest.mark.parametrize("masks, fit, frames", [(4, "hold", 6), (4, "cut", 4), (8, "hold", 6), (8, "cut", 6)])
+def test_a_mask_of_another_length_holds_its_last_frame_or_cuts_the_video(tmp_path, masks, fit, frames):
+    video = Video.read(clip_files.encode(tmp_path / "in.mp4", clip_files.moving(6), sound=True))
+    holes = np.zeros((masks, 48, 64), bool)
+    for number in range(masks):
+        holes[number, number : number + 9, :9] = True
+    fitted, mask = fit_frames(video, Mask(holes), fit)
+    assert len(fitted) == len(mask.holes_FHW) == frames == len(mask.fitted(fitted))
+    np.testing.assert_array_equal(mask.holes_FHW[: min(masks, frames)], holes[:frames])
+    np.testing.assert_array_equal(mask.holes_FHW[-1], holes[min(masks, frames) - 1])
+    assert len(fitted.clock) == frames and mask.note.startswith("2 masks ")
+    assert fitted.tracks.end == (None if frames == 6 else Fraction(4 * 1001, 30000))
+
+
+def test_masks_that_fit_are_left_alone_and_others_are_refused_with_what_to_do():
+    video, still = Video(np.repeat(FRAMES[:1], 6, axis=0)), Mask(np.eye(48, 64, dtype=bool))
+    assert fit_frames(video, still, "cut") == (video, still)
+    short = Mask(np.repeat(np.eye(48, 64, dtype=bool)[None], 4, axis=0))
+    assert fit_frames(video, short, None) == (video, short)
+    with pytest.raises(UserError, match="`mask_fit` hold or cut accepts another count"):
+        short.fitted(video)
+    with pytest.raises(UserError, match="mask_fit stretch: expected hold or cut"):
+        fit_frames(video, short, "stretch")
+
+
+def test_a_stale_promise_of_a_video_is_a_note(tmp_path):
+    content = clip_files.encode(tmp_path / "in.mkv", clip_files.moving(60)).read_bytes()
+    (tmp_path / "in.mkv").write_bytes(content.replace(b"00:00:02.002", b"00:00:12.002"))
+    assert "complete, but shorter than it says" in Video.read(tmp_path / "in.mkv").note

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -77,10 +78,29 @@ def test_files_have_the_rate_and_the_sound_of_the_source(tmp_path, recwarn):
 def test_sound_that_a_format_cannot_hold_is_said(tmp_path):
     source = clip_files.encode(tmp_path / "in.mp4", FRAMES, sound=True)
     result = Result(request(Video.read(source)), PAINT)
-    with pytest.warns(UserWarning, match=r"sound is missing: .gif does not hold this kind of it, .mkv would"):
-        result.save(tmp_path / "out.gif")
+    with pytest.warns(UserWarning, match=r"sound 1 \(aac\): lost, a folder of images holds pictures only"):
+        result.save(tmp_path / "frames")
     lines = []
-    result.save(tmp_path / "frames", warn=lines.append)
-    assert lines == ["sound is missing: a folder does not hold this kind of it, .mkv would"]
-    Result(request(), PAINT).save(tmp_path / "silent.gif", warn=lines.append)
-    assert len(lines) == 1
+    result.save(tmp_path / "out.gif", warn=lines.append)
+    assert lines[0] == "sound 1 (aac): lost, .gif holds pictures only"
+    assert lines[1:] == ["times: rounded to 1/100 s, the steps of .gif"]
+    Result(request(), PAINT).save(tmp_path / "silent.mkv", warn=lines.append)
+    assert len(lines) == 2
+
+
+def test_what_is_carried_is_reported_and_only_losses_are_warned_of(tmp_path, recwarn):
+    source = clip_files.encode(tmp_path / "in.mp4", FRAMES, sound=True)
+    found = []
+    Result(request(Video.read(source)), PAINT).save(tmp_path / "out.mp4", carried=found.append)
+    with av.open(str(source)) as container:
+        packets = sum(bool(packet.size) for packet in container.demux(audio=0))
+    assert [(one.kind, one.how, one.line) for one in found] == [
+        ("sound", "copied", f"sound 1 (aac): copied, {packets} packets")
+    ]
+    assert not recwarn.list
+
+
+def test_fewer_frames_than_the_source_has_end_the_sound_with_them(tmp_path):
+    source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(60), sound=True)
+    clock, tracks = Video.read(source).first(30)
+    assert len(clock) == 30 and tracks.end == Fraction(1001, 1000)

@@ -63,7 +63,8 @@ def test_lost_sound_is_an_event(job, painter, tmp_path):  # noqa: F811
     source = clip_files.encode(tmp_path / "in.mp4", FRAMES[:, :44, :60], sound=True)
     events = list(run(job(video=source, out=tmp_path / "out.gif", mask_resize=True)))
     assert [event for event in events if isinstance(event, Note)] == [
-        Note("sound", "is missing: .gif does not hold this kind of it, .mkv would")
+        Note("sound", "1 (aac): lost, .gif holds pictures only"),
+        Note("times", "rounded to 1/100 s, the steps of .gif"),
     ]
     assert json.loads((tmp_path / "out.json").read_text())["audio_copied"] is False
 

@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 
 from tests import clip_files
+from tests.source_films import Sound, film
 from vp_jax.errors import UserError
+from vp_jax.inference.inputs import Video
 from vp_jax.media import video, video_writer
+from vp_jax.media.carried import TrackSource
 from vp_jax.media.video_writer import encode_mp4, write_video
 
 CLIP = clip_files.moving()
@@ -24,7 +27,9 @@ def distance(a, b):
 def test_what_is_written_is_read_back(tmp_path, suffix, worst, size):
     frames = clip_files.moving(7, *size)
     path = tmp_path / f"new/folder/out{suffix}"
-    assert write_video(path, frames, clip_files.FPS) is False
+    assert [found.line for found in write_video(path, frames, clip_files.FPS)] == (
+        ["times: rounded to 1/100 s, the steps of .gif"] if suffix == ".gif" else []
+    )
     back, fps = video.read_video(path)
     assert back.shape == frames.shape and back.dtype == np.uint8
     assert distance(back, frames) <= worst
@@ -95,7 +100,9 @@ def test_sound_is_copied_from_the_chosen_second(tmp_path, suffix):
     source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(90), sound=True)
     frames, fps = video.read_video(source, start=30, stop=60)
     out = tmp_path / f"out{suffix}"
-    assert write_video(out, frames, fps, audio_from=source, audio_start=float(30 / fps)) is True
+    part = TrackSource(source, 30 / fps, 30 / fps, first_frame=False)
+    (sound,) = write_video(out, frames, fps, tracks=part)
+    assert sound.how == "copied"
     info = video.probe(out)
     assert info.has_audio and info.frames == 30 and info.fps == clip_files.FPS
     with av.open(str(out)) as container:
@@ -107,14 +114,29 @@ def test_sound_is_left_out_where_it_cannot_be(tmp_path):
     source = clip_files.encode(tmp_path / "in.mp4", CLIP, sound=True)
     silent = clip_files.encode(tmp_path / "silent.mp4", CLIP)
     still = clip_files.folder(tmp_path / "frames", CLIP)
-    assert write_video(tmp_path / "a.webm", CLIP, 24, audio_from=source) is False  # WebM holds no AAC
-    assert write_video(tmp_path / "b.mp4", CLIP, 24, audio_from=silent) is False
     opus = clip_files.opus(tmp_path / "in.mkv")
-    assert write_video(tmp_path / "d.mkv", CLIP, 24, audio_from=opus) is True
-    assert write_video(tmp_path / "e.mov", CLIP, 24, audio_from=opus) is False  # though on MOV's list of codecs
+
+    def sound(name, path):
+        return [found.how for found in write_video(tmp_path / name, CLIP, 24, tracks=TrackSource(path))]
+
+    assert sound("a.webm", source) == ["written"]  # WebM holds no AAC
+    assert sound("b.mp4", silent) == []
+    assert sound("d.mkv", opus) == ["copied"]
+    assert sound("e.mov", opus) == ["written"]  # though on MOV's list of codecs
     assert len(video.read_video(tmp_path / "e.mov")[0]) == len(CLIP)
-    assert write_video(tmp_path / "f.mp4", CLIP, 24, audio_from=tmp_path / "gone meanwhile.mp4") is False
-    assert write_video(tmp_path / "c.mp4", CLIP, 24, audio_from=still) is False
+    assert sound("f.mp4", tmp_path / "gone meanwhile.mp4") == ["lost"]
+    assert sound("c.mp4", still) == []
+    assert sound("g.gif", source) == ["lost", "lost"]  # and 24 frames per second are no multiple of 1/100 s
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm"])
+def test_equal_runs_give_equal_bytes_with_all_their_streams(tmp_path, suffix):
+    source = film(tmp_path / "in.mkv", sounds=[Sound("libopus", "eng")], chapters=True, font=True, cover=True)
+    files = [tmp_path / f"{name}{suffix}" for name in ("a", "b")]
+    for file in files:
+        read = Video.read(source)
+        write_video(file, read.frames_FHWC, read.fps, clock=read.clock, tracks=read.tracks)
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_another_codec_steps_in_without_libx264(tmp_path, monkeypatch):

@@ -3,11 +3,11 @@
     vp-jax sample                             a clip of the packaged nano model's world, see nano_out/nano_report.html
     vp-jax sample --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
 
-Writes out.mp4 (the source's size, rate, frame count and sound; outside of the mask its very pixels; .mkv or no suffix
-for lossless), out_comparison.mp4, out_contact.png and out.json (settings, seed, versions, times). Everything cheap is
-checked before a model is loaded, and an existing result is replaced only by a finished one. After Ctrl-C, SIGTERM or a
-crash the same command continues behind the last finished window, or step. Masks: white, or label --mask_id, marks what
-is generated.
+Writes out.mp4 (the source's size, frames, frame times and other streams; outside of the mask its very pixels; .mkv or
+no suffix for lossless), out_comparison.mp4, out_contact.png and out.json (settings, seed, versions, times). Everything
+cheap is checked before a model is loaded, and an existing result is replaced only by a finished one. After Ctrl-C,
+SIGTERM or a crash the same command continues behind the last finished window, or step. Masks: white, or label
+--mask_id, marks what is generated. Sound, subtitles, chapters, attachments and tags are carried over, each in a line.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
+from vp_jax.inference.inputs import FITS
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import FILLS, MODES, SAMPLER_NAMES
 from vp_jax.jobs import packaged
@@ -60,10 +61,12 @@ def _input_flags(flag: Any) -> None:
     flag("--mask_dilate", type=int, default=0, help="grow the hole by this many source pixels on each side")
     flag("--invert_mask", action="store_true", help="white marks what is kept")
     flag("--mask_resize", action="store_true", help="allow a mask of another size (nearest)")
+    flag("--mask_fit", choices=FITS, help="allow a mask of another length: hold its last frame, or cut the video")
     flag("--first_frame", help="image to start from, or 'original' to keep frame 0; default: frame 0 is generated too")
     flag("--start", type=int, default=0, help="first source frame")
     flag("--stop", type=int, help="source frame to stop before")
     flag("--fps", type=float, help="thin the source to about this rate, every floor(fps / FPS)-th frame")
+    flag("--folder_fps", type=float, help=f"rate of a folder of frames, which states none; default: {FOLDER_FPS}")
 
 
 def _output_flags(flag: Any) -> None:

@@ -18,10 +18,15 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.media import masks
 from vp_jax.media import video as files
+from vp_jax.media.carried import TrackSource, stamp_of
+from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
 from vp_jax.media.video import exact_rate
 from vp_jax.schema import check_number
+
+FITS = ("hold", "cut")
+"""What to do about a mask of another length, see `fit_frames`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +39,9 @@ class Video:
       path: file or folder that the frames were read from; a result takes its sound from there.
       start, stop, step: the frames of the source that were read, as in a slice.
       has_audio: the source has sound.
+      clock: when each frame is shown; None: evenly spaced, ``fps`` apart.
+      tracks: the source's other streams, which go into a result.
+      note: what a person should know of how the file was read, "" if nothing.
 
     Raises:
       UserError: an array of another type or shape, named with what was expected.
@@ -46,6 +54,9 @@ class Video:
     stop: int | None = None
     step: int = 1
     has_audio: bool = False
+    clock: FrameClock | None = None
+    tracks: TrackSource | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames_FHWC", _frames(self.frames_FHWC))
@@ -53,7 +64,15 @@ class Video:
         object.__setattr__(self, "fps", exact_rate(self.fps))
 
     @classmethod
-    def read(cls, path: str | Path, *, start: int = 0, stop: int | None = None, fps: float | None = None) -> Video:
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        fps: float | None = None,
+        folder_fps: float | None = None,
+    ) -> Video:
         """Read a video file or a folder of images.
 
         Args:
@@ -61,13 +80,38 @@ class Video:
           start: first frame of the source.
           stop: frame of the source to stop before; ``None``: its end.
           fps: thin the source to about this rate: every ``floor(source / fps)``-th frame is kept.
+          folder_fps: rate of a folder of images, which states none; ``None``: 8.
 
         Raises:
-          UserError: a file that is missing, damaged or no video, or a range outside of it.
+          UserError: a file that is missing, damaged or no video, a range outside of it, or ``folder_fps`` for a file.
         """
-        info = files.probe(path)
-        frames_FHWC, rate = files.read_video(path, start=start, stop=stop, fps=fps)
-        return cls(frames_FHWC, rate, Path(path), start, stop, files.subsample_step(info.fps, fps), info.has_audio)
+        path, stamp = Path(path), stamp_of(Path(path))
+        info = files.probe(path, folder_fps=folder_fps)
+        frames_FHWC, rate = files.read_video(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
+        step = files.subsample_step(info.fps, fps)
+        clock = _clock(path, len(frames_FHWC), start, stop, step)
+        tracks = None
+        if stamp is not None:
+            zero = clock.zero if clock else start / info.fps
+            end = (clock.seconds(len(clock)) if clock else len(frames_FHWC) / rate) if stop is not None else None
+            tracks = TrackSource(path, zero, end, start == 0, stamp)
+        return cls(frames_FHWC, rate, path, start, stop, step, info.has_audio, clock, tracks, info.note)
+
+    def first(self, frames: int) -> tuple[FrameClock | None, TrackSource | None]:
+        """FrameClock and streams of the first ``frames`` frames."""
+        clock, tracks = self.clock and self.clock.first(frames), self.tracks
+        if tracks is not None and frames < len(self):
+            end = clock.seconds(frames) if clock else frames / self.fps
+            tracks = dataclasses.replace(tracks, end=end)
+        return clock, tracks
+
+    def cut(self, frames: int) -> Video:
+        """The first ``frames`` frames, with the part of the other streams that belongs to them."""
+        if frames >= len(self):
+            return self
+        clock, tracks = self.first(frames)
+        stop = self.start + frames * self.step
+        return dataclasses.replace(self, frames_FHWC=self.frames_FHWC[:frames], stop=stop, clock=clock, tracks=tracks)
 
     def __len__(self) -> int:
         return len(self.frames_FHWC)
@@ -80,7 +124,7 @@ class Video:
     @property
     def start_seconds(self) -> float:
         """Time of the first frame in the source."""
-        return float(self.start / (self.fps * self.step))
+        return float(self.clock.zero if self.clock and self.start else self.start / (self.fps * self.step))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,6 +205,54 @@ class Mask:
             invert=self.invert,
             grow=self.grow,
         )
+
+
+def fit_frames(video: Video, mask: Mask, fit: str | None) -> tuple[Video, Mask]:
+    """A video and a mask of as many frames.
+
+    Args:
+      video: what is inpainted.
+      mask: its mask; one that holds for all frames fits as it is.
+      fit: where the counts differ, "hold" keeps all frames of the video, under the last mask where masks are missing;
+        "cut" keeps as many frames as the shorter of the two has; None changes nothing, and the pair is refused later.
+
+    Raises:
+      UserError: another word.
+    """
+    check_fit(fit)
+    missing = len(video) - len(mask.holes_FHW)
+    if fit is None or mask.static or not missing:
+        return video, mask
+    if fit == "cut":
+        video = video.cut(len(mask.holes_FHW))
+    holes_FHW = mask.holes_FHW[: len(video)]
+    held_FHW = np.repeat(holes_FHW[-1:], len(video) - len(holes_FHW), axis=0)
+    note = f"{abs(missing)} masks {'too many' if missing < 0 else 'missing'}: " + (
+        "the rest of the video is left out"
+        if fit == "cut" and missing > 0
+        else "the last one is held"
+        if missing > 0
+        else "the last ones are left out"
+    )
+    notes = f"{mask.note}; {note}" if mask.note else note
+    return video, dataclasses.replace(mask, holes_FHW=np.concatenate([holes_FHW, held_FHW]), note=notes)
+
+
+def check_fit(fit: str | None) -> None:
+    """Check the word for `fit_frames`. `UserError` for one that it does not know."""
+    if fit not in (None, *FITS):
+        raise UserError(f"mask_fit {fit}: expected hold or cut")
+
+
+def _clock(path: Path, frames: int, start: int, stop: int | None, step: int) -> FrameClock | None:
+    """The clock of the frames that were read; None if the source states no times for them."""
+    for decoded in (False, True):  # packets may show no frame, or more than one
+        clock = read_clock(path, decoded=decoded)
+        if clock is not None:
+            end = len(clock) if stop is None else min(stop, len(clock))
+            if len(range(start, end, step)) == frames:
+                return clock.chosen(start, stop, step)
+    return None
 
 
 def as_video(video: Any) -> Video:

@@ -14,6 +14,7 @@ from vp_jax.inference.decode import Decoded
 from vp_jax.inference.request import Request
 from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import Finished
+from vp_jax.media.carried import Carried
 from vp_jax.media.video_writer import write_video
 
 
@@ -57,12 +58,19 @@ class Result:
         """All frames as one array, uint8."""
         return np.stack(self.frames)
 
-    def save(self, path: str | Path, *, warn: Callable[[str], object] = warnings.warn) -> Path:
-        """Write the frames with the rate and the sound of the source.
+    def save(
+        self,
+        path: str | Path,
+        *,
+        warn: Callable[[str], object] = warnings.warn,
+        carried: Callable[[Carried], object] | None = None,
+    ) -> Path:
+        """Write the frames with their times, and with every other stream of the source.
 
         Args:
           path: .mp4 .mov .webm .mkv (lossless) .gif, or a name without suffix for a folder of PNG frames.
           warn: called with one line for what the source has and this format cannot hold.
+          carried: called for everything of the source but its pictures, with what became of it.
 
         Returns:
           ``path``.
@@ -71,9 +79,12 @@ class Result:
           UserError: unknown suffix, or a file that cannot be written.
         """
         path, video = Path(path), self.request.video
-        sound = write_video(path, self.frames, video.fps, audio_from=video.path, audio_start=video.start_seconds)
-        if video.has_audio and not sound:
-            warn(f"sound is missing: {path.suffix or 'a folder'} does not hold this kind of it, .mkv would")
+        clock, tracks = video.first(len(self))
+        for found in write_video(path, self.frames, video.fps, clock=clock, tracks=tracks):
+            if carried is not None:
+                carried(found)
+            if found.how == "lost":
+                warn(found.line)
         return path
 
 

@@ -46,10 +46,11 @@ class Planned(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What a person should know, in one line: words or sound that did not reach the result, damaged files.
+    """What a person should know, in one line: what of the source reached the result or did not, damaged files.
 
     Attributes:
-      topic: ``mask``, ``preview``, ``prompt``, ``sound``, ``kept`` or ``verify``.
+      topic: ``mask``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``, or a kind of
+        `vp_jax.media.carried.Carried`.
       text: what happened.
     """
 

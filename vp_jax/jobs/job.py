@@ -10,6 +10,7 @@ from typing import Any
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_local
+from vp_jax.inference.inputs import check_fit
 from vp_jax.inference.named import NAMED, find_model
 from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
@@ -35,8 +36,9 @@ class Job:
       mask_dilate: source pixels by which the hole grows on each side.
       invert_mask: white marks what is kept.
       mask_resize: allow a mask of another size.
+      mask_fit: allow a mask of another length: "hold" its last frame, or "cut" the video.
       first_frame: image to start from, or ``"original"`` to keep frame 0; otherwise frame 0 is generated too.
-      start, stop, fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
+      start, stop, fps, folder_fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
       checkpoint: converted folder, or the name of a model that comes with the package.
       verify: compare everything in the checkpoint with its digests before the run, also what the run does not read;
         what it reads is always compared.
@@ -69,6 +71,8 @@ class Job:
     start: int = 0
     stop: int | None = None
     fps: float | None = None
+    folder_fps: float | None = None
+    mask_fit: str | None = None
     checkpoint: str | Path = "nano"
     verify: bool = False
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -121,9 +125,11 @@ class Job:
         Settings().changed(**{k: v for k, v in self.settings.items() if not (k == "overlap" and unknown_window)})
 
     def _check_numbers(self) -> None:
-        for name in ("mask_dilate", "id_scale", "start", "stop", "fps", "mask_id"):
+        for name in ("mask_dilate", "id_scale", "start", "stop", "fps", "folder_fps", "mask_id"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name))
+
+        check_fit(self.mask_fit)
 
     def _check_model(self) -> None:
         if self.named:

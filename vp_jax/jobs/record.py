@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from vp_jax.jobs import packaged, report
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.outputs import outputs
 from vp_jax.media import pictures
+from vp_jax.media.carried import Carried
 from vp_jax.media.video_writer import write_video
 from vp_jax.provenance import versions
 
@@ -27,13 +28,14 @@ def write_pictures(job: Job, result: Result) -> None:
     _, comparison, contact, _ = outputs(job.out)
     video, holes_FHW, frames = result.request.video, result.request.holes_FHW, result.frames
     source_FHWC, holes_FHW = video.frames_FHWC[: len(result)], holes_FHW[: len(result)]
-    write_video(comparison, pictures.comparison_frames(source_FHWC, holes_FHW, frames), video.fps)
+    clock, _ = video.first(len(result))
+    write_video(comparison, pictures.comparison_frames(source_FHWC, holes_FHW, frames), video.fps, clock=clock)
     sheet = pictures.contact_sheet(source_FHWC, holes_FHW, frames, title=escaped(job.prompt or ""))
     write_atomically(contact, sheet.save)
 
 
 def record_of(
-    job: Job, result: Result, seconds: Mapping[str, float], *, audio_copied: bool, cache: Path | None
+    job: Job, result: Result, seconds: Mapping[str, float], *, carried: Sequence[Carried], cache: Path | None
 ) -> dict[str, Any]:
     """Everything that made a result, and what is known about it, as JSON values but for paths."""
     request = result.request
@@ -48,7 +50,8 @@ def record_of(
         "model_size": request.size,
         "windows": list(request.plan.windows),
         "padded_frames": request.plan.padded_frames,
-        "audio_copied": audio_copied,
+        "audio_copied": any(found.kind == "sound" and found.how == "copied" for found in carried),
+        "carried": [found.line for found in carried],
         "compilation_cache": cache,
         "hole": measure(result) if job.demonstration else None,
     }

@@ -17,7 +17,7 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.files import replacing_all
-from vp_jax.inference.inputs import Mask, Video
+from vp_jax.inference.inputs import Mask, Video, fit_frames
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompt import Prompt
@@ -27,6 +27,7 @@ from vp_jax.jobs.claim import claimed, clear
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.preview import write_preview
+from vp_jax.media.carried import Carried
 from vp_jax.media.images import read_image
 from vp_jax.media.mask_check import check_masks
 from vp_jax.reading import show
@@ -81,6 +82,8 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     frames, holes_FHW = len(media.video), media.holes_FHW
     hole_frames = int(holes_FHW.any((1, 2)).sum())
     yield MediaRead(frames, media.video.size, media.video.fps, float(holes_FHW.mean()), hole_frames, media.note)
+    if media.video.note:
+        yield Note("video", media.video.note)
     check = check_masks(holes_FHW)
     for line in check.notes:
         yield Note("mask", line)
@@ -115,16 +118,15 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     result = yield from _inpaint(pipeline, request, prompt, folder)
     clock.lap("inpaint")
 
-    lost: list[str] = []
+    carried: list[Carried] = []
     with replacing_all(job.files) as partials:
         hidden = job.written_to(partials)
-        result.save(hidden.out, warn=lost.append)
-        for line in lost:
-            yield Note(*line.split(" ", 1))
+        result.save(hidden.out, warn=lambda line: None, carried=carried.append)
+        for found in carried:
+            yield Note(found.kind, found.line.removeprefix(found.kind).lstrip(": "))
         write_pictures(hidden, result)
         clock.lap("write")
-        audio_copied = media.video.has_audio and not lost
-        write_record(hidden, record_of(job, result, clock.seconds, audio_copied=audio_copied, cache=cache))
+        write_record(hidden, record_of(job, result, clock.seconds, carried=carried, cache=cache))
     clear(folder)
     yield Done(clock.seconds)
 
@@ -136,7 +138,7 @@ def _read(job: Job) -> _Media:
     first_frame: Any = job.first_frame
     if job.picture is not None:
         first_frame = read_image(job.picture)
-    video = Video.read(job.video, start=job.start, stop=job.stop, fps=job.fps)
+    video = Video.read(job.video, start=job.start, stop=job.stop, fps=job.fps, folder_fps=job.folder_fps)
     mask = Mask.read(
         job.mask,
         like=video,
@@ -145,6 +147,7 @@ def _read(job: Job) -> _Media:
         grow=job.mask_dilate,
         resize=job.mask_resize,
     )
+    video, mask = fit_frames(video, mask, job.mask_fit)
     return _Media(video, holes_of(video, mask, first_frame), mask.note, prompt, first_frame)
 
 

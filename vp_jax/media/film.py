@@ -32,6 +32,7 @@ from av.video.reformatter import Colorspace
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
+from vp_jax.media.endings import ends_intact
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
 from vp_jax.reading import show
@@ -61,6 +62,7 @@ class FilmInfo:
       fps: average rate, an exact fraction; 0 if the file states none.
       has_audio: it has a sound stream.
       still: it is a format for images and holds one.
+      note: what the file promises and does not hold, though it is complete; "" if nothing.
     """
 
     frames: int
@@ -69,6 +71,7 @@ class FilmInfo:
     fps: Fraction
     has_audio: bool
     still: bool = False
+    note: str = ""
 
 
 def film_info(source: Path | bytes) -> FilmInfo:
@@ -77,12 +80,15 @@ def film_info(source: Path | bytes) -> FilmInfo:
     Raises:
       UserError: missing, unreadable, without frames, or larger than 64 million pixels a frame.
     """
-    name, counted, size = film_name(source), 0, None
-    with _opened(source) as (container, stream):
+    name, counted, reached, size, end = film_name(source), 0, 0, None, 0.0
+    with open_film(source) as (container, stream):
         indexed, decoder = _indexed_frames(container, stream), _decoder(stream, name, 1)
+        expected = _expected_packets(container, stream)
         try:
             for packet in container.demux(stream):
                 counted += bool(packet.size) and not packet.is_discard
+                reached = _reached(container, packet, reached)
+                end = max(end, float((packet.pts or 0) * (stream.time_base or 0)))
                 for frame in decoder.decode(packet if packet.size else None) if size is None else ():
                     size = size or _upright_size(frame)
                 if size is not None and indexed is not None:
@@ -93,7 +99,11 @@ def film_info(source: Path | bytes) -> FilmInfo:
             raise UserError(f"{name}: no frame in it, expected a video of at least one")
         frames, formats = counted if indexed is None else indexed, container.format.name
         still = frames == 1 and (formats in _IMAGE_CONTAINERS or formats.endswith("_pipe"))
-        return FilmInfo(frames, *size, _rate(container, stream), bool(container.streams.audio), still)
+        missing = "" if indexed is not None else _missing(stream, reached, expected, end)
+        note = f"{name}: complete, but shorter than it says ({missing})" if missing and ends_intact(source) else ""
+        return FilmInfo(
+            frames, *size, _rate(container, stream, counted, reached), bool(container.streams.audio), still, note
+        )
 
 
 def film_pictures(
@@ -101,7 +111,8 @@ def film_pictures(
 ) -> Iterator[tuple[int, Picture]]:
     """Yield (number, picture) of the requested frames of a video file.
 
-    Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete.
+    Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete; a
+    stale count or duration in a complete file is no fault, see `FilmInfo.note`.
 
     Args:
       source: a path, or the bytes of a file.
@@ -111,8 +122,8 @@ def film_pictures(
     Raises:
       UserError: unreadable, damaged or cut short, with the number of the frame reached.
     """
-    name, done, packets, end = film_name(source), 0, 0, 0.0
-    with _opened(source) as (container, stream):
+    name, done, packets, reached, end = film_name(source), 0, 0, 0, 0.0
+    with open_film(source) as (container, stream):
         expected, decoder = _expected_packets(container, stream), _decoder(stream, name, threads)
         lossless = decoder.codec.lossless and not decoder.codec.lossy
         checked = decoder.codec.name == "ffv1"
@@ -120,6 +131,7 @@ def film_pictures(
         try:
             for packet in container.demux(stream):
                 packets += bool(packet.size)
+                reached = _reached(container, packet, reached)
                 if checked and packet.size and ffv1.is_damaged(decoder.extradata or b"", bytes(packet)):
                     raise UserError(
                         f"{name}: frame {packets - 1} is damaged (its checksum is wrong), copy the file again"
@@ -134,11 +146,9 @@ def film_pictures(
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
         # containers that promise more than they hold end without an error
-        if packets < expected:
-            raise UserError(f"{name}: cut short, decoding stopped at frame {done} of {expected}")
-        promised = _promised_seconds(stream)
-        if promised is not None and end + _LATE_SECONDS < promised:
-            raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({end:.1f} of {promised:.1f} s)")
+        missing = _missing(stream, reached, expected, end)
+        if missing and not ends_intact(source):
+            raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({missing})")
 
 
 def film_name(source: Path | bytes) -> str:
@@ -147,7 +157,7 @@ def film_name(source: Path | bytes) -> str:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def open_film(source: Path | bytes) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Container and video stream; a cover picture is no video stream."""
     name = film_name(source)
     with contextlib.ExitStack() as stack:
@@ -193,26 +203,39 @@ def _indexed_frames(container: av.container.InputContainer, stream: av.VideoStre
     entries = stream.index_entries
     if "mov" in container.format.name:  # header and index differ where an edit list or fragments are
         return sum(not entry.is_discard for entry in entries) if stream.frames == len(entries) else None
-    if container.format.name == "avi" and len(entries):
-        return len(entries)
+    if container.format.name == "avi":  # its header counts null frames, and its index may be missing
+        return None
     return stream.frames or None
 
 
 def _expected_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """Packets that the index promises. Headers of AVI count null frames too, those of mp4 what an edit list cuts."""
-    indexed = container.format.name == "avi" or "mov" in container.format.name
-    return (len(stream.index_entries) if indexed else 0) or stream.frames
+    """Packets that the file promises. The header of an mp4 counts what an edit list cuts, too: its index is exact."""
+    return ("mov" in container.format.name and len(stream.index_entries)) or stream.frames
 
 
-def _rate(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
+def _reached(container: av.container.InputContainer, packet: av.Packet[Any], reached: int) -> int:
+    """The number of packets up to this one; in AVI a null frame, which has none, takes a number, too."""
+    if not packet.size:
+        return reached
+    avi = container.format.name == "avi" and packet.dts is not None
+    return max(reached + 1, (packet.dts or 0) + 1) if avi else reached + 1
+
+
+def _missing(stream: av.VideoStream, reached: int, expected: int, end: float) -> str:
+    """What a file promises beyond the ``reached`` packets, of which the last is shown at second ``end``."""
+    if reached < expected:
+        return f"{reached} of {expected} frames"
+    promised = stated_seconds(stream)
+    return f"{end:.1f} of {promised:.1f} s" if promised is not None and end + _LATE_SECONDS < promised else ""
+
+
+def _rate(container: av.container.InputContainer, stream: av.VideoStream, counted: int, reached: int) -> Fraction:
+    """Average rate: null frames of AVI lower it."""
     rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
-    stored = len(stream.index_entries)
-    if container.format.name == "avi" and 0 < stored < stream.frames:
-        return rate * stored / stream.frames
-    return rate
+    return rate * counted / reached if container.format.name == "avi" and 0 < counted < reached else rate
 
 
-def _promised_seconds(stream: av.VideoStream) -> float | None:
+def stated_seconds(stream: av.VideoStream) -> float | None:
     """Length of the stream by the tag that Matroska and WebM files carry, ``hh:mm:ss.fraction``."""
     match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     return float(match[1]) * 3600 + float(match[2]) * 60 + float(match[3]) if match else None

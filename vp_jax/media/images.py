@@ -164,16 +164,36 @@ def _frames(image: Image.Image) -> int:
     return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
-def _rate(image: Image.Image, frames: int) -> Fraction:
-    """Average pictures per second by the durations that a film states."""
-    total, milliseconds = Fraction(0), 0.0
+def durations(source: str | Path | bytes) -> tuple[Fraction, ...] | None:
+    """Seconds that each picture of an image file is shown; None if it is no image that Pillow reads here.
+
+    A picture without a duration is shown for 1/10 s, as browsers do. `UserError` if the file cannot be read.
+    """
+    with _opened(source, MOST_PIXELS) as image:
+        if image is None:
+            return None
+        with _faults(source):
+            shown = _durations(image, _frames(image))
+    return (
+        tuple(duration or Fraction(1, 10) for duration in shown) if any(shown) else tuple(1 / FOLDER_FPS for _ in shown)
+    )
+
+
+def _durations(image: Image.Image, frames: int) -> list[Fraction]:
+    """Seconds of each picture as stated, 0 where nothing is."""
+    shown = []
     for index in range(frames):
         image.seek(index)
         if image.format in ("WEBP", "AVIF"):
             image.load()
-        milliseconds = float(image.info.get("duration") or 0)
-        total += Fraction(milliseconds).limit_denominator(1000)
-    return frames * 1000 / total if total > 0 else FOLDER_FPS
+        shown.append(Fraction(float(image.info.get("duration") or 0)).limit_denominator(1000) / 1000)
+    return shown
+
+
+def _rate(image: Image.Image, frames: int) -> Fraction:
+    """Average pictures per second by the durations that a film states."""
+    total = sum(_durations(image, frames), Fraction(0))
+    return frames / total if total > 0 else FOLDER_FPS
 
 
 def _picture(image: Image.Image, source: str | Path | bytes) -> Picture:

@@ -201,7 +201,9 @@ def align(
     if static and len(holes_FHW) == 1:
         holes_FHW = np.repeat(holes_FHW, frames, axis=0)
     if len(holes_FHW) != frames:
-        hint = "; give the image file itself to use it for all frames" if len(holes_FHW) == 1 else ""
+        hint = "; `mask_fit` hold or cut accepts another count"
+        if len(holes_FHW) == 1:
+            hint = "; give the image file itself to use it for all frames"
         raise UserError(f"the mask has {len(holes_FHW)} frames, the video {frames}: they need one mask per frame{hint}")
     if holes_FHW.shape[1:] != (height, width):
         if not resize:

@@ -54,6 +54,7 @@ class VideoInfo:
       fps: average frames per second; 8 for pictures that state no rate, 0 for a video file that does not.
       has_audio: whether it has sound.
       still: one picture in a format for images.
+      note: what the file promises and does not hold, though it is complete; "" if nothing.
     """
 
     frames: int
@@ -62,6 +63,7 @@ class VideoInfo:
     fps: Fraction
     has_audio: bool
     still: bool = False
+    note: str = ""
 
 
 def subsample_step(fps: Fraction | float, target: float | None) -> int:
@@ -81,25 +83,38 @@ def exact_rate(fps: Fraction | float) -> Fraction:
     return Fraction(fps if isinstance(fps, Fraction | int) else float(fps))
 
 
-def probe(source: VideoSource) -> VideoInfo:
+def probe(source: VideoSource, *, folder_fps: float | None = None) -> VideoInfo:
     """Frame count, size, rate and sound of a video, from its index and one frame.
 
+    Args:
+      source: a video file, its bytes, or a folder of images.
+      folder_fps: rate of a folder of images, which states none; ``None``: 8.
+
     Raises:
-      UserError: missing, unreadable or empty.
+      UserError: missing, unreadable or empty, or ``folder_fps`` for a file.
     """
+    if folder_fps is not None:
+        check_number("folder_fps", folder_fps)
     if folder := as_folder(source):
         files = image_files(folder)
         height, width = read_image(files[0]).shape[:2]
-        return VideoInfo(len(files), height, width, FOLDER_FPS, False)
+        return VideoInfo(len(files), height, width, exact_rate(folder_fps or FOLDER_FPS), False)
+    if folder_fps is not None:
+        raise UserError(f"folder_fps {folder_fps:g}: {source_name(source)} is a file, which states its own rate")
     if image := image_info(source):
         still = image.frames == 1
         return VideoInfo(image.frames, image.height, image.width, image.fps or FOLDER_FPS, False, still)
     film = film_info(_file(source))
-    return VideoInfo(film.frames, film.height, film.width, film.fps, film.has_audio, film.still)
+    return VideoInfo(film.frames, film.height, film.width, film.fps, film.has_audio, film.still, film.note)
 
 
 def read_video(
-    source: VideoSource, *, start: int = 0, stop: int | None = None, fps: float | None = None
+    source: VideoSource,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    fps: float | None = None,
+    folder_fps: float | None = None,
 ) -> tuple[np.ndarray, Fraction]:
     """Frames ``[start, stop)`` of a video, thinned towards ``fps`` if that is given.
 
@@ -108,6 +123,7 @@ def read_video(
       start: first source frame, before thinning.
       stop: end of the source frames; ``None``: of the video.
       fps: requested rate; the real one is ``source / k``, see `subsample_step`.
+      folder_fps: rate of a folder of images, which states none; ``None``: 8.
 
     Returns:
       frames_FHWC, uint8 RGB; and their exact rate.
@@ -121,7 +137,7 @@ def read_video(
         check_number("stop", stop)
     if stop is not None and stop <= start:
         raise UserError(f"frames {start} to {'the end' if stop is None else stop}: expected 0 <= start < stop")
-    info = probe(source)
+    info = probe(source, folder_fps=folder_fps)
     if not info.fps:
         raise UserError(f"{source_name(source)}: no frame rate in it; re-encode it, or give a folder of frames")
     if start >= info.frames or (stop or 0) > info.frames:

@@ -1,4 +1,6 @@
-"""Write frames so that nothing is lost: exact size, count and rate, sound copied, the old file kept until success.
+"""Write frames so that nothing is lost: size, count, times and streams are the source's.
+
+The old file is kept until the new one is finished.
 
 ======== ============================================ ==============================================================
 suffix   what is written                              pixels
@@ -17,7 +19,6 @@ Colours are written as BT.709, limited range, and tagged so, which is what playe
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
+from vp_jax.media.carried import Carried, TrackSource
+from vp_jax.media.clock import FrameClock
 from vp_jax.media.film import CONVERSION
+from vp_jax.media.pace import Pace
+from vp_jax.media.tracks import Tracks
 from vp_jax.reading import check_regular
 
 # suffix -> (codec, pixel format for even sides, pixel format for odd sides, codec options), best first
@@ -98,20 +103,20 @@ def write_video(
     frames: Iterable[np.ndarray],
     fps: Fraction | float,
     *,
-    audio_from: str | Path | None = None,
-    audio_start: float = 0.0,
-) -> bool:
+    clock: FrameClock | None = None,
+    tracks: TrackSource | None = None,
+) -> tuple[Carried, ...]:
     """Write frames, one at a time, under a temporary name, and move the finished file into place.
 
     Args:
       path: output; its suffix chooses the format, see the table above. Missing folders are made.
       frames: uint8 HWC RGB, all of one size: an array_FHWC or any iterable.
-      fps: frames per second, a `Fraction` for an exact rate.
-      audio_from: file whose first sound stream is copied, not re-encoded, if it has one and the format can hold it.
-      audio_start: second of that stream that belongs to the first frame; sound ends with the last frame.
+      fps: frames per second, a `Fraction` for an exact rate; the average where ``clock`` is uneven.
+      clock: when each frame is shown; None: evenly spaced from 0 on.
+      tracks: file whose other streams, chapters and tags go with the frames.
 
     Returns:
-      Whether sound was copied.
+      What became of each stream of ``tracks``, see `vp_jax.media.tracks`, and of the times.
 
     Raises:
       UserError: no frames, unknown suffix, or the file cannot be written (folder, disk space).
@@ -122,14 +127,19 @@ def write_video(
     first_HWC = next(stream, None)
     if first_HWC is None:
         raise UserError(f"{path}: no frames to write")
-    with replacing(path) as partial:
+    suffix = path.suffix.lower()
+    pace = Pace(fps, clock, suffix)
+    with replacing(path) as partial, Tracks(tracks, suffix) as carried:
         try:
             if path.suffix:
-                return _encode(partial, _chain(first_HWC, stream), fps, _audio_packets(audio_from, audio_start))
-            _write_folder(partial, _chain(first_HWC, stream))
-            return False
+                _encode(partial, _chain(first_HWC, stream), pace, carried)
+            else:
+                carried.join(None, None)
+                _write_folder(partial, _chain(first_HWC, stream))
         except av.error.FFmpegError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        lines = carried.report(partial)
+    return (*lines, Carried("times", "lost", f"times: {pace.note()}")) if pace.note() else lines
 
 
 def encode_mp4(frames_FHWC: np.ndarray, fps: float, crf: int = 12) -> bytes:
@@ -166,7 +176,7 @@ def _write_folder(folder: Path, frames: Iterable[np.ndarray]) -> None:
         Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4, pnginfo=mark)
 
 
-def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iterator[av.Packet[Any]]) -> bool:
+def _encode(path: Path, frames: Iterator[np.ndarray], pace: Pace, tracks: Tracks) -> None:
     first_HWC = next(frames)
     suffix, (height, width) = path.suffix.lower(), first_HWC.shape[:2]
     choice = next((e for e in _ENCODERS[suffix] if e[0] in av.codecs_available), None)
@@ -174,43 +184,28 @@ def _encode(path: Path, frames: Iterator[np.ndarray], fps: Fraction, audio: Iter
         raise UserError(f"{path.name}: this PyAV cannot encode {suffix}, write .mp4 or a folder (no suffix) instead")
     codec, even_format, odd_format, options = choice
     # bitexact: no random numbers and no version of the library in the file, equal frames give equal bytes
-    muxer = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if suffix in (".mp4", ".mov") else {})
-    sound = next(audio, None)
-    if sound is not None and not _holds(path, sound.stream):
-        sound = None
+    muxer = {"fflags": "+bitexact"}
+    if suffix in (".mp4", ".mov"):  # starts and ends are stated in the movie's time base, which is 1 ms by default
+        muxer |= {"movflags": "+faststart", "movie_timescale": "90000"}
     with av.open(str(path), "w", options=muxer) as container:
-        video = cast(av.VideoStream, container.add_stream(codec, rate=fps, options=options))
+        video = cast(av.VideoStream, container.add_stream(codec, rate=pace.rate, options=options))
         video.height, video.width = height, width
         video.pix_fmt = pixel_format = odd_format if height % 2 or width % 2 else even_format
         if pixel_format.startswith("yuv"):
             _tag_colours(video)
-        sound_stream = None if sound is None else container.add_stream_from_template(sound.stream)
+        pace.set_up(video)
+        tracks.join(container, video)
         for index, frame_HWC in enumerate(_chain(first_HWC, frames)):
-            container.mux(video.encode(_to_frame(frame_HWC, pixel_format)))
-            while sound_stream is not None and sound is not None and _seconds(sound) < (index + 1) / fps:
-                sound.stream = sound_stream
-                container.mux(sound)
-                sound = next(audio, None)
-        container.mux(video.encode())
-    return sound_stream is not None
+            frame = pace.stamp(_to_frame(frame_HWC, pixel_format), index)
+            container.mux(pace.timed(video.encode(frame)))
+            tracks.write(container, until=pace.seconds(index))
+        container.mux(pace.timed(video.encode()))
+        tracks.finish(container)
 
 
 def _tag_colours(video: av.VideoStream) -> None:
     context = video.codec_context
     context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
-
-
-def _holds(path: Path, sound: av.AudioStream) -> bool:
-    """Whether the format of ``path`` takes this sound: tried out, its list of codecs is longer than what it writes."""
-    try:
-        with av.open(str(path), "w") as trial:
-            if sound.codec_context is None or sound.codec_context.name not in trial.supported_codecs:
-                return False
-            trial.add_stream_from_template(sound)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
 
 
 def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
@@ -229,25 +224,3 @@ def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
         dst_color_range=ColorRange.MPEG,
         interpolation=CONVERSION,
     )
-
-
-def _seconds(packet: av.Packet[Any]) -> Fraction:
-    return (packet.pts or 0) * (packet.time_base or Fraction(0))
-
-
-def _audio_packets(path: str | Path | None, start: float) -> Iterator[av.Packet[Any]]:
-    """Sound packets from second ``start`` on, their times counted from there; none for a folder or a silent file.
-
-    A file that was deleted or damaged since ends the sound, not the video.
-    """
-    if path is None or Path(path).is_dir():
-        return
-    with contextlib.suppress(av.error.FFmpegError, OSError), av.open(str(path)) as container:
-        if not container.streams.audio:
-            return
-        stream = container.streams.audio[0]
-        shift = round(start / (stream.time_base or 1))
-        for packet in container.demux(stream):
-            if packet.size and packet.pts is not None and packet.pts >= shift:
-                packet.pts, packet.dts = packet.pts - shift, None if packet.dts is None else packet.dts - shift
-                yield packet

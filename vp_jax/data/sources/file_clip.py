@@ -78,7 +78,7 @@ class FileClip:
           fps: of a window.
 
         Returns:
-          A remark on how the mask is read, "" if there is none.
+          A remark on how video and mask are read, "" if there is none.
 
         Raises:
           Unusable: no window of it can be used.
@@ -88,9 +88,10 @@ class FileClip:
         if kept < frames:
             raise Unusable("too short", f"{info.frames} frames at {info.fps:g} fps leave {kept} of the {frames} needed")
         try:
-            return MaskFile(self.mask, self.mask_id).check(threads=1)
+            remarks = (self._headers()[0].note, MaskFile(self.mask, self.mask_id).check(threads=1))
         except UserError as error:
             raise Unusable("mask not recognised", str(error)) from error
+        return "; ".join(remark for remark in remarks if remark)
 
     def _headers(self) -> tuple[VideoInfo, MaskFile]:
         try:
