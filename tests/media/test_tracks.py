@@ -29,21 +29,6 @@ def test_copied_counts_the_packets_that_were_written(tmp_path):
     assert line == f"sound 1 (aac, eng): copied, {written} packets" and written == 58
 
 
-def test_a_part_without_packets_of_a_stream_says_so(tmp_path):
-    source = film(tmp_path / "in.mkv", frames=100, text="subrip")
-    assert lines(tmp_path / "out.mkv", source, zero=S(2), end=S(1), first_frame=False) == [
-        "subtitles 1 (subrip, ger): empty, no packets in this part; 2 before the start left out"
-    ]
-
-
-def test_a_text_that_is_shown_when_a_part_starts_goes_on(tmp_path):
-    source = film(tmp_path / "in.mkv", text="subrip")
-    lines(tmp_path / "out.mkv", source, zero=S(3, 5), first_frame=False)
-    with av.open(str(tmp_path / "out.mkv")) as container:
-        (text,) = [packet for packet in container.demux(subtitles=0) if packet.size]
-    assert (text.pts, text.duration) == (0, 300)
-
-
 def test_a_source_that_is_gone_or_changed_is_one_line_and_no_fault(tmp_path):
     source = film(tmp_path / "in.mp4", sounds=[ENG])
     video = Video.read(source)

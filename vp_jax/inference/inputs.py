@@ -36,7 +36,7 @@ class Video:
     Attributes:
       frames_FHWC: uint8 RGB, 0 to 255.
       fps: frames per second, exact.
-      path: file or folder that the frames were read from; a result takes its sound from there.
+      path: file or folder that the frames were read from.
       start, stop, step: the frames of the source that were read, as in a slice.
       has_audio: the source has sound.
       clock: when each frame is shown; None: evenly spaced, ``fps`` apart.

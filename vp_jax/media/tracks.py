@@ -14,7 +14,6 @@ what is left is named. "Copied" is said of packets that were written::
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,24 +28,12 @@ from vp_jax.media.carried import Carried, TrackSource, stamp_of
 from vp_jax.media.film import open_film
 from vp_jax.media.inputs import is_folder, reason
 from vp_jax.media.tags import Described, chapters_between, differences, stream_tags, tags_of
-from vp_jax.media.track_names import about, attachment_of, counted
-from vp_jax.media.track_routes import Route, format_takes, is_cover, route_of
+from vp_jax.media.track_names import about, attachment_of
+from vp_jax.media.track_parts import Track, second_of
+from vp_jax.media.track_routes import format_takes, is_cover, route_of
 from vp_jax.reading import show
 
 _KINDS = {"audio": "sound", "subtitle": "subtitles", "video": "video"}
-
-
-@dataclasses.dataclass
-class _Track:
-    """A stream on its way, with what is known so far."""
-
-    stream: Stream
-    label: str
-    route: Route
-    written: int = 0
-    left_out: int = 0
-    last: int | None = None
-    ended: str = ""
 
 
 class Tracks:
@@ -62,7 +49,7 @@ class Tracks:
         self._stack = contextlib.ExitStack()
         self._input: InputContainer | None = None
         self._video: Stream | None = None
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         self._packets: Iterator[av.Packet[Any]] = iter(())
         self._next: av.Packet[Any] | None = None
         self._lines: list[Carried] = []
@@ -109,7 +96,7 @@ class Tracks:
 
     def write(self, output: OutputContainer, until: Fraction | None) -> None:
         """Write the packets before second ``until`` of the result; None: all."""
-        while self._next is not None and (until is None or _second(self._next) < until):
+        while self._next is not None and (until is None or second_of(self._next) < until):
             self._take(output, self._next)
             self._next = next(self._packets, None)
 
@@ -123,15 +110,7 @@ class Tracks:
     def report(self, path: Path) -> tuple[Carried, ...]:
         """What became of everything; compared with the finished file."""
         for track in self._tracks.values():
-            more = f"; {track.left_out} before the start left out" if track.left_out else ""
-            kind = track.label.split(" ", 1)[0]
-            how: Any = "copied" if track.route.how == "copied" else "written"
-            if track.ended:
-                how, more = "lost", f"; ended {track.ended}"
-            text = f"{track.label}: {track.route.how}, {counted(track.written, 'packet')}{more}"
-            if not track.written:
-                how, text = "lost" if track.ended else how, f"{track.label}: empty, no packets in this part{more}"
-            self._lines.append(Carried(kind, how, text))
+            self._lines.append(track.carried())
         if self._described or self._tags or self._chapters:
             for line in differences(path, self._tags, self._described, self._chapters):
                 self._lose(line.split(" ", 1)[0].rstrip(":"), line)
@@ -166,7 +145,7 @@ class Tracks:
         route.out.metadata.clear()
         route.out.metadata.update(tags)
         route.out.disposition = stream.disposition
-        self._tracks[stream.index] = _Track(stream, label, route)
+        self._tracks[stream.index] = Track(stream, label, route)
         if not is_cover(stream):
             self._described.append(Described(label, stream.type, tags, int(stream.disposition)))
 
@@ -208,46 +187,23 @@ class Tracks:
                 if is_cover(track.stream) and packet.size:
                     packet.pts = packet.dts = 0
                     yield packet
-                elif packet.size and packet.pts is not None and not track.ended and self._shifted(packet, track):
+                elif packet.size and packet.pts is not None and not track.ended and track.keeps(packet, source):
                     yield packet
         except (av.error.FFmpegError, OSError) as error:
             for track in self._tracks.values():
                 track.ended = track.ended or f"early, the source is damaged ({reason(error)})"
-
-    def _shifted(self, packet: av.Packet[Any], track: _Track) -> bool:
-        """Shift a packet's times; whether it belongs to the part that is kept."""
-        source = self._source
-        assert source is not None and packet.pts is not None
-        base = packet.time_base
-        if packet.is_corrupt:
-            track.ended = f"at {float(packet.pts * base - source.zero):.1f} s, the source is damaged"
-            return False
-        shift = round(source.zero / base)
-        packet.pts, packet.dts = packet.pts - shift, (packet.pts if packet.dts is None else packet.dts) - shift
-        stop = packet.pts + (packet.duration or 0)
-        if source.end is not None and packet.pts * base >= source.end:
-            return False
-        if track.stream.type == "subtitle" and packet.pts < 0 < stop:  # a text that was there before goes on
-            packet.pts = packet.dts = 0
-            packet.duration = stop
-        earliest = track.route.negative
-        primes = earliest is None and source.first_frame
-        if (stop <= 0 and packet.pts < 0 and not primes) or (earliest is not None and packet.pts * base < earliest):
-            track.left_out += 1
-            return False
-        return True
 
     def _take(self, output: OutputContainer, packet: av.Packet[Any]) -> None:
         track = self._tracks[packet.stream.index]
         if not track.ended:
             self._mux(output, track, lambda: track.route.packets(packet))
 
-    def _mux(self, output: OutputContainer, track: _Track, packets: Any) -> None:
+    def _mux(self, output: OutputContainer, track: Track, packets: Any) -> None:
         """Write packets of one stream; a fault of theirs ends that stream, a full disk everything."""
         at = ""
         try:
             for packet in packets():
-                at = f"at {float(_second(packet)):.1f} s, "
+                at = f"at {float(second_of(packet)):.1f} s, "
                 if track.last is not None and packet.dts is not None and packet.dts < track.last:
                     raise ValueError("its times run backwards")
                 track.last = packet.dts
@@ -259,8 +215,3 @@ class Tracks:
 
 def _any(stream: Stream) -> bool:
     return stream.type in ("audio", "subtitle") and stream.codec_context is not None
-
-
-def _second(packet: av.Packet[Any]) -> Fraction:
-    at = packet.pts if packet.dts is None else packet.dts
-    return (at or 0) * (packet.time_base or Fraction(0))
