@@ -85,8 +85,8 @@ class Video:
         Raises:
           UserError: a file that is missing, damaged or no video, a range outside of it, or ``folder_fps`` for a file.
         """
-        path, stamp = Path(path), stamp_of(Path(path))
         info = files.probe(path, folder_fps=folder_fps)
+        path, stamp = Path(path), stamp_of(Path(path))
         frames_FHWC, rate = files.read_video(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
         step = files.subsample_step(info.fps, fps)
         clock = _clock(path, len(frames_FHWC), start, stop, step)

@@ -39,7 +39,7 @@ class Track:
         """Shift a packet's times; whether it belongs to the part that is kept."""
         base = packet.time_base
         pts = packet.pts or 0
-        if packet.is_corrupt:
+        if packet.is_corrupt or not base:
             self.ended = f"at {float(pts * base - source.zero):.1f} s, the source is damaged"
             return False
         shift = round(source.zero / base)

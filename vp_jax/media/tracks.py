@@ -85,7 +85,11 @@ class Tracks:
                 continue
             kind = "cover" if is_cover(stream) else _KINDS.get(stream.type, stream.type)
             numbers[kind] = numbers.get(kind, 0) + 1
-            self._add(stream, f"{kind} {numbers[kind]} ({about(stream)})", output)
+            label = f"{kind} {numbers[kind]} ({about(stream)})"
+            try:
+                self._add(stream, label, output)
+            except (av.error.FFmpegError, ValueError, RuntimeError, OverflowError) as error:  # of damaged headers
+                self._lose(kind, f"{label}: lost, {reason(error)}")
         if output is not None and video is not None and self._suffix != ".gif":
             self._describe(output, video)
         elif found := self._input.chapters():
@@ -172,8 +176,12 @@ class Tracks:
         video.disposition = self._video.disposition
         self._described.insert(0, Described("video", "video", tags, int(self._video.disposition)))
         chapters = chapters_between(container.chapters(), source.zero, source.end)
-        if chapters:
+        try:
             output.set_chapters(chapters)
+        except (ValueError, OverflowError) as error:  # times that no file holds
+            self._lose("chapters", f"chapters: lost, {reason(error)}")
+            chapters = []
+        if chapters:
             self._lines.append(Carried("chapters", "copied", f"chapters: copied, {len(chapters)}"))
         self._chapters = len(chapters)
 
