@@ -186,6 +186,21 @@ source("sound to gif", ".mp4", ".gif", "sound 1 .*pictures only", rate=S(10), so
 source("29.97 to gif", ".mp4", ".gif", "rounded to 1/100 s", rate=NTSC)
 
 
+PHONE = {"creation_time": "2024-05-06T07:08:09.000000Z", "com.android.version": "14", "title": "A film"}
+source(
+    "tags of a phone",
+    ".mp4",
+    ".mp4",
+    "tags lost.*: com.android.version$",
+    tags=PHONE,
+    options={"movflags": "use_metadata_tags"},
+)
+source("tags of a phone to mkv", ".mp4", ".mkv", tags=PHONE, options={"movflags": "use_metadata_tags"})
+source(
+    "5.1 ac3 to webm", ".mkv", ".webm", "sound 1 .*written as Opus, [0-9]", sounds=[Sound("ac3", "eng", layout="5.1")]
+)
+
+
 # --- files with odd headers --------------------------------------------------------------------------------------
 
 
