@@ -85,6 +85,7 @@ NUMBERS: Mapping[str, Number] = {
     "mask_id": Number(Between(-(2**63), 2**63 - 1)),
     "mask_dilate": Number(Between(0, 8192), unit=" pixels"),
     "grow": Number(Between(0, 8192), unit=" pixels"),
+    "quality": Number(Between(0, 51)),
     "feather": Number(Between(0, 1024), unit=" pixels"),
     "scale": Number(Between(-1e6, 1e6), whole=False),
     "num_layers": Number(Between(1, 1024)),

@@ -1,5 +1,6 @@
 """Results are pasted at the source's size and written with its rate and sound; what is lost is said."""
 
+import dataclasses
 from fractions import Fraction
 
 import av
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests import clip_files
+from vp_jax.errors import UserError
 from vp_jax.inference.decode import Decoded
 from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.request import make_request
@@ -14,6 +16,8 @@ from vp_jax.inference.result import Result, collect, segments
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.stream import Continued, WindowDone
 from vp_jax.media import video as files
+from vp_jax.media.masks import dilate
+from vp_jax.media.source import read_source
 
 FRAMES = clip_files.moving(6, 48, 64)
 HOLES = np.zeros((6, 48, 64), bool)
@@ -70,9 +74,62 @@ def test_files_have_the_rate_and_the_sound_of_the_source(tmp_path, recwarn):
     assert result.save(tmp_path / "out.mp4") == tmp_path / "out.mp4"
     info = files.probe(tmp_path / "out.mp4")
     assert (info.frames, info.fps, info.has_audio) == (6, Fraction(10000, 1001), True)
-    result.save(str(tmp_path / "out.mkv"))
-    np.testing.assert_array_equal(files.read_video(tmp_path / "out.mkv")[0], result.frames_FHWC)
     assert not recwarn.list
+    result.save(str(tmp_path / "out"), warn=[].append)
+    np.testing.assert_array_equal(files.read_video(tmp_path / "out")[0], result.frames_FHWC)
+
+
+def test_a_lossless_file_is_in_the_pixels_of_the_source(tmp_path):
+    source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(30))
+    result, lines = Result(request(Video.read(source, start=6, stop=24, fps=8)), PAINT), []
+    result.save(tmp_path / "out.mkv", note=lines.append)
+    assert lines == ["outside of the hole unchanged, over 6 frames of the written file"]
+    assert str(read_source(tmp_path / "out.mkv").layout) == "8-bit 4:2:0"
+    away = ~dilate(result.request.holes_FHW[:6], 4)  # players interpolate colours over the rim
+    written = files.read_video(tmp_path / "out.mkv")[0]
+    np.testing.assert_array_equal(written[away], result.frames_FHWC[away])
+
+
+def test_a_changed_video_is_written_as_it_is_in_memory(tmp_path):
+    video = Video.read(clip_files.encode(tmp_path / "in.mp4", FRAMES))
+    with pytest.raises(ValueError, match="read-only"):
+        video.frames_FHWC[:] = 0
+    darker = dataclasses.replace(video, frames_FHWC=video.frames_FHWC // 2)
+    Result(request(darker), PAINT).save(tmp_path / "out.mkv")
+    written = files.read_video(tmp_path / "out.mkv")[0]
+    np.testing.assert_array_equal(written[:, 0, 0], darker.frames_FHWC[: len(written), 0, 0])
+
+
+def test_a_source_that_changed_is_an_error(tmp_path):
+    source = clip_files.encode(tmp_path / "in.mp4", FRAMES)
+    result = Result(request(Video.read(source)), PAINT)
+    clip_files.encode(source, FRAMES[::-1])
+    with pytest.raises(UserError, match=r"in\.mp4: changed while it was used, start again"):
+        result.save(tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize(
+    "name, quality, message",
+    [
+        ("out.mp4", 52, "quality 52: expected 0 to 51"),
+        ("out.mkv", 20, "quality 20: .mkv is lossless, leave it off"),
+        ("frames", 20, "quality 20: a folder of PNG is lossless"),
+        ("out.gif", 20, "quality 20: .gif has none"),
+    ],
+)
+def test_a_quality_that_cannot_be(tmp_path, name, quality, message):
+    with pytest.raises(UserError, match=message):
+        Result(request(), PAINT).save(tmp_path / name, quality=quality)
+
+
+def test_a_better_quality_is_nearer_to_the_source(tmp_path):
+    result, sizes, lines = Result(request(Video.read(clip_files.encode(tmp_path / "in.mp4", FRAMES))), PAINT), [], []
+    for quality in (40, 17, 2):
+        result.save(tmp_path / "out.mp4", quality=quality, note=lines.append)
+        sizes.append((tmp_path / "out.mp4").stat().st_size)
+    psnr = [float(line.split("hole ")[1].split(" dB")[0]) for line in lines]
+    assert sizes == sorted(sizes) and psnr == sorted(psnr) and psnr[1] > 35
 
 
 def test_sound_that_a_format_cannot_hold_is_said(tmp_path):

@@ -40,7 +40,8 @@ def job(tmp_path):
 
 
 def test_events_tell_what_is_read_planned_sampled_and_written(job, painter, tmp_path):  # noqa: F811
-    read, planned, *positions, done = run(job())
+    read, planned, *positions, outside, done = run(job())
+    assert outside == Note("outside", "of the hole unchanged, over 14 frames of the written file")
     share = HOLE.mean()
     assert read == MediaRead(14, (45, 61), 8, pytest.approx(share), 14)
     assert isinstance(planned, Planned) and planned.settings == Settings(steps=2, window=9)

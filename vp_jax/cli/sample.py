@@ -3,11 +3,12 @@
     vp-jax sample                             a clip of the packaged nano model's world, see nano_out/nano_report.html
     vp-jax sample --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
 
-Writes out.mp4 (the source's size, frames, frame times and other streams; outside of the mask its very pixels; .mkv or
-no suffix for lossless), out_comparison.mp4, out_contact.png and out.json (settings, seed, versions, times). Everything
-cheap is checked before a model is loaded, and an existing result is replaced only by a finished one. After Ctrl-C,
-SIGTERM or a crash the same command continues behind the last finished window, or step. Masks: white, or label
---mask_id, marks what is generated. Sound, subtitles, chapters, attachments and tags are carried over, each in a line.
+Writes out.mp4 (the source's size, frames, frame times, other streams, pixel format and depth), out_comparison.mp4,
+out_contact.png and out.json (settings, seed, versions, times). Outside of the mask .mkv, and a folder of PNG of an RGB
+source, hold its samples bit for bit; mp4 encodes them again, and the difference is printed. Everything cheap is
+checked before a model is loaded, and an existing result is replaced only by a finished one. After Ctrl-C, SIGTERM or a
+crash the same command continues behind the last finished window, or step. Masks: white, or label --mask_id, marks what
+is generated. Sound, subtitles, chapters, attachments and tags are carried over, each in a line.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def _input_flags(flag: Any) -> None:
 
 
 def _output_flags(flag: Any) -> None:
-    flag("--out", type=Path, help=".mp4 .mov .webm .mkv (lossless) .gif, or a folder for PNG frames")
+    flag("--out", type=Path, help=".mkv or a folder of PNG (lossless), .mp4 .mov .webm, .gif (8 bits, 256 colours)")
+    flag("--quality", type=int, help="of mp4, mov and webm, 0 (best) to 51; default: 17")
     flag("--preview", type=Path, help="write this picture (.png) of video and mask, and generate nothing")
     flag("--report", type=Path, help="also write this page (.html) to look at in a browser; nano always does")
     flag("--composite", action="store_true", default=True, help="paste into the source (default)")

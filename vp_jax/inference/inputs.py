@@ -22,6 +22,7 @@ from vp_jax.media.carried import TrackSource, stamp_of
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
+from vp_jax.media.source import SourceVideo, read_source
 from vp_jax.media.video import exact_rate
 from vp_jax.schema import check_number
 
@@ -42,6 +43,8 @@ class Video:
       clock: when each frame is shown; None: evenly spaced, ``fps`` apart.
       tracks: the source's other streams, which go into a result.
       note: what a person should know of how the file was read, "" if nothing.
+      source: what the file says of its pixels, for a result in the same; only of videos that `read` made, whose frames
+        are read-only for this reason: a changed copy is a video of its own.
 
     Raises:
       UserError: an array of another type or shape, named with what was expected.
@@ -57,6 +60,7 @@ class Video:
     clock: FrameClock | None = None
     tracks: TrackSource | None = None
     note: str = ""
+    source: SourceVideo | None = dataclasses.field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "frames_FHWC", _frames(self.frames_FHWC))
@@ -85,9 +89,10 @@ class Video:
         Raises:
           UserError: a file that is missing, damaged or no video, a range outside of it, or ``folder_fps`` for a file.
         """
-        info = files.probe(path, folder_fps=folder_fps)
+        info, source = files.probe(path, folder_fps=folder_fps), read_source(path)
         path, stamp = Path(path), stamp_of(Path(path))
         frames_FHWC, rate = files.read_video(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
+        frames_FHWC.flags.writeable = False
         step = files.subsample_step(info.fps, fps)
         clock = _clock(path, len(frames_FHWC), start, stop, step)
         tracks = None
@@ -95,7 +100,13 @@ class Video:
             zero = clock.zero if clock else start / info.fps
             end = (clock.seconds(len(clock)) if clock else len(frames_FHWC) / rate) if stop is not None else None
             tracks = TrackSource(path, zero, end, start == 0, stamp)
-        return cls(frames_FHWC, rate, path, start, stop, step, info.has_audio, clock, tracks, info.note)
+        video = cls(frames_FHWC, rate, path, start, stop, step, info.has_audio, clock, tracks, info.note)
+        return video._of(source)
+
+    def _of(self, source: SourceVideo | None) -> Video:
+        """This video, as read from ``source``."""
+        object.__setattr__(self, "source", source)
+        return self
 
     def first(self, frames: int) -> tuple[FrameClock | None, TrackSource | None]:
         """FrameClock and streams of the first ``frames`` frames."""
@@ -111,7 +122,8 @@ class Video:
             return self
         clock, tracks = self.first(frames)
         stop = self.start + frames * self.step
-        return dataclasses.replace(self, frames_FHWC=self.frames_FHWC[:frames], stop=stop, clock=clock, tracks=tracks)
+        part = dataclasses.replace(self, frames_FHWC=self.frames_FHWC[:frames], stop=stop, clock=clock, tracks=tracks)
+        return part._of(self.source)
 
     def __len__(self) -> int:
         return len(self.frames_FHWC)
@@ -120,6 +132,11 @@ class Video:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.frames_FHWC.shape[1], self.frames_FHWC.shape[2]
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the frames in the source."""
+        return range(self.start, self.start + len(self) * self.step, self.step)
 
     @property
     def start_seconds(self) -> float:

@@ -6,15 +6,18 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vp_jax.inference.decode import Decoded
 from vp_jax.inference.request import Request
 from vp_jax.inference.stream import Event, WindowDone
-from vp_jax.media.canvas import Finished
+from vp_jax.media.canvas import Finished, resize_frames
 from vp_jax.media.carried import Carried
+from vp_jax.media.encoders import check_quality
+from vp_jax.media.fidelity import outside
+from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.video_writer import write_video
 
 
@@ -62,30 +65,64 @@ class Result:
         self,
         path: str | Path,
         *,
+        quality: int | None = None,
         warn: Callable[[str], object] = warnings.warn,
         carried: Callable[[Carried], object] | None = None,
+        note: Callable[[str], object] | None = None,
     ) -> Path:
-        """Write the frames with their times, and with every other stream of the source.
+        """Write the frames with their times and every other stream of the source, in its own pixel format and depth.
+
+        What is kept of a video that `vp_jax.read_video` read is read from its file again. Videos made of arrays are
+        written as 8-bit RGB.
 
         Args:
-          path: .mp4 .mov .webm .mkv (lossless) .gif, or a name without suffix for a folder of PNG frames.
-          warn: called with one line for what the source has and this format cannot hold.
+          path: .mp4 .mov .webm .mkv (lossless) .gif, or a name without suffix for a folder of PNG frames (lossless).
+          quality: of lossy formats, 0 (best) to 51; default 17.
+          warn: called with one line for each thing that the source has and this format cannot hold.
           carried: called for everything of the source but its pictures, with what became of it.
+          note: called with one line that says how the written pixels outside of the hole differ from the source's;
+            default: that is not measured.
 
         Returns:
           ``path``.
 
         Raises:
-          UserError: unknown suffix, or a file that cannot be written.
+          UserError: unknown suffix, a file that cannot be written, or a source that changed since it was read.
         """
         path, video = Path(path), self.request.video
+        check_quality(quality, path)
         clock, tracks = video.first(len(self))
-        for found in write_video(path, self.frames, video.fps, clock=clock, tracks=tracks):
+        pasting = self._pasting(path)
+        given: dict[str, Any] = {"quality": quality, "clock": clock, "tracks": tracks}
+        if pasting is None:
+            lines = write_video(path, self.frames, video.fps, **given)
+            for line in video.source.notes if video.source and video.source.layout is None else ():
+                warn(line)
+        else:
+            lines = write_pasted(path, pasting, video.fps, warn=warn, **given)
+        for found in lines:
             if carried is not None:
                 carried(found)
             if found.how == "lost":
                 warn(found.line)
+        if note is not None and pasting is not None and pasting.holes_FHW is not None:
+            note(outside(path, pasting).line)
         return path
+
+    def _pasting(self, path: Path) -> Pasting | None:
+        """How to write in the source's own pixels; None where 8-bit RGB is as much as source or format have."""
+        request, source = self.request, self.request.video.source
+        if source is None or source.layout is None or path.suffix.lower() == ".gif":
+            return None
+        if not path.suffix and source.layout.family == "yuv" and source.layout.depth == 8 and not source.layout.alpha:
+            return None
+
+        def generated(index: int) -> np.ndarray:
+            frame: np.ndarray = resize_frames(self.model_FHWC[index : index + 1], *request.video.size)[0]
+            return frame
+
+        holes_FHW = request.holes_FHW[: len(self)] if request.paste else None
+        return Pasting(source, request.video.numbers[: len(self)], generated, holes_FHW, request.feather)
 
 
 class Collector:

@@ -49,8 +49,9 @@ class Note(NamedTuple):
     """What a person should know, in one line: what of the source reached the result or did not, damaged files.
 
     Attributes:
-      topic: ``mask``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``, or a kind of
-        `vp_jax.media.carried.Carried`.
+      topic: ``mask``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a kind of
+        `vp_jax.media.carried.Carried`; ``outside`` says how kept pixels differ in the written file; ``format``,
+        ``transparency``, ``light``, ``fields`` or ``chroma`` name what of the source is lost.
       text: what happened.
     """
 

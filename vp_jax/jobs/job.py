@@ -16,6 +16,7 @@ from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.outputs import check_outputs, outputs, unfinished
+from vp_jax.media.encoders import check_quality
 from vp_jax.media.video_writer import check_output
 from vp_jax.schema import check_number
 
@@ -46,6 +47,7 @@ class Job:
       height, width: of the generated video; default: the model's.
       id_adapter, id_scale, loras: see `Pipeline.load`.
       composite, feather: paste into the source, see `vp_jax.media.canvas`.
+      quality: of a lossy result, 0 (best) to 51, see `vp_jax.media.encoders`.
       precision, attention: see `Pipeline.load`.
       compilation_cache: see `vp_jax.jobs.compile_cache.keep`.
       demonstration: ``video`` and ``mask`` are the packaged clip, which the run writes first; the hole is compared with
@@ -83,6 +85,7 @@ class Job:
     loras: tuple[tuple[Path, float], ...] = ()
     composite: bool = True
     feather: int = 0
+    quality: int | None = None
     precision: str | None = None
     attention: str | None = None
     compilation_cache: str | None = None
@@ -156,6 +159,7 @@ class Job:
 
     def _check_files(self) -> None:
         check_output(self.out)
+        check_quality(self.quality, self.out)
         if self.report is not None and self.report.suffix != ".html":
             raise UserError(f"report {self.report}: expected a name that ends in .html")
         if self.preview is not None and self.preview.suffix != ".png":

@@ -119,11 +119,15 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
     clock.lap("inpaint")
 
     carried: list[Carried] = []
+    lost: list[str] = []
     with replacing_all(job.files) as partials:
         hidden = job.written_to(partials)
-        result.save(hidden.out, warn=lambda line: None, carried=carried.append)
+        outside: list[str] = []
+        result.save(hidden.out, quality=job.quality, warn=lost.append, carried=carried.append, note=outside.append)
         for found in carried:
             yield Note(found.kind, found.line.removeprefix(found.kind).lstrip(": "))
+        for line in [*(line for line in lost if line not in {found.line for found in carried}), *outside]:
+            yield Note(*line.split(" ", 1))
         write_pictures(hidden, result)
         clock.lap("write")
         write_record(hidden, record_of(job, result, clock.seconds, carried=carried, cache=cache))

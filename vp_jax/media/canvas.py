@@ -103,7 +103,7 @@ def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray,
     if not feather:
         out_HWC[hole_HW] = result_HWC[hole_HW]
         return out_HWC
-    alpha_x1 = _depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
+    alpha_x1 = hole_depth(hole_HW, feather + 1)[hole_HW][:, None] / np.float32(feather + 1)
     source_xC = out_HWC[hole_HW].astype(np.float32)
     out_HWC[hole_HW] = np.rint(source_xC + alpha_x1 * (result_HWC[hole_HW] - source_xC))
     return out_HWC
@@ -119,7 +119,7 @@ def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
     return counts_HW[behind] > counts_HW[first]
 
 
-def _depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
+def hole_depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:
     """Distance of each hole pixel to the nearest kept one, up to ``limit``; 0 outside. The frame's edge is no rim."""
     kept_FHW, depth_HW = ~hole_HW[None], hole_HW.astype(np.float32)
     if not kept_FHW.any():

@@ -4,7 +4,8 @@ What is taken care of, because files in the wild need it:
 
 * the display matrix, mirrored ones included (phones, scanners);
 * edit lists: frames that the container cuts away are not frames of the film;
-* colours: matrix and range as tagged; untagged films are BT.709 from 720 rows or 1280 columns on, else BT.601;
+* colours: matrix and range as tagged; untagged films are BT.709 from 720 rows or 1280 columns on, else BT.601; HDR
+  and wide gamuts become SDR (`vp_jax.media.light`);
 * transparency, also that of WebM, which only libvpx decodes;
 * AVI files that drop frames (null frames): what is stored counts, and the rate is lowered to keep the duration.
 
@@ -22,7 +23,7 @@ import re
 from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -33,13 +34,12 @@ from av.video.reformatter import Colorspace
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
 from vp_jax.media.endings import ends_intact
+from vp_jax.media.hdr_metadata import peak_of
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
+from vp_jax.media.light import light_of
+from vp_jax.media.pixel_format import CONVERSION
 from vp_jax.reading import show
-
-CONVERSION = 0x4 | 0x2000 | 0x40000
-"""How swscale changes colour spaces: bicubic, full-resolution chroma, accurate rounding. The default costs a mean
-error of 1.9 of 255 on a 4:2:0 round trip of a photograph, this 0.6."""
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
@@ -72,6 +72,24 @@ class FilmInfo:
     has_audio: bool
     still: bool = False
     note: str = ""
+
+
+class DecodedFrame(NamedTuple):
+    """A frame as it is decoded.
+
+    Attributes:
+      number: from 0.
+      frame: in the film's own pixel format.
+      orientation: whether to exchange rows with columns, then to mirror left-right, then top-bottom, to show it.
+      lossless: of the codec.
+      pixel_shape: width to height of a stored pixel as the container states it, None if it does not.
+    """
+
+    number: int
+    frame: av.VideoFrame
+    orientation: tuple[bool, bool, bool]
+    lossless: bool
+    pixel_shape: Fraction | None
 
 
 def film_info(source: Path | bytes) -> FilmInfo:
@@ -109,7 +127,15 @@ def film_info(source: Path | bytes) -> FilmInfo:
 def film_pictures(
     source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
 ) -> Iterator[tuple[int, Picture]]:
-    """Yield (number, picture) of the requested frames of a video file.
+    """Yield (number, picture) of the requested frames of a video file; see `film_frames`."""
+    for decoded in film_frames(source, wanted, threads=threads):
+        yield decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless)
+
+
+def film_frames(
+    source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
+) -> Iterator[DecodedFrame]:
+    """Yield the requested frames of a video file as they are decoded: not converted, not turned.
 
     Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete; a
     stale count or duration in a complete file is no fault, see `FilmInfo.note`.
@@ -127,7 +153,7 @@ def film_pictures(
         expected, decoder = _expected_packets(container, stream), _decoder(stream, name, threads)
         lossless = decoder.codec.lossless and not decoder.codec.lossy
         checked = decoder.codec.name == "ffv1"
-        orientation = (False, False, False)
+        orientation, shape = (False, False, False), stream.sample_aspect_ratio or None
         try:
             for packet in container.demux(stream):
                 packets += bool(packet.size)
@@ -141,7 +167,7 @@ def film_pictures(
                         raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
                     orientation = orientation if done else _orientation(frame)
                     if wanted is None or done in wanted:
-                        yield done, _picture(frame, orientation, lossless)
+                        yield DecodedFrame(done, frame, orientation, lossless, shape)
                     done, end = done + 1, float((frame.pts or 0) * (stream.time_base or 0))
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
@@ -274,7 +300,18 @@ def _picture(frame: av.VideoFrame, orientation: tuple[bool, bool, bool], lossles
         alpha_HW = rgba_HWC[..., 3]
         alpha_HW = None if (alpha_HW == 255).all() else alpha_HW
         return Picture(rgba_HWC[..., :3], alpha_HW, lossless=lossless, has_alpha=True)
+    deep = frame.format.is_rgb and frame.format.components[0].bits > 8
+    if deep or light_of(frame.color_trc, frame.color_primaries):
+        signal_HWC = frame.to_ndarray(format="rgb48le", **options)
+        light = light_of(frame.color_trc, frame.color_primaries, peak_of(frame))
+        sdr_HWC = light.to_sdr(signal_HWC) if light else _shallow(signal_HWC)
+        return Picture(_upright(sdr_HWC, orientation), lossless=lossless)
     return Picture(_upright(frame.to_ndarray(format="rgb24", **options), orientation), lossless=lossless)
+
+
+def _shallow(deep: np.ndarray) -> np.ndarray:
+    """16 bits to the nearest of 8; swscale rounds down."""
+    return np.asarray((deep.astype(np.uint32) * 255 + 32767) // 65535, np.uint8)
 
 
 def _upright(picture_HWC: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:

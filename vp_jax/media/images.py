@@ -36,6 +36,8 @@ _ORIENTATION = 0x0112  # EXIF's tag; from 5 on rows and columns are exchanged
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF")
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
 
+_USUAL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "I", "I;16", "I;16L", "I;16B", "I;16N")
+
 # Pillow warns about images over 89 million pixels before their size is known here; the limit here is lower
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
@@ -127,6 +129,12 @@ def read_picture(source: str | Path | bytes, *, most_pixels: int = MOST_PIXELS) 
 def read_image(source: str | Path | bytes, *, most_pixels: int = MOST_PIXELS) -> np.ndarray:
     """One image as uint8 HWC RGB, upright, over black where it is transparent. `UserError` as `read_picture`."""
     return read_picture(source, most_pixels=most_pixels).over_black()
+
+
+def has_usual_colours(source: str | Path | bytes) -> bool:
+    """Whether an image is grey, RGB or a palette of it, which all readers show alike; CMYK and Lab are not."""
+    with _opened(source, MOST_PIXELS) as image:
+        return image is not None and image.mode in _USUAL_MODES
 
 
 def image_files(folder: str | Path) -> list[Path]:

@@ -2,58 +2,46 @@
 
 The old file is kept until the new one is finished.
 
-======== ============================================ ==============================================================
-suffix   what is written                              pixels
-======== ============================================ ==============================================================
-mp4 mov  H.264, crf 17 (MPEG-4 if libx264 is missing) 4:2:0, near-lossless to the eye; 4:4:4 when a side is odd
-webm     VP9, crf 20                                  4:2:0
-mkv      FFV1                                         RGB, bit-exact
-gif      palette of 256 colours per frame             dithered; GIF time runs in steps of 1/100 s
-(none)   a folder of 00000.png, 00001.png ...         RGB, bit-exact
-======== ============================================ ==============================================================
+`write_video` takes 8-bit RGB, `write_frames` frames of any pixel format (`vp_jax.media.native_writer` makes them in the
+source's own). Which encoder writes which pixels: `vp_jax.media.encoders`. A name without suffix is a folder of
+00000.png, 00001.png ...; gif has a dithered palette of 256 colours per frame, and time in steps of 1/100 s.
 
 Equal frames give equal bytes, but for mp4 and mov, where x264 may decide by memory that it never set.
 
-Colours are written as BT.709, limited range, and tagged so, which is what players assume of HD video.
+8-bit RGB becomes BT.709 of limited range and is tagged so, which is what players assume of HD video.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
+from vp_jax.media import matroska
 from vp_jax.media.carried import Carried, TrackSource
 from vp_jax.media.clock import FrameClock
-from vp_jax.media.film import CONVERSION
+from vp_jax.media.colour import BT709
+from vp_jax.media.encoders import SUFFIXES, track_for_arrays
 from vp_jax.media.pace import Pace
+from vp_jax.media.pixel_format import CONVERSION
 from vp_jax.media.tracks import Tracks
+from vp_jax.media.video_track import VideoTrack
 from vp_jax.reading import check_regular
 
-# suffix -> (codec, pixel format for even sides, pixel format for odd sides, codec options), best first
-_H264 = [
-    ("libx264", "yuv420p", "yuv444p", {"crf": "17", "preset": "medium"}),
-    ("mpeg4", "yuv420p", "yuv420p", {"qscale": "2", "flags": "+qscale"}),
-]
-_ENCODERS: dict[str, list[tuple[str, str, str, dict[str, str]]]] = {
-    ".mp4": _H264,
-    ".mov": _H264,
-    ".webm": [("libvpx-vp9", "yuv420p", "yuv420p", {"crf": "20", "b": "0", "row-mt": "1", "cpu-used": "4"})],
-    ".mkv": [("ffv1", "bgr0", "bgr0", {"level": "3", "slices": "4"})],
-    ".gif": [("gif", "pal8", "pal8", {})],
-}
-_BT709 = 1
+T = TypeVar("T")
+
 _OWN_FRAME = re.compile(r"\d{5,}\.png")
 _MARK = ("Software", "vp_jax")
 """Text in every PNG of a folder: it may be replaced by another result."""
@@ -71,14 +59,14 @@ def check_output(path: str | Path) -> Path:
     check_writable(path)
     if path.exists() and not path.is_dir():
         check_regular(path)
-    if path.suffix and path.suffix.lower() not in _ENCODERS:
-        known = ", ".join(_ENCODERS)
+    if path.suffix and path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
         raise UserError(f"{path}: cannot write {path.suffix}, expected {known}, or no suffix for a folder of PNGs")
     if path.suffix and path.is_dir():
         raise UserError(f"{path}: is a folder, expected a file name; leave the suffix off to write PNG frames")
     if not path.suffix and path.exists():
         if path.is_file():
-            raise UserError(f"{path}: is a file, expected a new or empty folder, or a suffix: {', '.join(_ENCODERS)}")
+            raise UserError(f"{path}: is a file, expected a new or empty folder, or a suffix: {', '.join(SUFFIXES)}")
         strange = next((file for file in sorted(path.iterdir()) if not _is_ours(file)), None)
         if strange is not None:
             raise UserError(
@@ -103,15 +91,17 @@ def write_video(
     frames: Iterable[np.ndarray],
     fps: Fraction | float,
     *,
+    quality: int | None = None,
     clock: FrameClock | None = None,
     tracks: TrackSource | None = None,
 ) -> tuple[Carried, ...]:
-    """Write frames, one at a time, under a temporary name, and move the finished file into place.
+    """Write 8-bit RGB frames; see `write_frames`.
 
     Args:
-      path: output; its suffix chooses the format, see the table above. Missing folders are made.
+      path: output; its suffix chooses the format.
       frames: uint8 HWC RGB, all of one size: an array_FHWC or any iterable.
       fps: frames per second, a `Fraction` for an exact rate; the average where ``clock`` is uneven.
+      quality: of lossy formats, see `vp_jax.media.encoders`.
       clock: when each frame is shown; None: evenly spaced from 0 on.
       tracks: file whose other streams, chapters and tags go with the frames.
 
@@ -121,25 +111,83 @@ def write_video(
     Raises:
       UserError: no frames, unknown suffix, or the file cannot be written (folder, disk space).
     """
-    path = check_output(path)
-    fps = Fraction(fps).limit_denominator(1001 * 1000)
+    path, fps = check_output(path), Fraction(fps).limit_denominator(1001 * 1000)
     stream = iter(frames)
     first_HWC = next(stream, None)
     if first_HWC is None:
         raise UserError(f"{path}: no frames to write")
+    all_frames = _chain(first_HWC, stream)
+    if not path.suffix:
+        return write_images(path, map(_png, all_frames), fps, clock=clock, tracks=tracks)
+    track = track_for_arrays(path.suffix.lower(), first_HWC.shape[:2], quality)
+    converted = (_to_frame(frame_HWC, track.pix_fmt) for frame_HWC in all_frames)
+    return write_frames(path, converted, track, fps, clock=clock, tracks=tracks)
+
+
+def write_frames(
+    path: str | Path,
+    frames: Iterable[av.VideoFrame],
+    track: VideoTrack,
+    fps: Fraction | float,
+    *,
+    clock: FrameClock | None = None,
+    tracks: TrackSource | None = None,
+) -> tuple[Carried, ...]:
+    """Write frames, one at a time, under a temporary name, and move the finished file into place.
+
+    Missing folders are made.
+
+    Args:
+      path: output file.
+      frames: at least one, in the format of ``track``.
+      track: encoder and tags.
+      fps: see `write_video`.
+      clock: see there.
+      tracks: see there.
+
+    Returns:
+      See there.
+
+    Raises:
+      UserError: the file cannot be written (folder, disk space).
+    """
+    path = Path(path)
     suffix = path.suffix.lower()
-    pace = Pace(fps, clock, suffix)
+    pace = Pace(Fraction(fps).limit_denominator(1001 * 1000), clock, suffix)
     with replacing(path) as partial, Tracks(tracks, suffix) as carried:
         try:
-            if path.suffix:
-                _encode(partial, _chain(first_HWC, stream), pace, carried)
-            else:
-                carried.join(None, None)
-                _write_folder(partial, _chain(first_HWC, stream))
+            _encode(partial, iter(frames), track, pace, carried)
         except av.error.FFmpegError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
-        lines = carried.report(partial)
-    return (*lines, Carried("times", "lost", f"times: {pace.note()}")) if pace.note() else lines
+        if track.reserves_room:
+            matroska.describe_video(partial, track.pixel_shape, track.mastering, track.content_light)
+        return (*carried.report(partial), *_untold(pace))
+
+
+def write_images(
+    folder: str | Path,
+    contents: Iterable[bytes],
+    fps: Fraction | float,
+    *,
+    clock: FrameClock | None = None,
+    tracks: TrackSource | None = None,
+) -> tuple[Carried, ...]:
+    """Write the bytes of PNG images, marked as ours, into a new folder that replaces an old one of ours.
+
+    Returns:
+      What a folder cannot hold, see `write_video`.
+    """
+    with replacing(Path(folder)) as partial, Tracks(tracks, "") as carried:
+        carried.join(None, None)
+        partial.mkdir()
+        for index, content in enumerate(contents):
+            (partial / f"{index:05d}.png").write_bytes(_marked(content))
+        return (*carried.report(partial), *_untold(Pace(Fraction(fps), clock, "")))
+
+
+def _untold(pace: Pace) -> tuple[Carried, ...]:
+    """What the format cannot say of the frames' times."""
+    return (Carried("times", "lost", f"times: {pace.note()}"),) if pace.note() else ()
 
 
 def encode_mp4(frames_FHWC: np.ndarray, fps: float, crf: int = 12) -> bytes:
@@ -156,56 +204,71 @@ def encode_mp4(frames_FHWC: np.ndarray, fps: float, crf: int = 12) -> bytes:
         stream.height, stream.width = frames_FHWC.shape[1:3]
         # without mbtree, which this x264 computes from memory it never set: equal frames would give other bytes
         stream.pix_fmt, stream.options = "yuv444p", {"crf": str(crf), "preset": "fast", "x264-params": "mbtree=0"}
-        _tag_colours(stream)
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = BT709
         for frame_HWC in frames_FHWC:
             container.mux(stream.encode(_to_frame(frame_HWC, "yuv444p")))
         container.mux(stream.encode())
     return file.getvalue()
 
 
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+def _chain(first: T, rest: Iterator[T]) -> Iterator[T]:
     yield first
     yield from rest
 
 
-def _write_folder(folder: Path, frames: Iterable[np.ndarray]) -> None:
-    folder.mkdir()
-    mark = PngInfo()
-    mark.add_text(*_MARK)
-    for index, frame_HWC in enumerate(frames):
-        Image.fromarray(frame_HWC).save(folder / f"{index:05d}.png", compress_level=4, pnginfo=mark)
+def _png(frame_HWC: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(frame_HWC).save(file, "PNG", compress_level=4)
+    return file.getvalue()
 
 
-def _encode(path: Path, frames: Iterator[np.ndarray], pace: Pace, tracks: Tracks) -> None:
-    first_HWC = next(frames)
-    suffix, (height, width) = path.suffix.lower(), first_HWC.shape[:2]
-    choice = next((e for e in _ENCODERS[suffix] if e[0] in av.codecs_available), None)
-    if choice is None:
-        raise UserError(f"{path.name}: this PyAV cannot encode {suffix}, write .mp4 or a folder (no suffix) instead")
-    codec, even_format, odd_format, options = choice
+def _marked(content: bytes) -> bytes:
+    """A PNG with our mark as its first text, behind the header of 8 + 25 bytes."""
+    text = b"tEXt" + _MARK[0].encode() + b"\0" + _MARK[1].encode()
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    return content[:33] + chunk + content[33:]
+
+
+def _encode(path: Path, frames: Iterator[av.VideoFrame], track: VideoTrack, pace: Pace, tracks: Tracks) -> None:
     # bitexact: no random numbers and no version of the library in the file, equal frames give equal bytes
     muxer = {"fflags": "+bitexact"}
-    if suffix in (".mp4", ".mov"):  # starts and ends are stated in the movie's time base, which is 1 ms by default
+    if path.suffix.lower() in (
+        ".mp4",
+        ".mov",
+    ):  # starts and ends are stated in this time base, which is 1 ms by default
         muxer |= {"movflags": "+faststart", "movie_timescale": "90000"}
+    first = next(frames)
     with av.open(str(path), "w", options=muxer) as container:
-        video = cast(av.VideoStream, container.add_stream(codec, rate=pace.rate, options=options))
-        video.height, video.width = height, width
-        video.pix_fmt = pixel_format = odd_format if height % 2 or width % 2 else even_format
-        if pixel_format.startswith("yuv"):
-            _tag_colours(video)
+        video = _add_video(container, track, (first.height, first.width), pace.rate)
         pace.set_up(video)
         tracks.join(container, video)
-        for index, frame_HWC in enumerate(_chain(first_HWC, frames)):
-            frame = pace.stamp(_to_frame(frame_HWC, pixel_format), index)
-            container.mux(pace.timed(video.encode(frame)))
+        if track.reserves_room:
+            video.metadata["title"] = video.metadata.get("title", "") + matroska.RESERVED
+        for index, frame in enumerate(_chain(first, frames)):
+            container.mux(pace.timed(video.encode(pace.stamp(frame, index))))
             tracks.write(container, until=pace.seconds(index))
         container.mux(pace.timed(video.encode()))
         tracks.finish(container)
 
 
-def _tag_colours(video: av.VideoStream) -> None:
+def _add_video(
+    container: av.container.OutputContainer, track: VideoTrack, size: tuple[int, int], fps: Fraction
+) -> av.VideoStream:
+    if track.codec == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: it prints its settings on stderr
+    video = cast(av.VideoStream, container.add_stream(track.codec, rate=fps, options=dict(track.options)))
+    video.height, video.width = size
+    video.pix_fmt = track.pix_fmt
     context = video.codec_context
-    context.colorspace = context.color_primaries = context.color_trc = context.color_range = _BT709
+    context.color_primaries, context.color_trc, context.colorspace, context.color_range = track.colours
+    if track.pixel_shape is not None:
+        context.sample_aspect_ratio = track.pixel_shape
+    if track.top_first is not None:
+        context.field_order = 2 if track.top_first else 3
+    if track.tag and container.format.name in ("mp4", "mov"):
+        context.codec_tag = track.tag
+    return video
 
 
 def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
