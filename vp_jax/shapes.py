@@ -25,6 +25,7 @@ DIMENSIONS: dict[str, str] = {
     "N": "video tokens, T * (h / 2) * (w / 2), ordered frame, row, column",
     "M": "text tokens (226)",
     "S": "joint sequence, text first: S = M + N",
+    "P": "places for the masked tokens of a sequence, filled from the first on",
     "D": "width of the transformer, D = K * A",
     "K": "attention heads",
     "A": "head size",

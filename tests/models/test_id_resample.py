@@ -12,7 +12,15 @@ from tests.models import random_weights
 from tests.models.tiny import DIT
 from vp_jax.models import rope
 from vp_jax.models.dit import Block, Context, Extension
-from vp_jax.models.id_resample import PreviousWindow, Resample, ResampleExtension, gate_tokens
+from vp_jax.models.id_resample import (
+    PreviousWindow,
+    Resample,
+    ResampleExtension,
+    gate_tokens,
+    places,
+    put_tokens,
+    room_for,
+)
 from vp_jax.models.inpaint import predict
 
 GRID, TEXT, BATCH = (2, 2, 3), 3, 2
@@ -213,3 +221,35 @@ def test_a_bfloat16_block_stays_bfloat16(arrays):
         lambda: ResampleExtension(Extension(), resample).attention((None, state), module, y, Context(emb, TABLE, TEXT))
     )
     assert (out.shape, out.dtype) == (arrays[0].shape, jnp.bfloat16)
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("spare", [0, 2])
+def test_states_of_masked_tokens_alone_give_what_all_states_give(block, arrays, share, spare):
+    """Whatever lies in the places that are left."""
+    module, _ = block
+    before, here = jnp.asarray(masks_of(share)), jnp.asarray(masks_of(0.25))
+    complete = jnp.asarray(arrays[1])
+    room = int(before.sum(axis=1).max()) + spare
+    numbers = places(before, room)
+    kept = jnp.take_along_axis(complete, numbers[:, :, None], axis=1, mode="fill", fill_value=1e4)
+    want = attention(module, arrays, Resample(True, here, PreviousWindow(complete[None], before), 0.5))
+    fewer = (arrays[0], kept, arrays[2])
+    got = attention(module, fewer, Resample(True, here, PreviousWindow(kept[None], before), 0.5))
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+
+
+def test_masked_tokens_are_recorded_in_their_order():
+    masked = jnp.array([[False, True, False, True, True], [False, False, False, False, True]])
+    keeping = ResampleExtension(Extension(), Resample(True, masked), record_states=True, room=4)
+    x = jnp.arange(10.0).reshape(2, 5, 1)
+    assert keeping.record((None, None), x)[..., 0].tolist() == [[1, 3, 4, 0], [9, 0, 0, 0]]
+    assert places(masked, 4).tolist() == [[1, 3, 4, 5], [4, 5, 5, 5]]
+    back = put_tokens(keeping.record((None, None), x)[..., None], places(masked, 4), 5)[..., 0, 0]
+    np.testing.assert_array_equal(back, jnp.where(masked, x[..., 0], 0))
+
+
+def test_like_numbers_of_tokens_have_the_same_room():
+    assert [room_for(n) for n in (0, 8, 9, 13, 17, 25, 100, 129, 4388)] == [8, 8, 12, 16, 24, 32, 128, 192, 6144]
+    rooms = [room_for(n) for n in range(1, 20000)]
+    assert all(n <= room <= max(8, 1.5 * n) for n, room in enumerate(rooms, 1)) and len(set(rooms)) < 25

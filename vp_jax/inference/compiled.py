@@ -47,11 +47,11 @@ class CompiledWindow:
         return latents
 
     def denoise_step(
-        self, state: LoopState, index: int, inputs: WindowInputs, *, record: bool
+        self, state: LoopState, index: int, inputs: WindowInputs, *, record: bool, room: int | None = None
     ) -> tuple[LoopState, jax.Array | None]:
         """See `WindowProgram.denoise_step`."""
         after: tuple[LoopState, jax.Array | None]
-        after = self._jitted.denoise_step(self._params, state, index, inputs, record=record)
+        after = self._jitted.denoise_step(self._params, state, index, inputs, record=record, room=room)
         return after
 
 
@@ -78,7 +78,9 @@ def jit_window(program: WindowProgram) -> JittedWindow:
     # of the settings, encoding depends on these alone: others compile nothing new
     mode, fill = program.settings.mode, program.settings.hole_fill
     encoding = dataclasses.replace(program, settings=Settings(mode=mode, hole_fill=fill), schedule=Schedule())
-    return JittedWindow(program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record",)))
+    return JittedWindow(
+        program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record", "room"))
+    )
 
 
 @functools.lru_cache(maxsize=8)

@@ -27,6 +27,7 @@ class GuidedPredictor:
       scales_S: guidance of every step, float32.
       inputs: what the window's steps share.
       record: return the states after every block (L, B, S, D) beside the velocity.
+      room: of this many tokens, the masked ones; ``None``: of all.
     """
 
     models: Models
@@ -35,6 +36,7 @@ class GuidedPredictor:
     scales_S: jax.Array
     inputs: WindowInputs
     record: bool = False
+    room: int | None = None
 
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
         """Guided velocity (B, T, h, w, C), float32, and the recorded states or ``None``."""
@@ -52,6 +54,7 @@ class GuidedPredictor:
             injection=self.settings.injection,
             resample=self._resample(masked_BS, index),
             record_states=self.record,
+            room=self.room,
         )
         v = out.sample.astype(jnp.float32)
         return (guide(v, self.scales_S[index]) if guided else v), out.recorded

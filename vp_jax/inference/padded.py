@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE
@@ -26,6 +27,10 @@ class PaddedVideo(NamedTuple):
 
     frames_FHWC: np.ndarray
     holes_FHW: np.ndarray
+
+    def holes(self, plan: WindowPlan, settings: Settings) -> Iterator[np.ndarray]:
+        """Holes (F, H, W) of each window."""
+        return (self.holes_FHW[start : start + settings.window] for start in plan.windows)
 
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (1, F, H, W, 3) in [-1, 1] and holes (1, F, H, W) in {0, 1} of one window, float32."""

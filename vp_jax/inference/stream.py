@@ -81,6 +81,7 @@ def windows(
     """
     settings, program, put = compiled.program.settings, compiled.program, compiled.put
     text_BME, carry = put(prompt.batch(settings.guided)), put(start.carry)
+    room = program.room(video.holes(plan, settings))
     for number in range(start.window, len(plan.windows)):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
         noise = put(noise_of(number))
@@ -90,8 +91,8 @@ def windows(
         done, state = (resumed.done, resumed.state) if resumed else (0, program.begin(inputs))
         state, states = put(state), None
         for index in range(done, settings.steps):
-            last = index + 1 == settings.steps and number + 1 < len(plan.windows)
-            state, states = compiled.denoise_step(state, index, inputs, record=last and settings.clip_weight > 0)
+            last = index + 1 == settings.steps and number + 1 < len(plan.windows) and settings.clip_weight > 0
+            state, states = compiled.denoise_step(state, index, inputs, record=last, room=room if last else None)
             yield StepDone(number, index + 1, state)
         carry = program.finish(state, states, inputs)
         yield WindowDone(number, carry)

@@ -19,6 +19,7 @@ first step only.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +35,8 @@ from vp_jax.inference.hole_fill import fill_holes
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
-from vp_jax.models.id_resample import PreviousWindow
-from vp_jax.models.injection import joint_mask
+from vp_jax.models.id_resample import PreviousWindow, room_for
+from vp_jax.models.injection import joint_mask, masked_tokens
 from vp_jax.models.inpaint import Condition
 from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.models.vae import vae as vae_module
@@ -97,8 +98,24 @@ class WindowProgram:
         if self.models.takes_image:
             assert image_B1hwC is not None
             image = jnp.pad(image_B1hwC, ((0, 0), (0, video.shape[1] - 1), (0, 0), (0, 0), (0, 0)))
-        mask_BThw = mask_to_latent(holes_BFHW.astype(jnp.float32))
+        mask_BThw = self.latent_mask(holes_BFHW)
         return WindowLatents(image, video, Condition.of(masked, mask_BThw, self.models.backbone_cfg.patch))
+
+    def latent_mask(self, holes_BFHW: jax.Array) -> jax.Array:
+        """Pixel holes on the latent grid, float32 (B, T, h, w) in {0, 1}."""
+        return mask_to_latent(holes_BFHW.astype(jnp.float32))
+
+    def room(self, holes_NFHW: Iterable[np.ndarray]) -> int | None:
+        """Places for the states of masked tokens that the carry of these windows needs; ``None``: of every token.
+
+        The adapter reads nothing else, except in reference mode, where a window reads its own mask's tokens too.
+        """
+        if self.reference or not self.models.has_id_adapter or self.settings.clip_weight == 0:
+            return None
+        patch = self.models.backbone_cfg.patch
+        tokens = [masked_tokens(self.latent_mask(jnp.asarray(holes)[None]), patch) for holes in holes_NFHW]
+        room = room_for(max(int(masked_BN.sum()) for masked_BN in tokens))
+        return room if room < tokens[0].shape[1] else None
 
     def begin(self, inputs: WindowInputs) -> sampler.LoopState:
         """State before the first step: pure noise."""
@@ -112,11 +129,14 @@ class WindowProgram:
         inputs: WindowInputs,
         *,
         record: bool = False,
+        room: int | None = None,
     ) -> tuple[sampler.LoopState, jax.Array | None]:
-        """One denoising step and, with ``record``, the states after every block (L, B, S, D)."""
+        """One denoising step and, with ``record``, the states after every block (L, B, S, D), of ``room`` tokens."""
         settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
         scales_S = guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance)
-        predictor = GuidedPredictor(self.models, params, settings, jnp.asarray(scales_S, jnp.float32), inputs, record)
+        predictor = GuidedPredictor(
+            self.models, params, settings, jnp.asarray(scales_S, jnp.float32), inputs, record, room
+        )
         draws = inputs.noise if SAMPLERS[settings.sampler].stochastic else None
         after = _Background(inputs) if settings.replace_background else None
         return sampler.denoise_step(state, index, self.table, predictor, draws, after)

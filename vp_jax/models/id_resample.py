@@ -27,8 +27,11 @@ from vp_jax.models.dit import Block, Context, Extension
 class PreviousWindow(NamedTuple):
     """States of a window that the next window attends to.
 
+    With the adapter the states of unmasked tokens are never read, so ``states_LBSD`` may hold the masked tokens alone,
+    in their order, in the first of fewer than S places; what is left is not read.
+
     Attributes:
-      states_LBSD: joint states after every block, hint included, at the last denoising step.
+      states_LBSD: joint states after every block, hint included, at the last denoising step; see `places`.
       masked_BS: True on masked tokens, False on text tokens.
     """
 
@@ -60,10 +63,15 @@ class ResampleExtension(Extension):
       inner: extension whose other hooks apply.
       resample: the second set of keys and values.
       record_states: record the state after every block.
+      room: places for the states of masked tokens; ``None``: those of all tokens are recorded.
     """
 
-    def __init__(self, inner: Extension, resample: Resample, *, record_states: bool = False):
+    def __init__(self, inner: Extension, resample: Resample, *, record_states: bool = False, room: int | None = None):
         self._inner, self._resample, self._record = inner, resample, record_states
+        self._own_BP = None if room is None else places(resample.masked_BS, room)
+        previous, self._before_BP = resample.previous, None
+        if previous is not None and previous.states_LBSD.shape[2] < previous.masked_BS.shape[1]:
+            self._before_BP = places(previous.masked_BS, previous.states_LBSD.shape[2])
 
     def per_layer(self) -> Any:
         """Values of the inner extension, and the previous window's state after each block."""
@@ -75,8 +83,12 @@ class ResampleExtension(Extension):
         return self._inner.after_block(layer[0], x_BSD)
 
     def record(self, layer: Any, x_BSD: jax.Array) -> Any:
-        """The state, if states are recorded."""
-        return x_BSD if self._record else None
+        """The state, if states are recorded, of the tokens that are kept."""
+        if not self._record:
+            return None
+        if self._own_BP is None:
+            return x_BSD
+        return jnp.take_along_axis(x_BSD, self._own_BP[:, :, None], axis=1, mode="fill", fill_value=0)
 
     def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
         """Attention over both sets of keys and values, see the module docstring."""
@@ -88,6 +100,10 @@ class ResampleExtension(Extension):
         k = attn.finish_keys(raw_k, ctx.table)
         if state_BSD is None:
             k2, v2 = gate_tokens(raw_k, resample.masked_BS), gate_tokens(v, resample.masked_BS)
+        elif self._before_BP is not None:  # masked tokens, none of them text
+            y_prev, _ = block.norm1(state_BSD.astype(y_BSD.dtype), ctx.emb_BE, 0)
+            weight = jnp.asarray(resample.weight, y_BSD.dtype)
+            k2, v2 = (put_tokens(a * weight, self._before_BP, y_BSD.shape[1]) for a in attn.raw_keys_values(y_prev))
         else:
             y_prev, _ = block.norm1(state_BSD.astype(y_BSD.dtype), ctx.emb_BE, ctx.text_len)
             k2, v2 = attn.raw_keys_values(y_prev)
@@ -106,3 +122,26 @@ class ResampleExtension(Extension):
 def gate_tokens(x_BSKA: jax.Array, masked_BS: jax.Array) -> jax.Array:
     """Set the heads of unmasked tokens to zero."""
     return jnp.where(masked_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
+
+
+def places(masked_BS: jax.Array, room: int) -> jax.Array:
+    """Number of every masked token, int32 (B, room), in order; S, which is no token, in the places that are left."""
+    S = masked_BS.shape[1]
+    return jax.vmap(lambda masked_S: jnp.nonzero(masked_S, size=room, fill_value=S)[0].astype(jnp.int32))(masked_BS)
+
+
+def put_tokens(x_BPKA: jax.Array, places_BP: jax.Array, length: int) -> jax.Array:
+    """Heads (B, S, K, A) of ``length`` tokens: those of ``places_BP`` as given, zero elsewhere."""
+
+    def put(x_PKA: jax.Array, places_P: jax.Array) -> jax.Array:
+        return jnp.zeros((length, *x_PKA.shape[1:]), x_PKA.dtype).at[places_P].set(x_PKA, mode="drop")
+
+    return jax.vmap(put)(x_BPKA, places_BP)
+
+
+def room_for(tokens: int) -> int:
+    """Places for ``tokens`` masked tokens: 8, 12, 16, 24, 32, 48 ..., so that clips with like holes share programs."""
+    size = 8
+    while size < tokens:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return size

@@ -55,6 +55,7 @@ def predict(
     injection: Injection = DEFAULT_INJECTION,
     resample: Resample | None = None,
     record_states: bool = False,
+    room: int | None = None,
 ) -> DiTOutput:
     """One VideoPainter forward pass.
 
@@ -69,6 +70,7 @@ def predict(
       injection: scale and variants of the hints.
       resample: extra keys of the ID adapter or of the previous window.
       record_states: return the states after every block in ``recorded`` (L, B, S, D).
+      room: keep the states of this many tokens, the masked ones; see `vp_jax.models.id_resample.PreviousWindow`.
 
     Returns:
       Velocity (B, T, h, w, 16) and the recorded states or ``None``.
@@ -83,7 +85,7 @@ def predict(
     )
     if resample is not None or record_states:
         resample = resample or Resample(False, joint_mask(condition.tokens_BN, text_len))
-        extension = ResampleExtension(extension, resample, record_states=record_states)
+        extension = ResampleExtension(extension, resample, record_states=record_states, room=room)
     inputs = [noisy_BThwC] if image_BThwC is None else [noisy_BThwC, image_BThwC]
     if cfg.takes_condition:
         inputs.append(channels)

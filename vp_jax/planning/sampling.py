@@ -21,11 +21,14 @@ from vp_jax.inference.window import WindowProgram
 from vp_jax.models import lora, t5
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.folder import abstract_model
-from vp_jax.models.id_resample import PreviousWindow
+from vp_jax.models.id_resample import PreviousWindow, room_for
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.planning.case import Case, Prepared, bytes_of
 from vp_jax.training import flops
 from vp_jax.training.stages.id_adapter import adapter_config
+
+MASKED = 0.25
+"""Part of the video tokens that is masked: the ID adapter keeps and reads the states of no others."""
 
 CLIP_WEIGHT = 0.5
 """Any weight above 0: the number itself is a constant of the program."""
@@ -141,15 +144,18 @@ def step(
     made = sampler(case, Settings(window=case.clip[0], clip_weight=weight, mode=mode), adapter=adapter)
     program, cfg = made.program, made.program.models.backbone_cfg
     words_BME, before = case.array(2, cfg.max_text_len, cfg.text_dim), None
+    tokens = flops.video_tokens(cfg, *made.latents.video_BThwC.shape[1:4])
+    length = cfg.max_text_len + tokens
+    room = room_for(round(MASKED * tokens)) if adapter and mode != "reference" else None
     if previous:
-        length = cfg.max_text_len + flops.video_tokens(cfg, *made.latents.video_BThwC.shape[1:4])
-        states = case.array(cfg.num_layers, 2, length, cfg.dim, dtype=jnp.dtype(cfg.dtype))
+        states = case.array(cfg.num_layers, 2, room or length, cfg.dim, dtype=jnp.dtype(cfg.dtype))
         before = PreviousWindow(states, case.array(2, length, dtype=jnp.bool_))
     inputs = WindowInputs(made.latents, words_BME, before, made.clip[-1])
     state = case.copies(jax.eval_shape(program.begin, inputs))
     arguments = (made.params, state, case.array(dtype=jnp.int32), inputs)
     waiting = made.waiting("backbone", "branch", "loras")
-    return Prepared(made.jitted.denoise_step, arguments, {"record": record}, case.attention, waiting)
+    static = {"record": record, "room": room if record else None}
+    return Prepared(made.jitted.denoise_step, arguments, static, case.attention, waiting)
 
 
 def decode_chunk(case: Case, *, first: bool) -> Prepared:
