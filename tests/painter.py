@@ -11,6 +11,7 @@ from vp_jax.diffusion.sampler import LoopState
 from vp_jax.inference.decode import Decoded
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.state import Carry
 from vp_jax.inference.stream import BEGINNING, StepDone, WindowDone
 
@@ -32,14 +33,18 @@ class Painter(Pipeline):
         self.calls["load"] = (model, arguments)
         return self
 
-    def encode_prompts(self, prompts):
+    def encode_prompts(self, prompts, at_once=None):
         self.calls["prompt"] = tuple(prompts)
-        return np.stack([np.zeros((4, 8), np.float32), np.ones((4, 8), np.float32)])
+        return np.stack([np.full((4, 8), len(prompt), np.float32) for prompt in prompts])
+
+    def windows_continue(self, settings):
+        return True
 
     def windows(self, video, prompt, settings, *, noise_of=None, start=BEGINNING):
         assert video.frames_FHWC.dtype == np.uint8 and video.holes_FHW.dtype == bool
         assert video.frames_FHWC.shape[:3] == video.holes_FHW.shape
-        self.calls["windows"] = (video, prompt, settings)
+        alike = not isinstance(prompt, Prompt) and all(one is prompt[0] for one in prompt)
+        self.calls["windows"] = (video, prompt[0] if alike else prompt, settings)
         x = np.zeros((1, 3, 4, 6, 4), np.float32)
         for window in range(start.window, len(plan_windows(len(video.frames_FHWC), settings).windows)):
             resumed = start.step.done if start.step and window == start.window else 0

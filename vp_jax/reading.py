@@ -120,16 +120,21 @@ def read_json(path: str | Path, expected: str = "a JSON object") -> dict[str, An
 
 def parse_json(data: bytes, name: str, expected: str) -> dict[str, Any]:
     """The JSON object in ``data``; ``name`` says where that is from, the rest is as in `read_json`."""
+    values = parse_value(data, name, expected)
+    if not isinstance(values, dict):
+        raise UserError(f"{name} is not JSON with names and values but {_name(values)}: expected {expected}")
+    return values
+
+
+def parse_value(data: bytes, name: str, expected: str) -> Any:
+    """The JSON value of any kind in ``data``; the rest is as in `parse_json`."""
     try:
-        values = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_no_repeats)
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_no_repeats)
     except RecursionError as error:
         raise UserError(f"{name} is nested too deeply: expected {expected}") from error
     except ValueError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{name} is not JSON ({reason}): expected {expected}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{name} is not JSON with names and values but {_name(values)}: expected {expected}")
-    return values
 
 
 def _name(value: object) -> str:

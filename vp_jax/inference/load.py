@@ -54,14 +54,10 @@ def load_models(
     Raises:
       UserError: a missing, unconverted or unfitting part; an unknown precision or backend.
     """
-    if precision not in PRECISIONS:
-        raise UserError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
-    check_number("id_scale", id_scale)
-    for _, factor in loras:
-        check_number("lora_scale", factor)
-    adapters = [(source.of(ID_ADAPTER), id_scale)] if id_adapter and source.has(ID_ADAPTER) else []
-    adapters += loras
-    models = _describe(source, precision, attention, [_adapter(path, factor) for path, factor in adapters])
+    adapters = _adapters(source, id_adapter, id_scale, loras)
+    models = describe_models(
+        source, precision=precision, attention=attention, id_adapter=id_adapter, id_scale=id_scale, loras=loras
+    )
     parts, shapes = (BACKBONE, BRANCH, AUTOENCODER), {name: like for name, (_, like) in models.abstract().items()}
     alone = _fills_alone(source, models.backbone_cfg)
     stored = [part for part in parts if not (alone and part is BRANCH)]
@@ -74,6 +70,37 @@ def load_models(
         text_encoder = source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
     folders = (*(source.of(part) for part in stored), *(path for path, _ in adapters))
     return Loaded(models, cast(Params, {**weights, "loras": extra}), source.schedule(), text_encoder, folders)
+
+
+def describe_models(
+    source: CheckpointFolder,
+    *,
+    precision: str,
+    attention: str | None,
+    id_adapter: bool,
+    id_scale: float,
+    loras: Sequence[tuple[Path, float]],
+) -> Models:
+    """What `load_models` would load, without its weights: reads JSON only.
+
+    Raises:
+      UserError: as `load_models`.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
+    check_number("id_scale", id_scale)
+    for _, factor in loras:
+        check_number("lora_scale", factor)
+    adapters = _adapters(source, id_adapter, id_scale, loras)
+    return _describe(source, precision, attention, [_adapter(path, factor) for path, factor in adapters])
+
+
+def _adapters(
+    source: CheckpointFolder, id_adapter: bool, id_scale: float, loras: Sequence[tuple[Path, float]]
+) -> list[tuple[Path, float]]:
+    """Folders of the adapters that are attached, with their scales."""
+    own = [(source.of(ID_ADAPTER), id_scale)] if id_adapter and source.has(ID_ADAPTER) else []
+    return [*own, *loras]
 
 
 def _describe(source: CheckpointFolder, precision: str, attention: str | None, loras: list[LoRAConfig]) -> Models:

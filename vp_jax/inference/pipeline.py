@@ -27,19 +27,20 @@ from vp_jax.inference import stream as loop
 from vp_jax.inference.compiled import CompiledWindow
 from vp_jax.inference.decode import Decoded, StreamDecoder, decoded, stitch
 from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
-from vp_jax.inference.load import load_models
+from vp_jax.inference.load import describe_models, load_models
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.named import find_model
 from vp_jax.inference.padded import PaddedVideo, pad_video
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.progress import ProgressFn, reported
 from vp_jax.inference.prompt import Prompt
+from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, Options, Request, check_size, make_request
 from vp_jax.inference.result import Result, Segment, collect, segments
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.text import encode_texts, unread
 from vp_jax.models import config
-from vp_jax.models.folder import CheckpointFolder
+from vp_jax.models.folder import TEXT_ENCODER, CheckpointFolder
 from vp_jax.shapes import SPATIAL_STRIDE
 
 
@@ -92,6 +93,39 @@ class Pipeline:
         )
         return cls(*loaded, own_settings=known.settings)
 
+    @classmethod
+    def describe(
+        cls,
+        model: str | Path,
+        *,
+        precision: str | None = None,
+        attention: str | None = None,
+        id_adapter: bool = True,
+        id_scale: float = 1.0,
+        loras: Sequence[tuple[str | Path, float]] = (),
+    ) -> Pipeline:
+        """The pipeline that `load` makes, without weights: it plans and checks, and cannot sample. Reads JSON only.
+
+        Raises:
+          UserError: as `load`.
+        """
+        known = find_model(model)
+        source = CheckpointFolder.existing(known.folder)
+        precision = precision or known.precision
+        models = describe_models(
+            source,
+            precision=precision,
+            attention=attention,
+            id_adapter=id_adapter,
+            id_scale=id_scale,
+            loras=[(Path(path), factor) for path, factor in loras],
+        )
+        text_encoder = None
+        if source.has(TEXT_ENCODER):
+            text_encoder = source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
+        empty = Params(backbone={}, branch={}, vae={}, loras=[])
+        return cls(models, empty, source.schedule(), text_encoder, own_settings=known.settings)
+
     @property
     def native_size(self) -> tuple[int, int]:
         """Pixel height and width the backbone was made for."""
@@ -122,7 +156,7 @@ class Pipeline:
         self,
         video: Video | np.ndarray,
         mask: Mask | np.ndarray,
-        prompt: str | Prompt,
+        prompt: str | Prompt | Prompts,
         *,
         negative_prompt: str = "",
         progress: ProgressFn | None = None,
@@ -133,7 +167,8 @@ class Pipeline:
         Args:
           video: from `vp_jax.read_video`, or uint8 frames (F, H, W, 3).
           mask: from `vp_jax.read_mask`, or bool, 0/1 or 0/255: (F, H, W), or (H, W) for all frames.
-          prompt: what the finished video shows, or its embeddings from `encode_prompt`.
+          prompt: what the finished video shows, its embeddings from `encode_prompt`, or `Prompts` that change with the
+            window or the time.
           negative_prompt: what it should not show.
           progress: called with (steps done, steps in all, label).
           first_frame: a picture to start from, as an array or a file, whose hole is closed; ``"original"`` keeps the
@@ -159,7 +194,7 @@ class Pipeline:
         self,
         video: Video | np.ndarray,
         mask: Mask | np.ndarray,
-        prompt: str | Prompt,
+        prompt: str | Prompt | Prompts,
         *,
         negative_prompt: str = "",
         **options: Unpack[Options],
@@ -215,8 +250,12 @@ class Pipeline:
         """Text embeddings of the prompt and of the negative prompt; see `encode_prompts`."""
         return Prompt(*self.encode_prompts([prompt, negative]))
 
-    def encode_prompts(self, prompts: Sequence[str]) -> np.ndarray:
+    def encode_prompts(self, prompts: Sequence[str], at_once: int | None = None) -> np.ndarray:
         """Text embeddings (B, M, E) float32 of texts. What the text encoder cannot read of them is a warning.
+
+        Args:
+          prompts: B texts.
+          at_once: how many go through the encoder together; default: all.
 
         Raises:
           UserError: the checkpoint has no text encoder or tokenizer.
@@ -226,16 +265,20 @@ class Pipeline:
         cfg, folder = self.text_encoder
         for line in unread(prompts, CheckpointFolder(folder)):
             warnings.warn(line, stacklevel=2)
-        return encode_texts(prompts, cfg, CheckpointFolder(folder), self.models.backbone_cfg.max_text_len)
+        return encode_texts(prompts, cfg, CheckpointFolder(folder), self.models.backbone_cfg.max_text_len, at_once)
 
     def plan(self, frames: int, settings: Settings) -> WindowPlan:
         """See `plan_windows`."""
         return plan_windows(frames, settings)
 
+    def windows_continue(self, settings: Settings) -> bool:
+        """A window reads what the one before it left: its last latents, or its states."""
+        return self.models.takes_image or settings.clip_weight > 0
+
     def windows(
         self,
         video: PaddedVideo,
-        prompt: Prompt,
+        prompt: Prompt | Sequence[Prompt],
         settings: Settings,
         *,
         noise_of: Callable[[int], NoiseSource] | None = None,
@@ -245,15 +288,16 @@ class Pipeline:
 
         Args:
           video: as long as the windows need, see `pad_video`.
-          prompt: text embeddings.
+          prompt: text embeddings, of all windows or of each.
           settings: of the run.
-          noise_of: the random draws of each window; from ``settings.seed`` and the window's number by default.
+          noise_of: the random draws of each window; by default `window_noise` of ``settings.seed``.
           start: where an earlier run stopped.
         """
         compiled = CompiledWindow(self.models, self.params, self.schedule, settings)
         plan = plan_windows(len(video.frames_FHWC), settings)
-        noise_of = noise_of or (lambda k: KeyNoise(jax.random.fold_in(jax.random.key(settings.seed), k)))
-        return loop.finite(loop.windows(compiled, video, prompt, plan, noise_of, start), len(plan.windows))
+        noise_of = noise_of or (lambda k: window_noise(settings.seed, k))
+        prompts = [prompt] * len(plan.windows) if isinstance(prompt, Prompt) else prompt
+        return loop.finite(loop.windows(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
 
     def decoded(
         self, events: Iterable[loop.Event], plan: WindowPlan, settings: Settings
@@ -316,5 +360,22 @@ class Pipeline:
         decoder = StreamDecoder(self.models, self.params, latents_BThwC.shape[1])
         return np.concatenate(list(decoder.add(latents_BThwC)), axis=1)
 
-    def _windows_of(self, request: Request, prompt: str | Prompt, negative: str) -> Iterator[loop.Event]:
-        return self.windows(request.padded, self.embeddings(prompt, negative), request.settings)
+    def window_prompts(self, texts: Sequence[str], negative: str = "") -> list[Prompt]:
+        """Embeddings of each window's prompt. Each is what `encode_prompt` makes, bit for bit, whatever the others."""
+        distinct = list(dict.fromkeys(texts))
+        if len(distinct) == 1:
+            return [self.encode_prompt(texts[0], negative)] * len(texts)
+        pairs = self.encode_prompts([part for text in distinct for part in (text, negative)], 2)
+        known = {text: Prompt(*pairs[2 * k : 2 * k + 2]) for k, text in enumerate(distinct)}
+        return [known[text] for text in texts]
+
+    def _windows_of(self, request: Request, prompt: str | Prompt | Prompts, negative: str) -> Iterator[loop.Event]:
+        if not isinstance(prompt, Prompts):
+            return self.windows(request.padded, self.embeddings(prompt, negative), request.settings)
+        texts = prompt.texts(request.plan, request.settings, request.video)
+        return self.windows(request.padded, self.window_prompts(texts, negative), request.settings)
+
+
+def window_noise(seed: int, window: int) -> KeyNoise:
+    """The random draws of a window: of the seed and its number."""
+    return KeyNoise(jax.random.fold_in(jax.random.key(seed), window))

@@ -7,7 +7,7 @@ while later windows are sampled) consumes its events and passes them on; see `vp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +61,7 @@ BEGINNING = Start()
 def windows(
     compiled: CompiledWindow,
     video: PaddedVideo,
-    prompt: Prompt,
+    prompts: Sequence[Prompt],
     plan: WindowPlan,
     noise_of: Callable[[int], NoiseSource],
     start: Start = BEGINNING,
@@ -71,7 +71,7 @@ def windows(
     Args:
       compiled: programs and weights.
       video: pixels and holes that the windows read.
-      prompt: text embeddings.
+      prompts: text embeddings of each window.
       plan: where windows start.
       noise_of: the random draws of each window, by its number.
       start: where an earlier run stopped; the result is the same, bit for bit.
@@ -80,11 +80,10 @@ def windows(
       A `StepDone` after every denoising step, a `WindowDone` after a window's last. Devices may still be at work on it.
     """
     settings, program, put = compiled.program.settings, compiled.program, compiled.put
-    text_BME, carry = put(prompt.batch(settings.guided)), put(start.carry)
-    room = program.room(video.holes(plan, settings))
+    carry, room = put(start.carry), program.room(video.holes(plan, settings))
     for number in range(start.window, len(plan.windows)):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
-        noise = put(noise_of(number))
+        noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
         latents = compiled.encode(pixels, holes, carry, noise)
         inputs = WindowInputs(latents, text_BME, carry.previous if carry else None, noise)
         resumed = start.step if number == start.window else None

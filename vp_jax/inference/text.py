@@ -15,7 +15,9 @@ from vp_jax.models.folder import BACKBONE, TEXT_ENCODER, CheckpointFolder, abstr
 from vp_jax.models.tokenizer import Tokenizer
 
 
-def encode_texts(texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, length: int) -> np.ndarray:
+def encode_texts(
+    texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, length: int, at_once: int | None = None
+) -> np.ndarray:
     """Text embeddings (B, M, E), float32.
 
     The text encoder is loaded for this call and freed after it: its 9.5 GB are not needed while sampling.
@@ -25,11 +27,14 @@ def encode_texts(texts: Sequence[str], cfg: T5Config, source: CheckpointFolder, 
       cfg: of the text encoder.
       source: has the text encoder and its vocabulary.
       length: M.
+      at_once: texts that go through the encoder together; default: all.
     """
     ids_BM = Tokenizer(source.vocabulary()).encode(list(texts), length=length)
     graph, shapes = abstract_model(cfg)
     encoder = nnx.merge(graph, checkpoint.load_params(source.of(TEXT_ENCODER), shapes))
-    return np.asarray(t5.encode_text(encoder, jnp.asarray(ids_BM)), np.float32)
+    size = at_once or len(texts)
+    parts = [ids_BM[begin : begin + size] for begin in range(0, len(texts), size)]
+    return np.concatenate([np.asarray(t5.encode_text(encoder, jnp.asarray(part)), np.float32) for part in parts])
 
 
 def unread(texts: Sequence[str], source: CheckpointFolder) -> list[str]:
