@@ -37,7 +37,7 @@ def test_one_command_makes_all_files(pipeline, given, capsys):
     np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
     assert (frames[HOLES] == PAINT).all()
     assert sorted(p.name for p in given["--out"].parent.iterdir()) == [
-        "out.json", "out.mkv", "out_comparison.mp4", "out_contact.png",
+        "out.job", "out.json", "out.mkv", "out_comparison.mp4", "out_contact.png",
     ]  # fmt: skip
     assert video.probe(given["--out"].with_name("out_comparison.mp4")).frames == F
     assert video.read_image(given["--out"].with_name("out_contact.png")).shape[1] > 500

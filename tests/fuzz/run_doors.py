@@ -15,6 +15,7 @@ from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.cli import settings
 from vp_jax.data.journal import Journal
 from vp_jax.inference.state import Carry
+from vp_jax.jobs.manifest import ChosenWindow, Manifest
 from vp_jax.jobs.store import WindowStore
 from vp_jax.runs.plots import draw_curves
 from vp_jax.runs.run_config import RunConfig
@@ -22,6 +23,7 @@ from vp_jax.runs.workdir import claimed_workdir, record_start
 from vp_jax.scalars import MetricsWriter
 
 STATE = {"a": np.arange(6, dtype=np.float32), "b": {"c": np.ones((2, 3), np.int32)}}
+KEPT_JOB = Manifest({"job": "the job"}, tuple(ChosenWindow(42, "", "") for _ in range(3)))
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -67,7 +69,7 @@ def _curves(folder: Path, rng: Rng) -> Callable[[], object]:
 
 def kept_windows(folder: Path) -> None:
     """Two finished windows of a job."""
-    store = WindowStore(folder / "store", "the job")
+    store = WindowStore(folder / "store", KEPT_JOB)
     for window in range(2):
         store.save(window, Carry(jax.numpy.full((1, 2, 2, 2, 4), window + 1.0), None))
 
@@ -77,8 +79,8 @@ def _kept_windows(folder: Path, rng: Rng) -> Callable[[], object]:
     damage_one(folder / "store", rng)
 
     def resume() -> None:
-        store = WindowStore(folder / "store", "the job")
-        finished = store.finished(3)
+        store = WindowStore(folder / "store", KEPT_JOB)
+        finished = next(window for window in range(3) if not store.has(window))
         for window in range(finished):
             if not (np.asarray(store.carry(window).latents_BThwC) == window + 1.0).all():
                 raise Wrong(f"window {window} holds other values than were saved")

@@ -7,7 +7,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.jobs import claim
-from vp_jax.jobs.outputs import unfinished
+from vp_jax.jobs.outputs import job_folder
 
 
 def contents(folder: Path) -> list[str]:
@@ -16,11 +16,11 @@ def contents(folder: Path) -> list[str]:
 
 def test_the_folder_is_there_while_a_run_is_at_work_and_gone_after_it(tmp_path):
     with claim.claimed(tmp_path / "new" / "deep" / "out.mp4") as folder:
-        assert folder == tmp_path / "new" / "deep" / ".out.vp_jax-job" and contents(folder) == ["lock"]
+        assert folder == tmp_path / "new" / "deep" / "out.job" and contents(folder) == ["lock"]
     assert list(tmp_path.iterdir()) == [], "folders that were created for nothing go too"
 
 
-def test_unfinished_work_stays_and_is_found_again(tmp_path):
+def test_job_folder_work_stays_and_is_found_again(tmp_path):
     with pytest.raises(RuntimeError), claim.claimed(tmp_path / "out.mp4") as folder:
         (folder / "window_0000.safetensors").write_text("work")
         raise RuntimeError
@@ -30,9 +30,22 @@ def test_unfinished_work_stays_and_is_found_again(tmp_path):
     assert contents(tmp_path) == []
 
 
+def test_a_run_that_was_killed_before_it_had_its_lock_blocks_no_other(tmp_path):
+    job_folder(tmp_path / "out.mp4").mkdir()
+    with claim.claimed(tmp_path / "out.mp4") as folder:
+        assert contents(folder) == ["lock"]
+    assert not folder.exists()
+
+
 def test_only_what_runs_write_is_removed(tmp_path):
     with claim.claimed(tmp_path / "out.mp4") as folder:
-        for name in ("window_0000.safetensors", "states_0001.safetensors", "step.safetensors", "job.txt", "input.mp4"):
+        for name in (
+            "window_0000.safetensors",
+            "states_0001.safetensors",
+            "step.safetensors",
+            "manifest.json",
+            "input.mp4",
+        ):
             (folder / name).write_text("x")
         (folder / "window_0002.safetensors").mkdir()
         claim.clear(folder)
@@ -42,12 +55,12 @@ def test_only_what_runs_write_is_removed(tmp_path):
 
 @pytest.mark.parametrize("kind", ["folder", "file", "link", "linked mark", "other lock"])
 def test_a_folder_that_no_run_made_is_refused_and_left_alone(tmp_path, kind):
-    precious, taken = tmp_path / "precious", unfinished(tmp_path / "out.mp4")
+    precious, taken = tmp_path / "precious", job_folder(tmp_path / "out.mp4")
     precious.mkdir()
     (precious / "lock").write_text("mine")
     if kind == "folder":
         taken.mkdir()
-        (taken / "job.txt").write_text("mine")
+        (taken / "manifest.json").write_text("mine")
     elif kind == "file":
         taken.write_text("mine")
     elif kind == "link":
@@ -81,7 +94,7 @@ def test_a_second_run_is_refused_while_the_first_is_at_work(tmp_path, second):
         assert ready.wait(60)
         with pytest.raises(UserError, match="another run is writing"), claim.claimed(tmp_path / second):
             pass
-        assert (unfinished(tmp_path / "out.mp4") / "lock").exists(), "the first run keeps its claim"
+        assert (job_folder(tmp_path / "out.mp4") / "lock").exists(), "the first run keeps its claim"
     finally:
         stop.set()
         other.join(60)

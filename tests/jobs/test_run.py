@@ -14,7 +14,7 @@ from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs.events import Done, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
-from vp_jax.jobs.outputs import unfinished
+from vp_jax.jobs.outputs import job_folder
 from vp_jax.jobs.run import run
 from vp_jax.media.video import read_video
 
@@ -57,7 +57,10 @@ def test_events_tell_what_is_read_planned_sampled_and_written(job, painter, tmp_
     assert (frames[:, HOLE] == PAINT).all()
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["settings"]["steps"] == 2 and record["arguments"]["prompt"] == "a pink wall"
-    assert not unfinished(tmp_path / "out.mkv").exists()
+    folder = job_folder(tmp_path / "out.mkv")
+    assert done.kept == (folder, sum(path.stat().st_size for path in folder.iterdir()))
+    windows = {f"window_{k:04d}.safetensors" for k in range(3)}
+    assert {path.name for path in folder.iterdir()} == {"lock", "manifest.json", *windows}
 
 
 def test_lost_sound_is_an_event(job, painter, tmp_path):  # noqa: F811
@@ -75,12 +78,17 @@ def test_a_run_that_is_left_early_goes_on_behind_what_it_finished(job, painter, 
         for event in events:
             if isinstance(event, Position) and event.done == 3:
                 break
-    kept = unfinished(tmp_path / "out.mkv")
-    assert {path.name for path in kept.iterdir()} == {"lock", "job.txt", "window_0000.safetensors", "step.safetensors"}
+    kept = job_folder(tmp_path / "out.mkv")
+    assert {path.name for path in kept.iterdir()} == {
+        "lock",
+        "manifest.json",
+        "window_0000.safetensors",
+        "step.safetensors",
+    }
     assert not (tmp_path / "out.mkv").exists()
     positions = [event for event in run(job()) if isinstance(event, Position)]
     assert [position.done for position in positions[:3]] == [0, 3, 3 + 1]
-    assert positions[1].label == "window 2/3 continued" and not kept.exists()
+    assert positions[1].label == "window 2/3 continued" and not (kept / "step.safetensors").exists()
 
 
 def test_too_little_memory_is_one_line(job, painter, monkeypatch):  # noqa: F811

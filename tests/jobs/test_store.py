@@ -16,10 +16,11 @@ from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.progress import position
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
-from vp_jax.inference.stream import StepDone
+from vp_jax.inference.stream import StepDone, WindowDone
 from vp_jax.interrupts import Terminated
 from vp_jax.jobs import store as store_module
-from vp_jax.jobs.store import WindowStore, digest, resumable
+from vp_jax.jobs.manifest import ChosenWindow, Manifest
+from vp_jax.jobs.store import WindowStore, resumable
 from vp_jax.models.id_resample import PreviousWindow
 
 STEPS = 3
@@ -30,13 +31,20 @@ def settings(**changes):
     return Settings(**{"steps": STEPS, "window": 5, "overlap": 1, **changes})
 
 
+def manifest(chosen, *, windows=WINDOWS, chained=True):
+    """Of a job with these settings."""
+    facts = {name: value for name, value in dataclasses.asdict(chosen).items() if name != "seed"}
+    return Manifest(facts, tuple(ChosenWindow(chosen.seed, "", "") for _ in range(windows)), chained)
+
+
 @pytest.fixture
 def stream(pipeline, clip, tmp_path):
     """Events of a run that is kept in a folder."""
     frames, holes, text = clip
 
-    def stream(chosen):
-        return resumable(pipeline, pad_video(frames, holes, chosen), text, chosen, tmp_path / "kept")
+    def stream(chosen, **options):
+        store = WindowStore(tmp_path / "kept", manifest(chosen), **options)
+        return resumable(pipeline, pad_video(frames, holes, chosen), [text] * WINDOWS, chosen, store)
 
     return stream
 
@@ -45,8 +53,8 @@ def stream(pipeline, clip, tmp_path):
 def run(pipeline, clip, stream):
     """Inpaint with a folder; stop after a step if asked; returns the pixels and the steps that were reported."""
 
-    def run(chosen, *, stop_at=None, error=KeyboardInterrupt):
-        plan, events, steps, parts = plan_windows(len(clip[0]), chosen), stream(chosen), [], []
+    def run(chosen, *, stop_at=None, error=KeyboardInterrupt, **options):
+        plan, events, steps, parts = plan_windows(len(clip[0]), chosen), stream(chosen, **options), [], []
         for event in pipeline.decoded(events, plan, chosen):
             if isinstance(event, Decoded):
                 parts.append(event.frames_FHWC)
@@ -112,15 +120,32 @@ def test_an_interrupt_within_a_step_keeps_the_one_before_it(pipeline, run, monke
     assert run(settings())[1][0] == first
 
 
-def test_other_arguments_start_anew(pipeline, clip, run, tmp_path):
+def test_other_arguments_are_refused_until_what_is_unfinished_is_dropped(pipeline, clip, run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(settings(), stop_at=STEPS + 1)
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    message = rf"^seed 1 here, 42 in {tmp_path}/kept: remove the folder or give `fresh`$"
+    with pytest.raises(UserError, match=message):
+        run(settings(seed=1))
+    with pytest.raises(UserError, match=r"^guidance 2\.0 here, 6\.0 in .*kept: remove"):
+        run(settings(guidance=2.0))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()} == kept
+    got, steps = run(settings(seed=1), fresh=True)
+    assert steps[0] == 1
+    np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings(seed=1)))
+
+
+def test_a_finished_job_gives_way_to_another(pipeline, clip, run, tmp_path):
+    run(settings())
+    WindowStore(tmp_path / "kept", manifest(settings())).finish(keep=True)
     with pytest.raises(MemoryError):
         run(settings(seed=1), stop_at=1, error=MemoryError)  # nothing saved yet: what the first run left is still there
-    assert WindowStore(tmp_path / "kept", (tmp_path / "kept" / "job.txt").read_text()).finished(WINDOWS) == 1
+    store = WindowStore(tmp_path / "kept", manifest(settings()))
+    assert all(store.has(window) for window in range(WINDOWS))
     got, steps = run(settings(seed=1))
     assert steps[0] == 1
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, settings(seed=1)))
+    assert run(settings(seed=1))[1] == []
 
 
 def test_a_cut_file_is_made_again(pipeline, clip, run, tmp_path):
@@ -146,8 +171,8 @@ def flip(path, byte=-1):
         (0.0, "window_0001.safetensors", 40, STEPS),
         (0.5, "states_0001.safetensors", -1, 1),
         (0.0, "step.safetensors", -1, 2 * STEPS),
-        (0.0, "job.txt", 3, 2 * STEPS + 2),
-        (0.0, "job.txt", 0, 2 * STEPS + 2),
+        (0.0, "manifest.json", 3, 2 * STEPS + 2),
+        (0.0, "manifest.json", 0, 2 * STEPS + 2),
     ],
 )
 def test_what_is_damaged_is_named_and_made_again(pipeline, clip, run, tmp_path, caplog, clip_weight, name, byte, first):
@@ -174,7 +199,8 @@ def random_carry(draw, states):
 
 def read_all(store):
     """Everything that a run would go on from, as bytes."""
-    finished = store.finished(5, states=True)
+    finished = next((window for window in range(4) if not store.has(window)), 4)
+    finished = finished if not finished or store.has_states(finished - 1) else 0
     carries = [store.carry(number) for number in range(finished)]
     return (
         finished,
@@ -185,7 +211,8 @@ def read_all(store):
 
 def test_a_hundred_flips_and_cuts_over_a_store_are_never_read_as_other_values(tmp_path):
     draw, folder, found = np.random.default_rng(0), tmp_path / "kept", 0
-    store = WindowStore(folder, "1f" * 32)
+    job = manifest(settings(), windows=5)
+    store = WindowStore(folder, job)
     for window in range(3):
         store.save(window, random_carry(draw, states=True))
     state = LoopState(*random_carry(draw, states=True).previous[:2])
@@ -198,7 +225,7 @@ def test_a_hundred_flips_and_cuts_over_a_store_are_never_read_as_other_values(tm
         before = file.read_bytes()
         file.write_bytes(damage(before, number // 6, draw))
         lines = []
-        store = WindowStore(folder, "1f" * 32, lines.append)
+        store = WindowStore(folder, job, lines.append)
         got_finished, got, got_step = read_all(store)
         assert got == want[:got_finished], file
         assert got_step is None or jax.tree.all(jax.tree.map(np.array_equal, got_step, step)), file
@@ -206,7 +233,7 @@ def test_a_hundred_flips_and_cuts_over_a_store_are_never_read_as_other_values(tm
         assert all_there or lines, "what is missing is named"
         found += bool(lines)
         store._claim()
-        assert (folder / "job.txt").read_text() == "1f" * 32, "the next run is not blocked"
+        assert Manifest.read(folder) == job, "the next run is not blocked"
         file.write_bytes(before)
     assert found > 110
 
@@ -221,25 +248,81 @@ def test_lost_states_are_made_again(pipeline, clip, run, tmp_path):
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, chosen))
 
 
-def test_the_digest_changes_with_everything(tmp_path):
-    file = tmp_path / "weights" / "a"
-    file.parent.mkdir()
-    file.write_text("1")
-    arrays, facts, folders = [np.zeros((2, 3), np.uint8)], [settings()], [file.parent]
-    values = {
-        digest(arrays, facts, folders),
-        digest([np.zeros((3, 2), np.uint8)], facts, folders),
-        digest([np.ones((2, 3), np.uint8)], facts, folders),
-        digest([np.zeros((2, 3), bool)], facts, folders),
-        digest(arrays, [dataclasses.replace(settings(), seed=1)], folders),
-        digest(arrays, facts, []),
-    }
-    file.write_text("12")
-    assert len({*values, digest(arrays, facts, folders)}) == 7
-
-
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    store = WindowStore(tmp_path / "file" / "kept", "job")
+    store = WindowStore(tmp_path / "file" / "kept", manifest(settings()))
     with pytest.raises(UserError, match="kept"):
         store.save(0, Carry(jnp.zeros((1, 2, 2, 2, 4)), None))
+
+
+@pytest.mark.parametrize("clip_weight", [0.0, 0.5])
+def test_a_redone_window_changes_itself_and_those_behind_it(pipeline, clip, tmp_path, clip_weight):
+    """States of the window before are lost: it is sampled again, with the same result."""
+    frames, holes, text = clip
+    chosen, place = settings(clip_weight=clip_weight), tmp_path / "kept"
+
+    def windows(job, **options):
+        store, steps = WindowStore(place, job, **options), []
+        events = list(resumable(pipeline, pad_video(frames, holes, chosen), [text] * WINDOWS, chosen, store))
+        steps = [event.window for event in events if isinstance(event, StepDone)]
+        store.finish(keep=True)
+        return [np.asarray(e.carry.latents_BThwC) for e in events if isinstance(e, WindowDone)], steps
+
+    job = manifest(chosen)
+    before, _ = windows(job)
+    other = job.with_window(1, ChosenWindow(7, "", ""))
+    after, sampled = windows(other, redo=True)
+    np.testing.assert_array_equal(after[0], before[0])
+    assert (after[1] != before[1]).any() and (after[2] != before[2]).any()
+    assert sorted(set(sampled)) == ([1, 2] if clip_weight == 0 else [0, 1, 2])
+    assert windows(other, redo=True)[1] == []
+    back, _ = windows(job, redo=True)
+    for got, want in zip(back, before):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_windows_that_read_nothing_of_one_another_stay(pipeline, clip, tmp_path):
+    frames, holes, text = clip
+    chosen, job = settings(), manifest(settings(), chained=False)
+
+    def windows(job):
+        store = WindowStore(tmp_path / "kept", job, redo=True)
+        return list(resumable(pipeline, pad_video(frames, holes, chosen), [text] * WINDOWS, chosen, store))
+
+    windows(job)
+    events = windows(job.with_window(1, ChosenWindow(7, "", "")))
+    assert [event.window for event in events if isinstance(event, StepDone)] == [1] * STEPS
+    assert [event.window for event in events if isinstance(event, WindowDone)] == [0, 1, 2]
+
+
+def test_a_redo_on_other_inputs_is_refused(run, tmp_path):
+    run(settings())
+    WindowStore(tmp_path / "kept", manifest(settings())).finish(keep=True)
+    with pytest.raises(
+        UserError, match=r"^steps 2 here, 3 in .*: a redo changes the seed and the prompt of one window"
+    ):
+        WindowStore(tmp_path / "kept", manifest(settings(steps=2)), redo=True)
+
+
+def test_a_damaged_manifest_beside_windows_of_another_job_is_refused(run, tmp_path):
+    run(settings())
+    flip(tmp_path / "kept" / "manifest.json", 3)
+    with pytest.raises(
+        UserError, match=r"manifest.json is damaged .* of another job: remove the folder or give `fresh`"
+    ):
+        WindowStore(tmp_path / "kept", manifest(settings(seed=1)))
+    assert not any((WindowStore(tmp_path / "kept", manifest(settings(seed=1)), fresh=True).has(0),))
+
+
+@pytest.mark.parametrize("keep_states", [False, True])
+def test_states_stay_where_they_are_asked_for(run, tmp_path, keep_states):
+    chosen = settings(clip_weight=0.5)
+    run(chosen, keep_states=keep_states)
+    store = WindowStore(tmp_path / "kept", manifest(chosen), keep_states=keep_states)
+    size = store.finish(keep=True)
+    names = {path.name for path in (tmp_path / "kept").iterdir()}
+    windows = {f"window_{k:04d}.safetensors" for k in range(WINDOWS)}
+    states = {f"states_{k:04d}.safetensors" for k in range(WINDOWS - 1)} if keep_states else set()
+    assert names == {"manifest.json", *windows, *states}
+    assert size == sum(path.stat().st_size for path in (tmp_path / "kept").iterdir())
+    assert store.finish(keep=False) == 0 and not list((tmp_path / "kept").iterdir())

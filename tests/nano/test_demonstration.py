@@ -111,17 +111,17 @@ def test_a_stopped_run_continues(tmp_path):
         "--compilation_cache",
         tmp_path / "cache",
     ]
-    kept = tmp_path / ".mine.vp_jax-job"
+    kept = tmp_path / "mine.job"
     first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     while first.poll() is None and not (kept / "window_0000.safetensors").exists():
         time.sleep(0.1)
     first.send_signal(signal.SIGTERM)
     told = first.communicate()[1]
-    assert first.returncode == 143 and "stopped: .mine.vp_jax-job" in told and "Traceback" not in told
+    assert first.returncode == 143 and "stopped: mine.job" in told and "Traceback" not in told
     assert not (tmp_path / "mine.mkv").exists()
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "continued" in done.stderr and not kept.exists()
+    assert "continued" in done.stderr and not (kept / "step.safetensors").exists()
     assert len(read_video(tmp_path / "mine.mkv")[0]) == 40
 
 

@@ -66,6 +66,10 @@ class Parser(argparse.ArgumentParser):
             setattr(found, name, values)
         return found
 
+    def actions(self) -> dict[str, argparse.Action]:
+        """What each flag does, by its name without dashes."""
+        return {name[2:]: action for name, action in self._option_string_actions.items() if name.startswith("--")}
+
     def _unknown(self, arguments: Sequence[str]) -> str:
         flags = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
         if not flags:

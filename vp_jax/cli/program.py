@@ -51,7 +51,7 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
         _say("interrupted")
         status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     except Exception as error:
-        status = _status_of(error)
+        status = status_of(error)
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)
     sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
@@ -108,8 +108,8 @@ def _let_go(stream: TextIO) -> None:
         pass
 
 
-def _status_of(error: Exception) -> int:
-    """Report an exception; the exit status."""
+def status_of(error: Exception) -> int:
+    """Report an exception in a line on stderr; the exit status."""
     if isinstance(error, UserError):
         return _mistake(str(error))
     if isinstance(error, ModuleNotFoundError) and (text := missing(error)):

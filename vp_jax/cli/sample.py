@@ -2,43 +2,59 @@
 
     vp-jax sample                             a clip of the packaged nano model's world, see nano_out/nano_report.html
     vp-jax sample --checkpoint DIR --video in.mp4 --mask mask.mp4 --prompt "a red fox runs" --out out.mp4
+    vp-jax sample --out out.mp4 --redo_window 3 --seed 7      window 3 of that run anew, with other noise
+    vp-jax sample --table jobs.csv --checkpoint DIR           a row is a job, a column a flag: video,mask,prompt,out
 
 Writes out.mp4 (the source's size, frames, frame times, other streams, pixel format and depth), out_comparison.mp4,
 out_contact.png and out.json (settings, seed, versions, times). Outside of the mask .mkv, and a folder of PNG of an RGB
 source, hold its samples bit for bit; mp4 encodes them again, and the difference is printed. Everything cheap is
-checked before a model is loaded, and an existing result is replaced only by a finished one. After Ctrl-C, SIGTERM or a
-crash the same command continues behind the last finished window, or step. Masks: white, or label --mask_id, marks what
+checked before a model is loaded, and an existing result is replaced only by a finished one. Finished windows lie in
+out.job: after Ctrl-C, SIGTERM or a crash the same command continues there. Masks: white, or label --mask_id, marks what
 is generated. Sound, subtitles, chapters, attachments and tags are carried over, each in a line.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from vp_jax.cli.main import parser_of
+from vp_jax.cli.parser import Parser
+from vp_jax.cli.paths import at_home
+from vp_jax.cli.program import status_of
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
 from vp_jax.inference.inputs import FITS
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import FILLS, MODES, SAMPLER_NAMES
 from vp_jax.jobs import packaged
-from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
-from vp_jax.jobs.job import Job
-from vp_jax.jobs.outputs import unfinished
+from vp_jax.jobs.claim import claimed
+from vp_jax.jobs.events import Done, Estimate, JobEvent, MediaRead, Note, Planned
+from vp_jax.jobs.job import Job, Redo
+from vp_jax.jobs.loading import ModelCache
+from vp_jax.jobs.outputs import job_folder
 from vp_jax.jobs.progress import Progress
+from vp_jax.jobs.redo import redo_job
 from vp_jax.jobs.run import run as run_job
+from vp_jax.jobs.table import JobRow, Results, check_outs, digest_of, read_jobs, results_file, run_rows
 from vp_jax.media.video import FOLDER_FPS
 from vp_jax.media.video_writer import check_output
 from vp_jax.reading import show
 
 _IN_FILES = ("prompt_embeds",)
 """Flags that are also names in the files they take."""
+
+_NO_COLUMNS = ("help", "table", "preview", "redo_window", "dry_run", "fresh")
+"""Flags that are no columns of a table."""
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 SETTINGS = ("steps", "guidance", "sampler", "seed", "window", "overlap", "mode", "clip_weight", "hole_fill")
 """Flags that are settings of the sampler; what is not given stays the model's default."""
@@ -57,6 +73,7 @@ def _input_flags(flag: Any) -> None:
     flag("--mask", type=Path, help="video, folder, one image for all frames, or .npz of labels")
     flag("--prompt", help="what the finished video shows")
     flag("--negative_prompt", default="", help="what it should not show")
+    flag("--prompts", type=Path, help=".json of prompts per window or span of time; --prompt fills the gaps")
     flag("--prompt_embeds", type=Path, help=".npz with prompt_embeds and negative_prompt_embeds (1, M, E)")
     flag("--mask_id", type=int, help="label that is the hole, for .npz and label images")
     flag("--mask_dilate", type=int, default=0, help="grow the hole by this many source pixels on each side")
@@ -71,12 +88,28 @@ def _input_flags(flag: Any) -> None:
 
 
 def _output_flags(flag: Any) -> None:
+    flag(
+        "--table", type=Path, help=".csv of jobs: columns are flags, a row is a job; flags given here hold for all rows"
+    )
     flag("--out", type=Path, help=".mkv or a folder of PNG (lossless), .mp4 .mov .webm, .gif (8 bits, 256 colours)")
     flag("--quality", type=int, help="of mp4, mov and webm, 0 (best) to 51; default: 17")
     flag("--preview", type=Path, help="write this picture (.png) of video and mask, and generate nothing")
     flag("--report", type=Path, help="also write this page (.html) to look at in a browser; nano always does")
     flag("--composite", action="store_true", default=True, help="paste into the source (default)")
     flag("--no_composite", action="store_false", dest="composite", help="keep the model's background too")
+    flag("--keep_job", action="store_true", default=None, help="keep OUT.job with the states of a clip weight")
+    flag(
+        "--no_keep_job",
+        action="store_false",
+        dest="keep_job",
+        default=None,
+        help="remove OUT.job after the run; default: it stays, with the latents, if there are several windows",
+    )
+    flag(
+        "--redo_window", type=int, metavar="N", help="make window N of OUT.job anew, with the --seed or --prompt given"
+    )
+    flag("--fresh", action="store_true", help="drop what another, interrupted run left in OUT.job")
+    flag("--dry_run", action="store_true", help="check, print windows, sizes and memory, and stop")
     flag("--feather", type=int, default=0, help="pixels inside the hole's rim over which source and result blend")
 
 
@@ -112,11 +145,14 @@ def job_of(args: argparse.Namespace) -> Job:
     Raises:
       UserError: what cannot work, in one line.
     """
-    values = dict(vars(args))
+    values = {name: value for name, value in vars(args).items() if name not in ("table", "dry_run")}
     settings = {name: value for name in SETTINGS if (value := values.pop(name)) is not None}
     if values.pop("static_guidance"):
         settings["dynamic_guidance"] = False
     values["id_adapter"] = values["id_adapter"] == "auto"
+    values["loras"] = tuple(_lora(text) for text in values.pop("lora"))
+    if (window := values.pop("redo_window")) is not None:
+        return _redo_of(window, values, settings)
     if values["checkpoint"] is None:
         values["checkpoint"], values["out"] = "nano", values["out"] or packaged.OUT
         values["report"] = values["report"] or beside(check_output(values["out"]), "_report.html")
@@ -126,8 +162,15 @@ def job_of(args: argparse.Namespace) -> Job:
     missing = [f"--{name}" for name in ("video", "mask", "out") if values[name] is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not given: expected --video, --mask and --out, or no argument at all")
-    values["loras"] = tuple(_lora(text) for text in values.pop("lora"))
     return Job(**values, settings=settings)
+
+
+def _redo_of(window: int, values: dict[str, Any], settings: dict[str, Any]) -> Job:
+    """The kept job with one window anew; what is not given is what it was."""
+    usual = {field.name: field.default for field in dataclasses.fields(Job)}
+    given = {name: value for name, value in values.items() if value is not None and value != usual[name]}
+    redo = Redo(window, settings.pop("seed", None), given.pop("prompt", None))
+    return redo_job(given.pop("out", packaged.OUT), redo, {**given, "settings": settings})
 
 
 def _lora(text: str) -> tuple[Path, float]:
@@ -165,8 +208,10 @@ def lines_of(event: JobEvent, job: Job) -> list[str]:
     if isinstance(event, Note):
         text = re.sub("`([a-z_]+)`", r"--\1", event.text)
         return [f"{event.topic:8} {text}"]
+    if isinstance(event, Estimate):
+        return _lines_estimated(event)
     if isinstance(event, Done):
-        return [f"done     {job.report or job.out} in {sum(event.seconds.values()):.0f} s"]
+        return _lines_done(event, job)
     return []
 
 
@@ -198,21 +243,90 @@ def _lines_planned(event: Planned) -> list[str]:
     return [*out, "writes   " + ", ".join(map(str, event.files))]
 
 
+def _lines_estimated(event: Estimate) -> list[str]:
+    known = "not known before a first run" if event.seconds is None else f"{event.seconds:.0f} s of denoising"
+    weights = f"{event.weights / 1e9:.3g} GB weights"
+    return [
+        f"memory   about {event.peak / 1e9:.3g} GB of the device, while {event.at}: {weights},",
+        "         the rest estimated from sizes; vp-jax compile TARGET --sample compiles the 5B model and is exact",
+        f"disk     {event.disk / 1e6:.3g} MB of latents in OUT.job",
+        f"time     {known}",
+        "dry run  nothing was loaded or written",
+    ]
+
+
+def _lines_done(event: Done, job: Job) -> list[str]:
+    lines = [f"done     {job.report or job.out} in {sum(event.seconds.values()):.0f} s"]
+    if event.kept:
+        folder, size = event.kept
+        lines.append(f"kept     {folder}, {size / 1e6:.3g} MB, for --redo_window; --no_keep_job removes it")
+    return lines
+
+
 def run(args: argparse.Namespace) -> int:
     """Check, read, load, generate, write."""
+    if args.table is not None:
+        return _run_table(args)
     try:
-        _run(args)
+        show_run(job_of(args), dry=args.dry_run)
     except UserError as error:
         raise UserError(with_flags(str(error), vars(args))) from error
     return 0
 
 
-def _run(args: argparse.Namespace) -> None:
-    job = job_of(args)
-    if job.named:
+def _run_table(args: argparse.Namespace) -> int:
+    """Run the rows of a table in this process, with one model in memory; 1 if a row failed."""
+    for name in ("redo_window", "dry_run", "preview"):
+        if getattr(args, name):
+            raise UserError(f"--{name} with --table: a table is run, leave one of them off")
+    parser = parser_of("sample")
+    rows = read_jobs(args.table, [name for name in parser.actions() if name not in _NO_COLUMNS])
+    check_outs(args.table, [(row.number, Path(row.values.get("out") or args.out or packaged.OUT)) for row in rows])
+    common = {name: value for name, value in vars(args).items() if name not in _NO_COLUMNS}
+    digests, loader, path = {row.number: digest_of(row, common) for row in rows}, ModelCache(), results_file(args.table)
+
+    def run_row(row: JobRow) -> Path:
+        print(f"row      {row.number} of {rows[-1].number}")
+        try:
+            job = job_of(_at_row(row, args, parser))
+            show_run(job, loader)
+        except UserError as error:
+            raise UserError(with_flags(str(error), vars(args))) from error
+        return job.out
+
+    def failed(error: Exception) -> str:
+        status_of(error)
+        return str(error) if isinstance(error, UserError) else f"unexpected {type(error).__name__}: {error}"
+
+    with claimed(path):
+        results = Results(path, fresh=args.fresh)
+        if before := sum(results.done(row, digests[row.number]) for row in rows):
+            print(f"table    {before} of {len(rows)} rows were finished before")
+        outcomes = list(run_rows(rows, results, digests, run_row, failed, time.perf_counter))
+    bad = sum(bool(outcome.error) for outcome in outcomes)
+    print(f"table    {len(rows) - bad} of {len(rows)} rows are finished, see {show(path)}")
+    return int(bad > 0)
+
+
+def _at_row(row: JobRow, args: argparse.Namespace, parser: Parser) -> argparse.Namespace:
+    """The arguments of a row: those of the command line, and on top what the row says."""
+    flags, actions = [], parser.actions()
+    for name, text in row.values.items():
+        if actions[name].nargs != 0:
+            flags.append(f"--{name}={text}")
+        elif (word := text.strip().lower()) not in (*_YES, *_NO):
+            raise UserError(f"{name} {show(text)}: expected true or false")
+        elif word in _YES:
+            flags.append(f"--{name}")
+    return at_home(parser.parse_args(flags, argparse.Namespace(**{**vars(args), "table": None})))
+
+
+def show_run(job: Job, loader: ModelCache | None = None, *, dry: bool = False) -> None:
+    """Run a job and print what happens."""
+    if job.named and loader is None:
         print(packaged.NOTE)
     try:
-        with closing(run_job(job)) as events, Progress() as progress:
+        with closing(_events(job, loader, dry)) as events, Progress() as progress:
             for event in events:
                 if isinstance(event, Position):
                     progress(*event)
@@ -221,7 +335,16 @@ def _run(args: argparse.Namespace) -> None:
                 for line in lines_of(event, job):
                     print(escaped(line))
     except KeyboardInterrupt:
-        kept = unfinished(job.out)
+        kept = job_folder(job.out)
         if kept.is_dir():
             print(f"stopped: {show(kept)} holds what is finished, the same command continues there", file=sys.stderr)
         raise
+
+
+def _events(job: Job, loader: ModelCache | None, dry: bool) -> Generator[JobEvent, None, None]:
+    if not dry:
+        yield from run_job(job, loader)
+        return
+    from vp_jax.jobs.dry_run import dry_run
+
+    yield from dry_run(job)

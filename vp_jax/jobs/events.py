@@ -64,9 +64,29 @@ class Done(NamedTuple):
 
     Attributes:
       seconds: by phase: read, load, encode_prompt, inpaint, write.
+      kept: folder of the windows, if they stay, and its bytes.
     """
 
     seconds: dict[str, float]
+    kept: tuple[Path, int] | None = None
 
 
-JobEvent = MediaRead | Planned | Position | Note | Done
+class Estimate(NamedTuple):
+    """What a run will need, of a dry run.
+
+    Attributes:
+      weights: bytes of the weights on the device; the text encoder is loaded before them and freed.
+      peak: bytes of the device at the worst moment, estimated from sizes.
+      at: what goes on at that moment.
+      disk: bytes of the latents that are kept.
+      seconds: of all denoising steps, as an earlier run of this job measured them; ``None``: not known.
+    """
+
+    weights: int
+    peak: int
+    at: str
+    disk: int
+    seconds: float | None
+
+
+JobEvent = MediaRead | Planned | Position | Note | Estimate | Done

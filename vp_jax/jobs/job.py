@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_local
@@ -15,10 +15,23 @@ from vp_jax.inference.named import NAMED, find_model
 from vp_jax.inference.request import ORIGINAL, check_feather, check_size
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs.claim import check_ours
-from vp_jax.jobs.outputs import check_outputs, outputs, unfinished
+from vp_jax.jobs.outputs import check_outputs, job_folder, outputs
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.video_writer import check_output
 from vp_jax.schema import check_number
+
+
+class Redo(NamedTuple):
+    """One window to be made anew.
+
+    Attributes:
+      window: its number from 1, as the progress line has it.
+      seed, prompt: its new ones; ``None``: as before.
+    """
+
+    window: int
+    seed: int | None = None
+    prompt: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +45,7 @@ class Job:
       report: also write this page (.html).
       preview: write this picture (.png) of video and mask, and generate nothing.
       prompt, negative_prompt: what the finished video shows, and what it should not.
+      prompts: .json of prompts by window or by time, see `vp_jax.inference.prompts`; ``prompt`` fills the gaps.
       prompt_embeds: .npz in place of both prompts, see `vp_jax.inference.prompt.Prompt.read`.
       mask_id: label that is the hole.
       mask_dilate: source pixels by which the hole grows on each side.
@@ -50,6 +64,10 @@ class Job:
       quality: of a lossy result, 0 (best) to 51, see `vp_jax.media.encoders`.
       precision, attention: see `Pipeline.load`.
       compilation_cache: see `vp_jax.jobs.compile_cache.keep`.
+      keep_job: keep the windows beside a finished result, for a redo: ``True`` with the states of a clip weight,
+        ``False`` not at all; default: their latents, if there are several.
+      fresh: drop what another, unfinished job left for this ``out``.
+      redo: make this window of a kept job anew; the rest has to be what it was, see `vp_jax.jobs.redo`.
       demonstration: ``video`` and ``mask`` are the packaged clip, which the run writes first; the hole is compared with
         what was there.
 
@@ -64,6 +82,7 @@ class Job:
     preview: Path | None = None
     prompt: str | None = None
     negative_prompt: str = ""
+    prompts: Path | None = None
     prompt_embeds: Path | None = None
     mask_id: int | None = None
     mask_dilate: int = 0
@@ -89,6 +108,9 @@ class Job:
     precision: str | None = None
     attention: str | None = None
     compilation_cache: str | None = None
+    keep_job: bool | None = None
+    fresh: bool = False
+    redo: Redo | None = None
     demonstration: bool = False
 
     def __post_init__(self) -> None:
@@ -145,12 +167,16 @@ class Job:
                 raise UserError(f"lora {path}: no such file or folder")
 
     def _check_prompt(self) -> None:
+        if self.redo is not None:
+            if self.redo.seed is None and self.redo.prompt is None:
+                raise UserError(f"redo_window {self.redo.window}: give it another `seed` or `prompt`")
+            Settings().changed(**({} if self.redo.seed is None else {"seed": self.redo.seed}))
         for name in ("prompt", "negative_prompt"):
             try:
                 (getattr(self, name) or "").encode()
             except UnicodeEncodeError as error:
                 raise UserError(f"{name} {getattr(self, name)}: expected text in UTF-8") from error
-        if (self.prompt is None) == (self.prompt_embeds is None):
+        if (self.prompt is None and self.prompts is None) == (self.prompt_embeds is None):
             raise UserError("expected one of `prompt` and `prompt_embeds`")
         if self.prompt_embeds is not None and self.negative_prompt:
             raise UserError(
@@ -164,9 +190,9 @@ class Job:
             raise UserError(f"report {self.report}: expected a name that ends in .html")
         if self.preview is not None and self.preview.suffix != ".png":
             raise UserError(f"preview {self.preview}: expected a name that ends in .png")
-        sources = (self.video, self.mask, self.picture, self.prompt_embeds)
+        sources = (self.video, self.mask, self.picture, self.prompts, self.prompt_embeds)
         written = [*self.files, *([self.preview] if self.preview else [])]
         check_outputs(written, [source for source in sources if source is not None])
-        check_ours(unfinished(self.out))
+        check_ours(job_folder(self.out))
         if self.compilation_cache is not None:
             check_local(Path(self.compilation_cache))

@@ -45,6 +45,6 @@ def _resolved(source: Path) -> Path:
         return source.resolve()
 
 
-def unfinished(out: Path) -> Path:
-    """Hidden folder beside ``out`` for what an interrupted run has finished; see `vp_jax.jobs.claim`."""
-    return out.with_name(f".{beside(out, '.vp_jax-job').name}")
+def job_folder(out: Path) -> Path:
+    """``out.mp4`` -> ``out.job``: the folder beside ``out`` for the job's windows; see `vp_jax.jobs.claim`."""
+    return beside(out, ".job")

@@ -16,6 +16,7 @@ from vp_jax.files import write_atomically, write_text
 from vp_jax.inference.result import Result
 from vp_jax.jobs import packaged, report
 from vp_jax.jobs.job import Job
+from vp_jax.jobs.manifest import ChosenWindow
 from vp_jax.jobs.outputs import outputs
 from vp_jax.media import pictures
 from vp_jax.media.carried import Carried
@@ -35,7 +36,13 @@ def write_pictures(job: Job, result: Result) -> None:
 
 
 def record_of(
-    job: Job, result: Result, seconds: Mapping[str, float], *, carried: Sequence[Carried], cache: Path | None
+    job: Job,
+    result: Result,
+    seconds: Mapping[str, float],
+    *,
+    carried: Sequence[Carried],
+    cache: Path | None,
+    windows: Sequence[ChosenWindow] = (),
 ) -> dict[str, Any]:
     """Everything that made a result, and what is known about it, as JSON values but for paths."""
     request = result.request
@@ -49,6 +56,8 @@ def record_of(
         "source_size": request.video.size,
         "model_size": request.size,
         "windows": list(request.plan.windows),
+        "seeds": [window.seed for window in windows],
+        "prompts": [window.prompt for window in windows],
         "padded_frames": request.plan.padded_frames,
         "audio_copied": any(found.kind == "sound" and found.how == "copied" for found in carried),
         "carried": [found.line for found in carried],

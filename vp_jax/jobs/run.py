@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vp_jax.errors import UserError
 from vp_jax.files import replacing_all
 from vp_jax.inference.inputs import Mask, Video, fit_frames
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompt import Prompt
+from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, holes_of
 from vp_jax.jobs import packaged
-from vp_jax.jobs.claim import claimed, clear
+from vp_jax.jobs.claim import claimed
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
+from vp_jax.jobs.loading import ModelCache, enough_memory
 from vp_jax.jobs.preview import write_preview
 from vp_jax.media.carried import Carried
 from vp_jax.media.images import read_image
@@ -36,13 +36,15 @@ if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files ar
     from vp_jax.inference.pipeline import Pipeline
     from vp_jax.inference.request import Request
     from vp_jax.inference.result import Result
+    from vp_jax.jobs.prepare import OpenJob
 
 
 class Clock:
-    """Seconds of each phase of a run."""
+    """Seconds of each phase of a run, and the denoising steps that it took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.steps = 0
         self._begin = time.perf_counter()
 
     def lap(self, phase: str) -> None:
@@ -51,20 +53,30 @@ class Clock:
         self.seconds[phase], self._begin = round(now - self._begin, 3), now
 
 
-class _Media(NamedTuple):
+class Media(NamedTuple):
     """A job's files in memory: frames, holes and how they were read, embeddings, the image to start from."""
 
     video: Video
     holes_FHW: np.ndarray
     note: str
-    prompt: Prompt | None
+    prompt: Prompt | Prompts | None
     first_frame: np.ndarray | str | None
 
+    def event(self) -> MediaRead:
+        """What is reported of it."""
+        holes_FHW, video = self.holes_FHW, self.video
+        hole_frames = int(holes_FHW.any((1, 2)).sum())
+        return MediaRead(len(video), video.size, video.fps, float(holes_FHW.mean()), hole_frames, self.note)
 
-def run(job: Job) -> Generator[JobEvent, None, None]:
+
+def run(job: Job, loader: ModelCache | None = None) -> Generator[JobEvent, None, None]:
     """Run a job.
 
     Close the generator (`contextlib.closing`) if it may be left early: then what has been sampled is kept.
+
+    Args:
+      job: what is asked for.
+      loader: keeps the model for further jobs; default: one of its own.
 
     Yields:
       `vp_jax.jobs.events`.
@@ -73,49 +85,47 @@ def run(job: Job) -> Generator[JobEvent, None, None]:
       UserError: bad input, or a device with too little memory, in one line.
     """
     with claimed(job.out) as folder:
-        yield from _run(job, folder)
+        yield from _run(job, loader or ModelCache(), folder)
 
 
-def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
+def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None, None]:
     clock = Clock()
-    media = _read(job)
-    frames, holes_FHW = len(media.video), media.holes_FHW
-    hole_frames = int(holes_FHW.any((1, 2)).sum())
-    yield MediaRead(frames, media.video.size, media.video.fps, float(holes_FHW.mean()), hole_frames, media.note)
+    media = read_media(job)
+    yield media.event()
     if media.video.note:
         yield Note("video", media.video.note)
-    check = check_masks(holes_FHW)
+    check = check_masks(media.holes_FHW)
     for line in check.notes:
         yield Note("mask", line)
     if job.preview is not None:
-        write_preview(job.preview, media.video.frames_FHWC, holes_FHW, check)
+        write_preview(job.preview, media.video.frames_FHWC, media.holes_FHW, check)
         yield Note("preview", f"{show(job.preview)}; nothing was generated, leave `preview` off to go on")
         return
     clock.lap("read")
 
     from vp_jax.jobs import compile_cache
+    from vp_jax.jobs.prepare import check_unfinished, open_job
     from vp_jax.jobs.record import record_of, write_pictures, write_record
 
     cache = compile_cache.keep(job.compilation_cache)
-    for line in _unread(job):
+    for line in _unread(job, media):
         yield Note("prompt", line)
     if job.verify:
         yield Note("verify", _verify(job))
-    pipeline = _load(job)
+    check_unfinished(job, folder)
+    pipeline = loader.load(job)
     settings = pipeline.settings.changed(**job.settings)
-    size = pipeline.size(job.height, job.width)
+    size, frames = pipeline.size(job.height, job.width), len(media.video)
     yield Planned(media.video.size, size, frames, settings, pipeline.plan(frames, settings), tuple(job.files))
     clock.lap("load")
 
-    with _enough_memory("`precision` bfloat16, or `prompt_embeds` in place of `prompt`"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is not read of the prompt was noted before
-        prompt = pipeline.embeddings(media.prompt or job.prompt or "", job.negative_prompt)
-    clock.lap("encode_prompt")
-
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
     look |= Look(paste=job.composite, feather=job.feather)
-    request = pipeline.request(media.video, Mask(holes_FHW), settings=settings, **look)
-    result = yield from _inpaint(pipeline, request, prompt, folder)
+    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    damaged: list[str] = []
+    prepared = open_job(job, pipeline, request, media.prompt, loader, folder, damaged.append)
+    clock.lap("encode_prompt")
+    result = yield from _inpaint(pipeline, request, prepared, damaged, clock)
     clock.lap("inpaint")
 
     carried: list[Carried] = []
@@ -130,15 +140,27 @@ def _run(job: Job, folder: Path) -> Generator[JobEvent, None, None]:
             yield Note(*line.split(" ", 1))
         write_pictures(hidden, result)
         clock.lap("write")
-        write_record(hidden, record_of(job, result, clock.seconds, carried=carried, cache=cache))
-    clear(folder)
-    yield Done(clock.seconds)
+        windows = prepared.store.manifest.windows
+        write_record(hidden, record_of(job, result, clock.seconds, carried=carried, cache=cache, windows=windows))
+    keep = len(windows) > 1 if job.keep_job is None else job.keep_job
+    notes = {"seconds_per_step": round(clock.seconds["inpaint"] / clock.steps, 4)} if clock.steps else {}
+    kept = prepared.store.finish(keep=keep, **notes)
+    yield Done(clock.seconds, (folder, kept) if keep else None)
 
 
-def _read(job: Job) -> _Media:
+def read_media(job: Job) -> Media:
+    """Read the files of a job.
+
+    Raises:
+      UserError: one of them cannot be used.
+    """
     if job.demonstration:
         packaged.write_clip(job.video, job.mask)
-    prompt = None if job.prompt_embeds is None else Prompt.read(job.prompt_embeds)
+    prompt: Prompt | Prompts | None = None
+    if job.prompt_embeds is not None:
+        prompt = Prompt.read(job.prompt_embeds)
+    elif job.prompts is not None and job.redo is None:
+        prompt = Prompts.read(job.prompts, job.prompt)
     first_frame: Any = job.first_frame
     if job.picture is not None:
         first_frame = read_image(job.picture)
@@ -152,17 +174,19 @@ def _read(job: Job) -> _Media:
         resize=job.mask_resize,
     )
     video, mask = fit_frames(video, mask, job.mask_fit)
-    return _Media(video, holes_of(video, mask, first_frame), mask.note, prompt, first_frame)
+    return Media(video, holes_of(video, mask, first_frame), mask.note, prompt, first_frame)
 
 
-def _unread(job: Job) -> list[str]:
+def _unread(job: Job, media: Media) -> list[str]:
     """What the model cannot read of the prompts; known before anything large is loaded."""
     from vp_jax.inference.text import unread
     from vp_jax.models.folder import CheckpointFolder
 
-    if job.prompt is None:
+    if job.prompt_embeds is not None:
         return []
-    return unread([job.prompt, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
+    texts = [] if job.prompt is None else [job.prompt]
+    texts += media.prompt.distinct() if isinstance(media.prompt, Prompts) else []
+    return unread([*texts, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
 
 
 def _verify(job: Job) -> str:
@@ -173,54 +197,29 @@ def _verify(job: Job) -> str:
     return f"{show(folder)}: {', '.join(CheckpointFolder(folder).verify())} are what was written"
 
 
-def _load(job: Job) -> Pipeline:
-    from vp_jax.inference.pipeline import Pipeline
-
-    with _enough_memory("`precision` bfloat16, or a device with more"):
-        pipeline = Pipeline.load(
-            job.checkpoint,
-            precision=job.precision,
-            attention=job.attention,
-            id_adapter=job.id_adapter,
-            id_scale=job.id_scale,
-            loras=job.loras,
-        )
-    if job.prompt_embeds is None and not pipeline.has_text_encoder:
-        raise UserError(f"checkpoint {job.checkpoint} has no text encoder: give `prompt_embeds` instead of `prompt`")
-    return pipeline
-
-
-def _inpaint(pipeline: Pipeline, request: Request, prompt: Prompt, folder: Path) -> Generator[JobEvent, None, Result]:
-    """Sample and decode all windows; ``folder`` holds what is finished."""
+def _inpaint(
+    pipeline: Pipeline, request: Request, prepared: OpenJob, damaged: list[str], clock: Clock
+) -> Generator[JobEvent, None, Result]:
+    """Sample and decode all windows; the store holds what is finished, ``damaged`` the lines about it."""
     from vp_jax.inference.progress import position
     from vp_jax.inference.result import Collector
+    from vp_jax.inference.stream import StepDone
     from vp_jax.jobs.store import resumable
 
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
     collector = Collector(request)
-    damaged: list[str] = []
-    kept = resumable(pipeline, request.padded, prompt, settings, folder, warn=damaged.append)
+    kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
-        _enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
+        enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
         contextlib.closing(kept) as events,
     ):
         for event in pipeline.decoded(events, plan, settings):
             while damaged:
                 yield Note("kept", damaged.pop(0))
             collector.take(event)
+            clock.steps += isinstance(event, StepDone)
             if here := position(event, plan, settings):
                 yield here
     return collector.result
-
-
-@contextlib.contextmanager
-def _enough_memory(advice: str) -> Iterator[None]:
-    """Too little device memory as a `UserError` with what needs less of it."""
-    try:
-        yield
-    except RuntimeError as error:  # jax's own error type, told apart by its status
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise UserError(f"out of device memory: try {advice}") from error

@@ -1,0 +1,83 @@
+"""A dry run reports windows, sizes and memory, loads no weights and writes nothing."""
+
+import dataclasses
+
+import pytest
+
+from tests.jobs.small_job import finish, small_job
+from vp_jax import checkpoint
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.jobs import packaged
+from vp_jax.jobs.dry_run import dry_run, estimate
+from vp_jax.jobs.events import Estimate, MediaRead, Planned
+from vp_jax.jobs.job import Job
+from vp_jax.models import variants
+from vp_jax.models.config import BranchConfig
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    monkeypatch.setattr(checkpoint, "load_params", lambda *_, **__: pytest.fail("weights are read"))
+
+
+def test_it_plans_what_the_run_does_and_writes_nothing(tmp_path, no_weights):
+    job = small_job(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    read, planned, needs = dry_run(job)
+    assert isinstance(read, MediaRead) and (read.frames, read.size) == (13, (32, 32))
+    assert isinstance(planned, Planned) and planned.plan.windows == (0, 4, 8) and planned.size == (32, 32)
+    assert planned.settings.steps == 2 and planned.files == tuple(job.files)
+    assert isinstance(needs, Estimate) and 0 < needs.weights < needs.peak and needs.seconds is None
+    assert needs.disk == 3 * 2 * 4 * 4 * 4 * 4
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_plan_and_the_disk_are_those_of_the_run_and_then_the_time_is_known(tmp_path):
+    _, planned, needs = dry_run(small_job(tmp_path))
+    _, events = finish(small_job(tmp_path))
+    assert planned == next(event for event in events if isinstance(event, Planned))
+    kept = sum(path.stat().st_size for path in (tmp_path / "out.job").glob("window_*"))
+    assert needs.disk < kept < needs.disk + 3 * 1000
+    *_, needs = dry_run(small_job(tmp_path))
+    assert 0 < needs.seconds < 600
+
+
+def test_the_packaged_clip_is_not_written(tmp_path, monkeypatch, no_weights):
+    monkeypatch.chdir(tmp_path)
+    job = Job(checkpoint="nano", out=packaged.OUT, **packaged.demonstration(packaged.OUT))
+    _, planned, _ = dry_run(job)
+    assert planned.size == (64, 96) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"height": 48, "width": 33}, "width 33: expected a multiple of 16"),
+        ({"settings": {"overlap": 2}}, "overlap 2 of window 5"),
+        ({"precision": "half"}, "precision 'half'"),
+        ({"start": 20}, "has 13 frames"),
+    ],
+)
+def test_what_the_run_refuses_it_refuses(tmp_path, no_weights, changes, message):
+    with pytest.raises(UserError, match=message):
+        list(dry_run(small_job(tmp_path, **changes)))
+
+
+def test_the_estimate_is_near_what_the_compiler_reports_for_the_5b_model(tmp_path):
+    """docs/scaling.md: 24.86 GB of one H100, in decoding; 12.39 of them are weights."""
+    named = variants.VARIANTS["cogvideox-5b-i2v"]
+    types = {"dtype": "bfloat16", "param_dtype": "bfloat16"}
+    branch = BranchConfig(dataclasses.replace(named.branch.dit, **types))
+    models = Models(dataclasses.replace(named.backbone, **types), branch, dataclasses.replace(named.vae, **types))
+    text = dataclasses.replace(named.t5, **types), tmp_path
+    pipeline = Pipeline(models, {}, Schedule(), text)
+    needs = estimate(pipeline, pipeline.settings, pipeline.plan(100, pipeline.settings), (480, 720))
+    assert needs.at == "decoding" and needs.weights == pytest.approx(12.39e9, rel=0.01)
+    assert needs.peak == pytest.approx(24.86e9, rel=0.05)
+    looking = pipeline.settings.changed(clip_weight=0.5)
+    states = [estimate(pipeline, looking, pipeline.plan(100, looking), (480, 720), room) for room in (None, 6144)]
+    assert states[0].peak == pytest.approx(12.39e9 + 12 * 0.2184e9 + 2 * 9.18e9, rel=0.02)
+    assert states[1].peak == pytest.approx(24.86e9, rel=0.05), "masked tokens alone: decoding is the peak again"

@@ -1,0 +1,137 @@
+"""What a job would do, from its files and the description of its model: windows, sizes, memory. No weights are read.
+
+Memory is estimated by counting activations. The factors are those that the compiler reports for the 5B model on one
+H100 (docs/scaling.md); ``vp-jax compile TARGET --sample`` compiles the programs and is exact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vp_jax.digests import Damaged
+from vp_jax.inference.inputs import Mask
+from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import WindowPlan
+from vp_jax.inference.prompts import Prompts
+from vp_jax.inference.request import Look
+from vp_jax.inference.settings import Settings
+from vp_jax.inference.window import WindowProgram
+from vp_jax.jobs.claim import check_ours
+from vp_jax.jobs.events import Estimate, JobEvent, Note, Planned
+from vp_jax.jobs.job import Job
+from vp_jax.jobs.manifest import Manifest
+from vp_jax.jobs.outputs import job_folder
+from vp_jax.jobs.prepare import check_unfinished
+from vp_jax.jobs.run import read_media
+from vp_jax.media.mask_check import check_masks
+from vp_jax.models.folder import abstract_model
+from vp_jax.models.vae.vae import DECODE_CHUNK
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
+
+_STEP = 12
+"""Activations (2, S, D) that a denoising step holds: 2.48 GB at 17,776 tokens of 3,072 values."""
+_DECODE = 18
+"""Activations of a chunk at the decoder's finest level that decoding holds, its caches included: 12.5 GB."""
+
+
+def dry_run(job: Job) -> Iterator[JobEvent]:
+    """Check a job, and report what it will do. Nothing is written.
+
+    Yields:
+      `MediaRead`, `Note` where one is due, `Planned` and `Estimate`.
+
+    Raises:
+      UserError: what `vp_jax.jobs.run.run` would raise before it samples.
+    """
+    with contextlib.ExitStack() as stack:
+        shown = job
+        if job.demonstration:  # the packaged clip would be written first
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            shown = dataclasses.replace(job, video=folder / job.video.name, mask=folder / job.mask.name)
+        media = read_media(shown)
+        yield media.event()
+        for line in check_masks(media.holes_FHW).notes:
+            yield Note("mask", line)
+    folder = job_folder(job.out)
+    check_ours(folder)
+    check_unfinished(job, folder)
+    pipeline = Pipeline.describe(
+        job.checkpoint,
+        precision=job.precision,
+        attention=job.attention,
+        id_adapter=job.id_adapter,
+        id_scale=job.id_scale,
+        loras=job.loras,
+    )
+    settings = pipeline.settings.changed(**job.settings)
+    size, frames = pipeline.size(job.height, job.width), len(media.video)
+    look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
+    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    if isinstance(media.prompt, Prompts):
+        media.prompt.texts(request.plan, settings, media.video)
+    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files))
+    room = WindowProgram(pipeline.models, settings, pipeline.schedule).room(
+        request.padded.holes(request.plan, settings)
+    )
+    yield estimate(pipeline, settings, request.plan, size, room, _measured(folder))
+
+
+def estimate(
+    pipeline: Pipeline,
+    settings: Settings,
+    plan: WindowPlan,
+    size: tuple[int, int],
+    room: int | None = None,
+    per_step: float | None = None,
+) -> Estimate:
+    """What sampling needs.
+
+    Args:
+      pipeline: of the model; its weights are not looked at.
+      settings: of the run.
+      plan: its windows.
+      size: height and width that the model generates.
+      room: tokens whose states a window leaves to the next; ``None``: all.
+      per_step: seconds of a denoising step, if known.
+    """
+    models, (height, width) = pipeline.models, size
+    cfg, vae = models.backbone_cfg, models.vae_cfg
+    weights = sum(_bytes(shapes) for _, shapes in models.abstract().values())
+    latents = latent_frames(settings.window)
+    cells = latents * (height // SPATIAL_STRIDE) * (width // SPATIAL_STRIDE)
+    tokens = cfg.max_text_len + cells // cfg.patch**2
+    token = (1 + settings.guided) * cfg.dim * jnp.dtype(cfg.dtype).itemsize
+    looks_back = settings.clip_weight > 0 and len(plan.windows) > 1
+    states = 2 * cfg.num_layers * token * (room or tokens) if looks_back else 0  # read of one window, kept for another
+    chunk = min(DECODE_CHUNK, latents) * TEMPORAL_STRIDE * height * width
+    needs = {
+        "denoising": _STEP * token * tokens + states,
+        "decoding": _DECODE * chunk * vae.channels[0] * jnp.dtype(vae.dtype).itemsize,
+    }
+    if pipeline.text_encoder is not None:
+        needs["encoding the prompt"] = _bytes(abstract_model(pipeline.text_encoder[0])[1])
+    at = max(needs, key=lambda name: needs[name])
+    steps = len(plan.windows) * settings.steps
+    disk = len(plan.windows) * cells * vae.latent_channels * 4
+    return Estimate(weights, weights + needs[at], at, disk, None if per_step is None else per_step * steps)
+
+
+def _bytes(shapes: Any) -> int:
+    return sum(leaf.size * jnp.dtype(leaf.dtype).itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def _measured(folder: Path) -> float | None:
+    """Seconds of a step in the kept run of this job."""
+    with contextlib.suppress(Damaged):
+        stored = Manifest.read(folder)
+        value = stored.notes.get("seconds_per_step") if stored else None
+        return float(value) if isinstance(value, int | float) else None
+    return None
