@@ -6,12 +6,12 @@ The noise of a clip follows from its own seed, so its result is the same in ever
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
-from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.diffusion.noise import FrameNoise
 from vp_jax.inference.decode import stitch
 from vp_jax.inference.models import Params
 from vp_jax.inference.pipeline import Pipeline
@@ -22,22 +22,27 @@ from vp_jax.inference.window import WindowProgram
 from vp_jax.media.canvas import to_uint8
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.models.vae import vae as vae_module
+from vp_jax.shapes import TEMPORAL_STRIDE
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ClipNoise:
-    """Draws of each clip from its own key."""
+    """Draws of each clip from its own key, see `FrameNoise`."""
 
     keys_B: jax.Array
+    first: jax.Array
 
     def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
         """Draw ``name`` of every clip."""
-        return jax.vmap(lambda key: KeyNoise(key).named(name, shape[1:]))(self.keys_B)
+        return self._each(lambda noise: noise.named(name, (1, *shape[1:])))
 
     def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
         """Draw of denoising step ``index`` of every clip."""
-        return jax.vmap(lambda key: KeyNoise(key).step(index, shape[1:]))(self.keys_B)
+        return self._each(lambda noise: noise.step(index, (1, *shape[1:])))
+
+    def _each(self, draw: Callable[[FrameNoise], jax.Array]) -> jax.Array:
+        return jax.vmap(lambda key: draw(FrameNoise(key, self.first))[0])(self.keys_B)
 
 
 class BatchSampler:
@@ -85,7 +90,7 @@ class BatchSampler:
         windows: list[np.ndarray] = []
         for k, begin in enumerate(plan.windows):
             span = slice(begin, begin + self.settings.window)
-            noise = ClipNoise(jax.vmap(jax.random.fold_in, (0, None))(keys_B, k))
+            noise = ClipNoise(keys_B, np.int32(begin // TEMPORAL_STRIDE))
             record = self.settings.clip_weight > 0 and k + 1 < len(plan.windows)
             carry = self._window(
                 self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise, record=record

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vp_jax.diffusion.noise import DRAW_NAMES, KeyNoise, StoredNoise
+from vp_jax.diffusion.noise import DRAW_NAMES, FrameNoise, KeyNoise, StoredNoise
 
 SHAPE = (50, 40)
 
@@ -59,3 +59,20 @@ def test_stored_draws_of_another_shape_are_refused():
         StoredNoise({}).step(0, (2, 2))
     with pytest.raises(KeyError):
         source.named("image", (2, 2))
+
+
+def test_noise_of_a_frame_is_the_same_in_every_window_that_holds_it():
+    key, shape = jax.random.key(5), (1, 6, 20, 20, 4)
+    run = jax.jit(lambda source: (source.named("initial", shape), source.step(7, shape)))
+    for first, second in zip(run(FrameNoise(key, jnp.int32(0))), run(FrameNoise(key, jnp.int32(4)))):
+        np.testing.assert_array_equal(first[:, 4:], second[:, :2])
+        frames = np.concatenate([first[0], second[0, 2:]]).reshape(10, -1)
+        assert np.abs(np.corrcoef(frames) - np.eye(10)).max() < 0.12
+        np.testing.assert_allclose(frames.std(1), 1, atol=0.08)
+
+
+def test_frames_names_and_steps_draw_their_own():
+    source, shape = FrameNoise(jax.random.key(6), jnp.int32(2)), (2, 3, 30, 10)
+    draws = [source.named(name, shape) for name in DRAW_NAMES] + [source.step(i, shape) for i in range(4)]
+    flat = np.stack([np.asarray(draw).ravel() for draw in draws])
+    assert np.abs(np.corrcoef(flat) - np.eye(len(draws))).max() < 0.1

@@ -18,6 +18,13 @@ def test_stitching_weights():
     assert stitch([first, second], 1, reference=False).ravel().tolist() == [0, 0, 0.5, 1]
 
 
+def test_in_the_overlap_one_window_passes_into_the_next():
+    windows = [np.full((1, 6, 1, 1, 1), value, np.float32) for value in (0, 1, 4)]
+    ramped = stitch(windows, 2, reference=False).ravel()
+    np.testing.assert_allclose(ramped, [0, 0, 0, 0, 1 / 3, 2 / 3, 1, 2, 3, 4, 4, 4])
+    assert stitch(windows, 2, reference=True).ravel().tolist() == [0, 0, 0, 0.5, 0.5, 0.5, 2.5, 2.5, 2.5, 4, 4, 4]
+
+
 def at_once(windows, overlap, reference):
     """The definition: sums and weights over the complete video."""
     T = windows[0].shape[1]
@@ -25,9 +32,14 @@ def at_once(windows, overlap, reference):
     total = np.zeros((1, advance * (len(windows) - 1) + T, 2, 3, 4), np.float32)
     weight = np.zeros(total.shape[1], np.float32)
     for k, latents in enumerate(windows):
-        first = 0 if reference or k == 0 else 1
-        total[:, k * advance + first : k * advance + T] += latents[:, first:]
-        weight[k * advance + first : k * advance + T] += 1
+        for t in range(0 if reference or k == 0 else 1, T):
+            w = np.float32(1)
+            if not reference and k > 0 and t <= overlap:
+                w *= np.float32(t) / np.float32(overlap + 1)
+            if not reference and k + 1 < len(windows) and t >= T - overlap:
+                w *= np.float32(T - t) / np.float32(overlap + 1)
+            total[:, k * advance + t] += w * latents[:, t]
+            weight[k * advance + t] += w
     return total / weight[None, :, None, None, None]
 
 

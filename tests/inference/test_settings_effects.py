@@ -98,10 +98,14 @@ def by_hand(pipeline, video, settings):
     total, weights = np.zeros((1, (FRAMES - 1) // 4 + 1, 4, 4, 4)), np.zeros((1, (FRAMES - 1) // 4 + 1, 1, 1, 1))
     latents = previous = None
     for k, start in enumerate(range(0, FRAMES - window + 1, stride)):
-        key = jax.random.fold_in(jax.random.key(settings.seed), k)
+        key = jax.random.key(settings.seed)
 
         def draw(number, shape):
-            return np.asarray(jax.random.normal(jax.random.fold_in(key, number), shape))  # noqa: B023
+            if settings.mode == "reference":  # every window has its own noise
+                return np.asarray(jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, k), number), shape))  # noqa: B023
+            frames = range(k * stride // 4, k * stride // 4 + shape[1])  # noqa: B023
+            keys = [jax.random.fold_in(jax.random.fold_in(key, number), frame) for frame in frames]  # noqa: B023
+            return np.stack([jax.random.normal(one, (shape[0], *shape[2:])) for one in keys], axis=1)
 
         def encode(pixels, number):
             found = posterior(pipeline.models, pipeline.params, jnp.asarray(pixels))
@@ -155,12 +159,14 @@ def by_hand(pipeline, video, settings):
         latents = np.asarray(x)
         if settings.clip_weight:
             previous = PreviousWindow(states, jnp.pad(pair(condition).tokens_BN, ((0, 0), (3, 0))))
-        # overlapping latents are averaged; a later window's first, which stands for one frame, yields to the others
-        skip = 0 if settings.mode == "reference" or k == 0 else 1
-        for t in range(skip, latents.shape[1]):
-            place = k * (latents.shape[1] - settings.overlap // 4 - 1) + t
-            total[:, place] += latents[:, t]
-            weights[:, place] += 1
+        # overlapping latents are averaged, outside reference mode with weights that rise and fall, and a later window's
+        # first, which stands for one frame, yields to the others
+        T, shared, ramp = latents.shape[1], settings.overlap // 4, settings.mode != "reference"
+        for t in range(1 if ramp and k > 0 else 0, T):
+            weight = min(1, t / (shared + 1)) if ramp and k > 0 else 1
+            weight *= min(1, (T - t) / (shared + 1)) if ramp and start + stride + window <= FRAMES else 1
+            total[:, k * (T - shared - 1) + t] += weight * latents[:, t]
+            weights[:, k * (T - shared - 1) + t] += weight
     return total / weights
 
 

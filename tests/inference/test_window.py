@@ -14,7 +14,7 @@ from vp_jax.inference.decode import stitch
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
-from vp_jax.inference.window import WindowProgram
+from vp_jax.inference.window import WindowProgram, window_noise
 
 
 @pytest.fixture
@@ -93,8 +93,21 @@ def test_unmasked_latents_are_the_encoded_video(pipeline, clip):
     frames, holes, text = clip
     latents = pipeline.sample_latents(frames[:5], np.zeros_like(holes[:5]), text, settings(guidance=1.0))
     program = WindowProgram(pipeline.models, settings(), pipeline.schedule)
-    noise = KeyNoise(jax.random.fold_in(jax.random.key(42), 0))
+    noise = window_noise(settings(), 0)
     pixels = jnp.asarray(frames[None, :5], jnp.float32) / 127.5 - 1
     image = program.encode_image(pipeline.params, pixels[:, :1], noise)
     want = program.encode(pipeline.params, pixels, jnp.zeros((1, 5, 32, 32)), image, noise).video_BThwC
     assert relative_error(latents, want) < 1e-6
+
+
+@pytest.mark.slow
+def test_windows_agree_on_the_noise_of_a_latent_frame_that_they_share():
+    chosen = Settings(window=49, overlap=9)
+    shape = (1, 13, 2, 3, 4)
+    for draw in (lambda noise: noise.named("initial", shape), lambda noise: noise.step(3, shape)):
+        first, second = (np.asarray(draw(window_noise(chosen, number))) for number in (0, 1))
+        np.testing.assert_array_equal(first[:, 10:], second[:, :3])
+        assert not np.isin(first[:, :10], second).any()
+    reference = Settings(window=49, overlap=9, mode="reference")
+    first, second = (np.asarray(window_noise(reference, number).named("initial", shape)) for number in (0, 1))
+    assert not np.isin(first, second).any()

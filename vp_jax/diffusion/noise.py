@@ -45,6 +45,33 @@ class KeyNoise:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class FrameNoise:
+    """Draws that belong to latent frames of the complete video: windows that share a frame share its noise.
+
+    Attributes:
+      key: PRNG key of the video.
+      first: number of the window's first latent frame; an array, so that all windows run one program.
+    """
+
+    key: jax.Array
+    first: jax.Array
+
+    def named(self, name: str, shape: tuple[int, ...]) -> jax.Array:
+        """Draw ``name`` of `DRAW_NAMES`, of shape (B, T, ...)."""
+        return self._draw(DRAW_NAMES.index(name), shape)
+
+    def step(self, index: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
+        """Draw of denoising step ``index``, of shape (B, T, ...)."""
+        return self._draw(index + len(DRAW_NAMES), shape)
+
+    def _draw(self, number: jax.Array | int, shape: tuple[int, ...]) -> jax.Array:
+        key, (batch, frames, *rest) = jax.random.fold_in(self.key, number), shape
+        keys_T = jax.vmap(jax.random.fold_in, (None, 0))(key, self.first + jnp.arange(frames))
+        return jax.vmap(lambda key: jax.random.normal(key, (batch, *rest)), out_axes=1)(keys_T)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class StoredNoise:
     """Stored draws: ``draws`` by name, ``steps`` with a leading step axis (``None`` for samplers without noise)."""
 

@@ -43,9 +43,9 @@ class Decoded(NamedTuple):
 class Stitcher:
     """Joins the latents of windows, each (B, T, h, w, C), as they come.
 
-    Window k starts at latent ``k (T - overlap - 1)``; overlapping latents are averaged with equal weight. Outside
-    reference mode a later window's first latent, which stands for one frame where its neighbours stand for four,
-    yields to the previous window's.
+    Window k starts at latent ``k (T - overlap - 1)``. In reference mode overlapping latents are averaged with equal
+    weight. Otherwise their weights pass in equal steps from one window to the next, and a later window's first latent,
+    which stands for one frame where its neighbours stand for four, yields to the previous window's.
 
     Args:
       windows: how many will come.
@@ -55,26 +55,37 @@ class Stitcher:
 
     def __init__(self, windows: int, overlap: int, *, reference: bool) -> None:
         self._left, self._overlap, self._skip = windows, overlap, 0 if reference else 1
-        self._first = True
-        # sum and count of the windows so far, from the first latent that may still change; the next window begins there
+        self._first, self._ramp = True, not reference
+        # sums of latents and weights so far, from the first latent that may still change; the next window begins there
         self._sum_BThwC: np.ndarray | None = None
-        self._count_T = np.zeros(0, np.float32)
+        self._weight_T = np.zeros(0, np.float32)
 
     def add(self, latents_BThwC: np.ndarray) -> np.ndarray:
         """Take the next window; returns the latents that no later window changes, float32 (B, T, h, w, C)."""
         advance = latents_BThwC.shape[1] - self._overlap - 1
         skip = 0 if self._first else self._skip
-        part = latents_BThwC[:, skip:]
-        extra = part.shape[1] - len(self._count_T)
+        part, weight_T = latents_BThwC[:, skip:], self._weights(latents_BThwC.shape[1])[skip:]
+        extra = part.shape[1] - len(self._weight_T)
         tail = np.zeros((part.shape[0], extra, *part.shape[2:]), np.float32)
         total = tail if self._sum_BThwC is None else np.concatenate([self._sum_BThwC, tail], axis=1)
-        total += part
-        count_T = np.concatenate([self._count_T, np.zeros(extra, np.float32)]) + np.float32(1)
+        total += part * weight_T[:, None, None, None]
+        weights_T = np.concatenate([self._weight_T, np.zeros(extra, np.float32)]) + weight_T
         self._left, self._first = self._left - 1, False
-        final = advance + self._skip - skip if self._left else len(count_T)
-        self._sum_BThwC, self._count_T = total[:, final:], count_T[final:]
-        finished: np.ndarray = total[:, :final] / count_T[None, :final, None, None, None]
+        final = advance + self._skip - skip if self._left else len(weights_T)
+        self._sum_BThwC, self._weight_T = total[:, final:], weights_T[final:]
+        finished: np.ndarray = total[:, :final] / weights_T[None, :final, None, None, None]
         return finished
+
+    def _weights(self, latents: int) -> np.ndarray:
+        """Weights of a window's latents: 1, or rising in its first overlap and falling in its last."""
+        weight_T = np.ones(latents, np.float32)
+        if self._ramp and self._overlap:
+            rising = np.arange(1, self._overlap + 1, dtype=np.float32) / (self._overlap + 1)
+            if not self._first:
+                weight_T[1 : 1 + self._overlap] = rising
+            if self._left > 1:
+                weight_T[-self._overlap :] *= rising[::-1]
+        return weight_T
 
 
 def stitch(windows: Sequence[np.ndarray], overlap: int, *, reference: bool) -> np.ndarray:

@@ -12,15 +12,15 @@ Every program is jitted once per shape: one window after another, and one step a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-import jax
 import numpy as np
 
-from vp_jax.diffusion.noise import KeyNoise, NoiseSource
+from vp_jax.diffusion.noise import NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference import stream as loop
@@ -39,6 +39,7 @@ from vp_jax.inference.request import Look, Options, Request, check_size, make_re
 from vp_jax.inference.result import Result, Segment, collect, segments
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.text import encode_texts, unread
+from vp_jax.inference.window import window_noise
 from vp_jax.models import config
 from vp_jax.models.folder import TEXT_ENCODER, CheckpointFolder
 from vp_jax.shapes import SPATIAL_STRIDE
@@ -290,12 +291,12 @@ class Pipeline:
           video: as long as the windows need, see `pad_video`.
           prompt: text embeddings, of all windows or of each.
           settings: of the run.
-          noise_of: the random draws of each window; by default `window_noise` of ``settings.seed``.
+          noise_of: the random draws of each window; by default `window_noise`.
           start: where an earlier run stopped.
         """
         compiled = CompiledWindow(self.models, self.params, self.schedule, settings)
         plan = plan_windows(len(video.frames_FHWC), settings)
-        noise_of = noise_of or (lambda k: window_noise(settings.seed, k))
+        noise_of = noise_of or functools.partial(window_noise, settings)
         prompts = [prompt] * len(plan.windows) if isinstance(prompt, Prompt) else prompt
         return loop.finite(loop.windows(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
 
@@ -374,8 +375,3 @@ class Pipeline:
             return self.windows(request.padded, self.embeddings(prompt, negative), request.settings)
         texts = prompt.texts(request.plan, request.settings, request.video)
         return self.windows(request.padded, self.window_prompts(texts, negative), request.settings)
-
-
-def window_noise(seed: int, window: int) -> KeyNoise:
-    """The random draws of a window: of the seed and its number."""
-    return KeyNoise(jax.random.fold_in(jax.random.key(seed), window))

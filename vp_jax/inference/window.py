@@ -27,7 +27,7 @@ import numpy as np
 
 from vp_jax.diffusion import sampler
 from vp_jax.diffusion.guidance import guidance_table
-from vp_jax.diffusion.noise import NoiseSource
+from vp_jax.diffusion.noise import FrameNoise, KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.diffusion.steps import SAMPLERS, StepTable
 from vp_jax.inference.guided import GuidedPredictor, doubled
@@ -40,6 +40,7 @@ from vp_jax.models.injection import joint_mask, masked_tokens
 from vp_jax.models.inpaint import Condition
 from vp_jax.models.latent_mask import mask_to_latent
 from vp_jax.models.vae import vae as vae_module
+from vp_jax.shapes import TEMPORAL_STRIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,6 +198,18 @@ class WindowProgram:
     def _encode(self, params: Params, pixels_BFHWC: jax.Array, noise: NoiseSource, name: str) -> jax.Array:
         posterior = self.models.vae(params).encode(pixels_BFHWC)
         return posterior.sample(noise.named(name, posterior.mean_BThwC.shape)).astype(jnp.float32)
+
+
+def window_noise(settings: Settings, number: int, seed: int | None = None) -> NoiseSource:
+    """The random draws of a window, by its number and its seed, which may be another than that of ``settings``.
+
+    They belong to latent frames of the complete video, so that windows agree where they overlap. In reference mode
+    every window has its own.
+    """
+    key = jax.random.key(settings.seed if seed is None else seed)
+    if settings.mode == "reference":
+        return KeyNoise(jax.random.fold_in(key, number))
+    return FrameNoise(key, jnp.asarray(number * settings.stride // TEMPORAL_STRIDE, jnp.int32))
 
 
 @dataclasses.dataclass(frozen=True)

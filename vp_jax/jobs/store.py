@@ -28,11 +28,12 @@ from vp_jax.diffusion.sampler import LoopState
 from vp_jax.digests import Damaged
 from vp_jax.errors import UserError
 from vp_jax.inference.padded import PaddedVideo
-from vp_jax.inference.pipeline import Pipeline, window_noise
+from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
 from vp_jax.inference.stream import Continued, Event, Start, StepDone, WindowDone
+from vp_jax.inference.window import window_noise
 from vp_jax.interrupts import interrupt_arrived
 from vp_jax.jobs.claim import clear
 from vp_jax.jobs.kept_arrays import load_arrays, save_arrays
@@ -261,7 +262,7 @@ def resumable(
             video,
             prompts,
             settings,
-            noise_of=lambda k: window_noise(seeds[k], k),
+            noise_of=lambda k: window_noise(settings, k, seeds[k]),
             start=Start(window, carry, step),
         )
         end = next((k for k in range(window, len(seeds)) if not sampled[k]), len(seeds))
