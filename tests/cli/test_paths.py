@@ -14,11 +14,19 @@ from vp_jax.errors import UserError
 
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
-    *("base", "config.NAME"),
+    *("base", "config.NAME", "look"),
 }
 """Arguments that are words, or names within a folder that another argument gives."""
 NO_PATH_SETTINGS = {
-    *("data.kind", "data.split", "distributed", "loader.resize", "model.attention", "model.branch_remat"),
+    *(
+        "data.kind",
+        "data.split",
+        "data.synthetic_look",
+        "distributed",
+        "loader.resize",
+        "model.attention",
+        "model.branch_remat",
+    ),
     *("model.dtype", "model.injection_tokens", "model.name", "model.remat", "model.stage", "model.vae_error"),
     *("optimizer.name", "validation.split"),
 }

@@ -89,7 +89,7 @@ class SourceVideo:
         """Raises:
         UserError: the file is another one than when it was first read.
         """
-        if stamp_of(self.path) != self.stamp:
+        if stamps_of(self.path) != self.stamp:
             raise UserError(f"{show(self.path)}: changed while it was used, start again")
 
 
@@ -100,7 +100,7 @@ def read_source(path: str | Path) -> SourceVideo:
       UserError: it cannot be read.
     """
     path = Path(path)
-    stamp, images = stamp_of(path), is_folder(path)
+    stamp, images = stamps_of(path), is_folder(path)
     image = image_info(image_files(path)[0] if images else path)
     if image is None:
         first = first_frame(path)
@@ -131,7 +131,7 @@ def first_frame(path: Path) -> DecodedFrame:
     return first
 
 
-def stamp_of(path: Path) -> tuple[tuple[int, int], ...]:
+def stamps_of(path: Path) -> tuple[tuple[int, int], ...]:
     """Size and time of change of a file, or of each image of a folder."""
     with reading(path):
         states = [file.stat() for file in (image_files(path) if path.is_dir() else [path])]
