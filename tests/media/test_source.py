@@ -11,7 +11,7 @@ from tests.source_formats import HLG, PQ, Row, write_source
 from vp_jax.errors import UserError
 from vp_jax.media.frame_properties import site_name
 from vp_jax.media.pixel_format import PixelFormat
-from vp_jax.media.source import read_source, stamp_of, upright_layout
+from vp_jax.media.source import read_source, stamps_of, upright_layout
 
 
 @pytest.mark.parametrize("tags", [PQ, HLG, (1, 1, 1, 2), (5, 6, 5, 1), (2, 2, 2, 0)], ids=str)
@@ -81,9 +81,9 @@ def test_a_change_of_the_file_is_noticed(tmp_path):
     with pytest.raises(UserError, match=r"in\.mp4: changed while it was used, start again"):
         source.check_unchanged()
     folder = clip_files.folder(tmp_path / "frames", clip_files.moving(3))
-    before = stamp_of(folder)
+    before = stamps_of(folder)
     (folder / "00001.png").unlink()
-    assert stamp_of(folder) != before and len(before) == 3
+    assert stamps_of(folder) != before and len(before) == 3
 
 
 def test_pictures_that_only_pillow_reads_come_as_rgb(tmp_path):
