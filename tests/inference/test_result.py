@@ -82,7 +82,7 @@ def test_files_have_the_rate_and_the_sound_of_the_source(tmp_path, recwarn):
 def test_a_lossless_file_is_in_the_pixels_of_the_source(tmp_path):
     source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(30))
     result, lines = Result(request(Video.read(source, start=6, stop=24, fps=8)), PAINT), []
-    result.save(tmp_path / "out.mkv", note=lines.append)
+    result.save(tmp_path / "out.mkv", note=lambda found: lines.append(found.line))
     assert lines == ["outside of the hole unchanged, over 6 frames of the written file"]
     assert str(read_source(tmp_path / "out.mkv").layout) == "8-bit 4:2:0"
     away = ~dilate(result.request.holes_FHW[:6], 4)  # players interpolate colours over the rim
@@ -126,7 +126,7 @@ def test_a_quality_that_cannot_be(tmp_path, name, quality, message):
 def test_a_better_quality_is_nearer_to_the_source(tmp_path):
     result, sizes, lines = Result(request(Video.read(clip_files.encode(tmp_path / "in.mp4", FRAMES))), PAINT), [], []
     for quality in (40, 17, 2):
-        result.save(tmp_path / "out.mp4", quality=quality, note=lines.append)
+        result.save(tmp_path / "out.mp4", quality=quality, note=lambda found: lines.append(found.line))
         sizes.append((tmp_path / "out.mp4").stat().st_size)
     psnr = [float(line.split("hole ")[1].split(" dB")[0]) for line in lines]
     assert sizes == sorted(sizes) and psnr == sorted(psnr) and psnr[1] > 35

@@ -57,6 +57,9 @@ def test_events_tell_what_is_read_planned_sampled_and_written(job, painter, tmp_
     assert (frames[:, HOLE] == PAINT).all()
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["settings"]["steps"] == 2 and record["arguments"]["prompt"] == "a pink wall"
+    assert record["outside"] == {"frames": 14, "largest": 0, "psnr": None, "kind": ""}
+    assert len(record["window_seconds"]) == 3 and 0 <= sum(record["window_seconds"]) <= record["seconds"]["inpaint"]
+    assert record["continuity"]["flicker"] == 0 and record["continuity"]["colour"][5] == list(PAINT)
     folder = job_folder(tmp_path / "out.mkv")
     assert done.kept == (folder, sum(path.stat().st_size for path in folder.iterdir()))
     windows = {f"window_{k:04d}.safetensors" for k in range(3)}

@@ -63,14 +63,14 @@ def test_contact_sheet_dimensions(frames, size, shown):
     sheet = pictures.contact_sheet(*scene(frames, *size), title="a fox")
     scale = 300 / max(size)
     cell = (round(size[1] * scale), round(size[0] * scale))
-    assert sheet.size == (24 + 92 + shown * (cell[0] + 8) - 8 + 24, 24 + 44 + 28 + 3 * (cell[1] + 8) - 8 + 24)
+    assert sheet.size == (24 + 150 + shown * (cell[0] + 8) - 8 + 24, 24 + 88 + 44 + 3 * (cell[1] + 8) - 8 + 24)
     assert sheet.mode == "RGB"
 
 
 def test_contact_sheet_shows_what_it_says():
     original, holes, result = scene(20, 150, 300)  # a cell is the picture itself
     sheet = np.asarray(pictures.contact_sheet(original, holes, result))
-    left, top, cell_height, cell_width = 24 + 92, 24 + 28, 150, 300
+    left, top, cell_height, cell_width = 24 + 150, 24 + 44, 150, 300
     for column, frame in [(0, 0), (7, 19)]:
         x = left + column * (cell_width + 8)
         rows = [sheet[top + r * (cell_height + 8) :][:cell_height, x : x + cell_width] for r in range(3)]
@@ -83,6 +83,28 @@ def test_contact_sheet_shows_what_it_says():
         rim = pictures.dilate(holes[frame][None], 2)[0] & ~holes[frame]
         assert len(np.unique(rows[0][rim], axis=0)) == 1
     assert (sheet[24:top, left:] != sheet[0, 0]).any(), "frame numbers"
+
+
+def test_labels_can_be_read_where_a_sheet_is_1280_pixels_wide():
+    original, holes, result = scene(8, 150, 300)
+    sheet = np.asarray(pictures.contact_sheet(original, holes, result).convert("L")).astype(int)
+    rows = np.flatnonzero((np.abs(sheet[:, :150] - sheet[0, 0]) > 60).any(axis=1))
+    first = rows[: np.flatnonzero(np.diff(rows) > 1)[0] + 1]  # "original", from the dot of its i to the tail of its g
+    assert len(first) * 1280 / sheet.shape[1] >= 12
+
+
+def test_a_few_frames_of_a_long_video_keep_their_numbers():
+    original, holes, result = scene(9, 60, 300)
+    chosen = pictures.evenly(9, 3)
+    few = pictures.contact_sheet(original[chosen], holes[chosen], result[chosen], numbers=chosen)
+    assert chosen == [0, 4, 8]
+    np.testing.assert_array_equal(few, pictures.contact_sheet(original, holes, result, columns=3))
+
+
+def test_comparison_reads_iterables_once():
+    original, holes, result = scene(3, 96, 160)
+    once = list(pictures.comparison_frames(iter(original), iter(holes), iter(result)))
+    np.testing.assert_array_equal(once, list(pictures.comparison_frames(original, holes, result)))
 
 
 def test_titles_of_any_length_fit():

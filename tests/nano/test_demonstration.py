@@ -60,9 +60,17 @@ def test_no_arguments_make_a_page_with_everything_in_it(nano, capsys):
 
     page = (nano / "nano_report.html").read_text()
     inside = dict(re.findall(r'src="data:([a-z0-9/]+);base64,([^"]+)"', page))
-    assert base64.b64decode(inside["video/mp4"]) == (nano / "nano_comparison.mp4").read_bytes()
+    (nano.parent / "inside.mp4").write_bytes(base64.b64decode(inside["video/mp4"]))
+    both = read_video(nano.parent / "inside.mp4")[0].astype(int)  # the result below the source, 4 times as large
+    assert both.shape == (17, 512, 384, 3)
+    assert np.abs(both[:, :256][:, 2::4, 2::4] - truth).mean() < 3
+    away = np.abs(both[:, 256:][:, 2::4, 2::4] - truth).mean(axis=-1)
+    holes = dilate(masks > 0, packaged.GROW)
+    assert away[~holes].mean() < 3 < away[1:][holes[1:]].mean() and away[0].mean() < 3
     assert base64.b64decode(inside["image/png"]) == (nano / "nano_contact.png").read_bytes()
-    assert "http:" not in page and "https:" not in page and "<script" not in page
+    assert "http:" not in page and "https:" not in page and page.count("<script") == 2
+    assert record["outside"]["frames"] == 17 and f"Outside the mask: {record['outside']['psnr']:.1f} dB" in page
+    assert "Seams: none, one window made all frames." in page and len(record["continuity"]["change"]) == 17
     for words in (clip.caption, f"{hole['psnr']:.1f} dB", packaged.NOTE, *packaged.IS, *packaged.IS_NOT):
         assert html.escape(words) in page
     printed = capsys.readouterr().out

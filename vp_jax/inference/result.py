@@ -16,7 +16,7 @@ from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import Finished, resize_frames
 from vp_jax.media.carried import Carried
 from vp_jax.media.encoders import check_quality
-from vp_jax.media.fidelity import outside
+from vp_jax.media.fidelity import Fidelity, outside
 from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.video_writer import write_video
 
@@ -68,7 +68,7 @@ class Result:
         quality: int | None = None,
         warn: Callable[[str], object] = warnings.warn,
         carried: Callable[[Carried], object] | None = None,
-        note: Callable[[str], object] | None = None,
+        note: Callable[[Fidelity], object] | None = None,
     ) -> Path:
         """Write the frames with their times and every other stream of the source, in its own pixel format and depth.
 
@@ -80,8 +80,8 @@ class Result:
           quality: of lossy formats, 0 (best) to 51; default 17.
           warn: called with one line for each thing that the source has and this format cannot hold.
           carried: called for everything of the source but its pictures, with what became of it.
-          note: called with one line that says how the written pixels outside of the hole differ from the source's;
-            default: that is not measured.
+          note: called with how the written pixels outside of the hole differ from the source's, its ``line`` for
+            people; default: that is not measured.
 
         Returns:
           ``path``.
@@ -106,7 +106,7 @@ class Result:
             if found.how == "lost":
                 warn(found.line)
         if note is not None and pasting is not None and pasting.holes_FHW is not None:
-            note(outside(path, pasting).line)
+            note(outside(path, pasting))
         return path
 
     def _pasting(self, path: Path) -> Pasting | None:

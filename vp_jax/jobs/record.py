@@ -1,38 +1,98 @@
-"""What a run leaves beside its result: comparison video, contact sheet, record and page."""
+"""What a run leaves beside its result: comparison video, contact sheet, record and page; every frame is read once."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import resource
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from vp_jax.errors import escaped
 from vp_jax.eval import video_metrics
 from vp_jax.files import write_atomically, write_text
 from vp_jax.inference.result import Result
-from vp_jax.jobs import packaged, report
+from vp_jax.jobs import packaged
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
 from vp_jax.jobs.outputs import outputs
+from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
+from vp_jax.jobs.report.measured import HoleMeter
+from vp_jax.jobs.report.page import Drawn, Words, page
 from vp_jax.media import pictures
 from vp_jax.media.carried import Carried
+from vp_jax.media.fidelity import Fidelity
 from vp_jax.media.video_writer import write_video
 from vp_jax.provenance import versions
 
 
-def write_pictures(job: Job, result: Result) -> None:
-    """Write the comparison video and the contact sheet."""
+class Pictures(NamedTuple):
+    """What was drawn and measured of a result.
+
+    Attributes:
+      meter: of the hole, every frame taken.
+      clip: the video of the page; None without a page, or if it is too long for one.
+    """
+
+    meter: HoleMeter
+    clip: PageClip | None
+
+
+class Checked(NamedTuple):
+    """What was found before and while the result was written.
+
+    Attributes:
+      carried: what became of everything of the source but its pictures.
+      lost: lines about what the format does not hold.
+      outside: how the written pixels outside of the hole differ; None: not measured.
+      mask_note: how the mask was read, "" if that needs no word.
+      mask_findings: what is odd about it.
+    """
+
+    carried: Sequence[Carried] = ()
+    lost: Sequence[str] = ()
+    outside: Fidelity | None = None
+    mask_note: str = ""
+    mask_findings: Sequence[str] = ()
+
+
+def write_pictures(job: Job, result: Result) -> Pictures:
+    """Write the comparison video and the contact sheet, and measure the hole; every frame is made once."""
     _, comparison, contact, _ = outputs(job.out)
-    video, holes_FHW, frames = result.request.video, result.request.holes_FHW, result.frames
-    source_FHWC, holes_FHW = video.frames_FHWC[: len(result)], holes_FHW[: len(result)]
-    clock, _ = video.first(len(result))
-    write_video(comparison, pictures.comparison_frames(source_FHWC, holes_FHW, frames), video.fps, clock=clock)
-    sheet = pictures.contact_sheet(source_FHWC, holes_FHW, frames, title=escaped(job.prompt or ""))
+    request, frames = result.request, len(result)
+    meter = HoleMeter(request.plan.windows, request.settings.overlap or 0)
+    numbers = pictures.evenly(frames, pictures.SHEET_COLUMNS)
+    chosen: list[pictures.Shown] = []
+    panel = panel_of(*request.video.size, frames) if job.report is not None else None
+    clock, _ = request.video.first(frames)
+    with ClipWriter(panel, request.video.fps) if panel else contextlib.nullcontext() as writer:
+
+        def passing() -> Iterator[pictures.Shown]:
+            for number, shown in enumerate(_shown(result)):
+                meter.add(shown.result_HWC, shown.hole_HW)
+                if number in numbers:
+                    chosen.append(shown)
+                if writer is not None:
+                    writer.add(shown.original_HWC, shown.result_HWC)
+                yield shown
+
+        write_video(comparison, pictures.compared(passing()), request.video.fps, clock=clock)
+        clip = writer.finish() if writer is not None else None
+    parts = (np.stack(part) for part in zip(*chosen))
+    sheet = pictures.contact_sheet(*parts, title=escaped(job.prompt or ""), numbers=numbers)
     write_atomically(contact, sheet.save)
+    return Pictures(meter, clip)
+
+
+def _shown(result: Result) -> Iterator[pictures.Shown]:
+    """The frames of source and result, in turn."""
+    return map(pictures.Shown, result.request.video.frames_FHWC, result.request.holes_FHW, result.frames)
 
 
 def record_of(
@@ -40,18 +100,23 @@ def record_of(
     result: Result,
     seconds: Mapping[str, float],
     *,
-    carried: Sequence[Carried],
+    drawn: Pictures,
+    checked: Checked,
     cache: Path | None,
     windows: Sequence[ChosenWindow] = (),
+    window_seconds: Mapping[int, float] | None = None,
 ) -> dict[str, Any]:
     """Everything that made a result, and what is known about it, as JSON values but for paths."""
-    request = result.request
+    request, meter = result.request, drawn.meter
     return {
         "settings": dataclasses.asdict(request.settings),
         "arguments": dataclasses.asdict(job),
         "seconds": dict(seconds),
+        "window_seconds": [_rounded((window_seconds or {}).get(k)) for k in range(len(request.plan.windows))],
+        "memory": peak_memory(),
         "versions": versions(),
         "frames": len(result),
+        "source_frames": len(request.video),
         "fps": str(request.video.fps),
         "source_size": request.video.size,
         "model_size": request.size,
@@ -59,11 +124,32 @@ def record_of(
         "seeds": [window.seed for window in windows],
         "prompts": [window.prompt for window in windows],
         "padded_frames": request.plan.padded_frames,
-        "audio_copied": any(found.kind == "sound" and found.how == "copied" for found in carried),
-        "carried": [found.line for found in carried],
+        "audio_copied": any(found.kind == "sound" and found.how == "copied" for found in checked.carried),
+        "carried": [found.line for found in checked.carried],
+        "lost": list(checked.lost),
+        "outside": checked.outside and checked.outside.record,
+        "mask": {
+            "share": float(np.mean(meter.areas)),
+            "frames": int(np.count_nonzero(meter.areas)),
+            "note": checked.mask_note,
+            "findings": list(checked.mask_findings),
+        },
+        "continuity": meter.record,
         "compilation_cache": cache,
         "hole": measure(result) if job.demonstration else None,
     }
+
+
+def peak_memory() -> dict[str, int]:
+    """Peak bytes of this process, and of its first device where it counts them."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    found = {"host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    device = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return found if device is None else {**found, "device_peak": int(device)}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def measure(result: Result) -> dict[str, float]:
@@ -79,32 +165,49 @@ def measure(result: Result) -> dict[str, float]:
     }
 
 
-def write_record(job: Job, record: Mapping[str, Any]) -> None:
-    """Write ``out.json`` and, if the job wants one, the page."""
-    write_text(outputs(job.out).record, json.dumps(record, indent=2, default=str) + "\n")
-    if job.report is not None:
-        write_text(job.report, _page(job, record))
+def write_record(job: Job, hidden: Job, record: Mapping[str, Any], drawn: Pictures) -> None:
+    """Write ``out.json`` and, if the job wants one, the page.
+
+    Args:
+      job: its files are what the page links to.
+      hidden: the same job, its files where they are written until all are complete.
+      record: see `record_of`.
+      drawn: see `write_pictures`.
+    """
+    write_text(outputs(hidden.out).record, json.dumps(record, indent=2, default=str) + "\n")
+    if job.report is not None and hidden.report is not None:
+        areas, boxes = drawn.meter.areas, drawn.meter.boxes
+        shown = Drawn(outputs(hidden.out).contact.read_bytes(), drawn.clip, boxes, int(np.argmax(areas)))
+        write_text(hidden.report, page(record, _words(job, record), shown, _files(job), job.report))
 
 
-def _page(job: Job, record: Mapping[str, Any]) -> str:
+def _words(job: Job, record: Mapping[str, Any]) -> Words:
     hole = record["hole"]
-    numbers = [(f"{sum(record['seconds'].values()):.0f} s", "from start to files, compilation included")]
+    numbers = []
     if hole:
         numbers = [
             (f"{hole['psnr']:.1f} dB", "PSNR in the hole against what was there"),
             (f"{hole['ssim']:.2f}", "SSIM in the hole"),
             (f"{hole['mean_colour_psnr']:.1f} dB", "PSNR of the hole filled with the mean colour"),
-            *numbers,
         ]
-    _, comparison, contact, _ = outputs(job.out)
-    return report.page(
+    return Words(
         title=f"VideoPainter {job.checkpoint if job.named else 'run'}: {job.out.name}",
         lead=packaged.NOTE if job.named else f"Checkpoint {job.checkpoint}.",
         prompt=job.prompt or "",
-        comparison=comparison,
-        contact=contact,
         numbers=numbers,
         lists={"What nano is": packaged.IS, "What it is not": packaged.IS_NOT} if job.named else {},
-        tables={"Settings": record["settings"], "Seconds": record["seconds"], "Versions": record["versions"]},
         commands=packaged.TRY_NEXT if job.named else (),
     )
+
+
+def _files(job: Job) -> dict[str, Path]:
+    """What the page links to, by names for people."""
+    result, comparison, contact, record = outputs(job.out)
+    return {
+        f"result: {result.name}": result,
+        "comparison": comparison,
+        "contact sheet": contact,
+        "record: settings, measurements and versions as JSON": record,
+        f"source: {Path(job.video).name}": Path(job.video),
+        f"mask: {Path(job.mask).name}": Path(job.mask),
+    }

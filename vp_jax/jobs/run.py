@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files ar
     from vp_jax.inference.request import Request
     from vp_jax.inference.result import Result
     from vp_jax.jobs.prepare import OpenJob
+    from vp_jax.media.fidelity import Fidelity
 
 
 class Clock:
@@ -45,12 +46,21 @@ class Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.steps = 0
-        self._begin = time.perf_counter()
+        self.window_seconds: dict[int, float] = {}
+        self._begin = self._step_begin = time.perf_counter()
 
     def lap(self, phase: str) -> None:
         """The phase that ends now."""
         now = time.perf_counter()
         self.seconds[phase], self._begin = round(now - self._begin, 3), now
+        self._step_begin = now
+
+    def step(self, window: int) -> None:
+        """A denoising step of a window ends now."""
+        now = time.perf_counter()
+        self.steps += 1
+        self.window_seconds[window] = self.window_seconds.get(window, 0.0) + now - self._step_begin
+        self._step_begin = now
 
 
 class Media(NamedTuple):
@@ -105,7 +115,6 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
     from vp_jax.jobs import compile_cache
     from vp_jax.jobs.prepare import check_unfinished, open_job
-    from vp_jax.jobs.record import record_of, write_pictures, write_record
 
     cache = compile_cache.keep(job.compilation_cache)
     for line in _unread(job, media):
@@ -127,25 +136,52 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     clock.lap("encode_prompt")
     result = yield from _inpaint(pipeline, request, prepared, damaged, clock)
     clock.lap("inpaint")
-
-    carried: list[Carried] = []
-    lost: list[str] = []
-    with replacing_all(job.files) as partials:
-        hidden = job.written_to(partials)
-        outside: list[str] = []
-        result.save(hidden.out, quality=job.quality, warn=lost.append, carried=carried.append, note=outside.append)
-        for found in carried:
-            yield Note(found.kind, found.line.removeprefix(found.kind).lstrip(": "))
-        for line in [*(line for line in lost if line not in {found.line for found in carried}), *outside]:
-            yield Note(*line.split(" ", 1))
-        write_pictures(hidden, result)
-        clock.lap("write")
-        windows = prepared.store.manifest.windows
-        write_record(hidden, record_of(job, result, clock.seconds, carried=carried, cache=cache, windows=windows))
-    keep = len(windows) > 1 if job.keep_job is None else job.keep_job
+    yield from _write(job, result, prepared, media, check.notes, cache, clock)
+    keep = len(request.plan.windows) > 1 if job.keep_job is None else job.keep_job
     notes = {"seconds_per_step": round(clock.seconds["inpaint"] / clock.steps, 4)} if clock.steps else {}
     kept = prepared.store.finish(keep=keep, **notes)
     yield Done(clock.seconds, (folder, kept) if keep else None)
+
+
+def _write(
+    job: Job,
+    result: Result,
+    prepared: OpenJob,
+    media: Media,
+    findings: Sequence[str],
+    cache: Path | None,
+    clock: Clock,
+) -> Iterator[JobEvent]:
+    """Write the result and everything beside it, all files or none; ``findings`` are those of the mask check."""
+    from vp_jax.jobs.record import Checked, record_of, write_pictures, write_record
+
+    carried: list[Carried] = []
+    lost: list[str] = []
+    outside: list[Fidelity] = []
+    with replacing_all(job.files) as partials:
+        hidden = job.written_to(partials)
+        result.save(hidden.out, quality=job.quality, warn=lost.append, carried=carried.append, note=outside.append)
+        for found in carried:
+            yield Note(found.kind, found.line.removeprefix(found.kind).lstrip(": "))
+        for line in [
+            *(line for line in lost if line not in {found.line for found in carried}),
+            *(found.line for found in outside),
+        ]:
+            yield Note(*line.split(" ", 1))
+        drawn = write_pictures(hidden, result)
+        clock.lap("write")
+        checked = Checked(carried, lost, outside[0] if outside else None, media.note, findings)
+        record = record_of(
+            job,
+            result,
+            clock.seconds,
+            drawn=drawn,
+            checked=checked,
+            cache=cache,
+            windows=prepared.store.manifest.windows,
+            window_seconds=clock.window_seconds,
+        )
+        write_record(job, hidden, record, drawn)
 
 
 def read_media(job: Job) -> Media:
@@ -219,7 +255,8 @@ def _inpaint(
             while damaged:
                 yield Note("kept", damaged.pop(0))
             collector.take(event)
-            clock.steps += isinstance(event, StepDone)
+            if isinstance(event, StepDone):
+                clock.step(event.window)
             if here := position(event, plan, settings):
                 yield here
     return collector.result

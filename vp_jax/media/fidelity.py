@@ -50,6 +50,12 @@ class Fidelity(NamedTuple):
             f"of 255, {seen}"
         )
 
+    @property
+    def record(self) -> dict[str, object]:
+        """As JSON values; ``psnr`` is None where nothing differs."""
+        psnr = round(self.psnr, 2) if math.isfinite(self.psnr) else None
+        return {"frames": self.frames, "largest": round(self.largest, 3), "psnr": psnr, "kind": self.kind}
+
 
 class _Away(NamedTuple):
     """Kept samples of a frame: how many, their largest difference and the sum of its squares, in levels of 8 bits."""

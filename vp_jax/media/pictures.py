@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,44 +27,83 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 PAPER, INK, FAINT, ACCENT = (22, 24, 29), (236, 238, 242), (150, 156, 168), (255, 122, 61)
 _HATCH = np.array([(112, 115, 122), (134, 137, 145)], np.uint8)
 _MAX_PANEL, _SHEET_CELL = 640, 300
-_SMALL = 128  # pixels; panels of narrower videos are enlarged, to be seen at all
+_SHEET_FONT, _SHEET_LEFT = 32, 150
+"""Labels of a sheet of eight columns, which is 2600 pixels wide, are 15 pixels high where it is shown 1240 wide."""
+SHEET_COLUMNS = 8
+"""Most frames on a contact sheet."""
+SMALL = 128
+"""Pixels; narrower videos are enlarged, to be seen at all."""
 _GAP, _MARGIN = 8, 24
 
 
+class Shown(NamedTuple):
+    """A frame of source and result: uint8 (H, W, 3), bool (H, W), uint8 (H, W, 3), of one size."""
+
+    original_HWC: np.ndarray
+    hole_HW: np.ndarray
+    result_HWC: np.ndarray
+
+
 def comparison_frames(
-    original_FHWC: np.ndarray, holes_FHW: np.ndarray, result_FHWC: Sequence[np.ndarray] | np.ndarray
+    original_FHWC: Iterable[np.ndarray], holes_FHW: Iterable[np.ndarray], result_FHWC: Iterable[np.ndarray]
 ) -> Iterator[np.ndarray]:
     """Yield the frames of the comparison video: four labelled panels side by side, even height and width.
 
     Args:
-      original_FHWC: uint8 RGB.
+      original_FHWC: uint8 RGB; arrays or iterables of frames, read once.
       holes_FHW: bool, True = generated.
       result_FHWC: uint8 RGB of the same shape.
 
     Yields:
       uint8 HWC; panels wider than 640 pixels are reduced, those of videos up to 128 wide are four times as large.
     """
-    times = 4 if original_FHWC.shape[2] <= _SMALL else 1
-    height, width = (times * side for side in original_FHWC.shape[1:3])
-    scale = min(1.0, _MAX_PANEL / width)
-    panel = (max(1, round(width * scale)), max(1, round(height * scale)))
-    font_size = max(10, min(18, panel[0] // 20))
-    font, bar = ImageFont.load_default(size=font_size), round(font_size * 1.8)
-    size = (4 * panel[0] + 3 * _GAP, bar + panel[1])
-    canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), PAPER)
-    draw = ImageDraw.Draw(canvas)
-    for column, label in enumerate(PANELS):
-        middle = column * (panel[0] + _GAP) + panel[0] // 2
-        draw.text((middle, bar // 2), label, fill=ACCENT if label == "result" else INK, font=font, anchor="mm")
-    for three in zip(original_FHWC, holes_FHW, result_FHWC):
-        original_HWC, hole_HW, result_HWC = (x.repeat(times, axis=0).repeat(times, axis=1) for x in three)
+    yield from compared(map(Shown, original_FHWC, holes_FHW, result_FHWC))
+
+
+def compared(frames: Iterable[Shown]) -> Iterator[np.ndarray]:
+    """`comparison_frames` of frames that come one by one."""
+    canvas = None
+    for shown in frames:
+        canvas = canvas or _Comparison(*shown.hole_HW.shape)
+        yield canvas.draw(shown)
+
+
+class _Comparison:
+    """The canvas of a comparison video, with the labels of its panels."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._times = 4 if width <= SMALL else 1
+        height, width = self._times * height, self._times * width
+        scale = min(1.0, _MAX_PANEL / width)
+        self._panel = (max(1, round(width * scale)), max(1, round(height * scale)))
+        font_size = max(10, min(18, self._panel[0] // 20))
+        font, self._bar = ImageFont.load_default(size=font_size), round(font_size * 1.8)
+        size = (4 * self._panel[0] + 3 * _GAP, self._bar + self._panel[1])
+        self._canvas = Image.new("RGB", (size[0] + size[0] % 2, size[1] + size[1] % 2), PAPER)
+        draw = ImageDraw.Draw(self._canvas)
+        for column, label in enumerate(PANELS):
+            middle = column * (self._panel[0] + _GAP) + self._panel[0] // 2
+            draw.text(
+                (middle, self._bar // 2), label, fill=ACCENT if label == "result" else INK, font=font, anchor="mm"
+            )
+
+    def draw(self, shown: Shown) -> np.ndarray:
+        """The picture of a frame."""
+        if self._times > 1:
+            shown = Shown(*(part.repeat(self._times, axis=0).repeat(self._times, axis=1) for part in shown))
+        original_HWC, hole_HW, result_HWC = shown
         grey_HWC = np.repeat(hole_HW[:, :, None], 3, axis=2).astype(np.uint8) * 255
         for column, picture_HWC in enumerate((original_HWC, masked(original_HWC, hole_HW), grey_HWC, result_HWC)):
             image = Image.fromarray(picture_HWC)
-            if image.size != panel:
-                image = image.resize(panel, Image.Resampling.BOX if column == 2 else Image.Resampling.BICUBIC)
-            canvas.paste(image, (column * (panel[0] + _GAP), bar))
-        yield np.array(canvas)
+            if image.size != self._panel:
+                image = image.resize(self._panel, Image.Resampling.BOX if column == 2 else Image.Resampling.BICUBIC)
+            self._canvas.paste(image, (column * (self._panel[0] + _GAP), self._bar))
+        return np.array(self._canvas)
+
+
+def evenly(frames: int, most: int) -> list[int]:
+    """Up to ``most`` evenly spaced numbers of frames, first and last among them."""
+    return [int(number) for number in np.unique(np.linspace(0, frames - 1, min(most, frames)).round())]
 
 
 def contact_sheet(
@@ -73,7 +112,8 @@ def contact_sheet(
     result_FHWC: Sequence[np.ndarray] | np.ndarray,
     *,
     title: str = "",
-    columns: int = 8,
+    columns: int = SHEET_COLUMNS,
+    numbers: Sequence[int] | None = None,
 ) -> Image.Image:
     """One picture of a run: original, masked and result at evenly spaced frames, first and last among them.
 
@@ -83,9 +123,10 @@ def contact_sheet(
       result_FHWC: uint8 RGB of the same shape.
       title: one line above the pictures (the prompt), shortened to fit.
       columns: most frames to show.
+      numbers: of the frames, where these are a few of a longer video; all are shown.
     """
     frames, height, width = holes_FHW.shape
-    chosen = np.unique(np.linspace(0, frames - 1, min(columns, frames)).round().astype(int))
+    chosen = evenly(frames, columns) if numbers is None else range(frames)
     scale = _SHEET_CELL / max(height, width)
     cell = (max(1, round(width * scale)), max(1, round(height * scale)))
     rows: dict[str, list[np.ndarray]] = {label: [] for label in ROWS}
@@ -96,7 +137,8 @@ def contact_sheet(
         rows["masked"].append(masked(original_HWC, hole_HW))
         rows["result"].append(fitted(result_FHWC[frame], cell))
     lines = [PictureRow(label, pictures, ACCENT if label == "result" else INK) for label, pictures in rows.items()]
-    return grid(lines, left=92, heads=[f"frame {frame}" for frame in chosen], title=title)
+    heads = [f"frame {frame}" for frame in (chosen if numbers is None else numbers)]
+    return grid(lines, left=_SHEET_LEFT, heads=heads, title=title, font_size=_SHEET_FONT)
 
 
 class PictureRow(NamedTuple):
@@ -134,19 +176,19 @@ def grid(
     """
     height, width = next(row.pictures[0] for row in rows if row.pictures).shape[:2]
     columns = max(len(row.pictures) for row in rows)
-    title_font, font = ImageFont.load_default(size=22), ImageFont.load_default(size=font_size)
-    bar = font_size + 18
-    top = margin + (44 if title else 0) + (28 if heads else 0)
+    title_font, font = (ImageFont.load_default(size=size) for size in (font_size * 11 / 8, font_size))
+    bar, title_bar, head_bar = font_size + 18, font_size * 11 // 4, font_size + 12
+    top = margin + (title_bar if title else 0) + (head_bar if heads else 0)
     lines = sum(above + height + gap if row.pictures else bar for row in rows)
     size = margin + left + columns * (width + gap) - gap + margin, top + lines - gap + margin
     sheet = Image.new("RGB", size, paper)
     draw = ImageDraw.Draw(sheet)
     if title:
         text = _shortened(title, title_font, size[0] - 2 * margin)
-        draw.text((margin, margin + 10), text, fill=INK, font=title_font, anchor="lm")
+        draw.text((margin, margin + title_bar // 2 - 12), text, fill=INK, font=title_font, anchor="lm")
     for column, head in enumerate(heads):
         middle = margin + left + column * (width + gap) + width // 2
-        draw.text((middle, top - 14), head, fill=FAINT, font=font, anchor="mm")
+        draw.text((middle, top - head_bar // 2), head, fill=FAINT, font=font, anchor="mm")
     for row in rows:
         middle = top + (above if above else height if row.pictures else bar) // 2
         draw.text((margin, middle), row.label, fill=row.colour, font=font, anchor="lm")

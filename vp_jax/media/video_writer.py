@@ -92,6 +92,7 @@ def write_video(
     fps: Fraction | float,
     *,
     quality: int | None = None,
+    keyframes: int | None = None,
     clock: FrameClock | None = None,
     tracks: TrackSource | None = None,
 ) -> tuple[Carried, ...]:
@@ -102,6 +103,7 @@ def write_video(
       frames: uint8 HWC RGB, all of one size: an array_FHWC or any iterable.
       fps: frames per second, a `Fraction` for an exact rate; the average where ``clock`` is uneven.
       quality: of lossy formats, see `vp_jax.media.encoders`.
+      keyframes: most frames from one key frame to the next, for players that jump; None: as the encoder likes.
       clock: when each frame is shown; None: evenly spaced from 0 on.
       tracks: file whose other streams, chapters and tags go with the frames.
 
@@ -120,6 +122,8 @@ def write_video(
     if not path.suffix:
         return write_images(path, map(_png, all_frames), fps, clock=clock, tracks=tracks)
     track = track_for_arrays(path.suffix.lower(), first_HWC.shape[:2], quality)
+    if keyframes is not None:
+        track = track._replace(options={**track.options, "g": str(keyframes)})
     converted = (_to_frame(frame_HWC, track.pix_fmt) for frame_HWC in all_frames)
     return write_frames(path, converted, track, fps, clock=clock, tracks=tracks)
 

@@ -1,0 +1,1 @@
+"""The page of a job, for people: one HTML file that works without a network."""
