@@ -23,8 +23,13 @@ SLOW = pytest.mark.slow
 HIDDEN_FOLDERS = (
     ".vp_jax-user", ".vp_jax-marked", ".out.windows", ".out.vp_jax-job.old", "export.new", "out.new",
     "incomplete.mine_1.0.0", "params.orbax-checkpoint-tmp-1", ".vp_jax",
+    "out.job.old", ".out.job", "out.jobs", "jobs.job", "jobs.results.job.old",
 )  # fmt: skip
-HIDDEN_FILES = (".vp_jax-file", ".out.partial.mkv", ".out.partial.png", ".out.mkv", ".lock.old", "damaged-1", ".mine")
+HIDDEN_FILES = (
+    ".vp_jax-file", ".out.partial.mkv", ".out.partial.png", ".out.mkv", ".lock.old", "damaged-1", ".mine",
+    "lock", "window_0000.safetensors", "states_0000.safetensors", "step.safetensors", "jobs.results.csv.old",
+    ".jobs.results.csv", "preview.png.old", "out.csv",
+)  # fmt: skip
 
 
 def strew(folder: Path, precious: Path) -> None:
@@ -37,7 +42,7 @@ def strew(folder: Path, precious: Path) -> None:
     (folder / ".vp_jax-marked" / "mine").write_text(json.dumps({"names": ["out.mkv", "out.png"], "host": 1}))
     for name in HIDDEN_FILES:
         (folder / name).write_text(f"precious {name}")
-    for name in (".vp_jax-link", ".out.link", "params.orbax-checkpoint-tmp-2"):
+    for name in (".vp_jax-link", ".out.link", "params.orbax-checkpoint-tmp-2", "out.job.link", "jobs.results.link"):
         (folder / name).symlink_to(precious, target_is_directory=True)
     (folder / ".vp_jax-dangling").symlink_to(precious / "nothing")
 
@@ -64,6 +69,38 @@ def sample(home: Path) -> tuple[list[str], list[str]]:
     inputs = ["--video", "place/.vp_jax-user/video", "--mask", "place/.out.windows/mask", "--checkpoint", "weights"]
     command = ["sample", *inputs, "--prompt", "a wall", "--steps", "1", "--out", "place/out.mkv"]
     return command, [*command, "--stop", "999"]
+
+
+def in_job_names(home: Path) -> tuple[list[str], list[str]]:
+    """Inputs in folders that are named like kept work, links among them, and windows that stay after the run."""
+    (home / "weights").mkdir()
+    clip_files.folder(home / "place" / "out.job.old" / "video", clip_files.moving(16, 32, 48))
+    holes_FHW = np.zeros((16, 32, 48), np.uint8)
+    holes_FHW[:, 8:20, 10:30] = 255
+    clip_files.folder(home / "precious" / "mask", holes_FHW)
+    inputs = ["--video", "place/out.job.old/video", "--mask", "place/out.job.link/mask", "--checkpoint", "weights"]
+    command = ["sample", *inputs, "--prompt", "a wall", "--steps", "1", "--out", "place/out.mkv", "--keep_job"]
+    return command, [*command, "--redo_window", "3", "--seed", "1"]
+
+
+def table(home: Path) -> tuple[list[str], list[str]]:
+    """A table among the user's files; its results lie there, too."""
+    sample(home)
+    head, row = "video,mask,prompt,out", "place/.vp_jax-user/video,place/.out.windows/mask,a wall"
+    (home / "place" / "jobs.csv").write_text(f"{head}\n{row},place/out.mkv\n{row},place/out2\n")
+    (home / "place" / "bad.csv").write_text(f"{head}\n{row},place/out.mkv\n{row},place/out.mp4\n")
+    command = ["sample", "--checkpoint", "weights", "--steps", "1", "--table"]
+    return [*command, "place/jobs.csv"], [*command, "place/bad.csv"]
+
+
+def preview(home: Path) -> tuple[list[str], list[str]]:
+    """The refused one is named like a frame of the video."""
+    command, _ = sample(home)
+    return [*command, "--preview", "place/preview.png"], [
+        *command,
+        "--preview",
+        "place/.vp_jax-user/video/00003.png",
+    ]
 
 
 def plots(home: Path) -> tuple[list[str], list[str]]:
@@ -130,7 +167,19 @@ run(sys.argv[1:])
 
 @pytest.mark.parametrize(
     "prepare",
-    [sample, plots, sheet, package, export, convert, shards, *(pytest.param(x, marks=SLOW) for x in (train, latents))],
+    [
+        sample,
+        in_job_names,
+        table,
+        preview,
+        plots,
+        sheet,
+        package,
+        export,
+        convert,
+        shards,
+        *(pytest.param(x, marks=SLOW) for x in (train, latents)),
+    ],
     ids=lambda prepare: prepare.__name__,
 )
 def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, one_device):  # noqa: F811
@@ -172,3 +221,54 @@ def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, o
 
 def full(*paths: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder", "a folder with a lock", "a link", "a dangling link"])
+@pytest.mark.parametrize("name", ["out.job", "jobs.results.job", "jobs.results.csv"])
+def test_what_a_user_has_in_the_place_of_a_job_s_own_files_is_refused_and_left(
+    name,
+    kind,
+    tmp_path,
+    monkeypatch,
+    painter,  # noqa: F811
+):
+    precious, place = tmp_path / "precious", tmp_path / "place" / name
+    precious.mkdir()
+    (precious / "window_0000.safetensors").write_text("precious")
+    (precious / "lock").write_text("")
+    place.parent.mkdir()
+    command, _ = table(tmp_path)
+    if kind.startswith("a folder"):
+        place.mkdir()
+        (place / "manifest.json").write_text("precious")
+        if kind.endswith("lock"):
+            (place / "lock").write_text("mine")
+    elif kind == "a file":
+        place.write_text("precious")
+    else:
+        place.symlink_to(precious / "nothing" if "dangling" in kind else precious, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    if name == "out.job":  # one row of the table, the other is finished
+        assert run(command) == 1
+        assert "out.job stands where windows are kept" in Path("place/jobs.results.csv").read_text()
+    else:
+        with pytest.raises(UserError, match=f"{name}.*(no run|expected|is a )"):
+            run(command)
+    now = contents(tmp_path)
+    assert {name: now.get(name) for name in before} == before
+    if name != "out.job":
+        assert not set(now) - set(before), "nothing was begun"
+
+
+def test_what_a_user_puts_into_the_folder_of_a_kept_job_stays(tmp_path, monkeypatch, painter):  # noqa: F811
+    (tmp_path / "place").mkdir()
+    command, _ = sample(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert not run([*command, "--keep_job"])
+    mine = {"notes.txt": "mine", "window_1.safetensors": "mine", "window_0000.safetensors.old": "mine"}
+    for name, text in mine.items():
+        (tmp_path / "place" / "out.job" / name).write_text(text)
+    assert not run([*command, "--seed", "7", "--no_keep_job"])
+    left = {path.name: path.read_text() for path in (tmp_path / "place" / "out.job").iterdir() if path.stat().st_size}
+    assert left == mine

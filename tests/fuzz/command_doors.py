@@ -75,7 +75,7 @@ def _command(words: Sequence[str], patches: Sequence[Patch]) -> Callable[[], obj
     return call
 
 
-def _empty_result(pipeline: Any, request: Any, prompt: Any, folder: Path) -> Iterator[Any]:
+def _empty_result(pipeline: Any, request: Any, *rest: Any) -> Iterator[Any]:
     from vp_jax.inference.result import Result
 
     size = (request.plan.output_frames, *request.size, 3)

@@ -13,7 +13,7 @@ Attack = Callable[[Path, Rng], Callable[[], object]]
 
 ROOMS = (
     *("file_doors", "data_doors", "shard_doors", "model_doors", "run_doors", "record_doors", "command_doors"),
-    "call_doors",
+    *("call_doors", "job_doors", "film_doors"),
 )
 """Modules of this folder that register doors."""
 

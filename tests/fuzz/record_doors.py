@@ -11,13 +11,17 @@ import jax
 
 from tests.fuzz.doors import Wrong, door
 from tests.fuzz.mutations import Rng, damage_file, damage_one, damaged_json, pick
+from tests.fuzz.run_doors import KEPT_JOB
 from tests.runs.test_package import run_folder
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
 from vp_jax.inference.state import Carry
 from vp_jax.jobs.claim import claimed, clear
+from vp_jax.jobs.manifest import Manifest
 from vp_jax.jobs.store import WindowStore
 from vp_jax.runs.package import package, table
+
+OTHER_JOB = Manifest({"job": "another"}, KEPT_JOB.windows)
 
 
 def packaged_runs(folder: Path) -> None:
@@ -49,7 +53,7 @@ def _packaged(folder: Path, rng: Rng) -> Callable[[], object]:
 def unfinished_work(folder: Path) -> None:
     """An output that was claimed, with a finished window, and what a killed process left."""
     with claimed(folder / "out.mkv") as place:
-        WindowStore(place, "the job").save(0, Carry(jax.numpy.ones((1, 2, 2, 2, 4)), None))
+        WindowStore(place, KEPT_JOB).save(0, Carry(jax.numpy.ones((1, 2, 2, 2, 4)), None))
     for left in (folder / ".vp_jax-left", place / ".vp_jax-left"):
         left.mkdir()
         mark = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": "1", "names": ["out.mkv", "job.txt"]}
@@ -60,15 +64,15 @@ def unfinished_work(folder: Path) -> None:
 def _unfinished(folder: Path, rng: Rng) -> Callable[[], object]:
     precious = folder / "precious"
     precious.write_text("not ours")
-    mark = pick(rng, (folder / ".vp_jax-left" / "mine", folder / ".out.vp_jax-job" / ".vp_jax-left" / "mine"))
+    mark = pick(rng, (folder / ".vp_jax-left" / "mine", folder / "out.job" / ".vp_jax-left" / "mine"))
     if rng.random() < 0.5:
         mark.write_bytes(damaged_json(mark.read_bytes(), rng))
     else:
-        damage_one(folder, rng, pick(rng, (".vp_jax-left/*", ".out.vp_jax-job/**/*", ".out.vp_jax-job/*")))
+        damage_one(folder, rng, pick(rng, (".vp_jax-left/*", "out.job/**/*", "out.job/*")))
 
     def go_on() -> None:
         with claimed(folder / "out.mkv") as place:
-            WindowStore(place, pick(rng, ("the job", "another"))).save(1, Carry(jax.numpy.ones((1, 2, 2, 2, 4)), None))
+            WindowStore(place, pick(rng, (KEPT_JOB, OTHER_JOB))).save(1, Carry(jax.numpy.ones((1, 2, 2, 2, 4)), None))
             write_text(folder / "out.mkv", "the result")
             clear(place)
         if precious.read_text() != "not ours":

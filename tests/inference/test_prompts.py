@@ -70,6 +70,7 @@ def test_a_gap_takes_the_general_prompt_or_is_named(tmp_path):
         ([], "expected one for each window, or spans of time"),
         ({"window": ["a"]}, "expected a list of"),
         ({"windows": [3]}, "3: expected a prompt as text, or null"),
+        ({"windows": ["a \ud800"]}, r"'a \ud800': expected text in UTF-8"),
         ([{"from": 0, "to": 1}], 'span 1: expected "from", "to" and "prompt"'),
         ([{"from": 0, "to": 1, "prompt": None}], "None: expected a prompt as text"),
         ([{"from": 0, "until": 1, "prompt": "a"}], 'span 1: expected "from", "to" and "prompt"'),

@@ -80,5 +80,15 @@ def test_nothing_that_is_read_is_overwritten(fields, tmp_path, name):
         Job(**{**fields, name: str(fields["out"]) if name == "first_frame" else fields["out"]})
 
 
+@pytest.mark.parametrize("name", ["out", "preview"])
+def test_no_picture_is_written_among_the_frames_that_are_read(fields, tmp_path, name):
+    """It would replace one of them, or be one of them in the next run."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    inside = {"out": frames / "out.mkv", "preview": frames / "00003.png"}
+    with pytest.raises(UserError, match="would become one of the frames that are read: choose another"):
+        Job(**{**fields, "video": frames, name: inside[name]})
+
+
 def test_an_overlap_waits_for_the_model_s_window(fields):
     assert Job(**fields, settings={"overlap": 2}).settings == {"overlap": 2}

@@ -47,6 +47,24 @@ def test_anything_else_is_damage(tmp_path, text):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"facts": []},
+        {"notes": "x"},
+        {"chained": 1},
+        {"finished": None},
+        {"windows": (ChosenWindow("3", "a fox", "t"),)},
+        {"windows": (ChosenWindow(-1, "a fox", "t"),)},
+        {"windows": (ChosenWindow(3, None, "t"),)},
+    ],
+)
+def test_values_that_no_run_writes_are_damage_though_the_digest_is_right(tmp_path, change):
+    dataclasses.replace(JOB, **change).write(tmp_path)
+    with pytest.raises(Damaged):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
     "here, want",
     [
         (JOB, []),

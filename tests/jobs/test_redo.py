@@ -99,3 +99,15 @@ def test_arguments_have_complete_paths(tmp_path, monkeypatch):
     values = arguments_of(job)
     assert {name: values[name] for name in names} == {name: str(tmp_path / value) for name, value in names.items()}
     assert values["fresh"] is False and "redo" not in values and values["settings"] == {"steps": 2, "guidance": 3.0}
+
+
+@pytest.mark.parametrize("change", [{"mask_dilatation": 3}, {"loras": [1]}, {"settings": None}, {"video": 5}])
+def test_a_job_that_another_version_kept_is_refused_in_one_line(kept, tmp_path, change):
+    job, *_ = kept
+    stored = Manifest.read(job_folder(job.out))
+    (tmp_path / "out.job").mkdir()
+    arguments = {**stored.notes["arguments"], **change}
+    dataclasses.replace(stored, notes={"arguments": arguments}).write(tmp_path / "out.job")
+    with pytest.raises(UserError, match=r"manifest.json was written by another version .*: run the job again") as error:
+        redo_job(tmp_path / "out.mkv", Redo(2, seed=7))
+    assert "\n" not in str(error.value)

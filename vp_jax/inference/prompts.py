@@ -180,4 +180,8 @@ def _time(value: Any) -> float:
 def _text(value: Any, *, optional: bool = False) -> Any:
     if not (isinstance(value, str) or (optional and value is None)):
         raise UserError(f"{show(repr(value))}: expected a prompt as text" + (", or null" if optional else ""))
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError as error:  # JSON may hold half of a character
+        raise UserError(f"{show(repr(value))}: expected text in UTF-8") from error
     return value

@@ -133,5 +133,5 @@ def _measured(folder: Path) -> float | None:
     with contextlib.suppress(Damaged):
         stored = Manifest.read(folder)
         value = stored.notes.get("seconds_per_step") if stored else None
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else None
     return None

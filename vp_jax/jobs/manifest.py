@@ -27,6 +27,7 @@ from vp_jax.digests import Damaged, of_file, of_json
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
 from vp_jax.reading import read_json, show
+from vp_jax.schema import check_number
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -117,9 +118,27 @@ class Manifest:
             if values.pop("digest", None) != of_json(values) or values.pop("format") != _FORMAT:
                 raise Damaged(f"{show(path)} is not what was written")
             values["windows"] = tuple(ChosenWindow(**window) for window in values["windows"])
-            return cls(**values)
+            read = cls(**values)
+            _check_types(read, show(path))
+            return read
         except (UserError, KeyError, TypeError, AttributeError) as error:
             raise Damaged(" ".join(str(error).split())[:200]) from error
+
+
+def _check_types(read: Manifest, name: str) -> None:
+    """Raises:
+    Damaged: a value is not of the type that is written, though the digest is right: another program wrote it.
+    """
+    groups = isinstance(read.facts, dict) and isinstance(read.notes, dict)
+    flags = isinstance(read.chained, bool) and isinstance(read.finished, bool)
+    windows = all(
+        type(window.seed) is int and isinstance(window.prompt, str) and isinstance(window.text, str)
+        for window in read.windows
+    )
+    if not (groups and flags and windows):
+        raise Damaged(f"{name} holds values that no run writes")
+    for window in read.windows:
+        check_number("seed", window.seed)
 
 
 def fact_differences(here: Mapping[str, Any], there: Mapping[str, Any], place: str) -> list[str]:

@@ -38,6 +38,8 @@ def check_outputs(paths: Iterable[Path], sources: Iterable[Path]) -> None:
             raise UserError(f"{path}: is a folder, expected a file name: move it, or choose another `out`")
         if any(path.resolve() in (source, *source.parents) for source in read):
             raise UserError(f"{path} would be overwritten: choose another `out`")
+        if path.suffix == ".png" and any(path.resolve().parent == source for source in read):
+            raise UserError(f"{path} would become one of the frames that are read: choose another `out`")
 
 
 def _resolved(source: Path) -> Path:

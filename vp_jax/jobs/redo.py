@@ -14,7 +14,7 @@ from typing import Any
 
 from vp_jax.errors import UserError
 from vp_jax.jobs.job import Job, Redo
-from vp_jax.jobs.manifest import Manifest
+from vp_jax.jobs.manifest import MANIFEST, Manifest
 from vp_jax.jobs.outputs import job_folder
 from vp_jax.reading import show
 
@@ -42,20 +42,30 @@ def redo_job(out: Path, redo: Redo, changes: Mapping[str, Any] | None = None) ->
       changes: fields of the job that are given again; those that windows depend on have to be what they were.
 
     Raises:
-      UserError: nothing is kept there, or there is no such window.
+      UserError: nothing is kept there, there is no such window, or another version kept the job.
     """
     folder = job_folder(out)
     stored = stored_manifest(folder)
     if not 1 <= redo.window <= len(stored.windows):
         raise UserError(f"redo_window {redo.window}: {show(folder)} has windows 1 to {len(stored.windows)}")
-    values = dict(stored.notes["arguments"])
-    changes = dict(changes or {})
+    try:
+        return _job_of(stored.notes["arguments"], {**(changes or {}), "out": out, "redo": redo})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(
+            f"redo_window: {show(folder / MANIFEST)} was written by another version ({reason}): run the job again"
+        ) from error
+
+
+def _job_of(arguments: Mapping[str, Any], changes: dict[str, Any]) -> Job:
+    """The kept job with changes; any error of Python if its arguments are not those of `arguments_of`."""
+    values = dict(arguments)
     settings = {**values["settings"], **changes.pop("settings", {})}
     values |= {"loras": tuple((Path(path), scale) for path, scale in values["loras"])}
     values |= {name: Path(values[name]) for name in _PATHS if values[name] is not None}
     if Path(values["checkpoint"]).is_absolute():  # no name of a packaged model
         values["checkpoint"] = Path(values["checkpoint"])
-    return Job(**{**values, "out": out, **changes, "settings": settings, "redo": redo})
+    return Job(**{**values, **changes, "settings": settings})
 
 
 def stored_manifest(folder: Path) -> Manifest:
