@@ -5,6 +5,7 @@ A model is replaced by black frames; everything before and behind it is real.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Callable, Generator, Sequence
@@ -181,6 +182,9 @@ def _job_numbers(folder: Path, rng: Rng) -> Callable[[], object]:
     return _guarded(folder, _command(_words(folder, f"--out={out}", *flags), _PATCHES))
 
 
+TABLE = ["sample", "--table", "jobs.csv", "--checkpoint", "tiny", "--compilation_cache", "off", "--window", "5"]
+
+
 def table_of_jobs(folder: Path) -> None:
     """Two jobs in a table, one of them finished."""
     sampling(folder)
@@ -188,7 +192,9 @@ def table_of_jobs(folder: Path) -> None:
     rows += [["in.mp4", "mask.mkv", "text.npz", f"{name}.mp4", "3", "no", "20"] for name in ("first", "second")]
     with (folder / "jobs.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    (folder / "jobs.results.csv").write_text("row,status,out,seconds,error,digest\n1,failed,first.mp4,1.5,a fault,x\n")
+    with contextlib.chdir(folder), mock.patch(*_PATCHES[0]):
+        run(TABLE)
+    (folder / "second.mp4").unlink()
     for name in PRECIOUS:
         (folder / name).write_text(f"precious {name}")
 
@@ -196,19 +202,17 @@ def table_of_jobs(folder: Path) -> None:
 @door("table of jobs", table_of_jobs, share=2)
 def _table(folder: Path, rng: Rng) -> Callable[[], object]:
     path = folder / pick(rng, ("jobs.csv", "jobs.csv", "jobs.results.csv"))
-    cells = rng.random() < 0.4
-    if cells:  # a cell of a good table
-        lines = list(csv.reader((folder / "jobs.csv").read_text().splitlines()))
-        row = int(rng.integers(3))
-        lines[row][int(rng.integers(len(lines[0])))] = pick(rng, (*TEXTS, *NUMBERS, *PLAIN_NUMBERS, "first.mp4"))
-        with (folder / "jobs.csv").open("w", newline="", errors="surrogateescape") as file:
+    if rng.random() < 0.5:  # a cell
+        lines = list(csv.reader(path.read_text().splitlines()))
+        row = pick(rng, lines)
+        row[int(rng.integers(len(row)))] = pick(rng, (*TEXTS, *NUMBERS, *PLAIN_NUMBERS, "first.mp4"))
+        with path.open("w", newline="", errors="surrogateescape") as file:
             csv.writer(file).writerows(lines)
     elif rng.random() < 0.7:
         path.write_bytes(damaged_text(path.read_bytes(), rng))
     else:
         damage_file(path, rng)
-    words = ["sample", "--table", "jobs.csv", "--checkpoint", "tiny", "--compilation_cache", "off", "--window", "5"]
-    call = _guarded(folder, _command([*words, *pick(rng, ((), (), ("--fresh",)))], _PATCHES))
+    call = _guarded(folder, _command([*TABLE, *pick(rng, ((), (), ("--fresh",)))], _PATCHES))
 
     def run_table() -> None:
         call()

@@ -1,6 +1,7 @@
 """A table of jobs: what is read, what is recorded, and what is not run twice."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_two_rows_do_not_write_the_same_files(tmp_path):
     check_outs(tmp_path / "t.csv", [(1, tmp_path / "a.mkv"), (2, tmp_path / "b.mkv")])
     with pytest.raises(UserError, match=r"t.csv: rows 1 and 3 both write .*a.mp4, or files named after it"):
         check_outs(tmp_path / "t.csv", [(1, tmp_path / "a.mkv"), (3, tmp_path / "a.mp4")])
+    with pytest.raises(UserError, match="rows 1 and 2 both write"):
+        check_outs(tmp_path / "t.csv", [(1, tmp_path / "a.mkv"), (2, tmp_path / "b" / ".." / "a.mkv")])
+    check_outs(tmp_path / "t.csv", [(1, Path("/")), (2, Path(".")), (3, Path("a\0b"))])  # each row refuses its own
+
+
+def test_a_result_whose_name_no_file_can_have_is_not_finished(tmp_path):
+    row = JobRow(1, {"out": "x"})
+    for out in ("x" * 5000, "a\0b", "nowhere"):
+        results = Results(results_file(tmp_path / "jobs.csv"))
+        results.add(Outcome(1, "done", out, 1.0, "", "digest"))
+        assert not results.done(row, "digest")
 
 
 def run(rows, results, fails=()):

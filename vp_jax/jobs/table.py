@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +128,7 @@ class Results:
     def done(self, row: JobRow, digest: str) -> bool:
         """The row was finished as it is, and its result is still there."""
         known = self._outcomes.get(row.number)
-        return known is not None and (known.status, known.digest) == (DONE, digest) and Path(known.out).exists()
+        return known is not None and (known.status, known.digest) == (DONE, digest) and os.path.exists(known.out)
 
     def add(self, outcome: Outcome) -> None:
         """Write an outcome.
@@ -151,7 +152,8 @@ def check_outs(table: Path, outs: Sequence[tuple[int, Path]]) -> None:
     """
     first: dict[Path, int] = {}
     for number, out in outs:
-        place = beside(out, "").absolute()
+        place = Path(os.path.abspath(out))
+        place = beside(place, "") if place.name else place
         if place in first:
             raise UserError(
                 f"{show(table)}: rows {first[place]} and {number} both write {show(out)}, or files named after it"
