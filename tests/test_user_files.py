@@ -236,7 +236,7 @@ def test_what_a_user_has_in_the_place_of_a_job_s_own_files_is_refused_and_left(
     precious.mkdir()
     (precious / "window_0000.safetensors").write_text("precious")
     (precious / "lock").write_text("")
-    place.parent.mkdir()
+    strew(place.parent, precious)
     command, _ = table(tmp_path)
     if kind.startswith("a folder"):
         place.mkdir()
@@ -262,11 +262,11 @@ def test_what_a_user_has_in_the_place_of_a_job_s_own_files_is_refused_and_left(
 
 
 def test_what_a_user_puts_into_the_folder_of_a_kept_job_stays(tmp_path, monkeypatch, painter):  # noqa: F811
-    (tmp_path / "place").mkdir()
+    strew(tmp_path / "place", tmp_path / "precious")
     command, _ = sample(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert not run([*command, "--keep_job"])
-    mine = {"notes.txt": "mine", "window_1.safetensors": "mine", "window_0000.safetensors.old": "mine"}
+    mine = {"notes.txt": "mine", "window_1.safetensors": "mine", "states_old.safetensors": "mine"}
     for name, text in mine.items():
         (tmp_path / "place" / "out.job" / name).write_text(text)
     assert not run([*command, "--seed", "7", "--no_keep_job"])

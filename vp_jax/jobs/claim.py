@@ -63,8 +63,13 @@ def check_ours(folder: Path) -> None:
         raise UserError(f"{folder} stands where windows are kept, and no run made it: move it, or choose another `out`")
 
 
+def files_of_runs(folder: Path) -> list[Path]:
+    """What runs wrote in ``folder``, by its names; the rest is a user's."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if _OURS.fullmatch(path.name) and not path.is_dir()]
+
+
 def clear(folder: Path) -> None:
     """Remove the windows in ``folder`` and their manifest; what runs do not write stays."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if _OURS.fullmatch(path.name) and not path.is_dir():
-            path.unlink()
+    for path in files_of_runs(folder):
+        path.unlink()

@@ -35,7 +35,7 @@ from vp_jax.inference.state import Carry
 from vp_jax.inference.stream import Continued, Event, Start, StepDone, WindowDone
 from vp_jax.inference.window import window_noise
 from vp_jax.interrupts import interrupt_arrived
-from vp_jax.jobs.claim import clear
+from vp_jax.jobs.claim import clear, files_of_runs
 from vp_jax.jobs.kept_arrays import load_arrays, save_arrays
 from vp_jax.jobs.manifest import MANIFEST, Manifest, fact_differences, refuse
 from vp_jax.models.id_resample import PreviousWindow
@@ -149,8 +149,9 @@ class WindowStore:
             clear(self.folder)
             return 0
         self._path("step").unlink(missing_ok=True)
-        for file in () if self._keep_states else self.folder.glob("states_*.safetensors"):
-            file.unlink(missing_ok=True)
+        for file in () if self._keep_states else files_of_runs(self.folder):
+            if file.name.startswith("states_"):
+                file.unlink(missing_ok=True)
         notes = {**self.manifest.notes, **notes}
         dataclasses.replace(self.manifest, finished=True, notes=notes).write(self.folder)
         return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
@@ -158,8 +159,8 @@ class WindowStore:
     def _claim(self) -> None:
         """The folder is this job's from now on: what is not of it goes, then the manifest is written."""
         if not self._claimed:
-            for file in self.folder.glob("*.safetensors"):
-                if not self._valid(file):
+            for file in files_of_runs(self.folder):
+                if file.suffix == ".safetensors" and not self._valid(file):
                     file.unlink(missing_ok=True)
         if not self._claimed or not (self.folder / MANIFEST).is_file():
             self.manifest.write(self.folder)
@@ -309,7 +310,7 @@ def _kept(events: Iterator[Event], store: WindowStore, steps: int, last_window: 
 
 def holds_work(folder: Path) -> bool:
     """The folder holds windows or a step."""
-    return any(folder.glob("*.safetensors"))
+    return any(file.suffix == ".safetensors" for file in files_of_runs(folder))
 
 
 def _key_of(path: Path, key: str) -> bool:

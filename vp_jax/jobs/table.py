@@ -110,6 +110,8 @@ class Results:
 
     def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self.path, self._outcomes = path, dict[int, Outcome]()
+        if path.is_symlink():  # the results would replace it
+            raise UserError(f"{show(path)} is in the place of the results, and no run wrote it: move it")
         if path.exists():
             self._read(path)
         if fresh:
