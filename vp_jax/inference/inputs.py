@@ -20,6 +20,7 @@ from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.carried import TrackSource, stamp_of
 from vp_jax.media.clock import FrameClock, read_clock
+from vp_jax.media.extend import Border
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
 from vp_jax.media.source import SourceVideo, read_source
@@ -43,6 +44,7 @@ class Video:
       clock: when each frame is shown; None: evenly spaced, ``fps`` apart.
       tracks: the source's other streams, which go into a result.
       note: what a person should know of how the file was read, "" if nothing.
+      border: pixels that were added around the source's, see `extended`.
       source: what the file says of its pixels, for a result in the same; only of videos that `read` made, whose frames
         are read-only for this reason: a changed copy is a video of its own.
 
@@ -60,6 +62,7 @@ class Video:
     clock: FrameClock | None = None
     tracks: TrackSource | None = None
     note: str = ""
+    border: Border | None = None
     source: SourceVideo | None = dataclasses.field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -125,6 +128,12 @@ class Video:
         part = dataclasses.replace(self, frames_FHWC=self.frames_FHWC[:frames], stop=stop, clock=clock, tracks=tracks)
         return part._of(self.source)
 
+    def extended(self, border: Border) -> Video:
+        """This video with a border of new pixels, which repeat its rim until something is generated there."""
+        frames_FHWC = border.frames(self.frames_FHWC)
+        frames_FHWC.flags.writeable = False
+        return dataclasses.replace(self, frames_FHWC=frames_FHWC, border=border)._of(self.source)
+
     def __len__(self) -> int:
         return len(self.frames_FHWC)
 
@@ -152,7 +161,7 @@ class Mask:
       holes_FHW: bool, 0/1 or 0/255; one per frame of the video. A single picture (H, W) holds for all frames.
       static: the one mask in ``holes_FHW`` holds for all frames.
       invert: the array marks what is kept.
-      grow: pixels by which holes grow on each side.
+      grow: pixels by which holes grow on each side; None: as many as the task needs.
       resize: fit a mask of another size to the video (nearest neighbour).
       note: what a person should know of how a file was read, "" if nothing.
 
@@ -163,7 +172,7 @@ class Mask:
     holes_FHW: np.ndarray
     static: bool = False
     invert: bool = False
-    grow: int = 0
+    grow: int | None = None
     resize: bool = False
     note: str = ""
 
@@ -173,7 +182,8 @@ class Mask:
             object.__setattr__(self, "static", True)
             holes = holes[None]
         object.__setattr__(self, "holes_FHW", _holes(holes))
-        check_number("grow", self.grow)
+        if self.grow is not None:
+            check_number("grow", self.grow)
 
     @classmethod
     def read(
@@ -183,7 +193,7 @@ class Mask:
         like: Video | None = None,
         mask_id: int | None = None,
         invert: bool = False,
-        grow: int = 0,
+        grow: int | None = None,
         resize: bool = False,
     ) -> Mask:
         """Read a mask: one image for all frames, a video, a folder of images, or an .npz of labels.
@@ -193,20 +203,25 @@ class Mask:
           like: a video of which not every frame was read; the same frames of the mask are.
           mask_id: the label that is the hole, for .npz and label images.
           invert: white marks what is kept.
-          grow: pixels by which holes grow on each side.
+          grow: pixels by which holes grow on each side; ``None``: as many as the task needs.
           resize: fit a mask of another size to the video.
 
         Raises:
           UserError: a file that is missing or unreadable, no such label, or several labels and none chosen.
         """
-        check_number("grow", grow)
+        if grow is not None:
+            check_number("grow", grow)
         start, stop, step = (like.start, like.stop, like.step) if like else (0, None, 1)
         holes_FHW = masks.read_masks(path, mask_id=mask_id, start=start, stop=stop, step=step)
         note = "" if is_label_map(path) else rule_of(path, mask_id).note
         return cls(holes_FHW, masks.is_static(path), invert, grow, resize, note)
 
-    def fitted(self, video: Video) -> np.ndarray:
+    def fitted(self, video: Video, growth: int = 0) -> np.ndarray:
         """Holes of the video's frames, bool (F, H, W).
+
+        Args:
+          video: whose frames they are for.
+          growth: by how many pixels they grow where ``grow`` is None.
 
         Raises:
           UserError: another number of frames, another size, nothing to generate or nothing to keep.
@@ -220,7 +235,7 @@ class Mask:
             static=self.static,
             resize=self.resize,
             invert=self.invert,
-            grow=self.grow,
+            grow=growth if self.grow is None else self.grow,
         )
 
 

@@ -12,7 +12,7 @@ feather 0 takes the result everywhere in the hole, and a blend never leaves the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import overload
 
 import numpy as np
@@ -64,6 +64,7 @@ class Finished(Sequence[np.ndarray]):
     Args:
       source_FHWC, holes_FHW: the source, uint8, and its holes, bool; may be longer than the result.
       result_FHWC: the model's frames, uint8, at any size.
+      place: brings a frame of the result, by its number in it, to the source's size; default: it is stretched.
       paste: into the source, see `composite`; otherwise the complete picture of the model.
       feather: see `composite`.
     """
@@ -74,11 +75,12 @@ class Finished(Sequence[np.ndarray]):
         holes_FHW: np.ndarray,
         result_FHWC: np.ndarray,
         *,
+        place: Callable[[np.ndarray, int], np.ndarray] | None = None,
         paste: bool = True,
         feather: int = 0,
     ) -> None:
         self._source, self._holes, self._result, self._paste = source_FHWC, holes_FHW, result_FHWC, paste
-        self._feather = feather
+        self._feather, self._place = feather, place or self._stretched
 
     def __len__(self) -> int:
         return len(self._result)
@@ -94,8 +96,12 @@ class Finished(Sequence[np.ndarray]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        full_HWC = resize_frames(self._result[index : index + 1], *self._source.shape[1:3])[0]
+        full_HWC = self._place(self._result[index], index)
         return _pasted(self._source[index], full_HWC, self._holes[index], self._feather) if self._paste else full_HWC
+
+    def _stretched(self, frame_HWC: np.ndarray, index: int) -> np.ndarray:
+        stretched_HWC: np.ndarray = resize_frames(frame_HWC[None], *self._source.shape[1:3])[0]
+        return stretched_HWC
 
 
 def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray, feather: int) -> np.ndarray:

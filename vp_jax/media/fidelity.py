@@ -90,8 +90,7 @@ def outside(path: Path, pasting: Pasting) -> Fidelity:
 
 def _of_planes(written: SourceVideo, pasting: Pasting) -> Iterator[_Away]:
     assert written.layout is not None
-    before = native_frames(pasting.source, frozenset(pasting.numbers))
-    after = native_frames(written, range(len(pasting.numbers)))
+    before, after = pasting.frames(), native_frames(written, range(len(pasting.numbers)))
     unit = 2.0 ** (written.layout.depth - 8)
     for index, (old, new) in enumerate(zip(before, after)):
         kept = _kept(pasting, index, old)
@@ -100,10 +99,9 @@ def _of_planes(written: SourceVideo, pasting: Pasting) -> Iterator[_Away]:
 
 def _of_images(written: SourceVideo, pasting: Pasting) -> Iterator[_Away]:
     """A folder of PNG holds the source's planes, converted to RGB where they are Y'CbCr."""
-    before = native_frames(pasting.source, frozenset(pasting.numbers))
-    after = native_frames(written, range(len(pasting.numbers)))
+    before, after = pasting.frames(), native_frames(written, range(len(pasting.numbers)))
     for index, (old, new) in enumerate(zip(before, after)):
-        planes, kept_HW = as_png(old, pasting.source).planes, ~pasting.hole(index)
+        planes, kept_HW = as_png(old, pasting.target).planes, ~pasting.hole(index)
         kept = [kept_HW] * (len(planes) - new.layout.alpha) + [np.ones_like(kept_HW)] * new.layout.alpha
         yield _away(planes, new.planes, kept, 2.0 ** (new.layout.depth - 8))
 
@@ -122,7 +120,7 @@ def _away(old: Planes, new: Planes, kept: list[np.ndarray], unit: float) -> _Awa
 
 def _kept(pasting: Pasting, index: int, frame: NativeFrame) -> list[np.ndarray]:
     """Which samples of each plane are the source's; transparency is everywhere."""
-    hole_HW, signal = pasting.hole(index), pasting.source.signal
+    hole_HW, signal = pasting.hole(index), pasting.target.signal
     out = []
     for number, step in enumerate(frame.layout.steps):
         if frame.layout.alpha and number == len(frame.layout.steps) - 1:
@@ -142,5 +140,8 @@ def _of_pictures(path: Path, pasting: Pasting) -> Iterator[_Away]:
     after = video_pictures(path)
     for index, ((_, _, old), (_, _, new)) in enumerate(zip(before, after)):
         kept_HW = ~pasting.hole(index)
-        old_CHW, new_CHW = (np.moveaxis(picture.over_black(), -1, 0) for picture in (old, new))
+        old_HWC, new_HWC = old.over_black(), new.over_black()
+        if pasting.border is not None:
+            old_HWC = pasting.border.frames(old_HWC[None])[0]
+        old_CHW, new_CHW = (np.moveaxis(picture, -1, 0) for picture in (old_HWC, new_HWC))
         yield _away(tuple(old_CHW), tuple(new_CHW), [kept_HW] * 3, 1.0)

@@ -8,6 +8,7 @@ PNG), the source's frame is converted first and the paste is made in RGB, so tha
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,7 @@ from vp_jax.media.carried import Carried, TrackSource
 from vp_jax.media.clock import FrameClock
 from vp_jax.media.colour import FULL, LIMITED, Colours
 from vp_jax.media.encoders import png_layout, track_for
+from vp_jax.media.extend import Border
 from vp_jax.media.paste import paste
 from vp_jax.media.pixel_format import CONVERSION, PixelFormat, Planes, frame_of, planes_of, spread
 from vp_jax.media.planes import NativeFrame, native_frames
@@ -45,9 +47,10 @@ class Pasting(NamedTuple):
     Attributes:
       source: whose frames are kept.
       numbers: of the source's frames that are written, ascending.
-      generated: SDR RGB uint8 (H, W, 3) of the i-th written frame, at the source's size.
+      generated: SDR RGB uint8 (H, W, 3) of the i-th written frame, at the size that is written.
       holes_FHW: bool, True = generated, of the written frames; None: everything is.
       feather: see `vp_jax.media.canvas`.
+      border: pixels that are added around the source's, see `vp_jax.media.extend.Border.aligned`.
     """
 
     source: SourceVideo
@@ -55,11 +58,31 @@ class Pasting(NamedTuple):
     generated: Callable[[int], np.ndarray]
     holes_FHW: np.ndarray | None
     feather: int = 0
+    border: Border | None = None
+
+    @property
+    def target(self) -> SourceVideo:
+        """What is written: the source with its border, whose colours stay what they are at its own size."""
+        if self.border is None:
+            return self.source
+        height, width = self.border.size(self.source.height, self.source.width)
+        target = dataclasses.replace(self.source, height=height, width=width)
+        if target.matrix == self.source.matrix:
+            return target
+        return dataclasses.replace(target, colours=target.colours._replace(matrix=self.source.matrix))
+
+    def frames(self) -> Iterator[NativeFrame]:
+        """The source's frames that are written, with their border."""
+        for frame in native_frames(self.source, frozenset(self.numbers)):
+            if self.border is None:
+                yield frame
+            else:
+                yield frame._replace(planes=self.border.planes(frame.planes, frame.layout))
 
     def hole(self, index: int) -> np.ndarray:
         """The hole of the i-th written frame."""
         if self.holes_FHW is None:
-            return np.ones((self.source.height, self.source.width), bool)
+            return np.ones((self.target.height, self.target.width), bool)
         hole_HW: np.ndarray = self.holes_FHW[index]
         return hole_HW
 
@@ -91,16 +114,16 @@ def write_pasted(
     Raises:
       UserError: the output cannot be written, or the source changed since it was first read.
     """
-    path, dropped = check_output(path), _Dropped()
+    path, dropped, target = check_output(path), _Dropped(), pasting.target
     if not path.suffix:
         for line in pasting.source.notes:
             warn(line)
-        contents = (_png(frame, pasting.source) for frame in _pasted_rgb(pasting))
+        contents = (_png(frame, target) for frame in _pasted_rgb(pasting))
         return write_images(path, contents, fps, clock=clock, tracks=tracks)
-    track = track_for(pasting.source, path.suffix.lower(), quality)
+    track = track_for(target, path.suffix.lower(), quality)
     for line in track.lost:
         warn(line)
-    frames = (_to_track(frame, pasting.source, track, dropped) for frame in _pasted(pasting))
+    frames = (_to_track(frame, target, track, dropped) for frame in _pasted(pasting))
     if track.top_first is not None:
         frames = _as_fields(frames, track)
     carried = write_frames(path, frames, track, fps, clock=clock, tracks=tracks)
@@ -131,7 +154,7 @@ def _pasted(pasting: Pasting) -> Iterator[NativeFrame]:
 def _numbered(pasting: Pasting) -> Iterator[NativeFrame]:
     """The frames of the source, all of them."""
     count = 0
-    for count, frame in enumerate(native_frames(pasting.source, frozenset(pasting.numbers)), start=1):
+    for count, frame in enumerate(pasting.frames(), start=1):
         yield frame
         if count == len(pasting.numbers):
             break
@@ -143,7 +166,7 @@ def _numbered(pasting: Pasting) -> Iterator[NativeFrame]:
 def _pasted_rgb(pasting: Pasting) -> Iterator[NativeFrame]:
     """Pasted frames as a PNG holds them: RGB or grey, 8 or 16 bits."""
     for index, source_frame in enumerate(_numbered(pasting)):
-        frame = as_png(source_frame, pasting.source)
+        frame = as_png(source_frame, pasting.target)
         yield frame._replace(planes=_paste(pasting, index, frame))
 
 
@@ -157,7 +180,7 @@ def _paste(pasting: Pasting, index: int, frame: NativeFrame) -> Planes:
     hole_HW = pasting.hole(index)
     if not hole_HW.any():
         return frame.planes
-    given = (pasting.generated(index), hole_HW, pasting.source.signal, pasting.feather)
+    given = (pasting.generated(index), hole_HW, pasting.target.signal, pasting.feather)
     return paste(frame.planes, frame.layout, *given)
 
 
