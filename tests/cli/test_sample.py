@@ -21,8 +21,10 @@ from vp_jax.cli.main import parser_of, run
 from vp_jax.cli.sample import with_flags
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.task import BACKGROUND, NOT_BACKGROUND, growth_of
 from vp_jax.media import video
 from vp_jax.media.canvas import resize_frames
+from vp_jax.media.masks import dilate
 
 
 def result(flags: dict) -> tuple[np.ndarray, dict]:
@@ -136,6 +138,37 @@ def test_without_pasting_and_with_feather(pipeline, given):
     frames, _ = result({**given, "--feather": 3})
     np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
     assert (frames[:, 20, 32] == PAINT).all() and (frames[:, 20, 20] != PAINT).any()
+
+
+def test_a_removal_needs_no_prompt_and_grows_its_hole(pipeline, given, capsys):
+    del given["--prompt"]
+    frames, record = result({**given, "--task": "remove"})
+    grown = dilate(HOLES, growth_of("remove", FRAMES.shape[1:3]))
+    assert (frames[grown] == PAINT).all() and grown.sum() > HOLES.sum()
+    np.testing.assert_array_equal(frames[~grown], FRAMES[~grown])
+    assert pipeline.calls["prompt"] == (BACKGROUND, NOT_BACKGROUND)
+    assert record["arguments"]["task"] == "remove" and record["arguments"]["prompt"] == BACKGROUND
+    assert "remove   the hole is grown by 1 pixels, prompt an empty background, not " in capsys.readouterr().out
+
+
+def test_an_extended_picture_needs_no_mask(pipeline, given, capsys):
+    del given["--mask"]
+    frames, record = result({**given, "--extend": "left=8,bottom=3"})
+    assert frames.shape == (F, 48, 69, 3) and record["arguments"]["extend"] == "left=8,bottom=3"
+    np.testing.assert_array_equal(frames[:, :45, 8:], FRAMES)
+    assert (frames[:, 45:] == PAINT).all() and (frames[:, :, :8] == PAINT).all()
+    assert "extend   61x45 pixels become 69x48" in capsys.readouterr().out
+
+
+def test_a_crop_and_a_letterbox_are_described_and_kept_pixels_stay(pipeline, given, capsys):
+    for fit, words in (
+        ("crop", "61x45: a crop of 48x32, full detail, one place holds the hole"),
+        ("letterbox", "61x45 as 43x32 within 48x32"),
+    ):
+        frames, _ = result({**given, "--fit": fit, "--fresh": True})
+        np.testing.assert_array_equal(frames[~HOLES], FRAMES[~HOLES])
+        assert (frames[HOLES] == PAINT).all()
+        assert words in capsys.readouterr().out
 
 
 def test_folder_of_frames_as_output(pipeline, given, tmp_path):

@@ -15,6 +15,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.request import Options
 from vp_jax.inference.settings import Settings
+from vp_jax.inference.task import BACKGROUND, NOT_BACKGROUND
 from vp_jax.media.canvas import composite, resize_frames, resize_holes
 from vp_jax.models.config import Injection
 
@@ -109,6 +110,9 @@ KNOBS = [
     {"height": 48, "width": 64},
     {"paste": False},
     {"feather": 3},
+    {"fit": "letterbox"},
+    {"fit": "crop"},
+    {"task": "remove"},
     {"settings": Settings(steps=2, guidance=3.0, window=5, seed=7)},
     {"steps": 3},
     {"guidance": 2.0},
@@ -126,7 +130,7 @@ KNOBS = [
 ]
 TWO_WINDOWS = {"window", "mode", "clip_weight"}
 """Arguments that show in several windows alone; the others are tried on one window, which has fewer programs."""
-APART = {"video", "mask", "negative_prompt", "progress", "first_frame", "overlap"}
+APART = {"video", "mask", "negative_prompt", "progress", "first_frame", "overlap", "extend"}
 """Arguments with tests of their own in this file."""
 
 
@@ -169,6 +173,45 @@ def test_the_overlap_changes_the_windows_and_the_result(call):
     assert (one.frames_FHWC != five.frames_FHWC).any()
 
 
+def test_an_extended_picture_keeps_its_old_part(pipe, video, clip):
+    frames, holes = video
+    look = {"steps": 2, "guidance": 3.0, "extend": "left=8,bottom=4"}
+    result = pipe(frames[:5], None, clip[2], **look).frames_FHWC
+    assert result.shape == (5, HEIGHT + 4, WIDTH + 8, 3)
+    np.testing.assert_array_equal(result[:, :HEIGHT, 8:], frames[:5])
+    both = pipe(frames[:5], holes[:5], clip[2], **look)
+    assert both.request.holes_FHW.sum() == holes[:5].sum() + 5 * (44 * 64 - 40 * 56)
+    np.testing.assert_array_equal(both.frames_FHWC[:, :HEIGHT, 8:][~holes[:5]], frames[:5][~holes[:5]])
+
+
+def test_a_crop_generates_a_small_hole_at_full_detail(pipe, video, clip):
+    """What the model sees are the source's own pixels, and its pixels come back to their place."""
+    frames, _ = video
+    holes = np.zeros((5, HEIGHT, WIDTH), bool)
+    holes[:, 20:30, 40:50] = True
+    result = pipe(frames[:5], holes, clip[2], steps=2, guidance=3.0, fit="crop")
+    box = result.request.fit.box(0)
+    assert box.size == (32, 32) == result.request.size
+    seen, kept = result.request.padded.frames_FHWC, ~result.request.padded.holes_FHW
+    np.testing.assert_array_equal(seen[kept], frames[:5, box.rows, box.columns][kept])
+    inside = holes[:, box.rows, box.columns]
+    np.testing.assert_array_equal(result.frames_FHWC[:, box.rows, box.columns][inside], result.model_FHWC[inside])
+    np.testing.assert_array_equal(result.frames_FHWC[~holes], frames[:5][~holes])
+
+
+def test_a_removal_has_its_own_words(pipe, video, clip, monkeypatch):
+    texts = []
+
+    def encode(prompts):
+        texts.append(list(prompts))
+        return np.stack(clip[2])
+
+    monkeypatch.setattr(pipe, "encode_prompts", encode)
+    pipe(video[0][:5], video[1][:5], task="remove", steps=1)
+    pipe(video[0][:5], video[1][:5], "a lawn", negative_prompt="", task="remove", steps=1)
+    assert texts == [[BACKGROUND, NOT_BACKGROUND], ["a lawn", ""]]
+
+
 def test_both_prompts_are_read(pipe, video, clip, plain, monkeypatch):
     texts = []
 
@@ -195,6 +238,13 @@ def test_both_prompts_are_read(pipe, video, clip, plain, monkeypatch):
         ({"steps": 0}, "steps 0: expected 1 to 1000"),
         ({"feather": -1}, "feather -1"),
         ({"overlap": 2}, "overlap 2 of window 5"),
+        ({"prompt": None}, "expected a prompt"),
+        ({"fit": "zoom"}, "fit zoom: expected stretch, letterbox or crop"),
+        ({"fit": "crop", "paste": False}, "fit crop: .* expected a result that is pasted"),
+        ({"task": "erase"}, "task erase: expected fill or remove"),
+        ({"task": "remove", "first_frame": "original"}, "first_frame original with `task` remove"),
+        ({"extend": "up=3"}, "extend up=3: expected sides such as left=160"),
+        ({"extend": "left=4", "first_frame": "original"}, "first_frame original with `extend`"),
         ({"mode": "reference", "window": 13}, "11 frames, but reference mode needs at least one window of 13"),
     ],
 )

@@ -9,6 +9,9 @@ from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.request import check_size, holes_of, make_request
 from vp_jax.inference.settings import Settings
+from vp_jax.inference.task import growth_of
+from vp_jax.media.canvas import resize_frames
+from vp_jax.media.masks import dilate
 
 FRAMES = clip_files.moving(6, 48, 64)
 HOLES = np.zeros((6, 48, 64), bool)
@@ -48,6 +51,32 @@ def test_a_picture_of_any_size_is_the_first_frame(tmp_path):
         request(first_frame=picture / 255)
     with pytest.raises(UserError, match=r"none.png: no such file"):
         request(first_frame="none.png")
+
+
+def test_a_removal_grows_its_hole_in_proportion_unless_a_number_is_given():
+    grown = growth_of("remove", (48, 64))
+    assert grown > 0 and growth_of("fill", (48, 64)) == 0 and growth_of("remove", (480, 640)) > 5 * grown
+    np.testing.assert_array_equal(request(task="remove").holes_FHW, dilate(HOLES, grown))
+    own = make_request(Video(FRAMES), Mask(HOLES, grow=0), SETTINGS, (32, 32), {"task": "remove"})
+    np.testing.assert_array_equal(own.holes_FHW, HOLES)
+
+
+def test_a_border_is_hole_and_the_video_grows():
+    made = make_request(Video(FRAMES), None, SETTINGS, (32, 32), {"extend": "right=16"})
+    assert made.video.size == (48, 80) and made.holes_FHW[:, :, 64:].all() and not made.holes_FHW[:, :, :64].any()
+    assert request(extend="right=16").holes_FHW.sum() == HOLES.sum() + 6 * 48 * 16
+    with pytest.raises(UserError, match="no `mask`, and nothing to `extend`"):
+        make_request(Video(FRAMES), None, SETTINGS, (32, 32), {})
+    with pytest.raises(UserError, match="task remove: expected a `mask`"):
+        make_request(Video(FRAMES), None, SETTINGS, (32, 32), {"task": "remove", "extend": "right=16"})
+
+
+def test_a_given_first_frame_is_fitted_like_the_video():
+    first = FRAMES[3]
+    made = request(first_frame=first, fit="crop")
+    np.testing.assert_array_equal(made.padded.frames_FHWC[0], made.fit.frames(first[None])[0])
+    small = request(first_frame=resize_frames(first[None], 24, 32)[0], fit="letterbox")
+    assert small.padded.frames_FHWC[0].shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.inference.named import NAMED, NamedModel
+from vp_jax.inference.task import BACKGROUND, NOT_BACKGROUND
 from vp_jax.jobs.job import Job
 
 
@@ -33,6 +34,16 @@ def test_files_are_named_after_the_result(fields, tmp_path):
     assert dataclasses.asdict(job)["settings"] == {"steps": 3}
 
 
+def test_a_removal_needs_no_prompt_and_records_the_one_it_has(fields):
+    job = Job(**{**fields, "prompt": None, "task": "remove"})
+    assert (job.prompt, job.negative_prompt) == (BACKGROUND, NOT_BACKGROUND)
+    own = Job(**fields, task="remove", negative_prompt="")
+    assert (own.prompt, own.negative_prompt) == ("a fox", "")
+    embedded = Job(**{**fields, "prompt": None, "task": "remove", "prompt_embeds": Path("e.npz")})
+    assert (embedded.prompt, embedded.negative_prompt) == (None, None)
+    assert Job(**fields).negative_prompt == ""
+
+
 def test_the_packaged_model_is_a_name(fields, monkeypatch, tmp_path):
     assert Job(**{**fields, "checkpoint": "nano"}).named
     monkeypatch.setitem(NAMED, "nano", NamedModel(tmp_path / "none"))
@@ -52,6 +63,15 @@ def test_the_packaged_model_is_a_name(fields, monkeypatch, tmp_path):
         ),
         ({"height": 100}, "height 100: expected a multiple of 16"),
         ({"feather": -1}, "feather -1"),
+        ({"mask": None}, "no `mask`, and nothing to `extend`"),
+        ({"mask": None, "extend": "16:9", "mask_dilate": 3}, "mask_dilate 3: there is no `mask`"),
+        ({"mask": None, "extend": "16:9", "invert_mask": True}, "invert_mask True: there is no `mask`"),
+        ({"extend": "16/9"}, "extend 16/9: expected sides such as left=160,right=160, or an aspect such as 16:9"),
+        ({"extend": "left=99999"}, "extend 99999: expected 0 to 8192 pixels"),
+        ({"task": "remove", "first_frame": "original"}, "first_frame original with `task` remove"),
+        ({"task": "erase"}, "task erase: expected fill or remove"),
+        ({"fit": "zoom"}, "fit zoom: expected stretch, letterbox or crop"),
+        ({"fit": "crop", "composite": False}, "fit crop: .* expected a result that is pasted"),
         ({"feather": 2, "composite": False}, "feather 2"),
         ({"mask_dilate": -1}, "mask_dilate -1: expected 0 to 8192 pixels"),
         ({"id_scale": float("nan")}, "id_scale nan: expected -100 to 100"),

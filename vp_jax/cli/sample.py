@@ -35,6 +35,7 @@ from vp_jax.files import beside
 from vp_jax.inference.inputs import FITS
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import FILLS, MODES, SAMPLER_NAMES
+from vp_jax.inference.task import FILL, REMOVE, TASKS
 from vp_jax.jobs import packaged
 from vp_jax.jobs.claim import claimed
 from vp_jax.jobs.events import Done, Estimate, JobEvent, MediaRead, Note, Planned
@@ -45,6 +46,7 @@ from vp_jax.jobs.progress import Progress
 from vp_jax.jobs.redo import redo_job
 from vp_jax.jobs.run import run as run_job
 from vp_jax.jobs.table import JobRow, Results, check_outs, digest_of, read_jobs, results_file, run_rows
+from vp_jax.media.fit import FIT_NAMES, Fit
 from vp_jax.media.video import FOLDER_FPS
 from vp_jax.media.video_writer import check_output
 from vp_jax.reading import show
@@ -71,12 +73,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _input_flags(flag: Any) -> None:
     flag("--video", type=Path, help="video file or folder of frames; with neither this nor --mask, a drawn clip")
     flag("--mask", type=Path, help="video, folder, one image for all frames, or .npz of labels")
+    flag("--task", choices=TASKS, default=FILL, help="remove: fill the hole, grown, with background; needs no prompt")
+    flag(
+        "--extend", metavar="SIDES", help="pixels to add, left=160,right=160, or an aspect, 16:9; then --mask may miss"
+    )
     flag("--prompt", help="what the finished video shows")
-    flag("--negative_prompt", default="", help="what it should not show")
+    flag("--negative_prompt", help="what it should not show; default: nothing, of --task remove: objects")
     flag("--prompts", type=Path, help=".json of prompts per window or span of time; --prompt fills the gaps")
     flag("--prompt_embeds", type=Path, help=".npz with prompt_embeds and negative_prompt_embeds (1, M, E)")
     flag("--mask_id", type=int, help="label that is the hole, for .npz and label images")
-    flag("--mask_dilate", type=int, default=0, help="grow the hole by this many source pixels on each side")
+    flag("--mask_dilate", type=int, help="grow the hole by so many source pixels on each side; --task remove grows it")
     flag("--invert_mask", action="store_true", help="white marks what is kept")
     flag("--mask_resize", action="store_true", help="allow a mask of another size (nearest)")
     flag("--mask_fit", choices=FITS, help="allow a mask of another length: hold its last frame, or cut the video")
@@ -129,6 +135,7 @@ def _look_flags(flag: Any) -> None:
     flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")
     flag("--id_scale", type=float, default=1.0, help="LoRA scale of the ID adapter; default: 1")
     flag("--lora", action="append", default=[], metavar="PATH[:SCALE]", help="a style adapter; may be repeated")
+    flag("--fit", choices=FIT_NAMES, default="stretch", help="crop follows the hole at full detail, letterbox pads")
     flag("--height", type=int, help="of the generated video; default: the model's")
     flag("--width", type=int, help="of the generated video; default: the model's")
 
@@ -156,10 +163,13 @@ def job_of(args: argparse.Namespace) -> Job:
     if values["checkpoint"] is None:
         values["checkpoint"], values["out"] = "nano", values["out"] or packaged.OUT
         values["report"] = values["report"] or beside(check_output(values["out"]), "_report.html")
-        if values["video"] is None and values["mask"] is None:
+        if values["video"] is None and values["mask"] is None and values["extend"] is None:
             shown = packaged.demonstration(values["out"])
+            if values["task"] == REMOVE:
+                shown = {name: value for name, value in shown.items() if name not in ("prompt", "first_frame")}
             values |= {name: value for name, value in shown.items() if values.get(name) is None}
-    missing = [f"--{name}" for name in ("video", "mask", "out") if values[name] is None]
+    needed = ("video", "out") if values["extend"] else ("video", "mask", "out")
+    missing = [f"--{name}" for name in needed if values[name] is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not given: expected --video, --mask and --out, or no argument at all")
     return Job(**values, settings=settings)
@@ -204,7 +214,7 @@ def lines_of(event: JobEvent, job: Job) -> list[str]:
     if isinstance(event, MediaRead):
         return _lines_read(event, job)
     if isinstance(event, Planned):
-        return _lines_planned(event)
+        return _lines_planned(event, job)
     if isinstance(event, Note):
         text = re.sub("`([a-z_]+)`", r"--\1", event.text)
         return [f"{event.topic:8} {text}"]
@@ -221,15 +231,16 @@ def _lines_read(event: MediaRead, job: Job) -> list[str]:
     if job.fps is None and event.fps >= 2 * FOLDER_FPS:
         out.append("         the models learned motion at 8 frames per second; --fps 8 thins the source to about that")
     share = f"{100 * event.hole_share:.2g} %"
-    out.append(f"mask     {job.mask}: hole {share} of all pixels, in {event.hole_frames} frames")
+    out.append(f"mask     {job.mask or 'the border'}: hole {share} of all pixels, in {event.hole_frames} frames")
     return [*out, f"         {event.note}"] if event.note else out
 
 
-def _lines_planned(event: Planned) -> list[str]:
+def _lines_planned(event: Planned, job: Job) -> list[str]:
     (height, width), (rows, columns) = event.size, event.source_size
     stretched = f"{columns}x{rows} stretched to {width}x{height} and back"
-    way = "as it is" if event.size == event.source_size else stretched
-    change = width / height / (columns / rows) - 1
+    way, change = "as it is" if event.size == event.source_size else stretched, width / height / (columns / rows) - 1
+    if event.fit is not None and job.fit != "stretch" and way == stretched:
+        way, change = _fitted(event.fit, job.fit), 0.0
     settings, plan = event.settings, event.plan
     out = [
         f"size     {way}" + (f", aspect changed by {change:+.0%} meanwhile" if abs(change) > 0.01 else ""),
@@ -241,6 +252,16 @@ def _lines_planned(event: Planned) -> list[str]:
     if plan.output_frames < event.frames:
         out.append(f"         reference mode drops the tail: {plan.output_frames} of {event.frames} frames come out")
     return [*out, "writes   " + ", ".join(map(str, event.files))]
+
+
+def _fitted(fit: Fit, name: str) -> str:
+    """What a letterbox or a crop does to the sizes."""
+    (rows, columns), box, inside = fit.source, fit.boxes[0], fit.inside
+    detail = "full detail" if fit.detail >= 1 else f"{fit.detail:.0%} of its detail"
+    if name == "letterbox":
+        return f"{columns}x{rows} as {inside.width}x{inside.height} within {fit.model[1]}x{fit.model[0]}, and back"
+    still = "one place holds the hole" if len(fit.boxes) == 1 else "follows the hole"
+    return f"{columns}x{rows}: a crop of {box.width}x{box.height}, {detail}, {still}"
 
 
 def _lines_estimated(event: Estimate) -> list[str]:

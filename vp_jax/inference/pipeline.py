@@ -38,6 +38,7 @@ from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, Options, Request, check_size, make_request
 from vp_jax.inference.result import Result, Segment, collect, segments
 from vp_jax.inference.settings import Settings
+from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.inference.text import encode_texts, unread
 from vp_jax.inference.window import window_noise
 from vp_jax.models import config
@@ -156,10 +157,10 @@ class Pipeline:
     def __call__(
         self,
         video: Video | np.ndarray,
-        mask: Mask | np.ndarray,
-        prompt: str | Prompt | Prompts,
+        mask: Mask | np.ndarray | None = None,
+        prompt: str | Prompt | Prompts | None = None,
         *,
-        negative_prompt: str = "",
+        negative_prompt: str | None = None,
         progress: ProgressFn | None = None,
         **options: Unpack[Options],
     ) -> Result:
@@ -167,10 +168,11 @@ class Pipeline:
 
         Args:
           video: from `vp_jax.read_video`, or uint8 frames (F, H, W, 3).
-          mask: from `vp_jax.read_mask`, or bool, 0/1 or 0/255: (F, H, W), or (H, W) for all frames.
+          mask: from `vp_jax.read_mask`, or bool, 0/1 or 0/255: (F, H, W), or (H, W) for all frames. ``None`` where the
+            picture is only extended.
           prompt: what the finished video shows, its embeddings from `encode_prompt`, or `Prompts` that change with the
-            window or the time.
-          negative_prompt: what it should not show.
+            window or the time. A removal has one of its own.
+          negative_prompt: what it should not show; ``None``: nothing, or what a removal names.
           progress: called with (steps done, steps in all, label).
           first_frame: a picture to start from, as an array or a file, whose hole is closed; ``"original"`` keeps the
             video's own. By default frame 0 is generated too.
@@ -178,34 +180,41 @@ class Pipeline:
             and back.
           paste: put the result into the source's holes (default), or return the model's complete picture.
           feather: pixels inside the hole's rim over which source and result blend.
+          fit: how a video of another size reaches the model: "stretch", "letterbox" (its own aspect) or "crop" (a part
+            that follows the hole, at full detail), see `vp_jax.media.fit`.
+          task: "fill" the hole with what the prompt describes, or "remove" what was there, see `vp_jax.inference.task`.
+          extend: pixels that are added to the picture and generated, "left=160,right=160" or "16:9", see
+            `vp_jax.media.extend`.
           settings: complete `Settings`, in place of the model's own.
           steps, guidance, seed ...: single settings, by name; see `Settings`.
 
         Returns:
-          Frames at the source's size; as many as given, but in reference mode as many as the original makes.
+          Frames at the source's size, which ``extend`` enlarges; as many as given, but in reference mode as many as the
+          original makes.
 
         Raises:
           UserError: bad input, in one line: what was given, what was expected.
         """
-        request = self.request(as_video(video), as_mask(mask), **options)
-        events = self.decoded(self._windows_of(request, prompt, negative_prompt), request.plan, request.settings)
+        request = self.request(as_video(video), mask, **options)
+        words = _words(options.get("task", FILL), prompt, negative_prompt)
+        events = self.decoded(self._windows_of(request, *words), request.plan, request.settings)
         return collect(reported(events, request.plan, request.settings, progress), request)
 
     def stream(
         self,
         video: Video | np.ndarray,
-        mask: Mask | np.ndarray,
-        prompt: str | Prompt | Prompts,
+        mask: Mask | np.ndarray | None = None,
+        prompt: str | Prompt | Prompts | None = None,
         *,
-        negative_prompt: str = "",
+        negative_prompt: str | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Segment]:
         """Inpaint as `__call__` does, and yield the frames of each window as soon as they are finished."""
-        request = self.request(as_video(video), as_mask(mask), **options)
-        events = self._windows_of(request, prompt, negative_prompt)
+        request = self.request(as_video(video), mask, **options)
+        events = self._windows_of(request, *_words(options.get("task", FILL), prompt, negative_prompt))
         return segments(self.decoded(events, request.plan, request.settings), request)
 
-    def request(self, video: Video, mask: Mask, **options: Unpack[Options]) -> Request:
+    def request(self, video: Video, mask: Mask | np.ndarray | None, **options: Unpack[Options]) -> Request:
         """Check everything that `__call__` is given and fit it to the model; see there.
 
         Raises:
@@ -215,7 +224,7 @@ class Pipeline:
         changes = {name: value for name, value in options.items() if name not in Look.__annotations__}
         settings = cast(Settings | None, changes.pop("settings", None)) or self.settings
         size = self.size(look.get("height"), look.get("width"))
-        return make_request(video, mask, settings.changed(**changes), size, look)
+        return make_request(video, None if mask is None else as_mask(mask), settings.changed(**changes), size, look)
 
     def size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Height and width to generate at; the model's own where none is given.
@@ -375,3 +384,12 @@ class Pipeline:
             return self.windows(request.padded, self.embeddings(prompt, negative), request.settings)
         texts = prompt.texts(request.plan, request.settings, request.video)
         return self.windows(request.padded, self.window_prompts(texts, negative), request.settings)
+
+
+def _words(
+    task: str, prompt: str | Prompt | Prompts | None, negative: str | None
+) -> tuple[str | Prompt | Prompts, str]:
+    """The prompt and the negative prompt; where none are given, those of the task."""
+    if prompt is None and task != REMOVE:
+        raise UserError("expected a prompt: what the finished video shows, or `task` remove")
+    return BACKGROUND if prompt is None else prompt, negative_of(task, negative)

@@ -13,7 +13,10 @@ from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.padded import PIXEL_MULTIPLE, PaddedVideo, pad_video
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
-from vp_jax.media.canvas import resize_frames, resize_holes
+from vp_jax.inference.task import FILL, REMOVE, check_task, growth_of
+from vp_jax.media.canvas import resize_frames
+from vp_jax.media.extend import border_of, parsed
+from vp_jax.media.fit import Fit, check_fit_name, fit_of
 from vp_jax.media.images import read_image
 from vp_jax.models.config import Injection
 from vp_jax.schema import check_number
@@ -30,6 +33,9 @@ class Look(TypedDict, total=False):
     width: int | None
     paste: bool
     feather: int
+    fit: str
+    task: str
+    extend: str | None
 
 
 class Options(Look, total=False):
@@ -58,6 +64,7 @@ class Request:
       video: the source.
       holes_FHW: bool, at the source's size.
       padded: pixels and holes at the model's size, of all windows.
+      fit: where the source's frames lie in the model's.
       settings, plan: of the windows.
       paste, feather: see `vp_jax.media.canvas`.
     """
@@ -65,6 +72,7 @@ class Request:
     video: Video
     holes_FHW: np.ndarray
     padded: PaddedVideo
+    fit: Fit
     settings: Settings
     plan: WindowPlan
     paste: bool = True
@@ -76,13 +84,17 @@ class Request:
         return self.padded.frames_FHWC.shape[1], self.padded.frames_FHWC.shape[2]
 
 
-def holes_of(video: Video, mask: Mask, first_frame: np.ndarray | str | Path | None = None) -> np.ndarray:
+def holes_of(
+    video: Video, mask: Mask | None, first_frame: np.ndarray | str | Path | None = None, task: str = FILL
+) -> np.ndarray:
     """Holes of a video, bool (F, H, W), frame 0's closed where the original is kept.
 
     Raises:
       UserError: a mask that does not fit, or nothing to generate.
     """
-    holes_FHW = mask.fitted(video)
+    if mask is None:
+        return np.zeros((len(video), *video.size), bool)
+    holes_FHW = mask.fitted(video, growth_of(task, video.size))
     if isinstance(first_frame, str) and first_frame == ORIGINAL:
         holes_FHW = holes_FHW.copy()
         holes_FHW[0] = False
@@ -91,19 +103,67 @@ def holes_of(video: Video, mask: Mask, first_frame: np.ndarray | str | Path | No
     return holes_FHW
 
 
-def make_request(video: Video, mask: Mask, settings: Settings, size: tuple[int, int], look: Look) -> Request:
+def with_holes(video: Video, mask: Mask | None, look: Look) -> tuple[Video, np.ndarray]:
+    """A video, extended if that is asked for, and its holes, bool (F, H, W), of which the border is a part.
+
+    Raises:
+      UserError: a mask that does not fit, or words of ``look`` that do not go together.
+    """
+    task, extend, first_frame = look.get("task", FILL), look.get("extend"), look.get("first_frame")
+    check_holes(task, extend, first_frame, masked=mask is not None)
+    holes_FHW = holes_of(video, mask, first_frame, task)
+    if extend is None:
+        return video, holes_FHW
+    border = border_of(extend, *video.size)
+    return video.extended(border), border.holes(holes_FHW)
+
+
+def make_request(video: Video, mask: Mask | None, settings: Settings, size: tuple[int, int], look: Look) -> Request:
     """Fit a video and its mask to a model that generates ``size``.
 
     Raises:
       UserError: bad input, in one line.
     """
-    paste, feather = look.get("paste", True), look.get("feather", 0)
+    paste, feather, fit_name = look.get("paste", True), look.get("feather", 0), look.get("fit", "stretch")
     check_feather(feather, paste)
-    first_frame = look.get("first_frame")
-    holes_FHW = holes_of(video, mask, first_frame)
-    frames_FHWC = resize_frames(video.frames_FHWC, *size)
-    padded = pad_video(frames_FHWC, resize_holes(holes_FHW, *size), settings, _first(first_frame, frames_FHWC[0], size))
-    return Request(video, holes_FHW, padded, settings, plan_windows(len(video), settings), paste, feather)
+    check_fit(fit_name, paste)
+    video, holes_FHW = with_holes(video, mask, look)
+    fit = fit_of(fit_name, holes_FHW, size)
+    first_HWC = _first(look.get("first_frame"), video.frames_FHWC[0], fit)
+    padded = pad_video(fit.frames(video.frames_FHWC), fit.holes(holes_FHW), settings, first_HWC)
+    return Request(video, holes_FHW, padded, fit, settings, plan_windows(len(video), settings), paste, feather)
+
+
+def check_holes(task: str, extend: str | None, first_frame: object, *, masked: bool) -> None:
+    """Raises:
+    UserError: an unknown task, a border that cannot be, no hole at all, or words that contradict each other.
+    """
+    check_task(task)
+    original = isinstance(first_frame, str) and first_frame == ORIGINAL
+    if extend is not None:
+        parsed(extend)
+    elif not masked:
+        raise UserError("no `mask`, and nothing to `extend`: expected one of them, or both")
+    if extend is not None and original:
+        raise UserError(
+            f"first_frame original with `extend` {extend}: frame 0 needs a border too, leave one of them off"
+        )
+    if task == REMOVE and original:
+        raise UserError(
+            "first_frame original with `task` remove: frame 0 would keep what is to be removed; leave one of them off, "
+            "or give a picture without it"
+        )
+    if task == REMOVE and not masked:
+        raise UserError("task remove: expected a `mask` of what is to be removed")
+
+
+def check_fit(fit: str, paste: bool) -> None:
+    """Raises:
+    UserError: an unknown word, or a crop that is not pasted.
+    """
+    check_fit_name(fit)
+    if fit == "crop" and not paste:
+        raise UserError("fit crop: the model sees a part of the picture, expected a result that is pasted")
 
 
 def check_feather(feather: int, paste: bool) -> None:
@@ -126,14 +186,13 @@ def check_size(height: int | None, width: int | None) -> None:
                 raise UserError(f"{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
 
 
-def _first(
-    first_frame: np.ndarray | str | Path | None, own_HWC: np.ndarray, size: tuple[int, int]
-) -> np.ndarray | None:
+def _first(first_frame: np.ndarray | str | Path | None, own_HWC: np.ndarray, fit: Fit) -> np.ndarray | None:
     """The frame that replaces frame 0, at the model's size."""
     if first_frame is None:
         return None
     if isinstance(first_frame, str) and first_frame == ORIGINAL:
-        return own_HWC
+        first_HWC: np.ndarray = fit.frames(own_HWC[None])[0]
+        return first_HWC
     given = read_image(first_frame) if isinstance(first_frame, str | Path) else first_frame
     picture: np.ndarray = np.asarray(given)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
@@ -141,5 +200,7 @@ def _first(
             f"first_frame is {picture.dtype} of shape {picture.shape}: expected uint8 (height, width, 3), a file, "
             f"or {ORIGINAL!r}"
         )
-    resized: np.ndarray = resize_frames(picture[None], *size)[0]
+    if fit.inside.size != fit.model or not fit.complete:  # a box of it, in the source's pixels
+        picture = resize_frames(picture[None], *fit.source)[0]
+    resized: np.ndarray = fit.frames(picture[None])[0]
     return resized

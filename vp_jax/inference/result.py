@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vp_jax.inference.decode import Decoded
+from vp_jax.inference.inputs import Video
 from vp_jax.inference.request import Request
 from vp_jax.inference.stream import Event, WindowDone
-from vp_jax.media.canvas import Finished, resize_frames
+from vp_jax.media.canvas import Finished
 from vp_jax.media.carried import Carried
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.fidelity import Fidelity, outside
@@ -96,7 +97,7 @@ class Result:
         given: dict[str, Any] = {"quality": quality, "clock": clock, "tracks": tracks}
         if pasting is None:
             lines = write_video(path, self.frames, video.fps, **given)
-            for line in video.source.notes if video.source and video.source.layout is None else ():
+            for line in _rgb_notes(video, path):
                 warn(line)
         else:
             lines = write_pasted(path, pasting, video.fps, warn=warn, **given)
@@ -111,18 +112,19 @@ class Result:
 
     def _pasting(self, path: Path) -> Pasting | None:
         """How to write in the source's own pixels; None where 8-bit RGB is as much as source or format have."""
-        request, source = self.request, self.request.video.source
+        request, video, source = self.request, self.request.video, self.request.video.source
         if source is None or source.layout is None or path.suffix.lower() == ".gif":
+            return None
+        if video.border is not None and not video.border.aligned(source.layout, interlaced=source.interlaced):
             return None
         if not path.suffix and source.layout.family == "yuv" and source.layout.depth == 8 and not source.layout.alpha:
             return None
 
         def generated(index: int) -> np.ndarray:
-            frame: np.ndarray = resize_frames(self.model_FHWC[index : index + 1], *request.video.size)[0]
-            return frame
+            return request.fit.picture(self.model_FHWC[index], index)
 
         holes_FHW = request.holes_FHW[: len(self)] if request.paste else None
-        return Pasting(source, request.video.numbers[: len(self)], generated, holes_FHW, request.feather)
+        return Pasting(source, video.numbers[: len(self)], generated, holes_FHW, request.feather, video.border)
 
 
 class Collector:
@@ -158,7 +160,26 @@ def segments(events: Iterable[Event | Decoded], request: Request) -> Iterator[Se
             parts = []
 
 
+def _rgb_notes(video: Video, path: Path) -> tuple[str, ...]:
+    """Lines about a result in 8-bit RGB."""
+    source, border = video.source, video.border
+    if source is None or source.layout is None or border is None:
+        return source.notes if source and source.layout is None else ()
+    if border.aligned(source.layout, interlaced=source.interlaced) or path.suffix.lower() == ".gif":
+        return ()
+    rows, columns = source.layout.step[0] * (1 + source.interlaced), source.layout.step[1]
+    return (
+        f"format becomes 8-bit RGB: {source.layout} keeps its samples under an extend of left by multiples of "
+        f"{columns} and top by multiples of {rows}",
+    )
+
+
 def _finished(request: Request, start: int, made_FHWC: np.ndarray) -> Finished:
     span = slice(start, start + len(made_FHWC))
     source_FHWC, holes_FHW = request.video.frames_FHWC[span], request.holes_FHW[span]
-    return Finished(source_FHWC, holes_FHW, made_FHWC, paste=request.paste, feather=request.feather)
+
+    def place(frame_HWC: np.ndarray, index: int) -> np.ndarray:
+        return request.fit.picture(frame_HWC, start + index)
+
+    look: dict[str, Any] = {"paste": request.paste, "feather": request.feather}
+    return Finished(source_FHWC, holes_FHW, made_FHWC, place=place, **look)

@@ -55,7 +55,7 @@ def dry_run(job: Job) -> Iterator[JobEvent]:
         shown = job
         if job.demonstration:  # the packaged clip would be written first
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            shown = dataclasses.replace(job, video=folder / job.video.name, mask=folder / job.mask.name)
+            shown = dataclasses.replace(job, video=folder / job.video.name, mask=folder / "mask.mkv")
         media = read_media(shown)
         yield media.event()
         for line in check_masks(media.holes_FHW).notes:
@@ -73,11 +73,11 @@ def dry_run(job: Job) -> Iterator[JobEvent]:
     )
     settings = pipeline.settings.changed(**job.settings)
     size, frames = pipeline.size(job.height, job.width), len(media.video)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
+    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)
     request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
     if isinstance(media.prompt, Prompts):
         media.prompt.texts(request.plan, settings, media.video)
-    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files))
+    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
     room = WindowProgram(pipeline.models, settings, pipeline.schedule).room(
         request.padded.holes(request.plan, settings)
     )

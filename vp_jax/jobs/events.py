@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from vp_jax.inference.plan import Position, WindowPlan
 from vp_jax.inference.settings import Settings
+from vp_jax.media.fit import Fit
 
 
 class MediaRead(NamedTuple):
@@ -35,6 +36,7 @@ class Planned(NamedTuple):
       frames: of the source.
       settings, plan: of the windows.
       files: that will be written.
+      fit: where the source's frames lie in the model's; None: they are stretched.
     """
 
     source_size: tuple[int, int]
@@ -43,13 +45,14 @@ class Planned(NamedTuple):
     settings: Settings
     plan: WindowPlan
     files: tuple[Path, ...]
+    fit: Fit | None = None
 
 
 class Note(NamedTuple):
     """What a person should know, in one line: what of the source reached the result or did not, damaged files.
 
     Attributes:
-      topic: ``mask``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a kind of
+      topic: ``mask``, ``extend``, ``remove``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a kind of
         `vp_jax.media.carried.Carried`; ``outside`` says how kept pixels differ in the written file; ``format``,
         ``transparency``, ``light``, ``fields`` or ``chroma`` name what of the source is lost.
       text: what happened.

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_local
-from vp_jax.inference.inputs import check_fit
+from vp_jax.inference.inputs import check_fit as check_mask_fit
 from vp_jax.inference.named import NAMED, find_model
-from vp_jax.inference.request import ORIGINAL, check_feather, check_size
+from vp_jax.inference.request import ORIGINAL, check_feather, check_fit, check_holes, check_size
 from vp_jax.inference.settings import Settings
+from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.outputs import check_outputs, job_folder, outputs
 from vp_jax.media.encoders import check_quality
@@ -40,15 +41,17 @@ class Job:
 
     Attributes:
       video: file, or folder of frames.
-      mask: video, folder, one image for all frames, or .npz of labels; see `vp_jax.media.masks`.
+      mask: video, folder, one image for all frames, or .npz of labels; see `vp_jax.media.masks`. ``None`` where the
+        picture is only extended.
       out: file or folder of the result; the other files are named after it, see `vp_jax.jobs.outputs`.
       report: also write this page (.html).
       preview: write this picture (.png) of video and mask, and generate nothing.
-      prompt, negative_prompt: what the finished video shows, and what it should not.
+      task: "fill" the hole, or "remove" what was there, see `vp_jax.inference.task`.
+      prompt, negative_prompt: what the finished video shows, and what it should not; a removal has its own for both.
       prompts: .json of prompts by window or by time, see `vp_jax.inference.prompts`; ``prompt`` fills the gaps.
       prompt_embeds: .npz in place of both prompts, see `vp_jax.inference.prompt.Prompt.read`.
       mask_id: label that is the hole.
-      mask_dilate: source pixels by which the hole grows on each side.
+      mask_dilate: source pixels by which the hole grows on each side; default: 0, but in proportion for a removal.
       invert_mask: white marks what is kept.
       mask_resize: allow a mask of another size.
       mask_fit: allow a mask of another length: "hold" its last frame, or "cut" the video.
@@ -60,6 +63,8 @@ class Job:
       settings: those of `Settings` that are not the model's defaults.
       height, width: of the generated video; default: the model's.
       id_adapter, id_scale, loras: see `Pipeline.load`.
+      fit: how the video reaches the model, see `vp_jax.media.fit`.
+      extend: pixels to add and generate on each side, or the aspect that is filled, see `vp_jax.media.extend`.
       composite, feather: paste into the source, see `vp_jax.media.canvas`.
       quality: of a lossy result, 0 (best) to 51, see `vp_jax.media.encoders`.
       precision, attention: see `Pipeline.load`.
@@ -76,16 +81,17 @@ class Job:
     """
 
     video: Path
-    mask: Path
+    mask: Path | None = None
     out: Path
     report: Path | None = None
     preview: Path | None = None
+    task: str = FILL
     prompt: str | None = None
-    negative_prompt: str = ""
+    negative_prompt: str | None = None
     prompts: Path | None = None
     prompt_embeds: Path | None = None
     mask_id: int | None = None
-    mask_dilate: int = 0
+    mask_dilate: int | None = None
     invert_mask: bool = False
     mask_resize: bool = False
     first_frame: str | None = None
@@ -102,6 +108,8 @@ class Job:
     id_adapter: bool = True
     id_scale: float = 1.0
     loras: tuple[tuple[Path, float], ...] = ()
+    fit: str = "stretch"
+    extend: str | None = None
     composite: bool = True
     feather: int = 0
     quality: int | None = None
@@ -116,9 +124,11 @@ class Job:
     def __post_init__(self) -> None:
         self._check_settings()
         self._check_model()
+        self._check_holes()
         self._check_prompt()
         check_size(self.height, self.width)
         check_feather(self.feather, self.composite)
+        check_fit(self.fit, self.composite)
         self._check_numbers()
         self._check_files()
 
@@ -154,7 +164,13 @@ class Job:
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name))
 
-        check_fit(self.mask_fit)
+        check_mask_fit(self.mask_fit)
+
+    def _check_holes(self) -> None:
+        check_holes(self.task, self.extend, self.first_frame, masked=self.mask is not None)
+        for name in ("mask_id", "mask_dilate", "invert_mask", "mask_resize", "mask_fit") if self.mask is None else ():
+            if getattr(self, name) not in (None, False):
+                raise UserError(f"{name} {getattr(self, name)}: there is no `mask`, leave it off")
 
     def _check_model(self) -> None:
         if self.named:
@@ -176,12 +192,16 @@ class Job:
                 (getattr(self, name) or "").encode()
             except UnicodeEncodeError as error:
                 raise UserError(f"{name} {getattr(self, name)}: expected text in UTF-8") from error
+        if self.task == REMOVE and self.prompt is None and self.prompts is None and self.prompt_embeds is None:
+            object.__setattr__(self, "prompt", BACKGROUND)
         if (self.prompt is None and self.prompts is None) == (self.prompt_embeds is None):
             raise UserError("expected one of `prompt` and `prompt_embeds`")
         if self.prompt_embeds is not None and self.negative_prompt:
             raise UserError(
                 "`negative_prompt` with `prompt_embeds`: the file holds the negative embedding, leave it off"
             )
+        if self.prompt_embeds is None:
+            object.__setattr__(self, "negative_prompt", negative_of(self.task, self.negative_prompt))
 
     def _check_files(self) -> None:
         check_output(self.out)

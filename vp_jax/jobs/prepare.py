@@ -73,7 +73,7 @@ def open_job(
         seeds[place] = seeds[place] if job.redo.seed is None else job.redo.seed
         if job.redo.prompt is not None:
             texts[place], embedded[place] = job.redo.prompt, False
-    prompts = _embeddings(pipeline, loader, given, texts, embedded, job.negative_prompt)
+    prompts = _embeddings(pipeline, loader, given, texts, embedded, job.negative_prompt or "")
     windows = [ChosenWindow(seed, text, content(prompt)) for seed, text, prompt in zip(seeds, texts, prompts)]
     chained = pipeline.windows_continue(request.settings)
     notes = {"arguments": arguments_of(job), "versions": versions()}

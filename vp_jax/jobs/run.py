@@ -20,7 +20,8 @@ from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look, holes_of
+from vp_jax.inference.request import Look, with_holes
+from vp_jax.inference.task import REMOVE, growth_of
 from vp_jax.jobs import packaged
 from vp_jax.jobs.claim import claimed
 from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
@@ -28,6 +29,7 @@ from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
 from vp_jax.jobs.preview import write_preview
 from vp_jax.media.carried import Carried
+from vp_jax.media.fit import fit_of
 from vp_jax.media.images import read_image
 from vp_jax.media.mask_check import check_masks
 from vp_jax.reading import show
@@ -104,6 +106,8 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     yield media.event()
     if media.video.note:
         yield Note("video", media.video.note)
+    for line in _changes(job, media.video):
+        yield line
     check = check_masks(media.holes_FHW)
     for line in check.notes:
         yield Note("mask", line)
@@ -125,11 +129,12 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     pipeline = loader.load(job)
     settings = pipeline.settings.changed(**job.settings)
     size, frames = pipeline.size(job.height, job.width), len(media.video)
-    yield Planned(media.video.size, size, frames, settings, pipeline.plan(frames, settings), tuple(job.files))
+    fit = fit_of(job.fit, media.holes_FHW, size)
+    yield Planned(media.video.size, size, frames, settings, pipeline.plan(frames, settings), tuple(job.files), fit)
     clock.lap("load")
 
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
-    look |= Look(paste=job.composite, feather=job.feather)
+    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
     request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
     damaged: list[str] = []
     prepared = open_job(job, pipeline, request, media.prompt, loader, folder, damaged.append)
@@ -191,6 +196,7 @@ def read_media(job: Job) -> Media:
       UserError: one of them cannot be used.
     """
     if job.demonstration:
+        assert job.mask is not None
         packaged.write_clip(job.video, job.mask)
     prompt: Prompt | Prompts | None = None
     if job.prompt_embeds is not None:
@@ -201,16 +207,27 @@ def read_media(job: Job) -> Media:
     if job.picture is not None:
         first_frame = read_image(job.picture)
     video = Video.read(job.video, start=job.start, stop=job.stop, fps=job.fps, folder_fps=job.folder_fps)
-    mask = Mask.read(
-        job.mask,
-        like=video,
-        mask_id=job.mask_id,
-        invert=job.invert_mask,
-        grow=job.mask_dilate,
-        resize=job.mask_resize,
-    )
-    video, mask = fit_frames(video, mask, job.mask_fit)
-    return Media(video, holes_of(video, mask, first_frame), mask.note, prompt, first_frame)
+    mask = None
+    if job.mask is not None:
+        options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
+        mask = Mask.read(job.mask, like=video, grow=job.mask_dilate, **options)
+        video, mask = fit_frames(video, mask, job.mask_fit)
+    video, holes_FHW = with_holes(video, mask, Look(first_frame=first_frame, task=job.task, extend=job.extend))
+    return Media(video, holes_FHW, mask.note if mask else "", prompt, first_frame)
+
+
+def _changes(job: Job, video: Video) -> list[Note]:
+    """What a task or a border makes of what was given."""
+    notes, border, (height, width) = [], video.border, video.size
+    if border is not None:
+        height, width = height - border.top - border.bottom, width - border.left - border.right
+        notes.append(Note("extend", f"{width}x{height} pixels become {video.size[1]}x{video.size[0]}"))
+    if job.task == REMOVE:
+        grown = growth_of(job.task, (height, width)) if job.mask_dilate is None else job.mask_dilate
+        words = "" if job.prompt is None else f", prompt {show(job.prompt)}"
+        words += f", not {show(job.negative_prompt)}" if job.negative_prompt else ""
+        notes.append(Note("remove", f"the hole is grown by {grown} pixels{words}"))
+    return notes
 
 
 def _unread(job: Job, media: Media) -> list[str]:
@@ -222,7 +239,7 @@ def _unread(job: Job, media: Media) -> list[str]:
         return []
     texts = [] if job.prompt is None else [job.prompt]
     texts += media.prompt.distinct() if isinstance(media.prompt, Prompts) else []
-    return unread([*texts, job.negative_prompt], CheckpointFolder(find_model(job.checkpoint).folder))
+    return unread([*texts, job.negative_prompt or ""], CheckpointFolder(find_model(job.checkpoint).folder))
 
 
 def _verify(job: Job) -> str:
