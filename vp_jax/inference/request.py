@@ -126,7 +126,7 @@ def make_request(video: Video, mask: Mask | None, settings: Settings, size: tupl
     """
     paste, feather, fit_name = look.get("paste", True), look.get("feather", 0), look.get("fit", "stretch")
     check_feather(feather, paste)
-    check_fit(fit_name, paste)
+    check_pasted_fit(fit_name, paste)
     video, holes_FHW = with_holes(video, mask, look)
     fit = fit_of(fit_name, holes_FHW, size)
     first_HWC = _first(look.get("first_frame"), video.frames_FHWC[0], fit)
@@ -157,7 +157,7 @@ def check_holes(task: str, extend: str | None, first_frame: object, *, masked: b
         raise UserError("task remove: expected a `mask` of what is to be removed")
 
 
-def check_fit(fit: str, paste: bool) -> None:
+def check_pasted_fit(fit: str, paste: bool) -> None:
     """Raises:
     UserError: an unknown word, or a crop that is not pasted.
     """

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from vp_jax.errors import UserError
 from vp_jax.files import check_local
-from vp_jax.inference.inputs import check_fit as check_mask_fit
+from vp_jax.inference.inputs import check_fit
 from vp_jax.inference.named import NAMED, find_model
-from vp_jax.inference.request import ORIGINAL, check_feather, check_fit, check_holes, check_size
+from vp_jax.inference.request import ORIGINAL, check_feather, check_holes, check_pasted_fit, check_size
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.jobs.claim import check_ours
@@ -128,7 +128,7 @@ class Job:
         self._check_prompt()
         check_size(self.height, self.width)
         check_feather(self.feather, self.composite)
-        check_fit(self.fit, self.composite)
+        check_pasted_fit(self.fit, self.composite)
         self._check_numbers()
         self._check_files()
 
@@ -164,7 +164,7 @@ class Job:
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name))
 
-        check_mask_fit(self.mask_fit)
+        check_fit(self.mask_fit)
 
     def _check_holes(self) -> None:
         check_holes(self.task, self.extend, self.first_frame, masked=self.mask is not None)
