@@ -161,3 +161,21 @@ def test_fewer_frames_than_the_source_has_end_the_sound_with_them(tmp_path):
     source = clip_files.encode(tmp_path / "in.mp4", clip_files.moving(60), sound=True)
     clock, tracks = Video.read(source).first(30)
     assert len(clock) == 30 and tracks.end == Fraction(1001, 1000)
+
+
+@pytest.mark.parametrize("extend, aligned", [("left=6,top=4,right=3", True), ("left=5", False)])
+def test_an_extended_result_keeps_the_source_s_planes_where_chroma_allows(tmp_path, extend, aligned):
+    video = Video.read(clip_files.encode(tmp_path / "in.mkv", clip_files.moving(5, 32, 48), codec="ffv1"))
+    request = make_request(video, None, Settings(window=5, overlap=1), (32, 48), {"extend": extend})
+    made = np.full((5, 32, 48, 3), 200, np.uint8)
+    lost, notes = [], []
+    Result(request, made).save(tmp_path / "out.mkv", warn=lost.append, note=notes.append)
+    written = read_source(tmp_path / "out.mkv")
+    assert (written.height, written.width) == request.video.size
+    assert (written.layout == video.source.layout) == aligned
+    if aligned:
+        assert not lost and "unchanged" in notes[0]
+        return
+    assert len(lost) == 1 and "8-bit RGB: 8-bit 4:2:0 keeps its samples under an extend of left by multiples" in lost[0]
+    frames = Video.read(tmp_path / "out.mkv").frames_FHWC
+    np.testing.assert_array_equal(frames[:, :, 5:], video.frames_FHWC)
