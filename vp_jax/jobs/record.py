@@ -120,6 +120,7 @@ def record_of(
         "fps": str(request.video.fps),
         "source_size": request.video.size,
         "model_size": request.size,
+        "fit": {"name": job.fit, "box": request.fit.boxes[0].size, "boxes": len(set(request.fit.boxes))},
         "windows": list(request.plan.windows),
         "seeds": [window.seed for window in windows],
         "prompts": [window.prompt for window in windows],
@@ -209,5 +210,5 @@ def _files(job: Job) -> dict[str, Path]:
         "contact sheet": contact,
         "record: settings, measurements and versions as JSON": record,
         f"source: {Path(job.video).name}": Path(job.video),
-        f"mask: {Path(job.mask).name}": Path(job.mask),
+        **({f"mask: {Path(job.mask).name}": Path(job.mask)} if job.mask is not None else {}),
     }

@@ -80,3 +80,19 @@ def test_other_jobs(changes, text, warns):
 @pytest.mark.parametrize("seconds, text", [(0.26, "0.3 s"), (75, "75 s"), (240, "4 min"), (7300, "2 h 2 min")])
 def test_spans_of_time(seconds, text):
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "fit, text",
+    [
+        ({"name": "letterbox", "box": [720, 1280], "boxes": 1}, "the video kept its aspect, its rim was repeated"),
+        (
+            {"name": "crop", "box": [480, 720], "boxes": 1},
+            "it saw a crop of 720 x 480 pixels, and the result was pasted",
+        ),
+        ({"name": "crop", "box": [480, 720], "boxes": 9}, "a crop of 720 x 480 pixels, which follows the hole, and"),
+    ],
+)
+def test_what_was_not_stretched_is_not_called_so(fit, text):
+    texts, warnings = said(fit=fit)
+    assert text in texts[1] and "stretched" not in texts[1] and texts[1] not in warnings

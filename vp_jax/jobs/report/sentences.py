@@ -46,7 +46,10 @@ def _frames(record: JobRecord) -> Iterator[Sentence]:
     yield Sentence(f"Video: {_count(count, 'frame')} of {size_text(source)} pixels, {_rate(record['fps'])} per second.")
     if count < record.get("source_frames", count):
         yield Sentence(f"Reference mode dropped the tail: {count} of {record['source_frames']} frames.", True)
-    if model != source:
+    fit = record.get("fit", {"name": "stretch"})
+    if model != source and fit["name"] != "stretch":
+        yield Sentence(f"Size: the model works at {size_text(model)}; {_fitted(fit)}.")
+    elif model != source:
         text = f"Size: the model works at {size_text(model)}; the video was stretched there and back"
         change = model[1] / model[0] / (source[1] / source[0]) - 1
         far = abs(change) > _FAR
@@ -55,6 +58,14 @@ def _frames(record: JobRecord) -> Iterator[Sentence]:
     yield Sentence(
         f"Windows: {windows} of {settings['window']} frames{shared}, {_count(settings['steps'], 'step')} each."
     )
+
+
+def _fitted(fit: Mapping[str, Any]) -> str:
+    """What a letterbox or a crop did."""
+    if fit["name"] == "letterbox":
+        return "the video kept its aspect, its rim was repeated around it and cut off again"
+    moves = ", which follows the hole" if fit["boxes"] > 1 else ""
+    return f"it saw a crop of {size_text(tuple(fit['box']))} pixels{moves}, and the result was pasted back in its place"
 
 
 def _mask(record: JobRecord) -> Iterator[Sentence]:
