@@ -35,7 +35,7 @@ _CHEAP = 1.1
 """How much larger than the smallest a crop may be for a smoother way."""
 
 
-class Box(NamedTuple):
+class PixelBox(NamedTuple):
     """A rectangle of whole pixels."""
 
     top: int
@@ -71,10 +71,10 @@ class Fit:
 
     source: tuple[int, int]
     model: tuple[int, int]
-    boxes: tuple[Box, ...]
-    inside: Box
+    boxes: tuple[PixelBox, ...]
+    inside: PixelBox
 
-    def box(self, number: int) -> Box:
+    def box(self, number: int) -> PixelBox:
         """The box of a frame."""
         return self.boxes[number] if len(self.boxes) > 1 else self.boxes[0]
 
@@ -123,7 +123,7 @@ class Fit:
         out_HWC[box.rows, box.columns] = placed_HWC
         return out_HWC
 
-    def _boxed(self, arrays: np.ndarray, first: int) -> list[tuple[np.ndarray, Box]]:
+    def _boxed(self, arrays: np.ndarray, first: int) -> list[tuple[np.ndarray, PixelBox]]:
         return [(array, self.box(first + index)) for index, array in enumerate(arrays)]
 
     def _surrounded(self, array: np.ndarray) -> np.ndarray:
@@ -157,14 +157,14 @@ def fit_of(name: str, holes_FHW: np.ndarray, model: tuple[int, int]) -> Fit:
     """
     check_fit_name(name)
     source = holes_FHW.shape[1], holes_FHW.shape[2]
-    entire = (Box(0, 0, *source),)
+    entire = (PixelBox(0, 0, *source),)
     if name == "stretch":
-        return Fit(source, model, entire, Box(0, 0, *model))
+        return Fit(source, model, entire, PixelBox(0, 0, *model))
     boxes = entire if name == "letterbox" else crop_boxes(holes_FHW, model)
     return Fit(source, model, boxes, _centred(boxes[0].size, model))
 
 
-def crop_boxes(holes_FHW: np.ndarray, model: tuple[int, int]) -> tuple[Box, ...]:
+def crop_boxes(holes_FHW: np.ndarray, model: tuple[int, int]) -> tuple[PixelBox, ...]:
     """Boxes that follow the holes, all of one size: the model's, or larger where a hole with its margin needs it.
 
     A single box is returned where all holes fit into one. Otherwise the box of a frame is centred on the holes of some
@@ -189,7 +189,7 @@ def crop_boxes(holes_FHW: np.ndarray, model: tuple[int, int]) -> tuple[Box, ...]
     for (low_F, high_F), side, full in zip(wide, size, source):
         centred_F = np.clip((low_F + high_F - side) / 2, 0, full - side)
         starts.append(np.rint(_averaged(centred_F, reach)).astype(int))
-    boxes = [Box(int(top), int(left), size[0], size[1]) for top, left in zip(*starts)]
+    boxes = [PixelBox(int(top), int(left), size[0], size[1]) for top, left in zip(*starts)]
     return tuple(boxes[:1] if len(set(boxes)) == 1 else boxes)
 
 
@@ -223,9 +223,9 @@ def _averaged(values_F: np.ndarray, reach: int) -> np.ndarray:
     return np.convolve(padded, np.full(2 * reach + 1, 1 / (2 * reach + 1)), mode="valid")
 
 
-def _centred(size: Sequence[int], model: tuple[int, int]) -> Box:
+def _centred(size: Sequence[int], model: tuple[int, int]) -> PixelBox:
     """Where a box of ``size`` lies in the model's frame: as large as fits, in the middle. One pixel is no border."""
     scale = min(full / side for full, side in zip(model, size))
     fitted = [max(1, round(side * scale)) for side in size]
     fitted = [full if full - side <= 1 else side for full, side in zip(model, fitted)]
-    return Box((model[0] - fitted[0]) // 2, (model[1] - fitted[1]) // 2, fitted[0], fitted[1])
+    return PixelBox((model[0] - fitted[0]) // 2, (model[1] - fitted[1]) // 2, fitted[0], fitted[1])
