@@ -40,9 +40,9 @@ from vp_jax.world.edit import edit, edit_masks
 from vp_jax.world.scene import caption
 from vp_jax.world.synthetic import HELD_OUT, make_scene, masked_thing, render
 
-GROWTHS = (0, 1, 2, 4)
+GROWTHS = (0, 1, 2, 4, 8)
 """Pixels at 64 x 96."""
-WIDE = 4
+WIDE = 8
 """Pixels by which the wide region is larger than the thing."""
 FEATHERS = (0, 1, 2, 4)
 REMOVED = EDITS_FROM + 500_000
@@ -83,8 +83,8 @@ def removals(clips: int) -> Iterator[Trial]:
     """Removals by growth of exact and of tight masks, and by prompt."""
     for clip, (before, after, thing_FHW, alone) in enumerate(_removed(clips)):
         told, background = caption(after[0]), caption(dataclasses.replace(after[0], things=()))
-        tight_FHW, default = ~dilate(~thing_FHW, 1), "tight, grown by 2"
-        hole_FHW = dilate(tight_FHW, 2)
+        tight_FHW, default = ~dilate(~thing_FHW, 1), "tight, grown by 3"
+        hole_FHW = dilate(tight_FHW, 3)
         ways = [(f"exact, grown by {growth}", dilate(thing_FHW, growth), told, "") for growth in GROWTHS]
         ways += [(f"tight, grown by {growth}", dilate(tight_FHW, growth), told, "") for growth in GROWTHS]
         ways += [
