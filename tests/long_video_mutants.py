@@ -32,18 +32,18 @@ LONG_VIDEOS = (
     Mutant(
         "kept_chroma",
         "a chroma sample is replaced if any of its pixels lies in the hole",
-        "vp_jax/media/paste.py",
+        "vp_jax/media/pixels/paste.py",
         "np.minimum(out, taken)",
         "np.maximum(out, taken)",
-        "tests/media/test_paste.py",
+        "tests/media/pixels/test_paste.py",
     ),
     Mutant(
         "time_shift",
         "sound and subtitles keep the times of the source",
-        "vp_jax/media/track_parts.py",
+        "vp_jax/media/streams/track_parts.py",
         "shift = round(source.zero / base)",
         "shift = 0",
-        "tests/media/test_track_parts.py tests/media/test_tracks.py",
+        "tests/media/streams/test_track_parts.py tests/media/streams/test_tracks.py",
     ),
     Mutant(
         "masked_carry",

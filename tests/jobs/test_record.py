@@ -15,8 +15,8 @@ from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
 from vp_jax.jobs.record import Checked, measure, peak_memory, record_of, write_pictures, write_record
 from vp_jax.media.canvas import Finished
-from vp_jax.media.carried import Carried
 from vp_jax.media.fidelity import Fidelity
+from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video import probe, read_image
 
 FRAMES = clip_files.moving(6, 48, 64)

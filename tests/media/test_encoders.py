@@ -7,10 +7,10 @@ import av
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.media.colour import Colours
 from vp_jax.media.encoders import check_quality, png_layout, track_for, yuv_colours
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay
-from vp_jax.media.pixel_format import PixelFormat, pixel_format
+from vp_jax.media.pixels.colour import Colours
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay
+from vp_jax.media.pixels.pixel_format import PixelFormat, pixel_format
 from vp_jax.media.source import SourceVideo
 
 HD, ODD = (1080, 1920), (481, 853)

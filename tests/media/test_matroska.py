@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vp_jax.media import matroska
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay
 from vp_jax.media.matroska import RESERVED, describe_video, element, elements
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay
 
 DISPLAY = MasteringDisplay(((0.708, 0.292), (0.17, 0.797), (0.131, 0.046)), (0.3127, 0.329), (0.005, 4000.0))
 LIGHT = ContentLight(65535, 40)

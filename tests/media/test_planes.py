@@ -10,7 +10,7 @@ from tests.drawn_planes import draw
 from tests.source_formats import Row, write_source
 from vp_jax.errors import UserError
 from vp_jax.media.images import read_image
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.pixel_format import PixelFormat
 from vp_jax.media.planes import native_frames, upright
 from vp_jax.media.source import read_source
 

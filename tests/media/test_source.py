@@ -9,8 +9,8 @@ from tests import clip_files
 from tests.drawn_planes import draw
 from tests.source_formats import HLG, PQ, Row, write_source
 from vp_jax.errors import UserError
-from vp_jax.media.frame_properties import site_name
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.frame_properties import site_name
+from vp_jax.media.pixels.pixel_format import PixelFormat
 from vp_jax.media.source import read_source, stamps_of, upright_layout
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from vp_jax.media.encoders import track_for_arrays
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay
+from vp_jax.media.pixels.pixel_format import PixelFormat
 from vp_jax.media.video_track import VideoTrack, with_options
 
 HD = (1080, 1920)

@@ -12,7 +12,7 @@ from tests.source_films import Sound, film
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Video
 from vp_jax.media import video, video_writer
-from vp_jax.media.carried import TrackSource
+from vp_jax.media.streams.carried import TrackSource
 from vp_jax.media.video_writer import encode_mp4, write_video
 
 CLIP = clip_files.moving()

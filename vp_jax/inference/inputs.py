@@ -18,12 +18,12 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.media import masks
 from vp_jax.media import video as files
-from vp_jax.media.carried import TrackSource, stamp_of
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.extend import Border
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
 from vp_jax.media.source import SourceVideo, read_source
+from vp_jax.media.streams.carried import TrackSource, stamp_of
 from vp_jax.media.video import exact_rate
 from vp_jax.schema import check_number
 

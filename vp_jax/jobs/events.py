@@ -53,7 +53,7 @@ class Note(NamedTuple):
 
     Attributes:
       topic: ``mask``, ``extend``, ``remove``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a kind of
-        `vp_jax.media.carried.Carried`; ``outside`` says how kept pixels differ in the written file; ``format``,
+        `vp_jax.media.streams.carried.Carried`; ``outside`` says how kept pixels differ in the written file; ``format``,
         ``transparency``, ``light``, ``fields`` or ``chroma`` name what of the source is lost.
       text: what happened.
     """

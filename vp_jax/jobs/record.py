@@ -26,8 +26,8 @@ from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
 from vp_jax.jobs.report.measured import HoleMeter
 from vp_jax.jobs.report.page import Drawn, Words, page
 from vp_jax.media import pictures
-from vp_jax.media.carried import Carried
 from vp_jax.media.fidelity import Fidelity
+from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
 from vp_jax.provenance import versions
 

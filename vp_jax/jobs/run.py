@@ -28,10 +28,10 @@ from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
 from vp_jax.jobs.preview import write_preview
-from vp_jax.media.carried import Carried
 from vp_jax.media.fit import fit_of
 from vp_jax.media.images import read_image
 from vp_jax.media.mask_check import check_masks
+from vp_jax.media.streams.carried import Carried
 from vp_jax.reading import show
 
 if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files are reported before

@@ -21,10 +21,10 @@ from pathlib import Path
 import av
 
 from vp_jax.errors import UserError
-from vp_jax.media.colour import BT709, FULL, LIMITED, UNSPECIFIED, Colours
-from vp_jax.media.frame_properties import site_name
-from vp_jax.media.light import HLG, PQ, WIDE
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.colour import BT709, FULL, LIMITED, UNSPECIFIED, Colours
+from vp_jax.media.pixels.frame_properties import site_name
+from vp_jax.media.pixels.light import HLG, PQ, WIDE
+from vp_jax.media.pixels.pixel_format import PixelFormat
 from vp_jax.media.source import SourceVideo
 from vp_jax.media.video_track import PACKED, VideoTrack, with_options
 from vp_jax.schema import check_number

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.pixel_format import PixelFormat, Planes
+from vp_jax.media.pixels.pixel_format import PixelFormat, Planes
 from vp_jax.schema import check_number
 
 SIDES = ("left", "right", "top", "bottom")

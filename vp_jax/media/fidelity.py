@@ -1,8 +1,8 @@
 """How the written pixels outside of the hole differ from the source's: measured on the finished file.
 
 The file is decoded again together with the source, frame by frame. Where both have the same planes, the samples that
-kept pixels are made of are compared (see `vp_jax.media.paste`); a folder of PNG with the source's planes as RGB. Where
-a format was changed, both are shown as SDR RGB and compared there.
+kept pixels are made of are compared (see `vp_jax.media.pixels.paste`); a folder of PNG with the source's planes as
+RGB. Where a format was changed, both are shown as SDR RGB and compared there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.media.native_writer import Pasting, as_png
-from vp_jax.media.paste import chroma_weights
-from vp_jax.media.pixel_format import Planes
+from vp_jax.media.pixels.paste import chroma_weights
+from vp_jax.media.pixels.pixel_format import Planes
 from vp_jax.media.planes import NativeFrame, native_frames
 from vp_jax.media.source import SourceVideo, read_source
 from vp_jax.media.video import video_pictures

@@ -5,7 +5,7 @@ What is taken care of, because files in the wild need it:
 * the display matrix, mirrored ones included (phones, scanners);
 * edit lists: frames that the container cuts away are not frames of the film;
 * colours: matrix and range as tagged; untagged films are BT.709 from 720 rows or 1280 columns on, else BT.601; HDR
-  and wide gamuts become SDR (`vp_jax.media.light`);
+  and wide gamuts become SDR (`vp_jax.media.pixels.light`);
 * transparency, also that of WebM, which only libvpx decodes;
 * AVI files that drop frames (null frames): what is stored counts, and the rate is lowered to keep the duration.
 
@@ -34,11 +34,11 @@ from av.video.reformatter import Colorspace
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
 from vp_jax.media.endings import ends_intact
-from vp_jax.media.hdr_metadata import peak_of
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
-from vp_jax.media.light import light_of
-from vp_jax.media.pixel_format import CONVERSION
+from vp_jax.media.pixels.hdr_metadata import peak_of
+from vp_jax.media.pixels.light import light_of
+from vp_jax.media.pixels.pixel_format import CONVERSION
 from vp_jax.reading import show
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short

@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay
 
 RESERVED = "reserved for the video description" + " " * 200
 """End of the name of a video track, which gives its room away."""

@@ -19,15 +19,15 @@ import av.filter
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.carried import Carried, TrackSource
 from vp_jax.media.clock import FrameClock
-from vp_jax.media.colour import FULL, LIMITED, Colours
 from vp_jax.media.encoders import png_layout, track_for
 from vp_jax.media.extend import Border
-from vp_jax.media.paste import paste
-from vp_jax.media.pixel_format import CONVERSION, PixelFormat, Planes, frame_of, planes_of, spread
+from vp_jax.media.pixels.colour import FULL, LIMITED, Colours
+from vp_jax.media.pixels.paste import paste
+from vp_jax.media.pixels.pixel_format import CONVERSION, PixelFormat, Planes, frame_of, planes_of, spread
 from vp_jax.media.planes import NativeFrame, native_frames
 from vp_jax.media.source import SourceVideo
+from vp_jax.media.streams.carried import Carried, TrackSource
 from vp_jax.media.video_track import VideoTrack
 from vp_jax.media.video_writer import check_output, write_frames, write_images
 from vp_jax.reading import show

@@ -16,7 +16,7 @@ from vp_jax.errors import UserError
 from vp_jax.media.film import DecodedFrame, film_frames
 from vp_jax.media.images import Picture, image_files, image_info, pictures, read_picture
 from vp_jax.media.inputs import is_folder
-from vp_jax.media.pixel_format import PixelFormat, Planes, pixel_format, planes_of, spread
+from vp_jax.media.pixels.pixel_format import PixelFormat, Planes, pixel_format, planes_of, spread
 from vp_jax.media.source import SourceVideo, image_frame, upright_layout
 from vp_jax.reading import show
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import av
 
 from vp_jax.errors import UserError
-from vp_jax.media.colour import FULL, UNTAGGED, Colours, Signal, known_matrix
 from vp_jax.media.film import DecodedFrame, film_frames
-from vp_jax.media.frame_properties import frame_properties
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay, content_light_of, mastering_of
 from vp_jax.media.images import has_usual_colours, image_files, image_info
 from vp_jax.media.inputs import is_folder
-from vp_jax.media.light import DisplayLight, light_of
-from vp_jax.media.pixel_format import PixelFormat, pixel_format
+from vp_jax.media.pixels.colour import FULL, UNTAGGED, Colours, Signal, known_matrix
+from vp_jax.media.pixels.frame_properties import frame_properties
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay, content_light_of, mastering_of
+from vp_jax.media.pixels.light import DisplayLight, light_of
+from vp_jax.media.pixels.pixel_format import PixelFormat, pixel_format
 from vp_jax.reading import reading, show
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import av
 
-from vp_jax.media.colour import UNTAGGED, Colours
-from vp_jax.media.hdr_metadata import ContentLight, MasteringDisplay
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.colour import UNTAGGED, Colours
+from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay
+from vp_jax.media.pixels.pixel_format import PixelFormat
 
 QUALITY = 17
 """Constant rate factor of lossy results unless the user chooses another: near-lossless to the eye."""

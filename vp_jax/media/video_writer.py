@@ -30,13 +30,13 @@ from PIL import Image
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
 from vp_jax.media import matroska
-from vp_jax.media.carried import Carried, TrackSource
 from vp_jax.media.clock import FrameClock
-from vp_jax.media.colour import BT709
 from vp_jax.media.encoders import SUFFIXES, track_for_arrays
 from vp_jax.media.pace import Pace
-from vp_jax.media.pixel_format import CONVERSION
-from vp_jax.media.tracks import Tracks
+from vp_jax.media.pixels.colour import BT709
+from vp_jax.media.pixels.pixel_format import CONVERSION
+from vp_jax.media.streams.carried import Carried, TrackSource
+from vp_jax.media.streams.tracks import Tracks
 from vp_jax.media.video_track import VideoTrack
 from vp_jax.reading import check_regular
 
@@ -108,7 +108,7 @@ def write_video(
       tracks: file whose other streams, chapters and tags go with the frames.
 
     Returns:
-      What became of each stream of ``tracks``, see `vp_jax.media.tracks`, and of the times.
+      What became of each stream of ``tracks``, see `vp_jax.media.streams.tracks`, and of the times.
 
     Raises:
       UserError: no frames, unknown suffix, or the file cannot be written (folder, disk space).

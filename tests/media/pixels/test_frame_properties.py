@@ -7,7 +7,7 @@ import pytest
 
 from tests.drawn_planes import draw
 from tests.source_formats import Row, write_source
-from vp_jax.media.frame_properties import frame_properties, site_name
+from vp_jax.media.pixels.frame_properties import frame_properties, site_name
 from vp_jax.media.source import first_frame, read_source
 
 

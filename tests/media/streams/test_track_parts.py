@@ -7,7 +7,7 @@ import pytest
 
 from tests import clip_files
 from tests.source_films import Sound, film
-from vp_jax.media.carried import TrackSource
+from vp_jax.media.streams.carried import TrackSource
 from vp_jax.media.video_writer import write_video
 
 S = Fraction

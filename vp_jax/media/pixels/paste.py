@@ -27,8 +27,8 @@ from __future__ import annotations
 import numpy as np
 
 from vp_jax.media.canvas import hole_depth
-from vp_jax.media.colour import Signal, planes_from, reach, rounded
-from vp_jax.media.pixel_format import PixelFormat, Planes
+from vp_jax.media.pixels.colour import Signal, planes_from, reach, rounded
+from vp_jax.media.pixels.pixel_format import PixelFormat, Planes
 
 
 def paste(

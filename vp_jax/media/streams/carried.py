@@ -1,6 +1,6 @@
 """What of a source goes into a result beside its pictures, and what became of it: descriptions only.
 
-`vp_jax.media.tracks` does the work.
+`vp_jax.media.streams.tracks` does the work.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import av
 import pytest
 
 from tests.source_films import Sound, film
-from vp_jax.media.track_routes import FORMATS, format_takes, route_of
+from vp_jax.media.streams.track_routes import FORMATS, format_takes, route_of
 
 ROUTES = [
     ("aac", ".mp4", "copied"),

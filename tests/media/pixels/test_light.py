@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vp_jax.media import light
-from vp_jax.media.light import HLG, PQ, WIDE, light_of
+from vp_jax.media.pixels import light
+from vp_jax.media.pixels.light import HLG, PQ, WIDE, light_of
 
 CASES = [light_of(PQ, WIDE), light_of(PQ, 1), light_of(PQ, WIDE, 4000.0), light_of(HLG, WIDE), light_of(1, WIDE)]
 

@@ -2,7 +2,7 @@
 
 from tests import clip_files
 from tests.source_formats import ROWS, write_source
-from vp_jax.media.hdr_metadata import content_light_of, mastering_of, peak_of
+from vp_jax.media.pixels.hdr_metadata import content_light_of, mastering_of, peak_of
 from vp_jax.media.source import first_frame, read_source
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import av
 import av.filter
 
-from vp_jax.media.pixel_format import pixel_format
+from vp_jax.media.pixels.pixel_format import pixel_format
 
 _SITES = {
     "left": (0.5, 0.0),

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vp_jax.media.light import DisplayLight
-from vp_jax.media.pixel_format import PixelFormat
+from vp_jax.media.pixels.light import DisplayLight
+from vp_jax.media.pixels.pixel_format import PixelFormat
 
 UNSPECIFIED = 2
 """Primaries, transfer or matrix that a file does not state."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests import clip_files
-from vp_jax.media.colour import Colours, Signal, known_matrix, planes_from, reach, rounded
-from vp_jax.media.pixel_format import CONVERSION, frame_of, pixel_format
+from vp_jax.media.pixels.colour import Colours, Signal, known_matrix, planes_from, reach, rounded
+from vp_jax.media.pixels.pixel_format import CONVERSION, frame_of, pixel_format
 
 PICTURE = clip_files.moving(1)[0]
 

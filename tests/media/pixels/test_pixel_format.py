@@ -4,8 +4,8 @@ import av
 import numpy as np
 import pytest
 
-from vp_jax.media import pixel_format as formats
-from vp_jax.media.pixel_format import PixelFormat, frame_of, pixel_format, plane_sizes, planes_of
+from vp_jax.media.pixels import pixel_format as formats
+from vp_jax.media.pixels.pixel_format import PixelFormat, frame_of, pixel_format, plane_sizes, planes_of
 
 PLANAR = (
     "yuv420p yuv422p yuv444p yuv440p yuv411p yuv410p yuv420p9le yuv420p10le yuv422p12le yuv444p14le yuv444p16le "

@@ -9,7 +9,7 @@ from av.stream import Disposition
 from tests import clip_files
 from tests.source_films import Sound, film, jpeg
 from vp_jax.inference.inputs import Video
-from vp_jax.media.carried import TrackSource, stamp_of
+from vp_jax.media.streams.carried import TrackSource, stamp_of
 from vp_jax.media.video_writer import write_video
 
 S = Fraction

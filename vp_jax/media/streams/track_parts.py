@@ -9,9 +9,9 @@ from typing import Any, Literal
 import av
 from av.stream import Stream
 
-from vp_jax.media.carried import Carried, TrackSource
-from vp_jax.media.track_names import counted
-from vp_jax.media.track_routes import Route
+from vp_jax.media.streams.carried import Carried, TrackSource
+from vp_jax.media.streams.track_names import counted
+from vp_jax.media.streams.track_routes import Route
 
 
 @dataclasses.dataclass

@@ -24,13 +24,13 @@ from av.container import InputContainer, OutputContainer
 from av.stream import AttachmentStream, Discard, Stream
 
 from vp_jax.errors import UserError
-from vp_jax.media.carried import Carried, TrackSource, stamp_of
 from vp_jax.media.film import open_film
 from vp_jax.media.inputs import is_folder, reason
-from vp_jax.media.tags import Described, chapters_between, differences, stream_tags, tags_of
-from vp_jax.media.track_names import about, attachment_of
-from vp_jax.media.track_parts import Track, second_of
-from vp_jax.media.track_routes import format_takes, is_cover, route_of
+from vp_jax.media.streams.carried import Carried, TrackSource, stamp_of
+from vp_jax.media.streams.tags import Described, chapters_between, differences, stream_tags, tags_of
+from vp_jax.media.streams.track_names import about, attachment_of
+from vp_jax.media.streams.track_parts import Track, second_of
+from vp_jax.media.streams.track_routes import format_takes, is_cover, route_of
 from vp_jax.reading import show
 
 _KINDS = {"audio": "sound", "subtitle": "subtitles", "video": "video"}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vp_jax.media.colour import Signal
-from vp_jax.media.paste import chroma_weights, paste
-from vp_jax.media.pixel_format import pixel_format, plane_sizes
+from vp_jax.media.pixels.colour import Signal
+from vp_jax.media.pixels.paste import chroma_weights, paste
+from vp_jax.media.pixels.pixel_format import pixel_format, plane_sizes
 
 SIZE = (20, 24)
 HOLE = np.zeros(SIZE, bool)

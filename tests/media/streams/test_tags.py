@@ -5,7 +5,7 @@ from fractions import Fraction
 from av.stream import Disposition
 
 from tests.source_films import Sound, film
-from vp_jax.media.tags import Described, chapters_between, differences, tags_of
+from vp_jax.media.streams.tags import Described, chapters_between, differences, tags_of
 
 S = Fraction
 

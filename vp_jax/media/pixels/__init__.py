@@ -1,0 +1,1 @@
+"""What the samples of a frame mean: formats, colours, light, and pasting into a source's own planes."""
