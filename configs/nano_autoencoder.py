@@ -23,6 +23,7 @@ def get_config(part: str = "squared") -> ConfigDict:
         raise ValueError(f"configs/nano_autoencoder.py:{part}: expected one of {', '.join(AUTOENCODER_PHASES)}")
     config = nano_vae.get_config()  # its world, size of clips and crops
     config.model.update(kl_weight=1e-6, vae_error="squared" if part == "squared" else "absolute")
+    config.data.synthetic_look = "lit"
     config.loader.update(batch_size=8, frames=17)
     config.optimizer.update(lr=2e-3 if part == "squared" else 3e-4, warmup=100)
     config.step.update(ema_decay=0.999)

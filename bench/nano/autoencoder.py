@@ -52,16 +52,16 @@ class HeldOut(NamedTuple):
     holes_BFHW: np.ndarray
 
 
-def drawn(count: int, height: int, width: int) -> np.ndarray:
+def drawn(count: int, height: int, width: int, look: str) -> np.ndarray:
     """Clips of the training world, uint8 BFHWC."""
-    world = World(count, FRAMES, height, width)
+    world = World(count, FRAMES, height, width, look=look)
     return np.stack([world[i].read(np.arange(FRAMES))[0] for i in range(count)])
 
 
-def held_out(count: int, height: int, width: int) -> HeldOut:
+def held_out(count: int, height: int, width: int, look: str) -> HeldOut:
     """The first ``count`` held-out clips."""
     clips, edges, holes = [], [], []
-    for clip in (World(count, FRAMES, height, width, HELD_OUT)[i] for i in range(count)):
+    for clip in (World(count, FRAMES, height, width, HELD_OUT, look=look)[i] for i in range(count)):
         frames_FHWC, masks_FHW = clip.read(np.arange(FRAMES))
         clips.append(frames_FHWC)
         edges.append(_borders(masks_FHW))
@@ -80,9 +80,9 @@ def _borders(masks_FHW: np.ndarray) -> np.ndarray:
     return edges_FHW
 
 
-def start(cfg: VAEConfig, clips: int) -> trees.Tree:
+def start(cfg: VAEConfig, clips: int, look: str) -> trees.Tree:
     """Weights of the principal components of drawn clips; every correction is zero."""
-    pixels = drawn(clips, cfg.sample_height, cfg.sample_width)
+    pixels = drawn(clips, cfg.sample_height, cfg.sample_width, look)
     return blocks.pca(random_weights(dataclasses.replace(cfg, param_dtype="float32"), jax.random.key(0)), pixels)
 
 
@@ -130,10 +130,10 @@ def faults(found: Measured, linear: Measured) -> list[str]:
     return [*lines, *([f"deviations outside {low} to {high} in channels {', '.join(odd)}"] if odd else [])]
 
 
-def gate(folder: str, clips: int) -> int:
+def gate(folder: str, clips: int, look: str) -> int:
     """Print the table; the exit status."""
     cfg = read_description(folder, AUTOENCODER.description, param_dtype="float32", dtype="float32")
-    data = held_out(clips, cfg.sample_height, cfg.sample_width)
+    data = held_out(clips, cfg.sample_height, cfg.sample_width, look)
     found = measure(cfg, checkpoint.load_params(folder), data)
     plain = VAEConfig(
         design="blocks",
@@ -143,7 +143,7 @@ def gate(folder: str, clips: int) -> int:
         sample_height=cfg.sample_height,
         sample_width=cfg.sample_width,
     )
-    linear = measure(plain, start(plain, 200), data)
+    linear = measure(plain, start(plain, 200, look), data)
     print(f"{clips} held-out clips of {FRAMES} frames, {cfg.sample_height} x {cfg.sample_width}; PSNR in dB")
     for name, each in (("principal components", linear), (folder, found)):
         numbers = "  ".join(f"{region} {each.decibel[region]:.2f}" for region in MARGINS)
@@ -168,9 +168,11 @@ def main(argv: list[str] | None = None) -> int:
     check = commands.add_parser("gate", help="exit with 1 if an autoencoder is not good enough for latents")
     check.add_argument("folder")
     check.add_argument("--clips", type=int, default=48)
+    for command in (begin, check):
+        command.add_argument("--look", default="lit", help="of the drawn world")
     args = parser.parse_args(argv)
     if args.command == "gate":
-        return gate(args.folder, args.clips)
+        return gate(args.folder, args.clips, args.look)
     cfg = VAEConfig(
         design="blocks",
         latent_channels=args.channels,
@@ -180,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
         sample_height=args.size[0],
         sample_width=args.size[1],
     )
-    checkpoint.save_params(args.folder, start(cfg, args.clips), to_json(cfg))
+    checkpoint.save_params(args.folder, start(cfg, args.clips, args.look), to_json(cfg))
     return 0
 
 

@@ -26,7 +26,7 @@ def begun(tmp_path_factory):
 def test_the_start_is_far_above_random_weights_and_has_even_channels(begun):
     cfg = from_json(checkpoint.load_config(begun, "vae"))
     assert (cfg.design, cfg.latent_channels, cfg.channels) == ("blocks", 16, (8, 8))
-    data = autoencoder.held_out(6, 32, 48)
+    data = autoencoder.held_out(6, 32, 48, "lit")
     found = autoencoder.measure(cfg, checkpoint.load_params(begun), data)
     random = autoencoder.measure(cfg, random_weights(cfg, jax.random.key(0)), data)
     assert all(found.decibel[region] > random.decibel[region] + 8 for region in found.decibel)
@@ -34,7 +34,7 @@ def test_the_start_is_far_above_random_weights_and_has_even_channels(begun):
 
 
 def test_held_out_regions_are_those_of_the_masked_thing():
-    data = autoencoder.held_out(3, 32, 48)
+    data = autoencoder.held_out(3, 32, 48, "lit")
     assert data.clips_BFHWC.shape == (3, 17, 32, 48, 3) and data.holes_BFHW.any((1, 2, 3)).all()
     assert not data.holes_BFHW[:, 0].any(), "frame 0 is given"
     inside = data.holes_BFHW[:, 1:]
@@ -64,6 +64,6 @@ def test_the_gate_asks_for_every_margin_and_every_channel():
 def test_a_description_of_another_size_starts_too():
     cfg = VAEConfig(design="blocks", latent_channels=4, channels=(8, 8), layers_per_block=1, scaling_factor=1.0)
     cfg = dataclasses.replace(cfg, sample_height=32, sample_width=32)
-    weights = autoencoder.start(cfg, 20)
+    weights = autoencoder.start(cfg, 20, "lit")
     assert weights["encoder"]["linear"]["kernel"].shape == (1, 1, 1, 768, 4)
     assert not np.asarray(weights["decoder"]["conv_out"]["kernel"]).any(), "corrections start at zero"
