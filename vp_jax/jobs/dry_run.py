@@ -63,14 +63,7 @@ def dry_run(job: Job) -> Iterator[JobEvent]:
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)
-    pipeline = Pipeline.describe(
-        job.checkpoint,
-        precision=job.precision,
-        attention=job.attention,
-        id_adapter=job.id_adapter,
-        id_scale=job.id_scale,
-        loras=job.loras,
-    )
+    pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
     settings = pipeline.settings.changed(**job.settings)
     size, frames = pipeline.size(job.height, job.width), len(media.video)
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)

@@ -138,6 +138,11 @@ class Job:
         return self.checkpoint in NAMED
 
     @property
+    def model_options(self) -> dict[str, Any]:
+        """How the model is loaded: the arguments of `Pipeline.load` beside the checkpoint."""
+        return {name: getattr(self, name) for name in ("precision", "attention", "id_adapter", "id_scale", "loras")}
+
+    @property
     def files(self) -> list[Path]:
         """What the run will write."""
         return [*outputs(self.out), *([self.report] if self.report else [])]

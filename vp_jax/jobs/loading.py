@@ -34,18 +34,11 @@ class ModelCache:
         """
         from vp_jax.inference.pipeline import Pipeline
 
-        key = (str(job.checkpoint), job.precision, job.attention, job.id_adapter, job.id_scale, job.loras)
+        key = (str(job.checkpoint), job.model_options)
         if self._pipeline is None or self._key != key:
             self._pipeline, self._prompts = None, {}  # its memory is free before the next one is loaded
             with enough_memory("`precision` bfloat16, or a device with more"):
-                self._pipeline = Pipeline.load(
-                    job.checkpoint,
-                    precision=job.precision,
-                    attention=job.attention,
-                    id_adapter=job.id_adapter,
-                    id_scale=job.id_scale,
-                    loras=job.loras,
-                )
+                self._pipeline = Pipeline.load(job.checkpoint, **job.model_options)
             self._key = key
         if job.prompt_embeds is None and not self._pipeline.has_text_encoder:
             raise UserError(

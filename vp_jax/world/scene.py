@@ -156,6 +156,15 @@ def overlap(front: Thing, back: Thing, frames: int = 34) -> float:
     return float(np.clip(1.2 * (1 - apart_F), 0, 1).mean())
 
 
+def draw_words(rng: np.random.Generator, others: tuple[Thing, ...]) -> tuple[str, str, str, str]:
+    """Draw shape, colour, pattern and motion of a thing that shares neither shape nor colour with the others."""
+    shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
+    colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
+    shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
+    looks = [(pattern, motion) for pattern in PATTERNS for motion in MOTIONS if fits(shape, pattern, motion)]
+    return shape, colour, *looks[rng.integers(len(looks))]
+
+
 def draw_motion(
     rng: np.random.Generator, shape: str, colour: str, pattern: str, motion: str, radii: tuple[float, float]
 ) -> Thing:

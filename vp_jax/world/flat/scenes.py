@@ -7,17 +7,13 @@ import math
 import numpy as np
 
 from vp_jax.world.scene import (
-    COLOURS,
     GROUND_COLOURS,
-    MOTIONS,
-    PATTERNS,
-    SHAPES,
     Ground,
     Light,
     Scene,
     Thing,
     draw_motion,
-    fits,
+    draw_words,
     overlap,
 )
 
@@ -47,14 +43,10 @@ def flat_scene(seed: int) -> Scene:
 
 def flat_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
     """Draw a thing that looks unlike the others and is mostly clear of them: the first such draw, or the best of 8."""
-    shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
-    colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
-    shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
-    looks = [(pattern, motion) for pattern in PATTERNS for motion in MOTIONS if fits(shape, pattern, motion)]
-    pattern, motion = looks[rng.integers(len(looks))]
+    words = draw_words(rng, others)
     draws: list[tuple[float, int, Thing]] = []
     for _ in range(8):
-        thing = draw_motion(rng, shape, colour, pattern, motion, (0.21, 0.26))
+        thing = draw_motion(rng, *words, (0.21, 0.26))
         hidden = max((overlap(thing, other) for other in others), default=0.0)
         if hidden < 0.12:
             return thing

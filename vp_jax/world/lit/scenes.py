@@ -7,17 +7,13 @@ import math
 import numpy as np
 
 from vp_jax.world.scene import (
-    COLOURS,
     GROUND_COLOURS,
-    MOTIONS,
-    PATTERNS,
-    SHAPES,
     Ground,
     Light,
     Scene,
     Thing,
     draw_motion,
-    fits,
+    draw_words,
     overlap,
 )
 
@@ -52,15 +48,11 @@ def lit_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
 
     It is the first of 12 draws that does what it should, or the one that comes closest.
     """
-    shapes = [shape for shape in SHAPES if shape not in {other.shape for other in others}]
-    colours = [colour for colour in COLOURS if colour not in {other.colour for other in others}]
-    shape, colour = shapes[rng.integers(len(shapes))], colours[rng.integers(len(colours))]
-    looks = [(pattern, motion) for pattern in PATTERNS for motion in MOTIONS if fits(shape, pattern, motion)]
-    pattern, motion = looks[rng.integers(len(looks))]
+    words = draw_words(rng, others)
     least, most = CROSSING if others and rng.integers(2) else CLEAR
     draws: list[tuple[float, int, Thing]] = []
     for _ in range(12):
-        thing = draw_motion(rng, shape, colour, pattern, motion, (0.18, 0.235))
+        thing = draw_motion(rng, *words, (0.18, 0.235))
         hidden = max((overlap(thing, other, 17) for other in others), default=0.0)
         away = max(least - hidden, hidden - most, 0.0)
         if away == 0:
