@@ -75,14 +75,12 @@ def _command(words: Sequence[str], patches: Sequence[Patch]) -> Callable[[], obj
     return call
 
 
-def _empty_result(pipeline: Any, request: Any, *rest: Any) -> Iterator[Any]:
-    from vp_jax.inference.result import Result
-
+def _empty_result(pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, clock: Any) -> Iterator[Any]:
     size = (request.plan.output_frames, *request.size, 3)
     if np.prod(size, dtype=float) > 10**7:
         raise Stopped
+    spool.add(0, np.zeros(size, np.uint8))
     yield from ()
-    return Result(request, np.zeros(size, np.uint8))
 
 
 def sampling(folder: Path) -> None:

@@ -38,7 +38,6 @@ from vp_jax.errors import UserError
 from vp_jax.inference.inputs import FITS, Video
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.result import Result
 from vp_jax.inference.settings import FILLS, Settings
 from vp_jax.inference.state import Carry
 from vp_jax.inference.text import unread
@@ -49,8 +48,10 @@ PRECIOUS = ("precious", "out.job.old", "jobs.csv.old", "out.jobs")
 _GIVEN = ("--prompt_embeds", "text.npz", "--compilation_cache", "off", "--window", "5", "--overlap", "1")
 
 
-def _black(pipeline: Any, request: Any, prepared: Any, *rest: Any) -> Generator[Any, None, Any]:
-    """In place of the model: reads what is kept, keeps what is missing, and returns black frames."""
+def _black(
+    pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, clock: Any
+) -> Generator[Any, None, None]:
+    """In place of the model: reads what is kept, keeps what is missing, and makes black frames."""
     size = (request.plan.output_frames, *request.size, 3)
     if np.prod(size, dtype=float) > 10**7:
         raise UserError("larger than what is tried here")
@@ -62,8 +63,8 @@ def _black(pipeline: Any, request: Any, prepared: Any, *rest: Any) -> Generator[
         else:
             store.step(window)
             store.save(window, Carry(jnp.full((1, 2, 4, 6, 4), window + 1.0), None))
+    spool.add(0, np.zeros(size, np.uint8))
     yield from ()
-    return Result(request, np.zeros(size, np.uint8))
 
 
 _PATCHES: tuple[Patch, ...] = (("vp_jax.jobs.run._inpaint", _black),)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from vp_jax.errors import UserError
-from vp_jax.inference.padded import pad_video
+from vp_jax.inference.padded import StreamedVideo, pad_video
+from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
+from vp_jax.media.fit import FIT_NAMES, fit_of
+from vp_jax.media.frames import mapped
 
 WINDOW = Settings(window=5, overlap=1)
 
@@ -69,3 +72,60 @@ def test_windows_are_pixels_from_minus_one_to_one(video):
 def test_other_sizes_are_named(size, message):
     with pytest.raises(UserError, match=f"{message}: expected a multiple of 16"):
         pad_video(np.zeros((5, *size, 3), np.uint8), np.zeros((5, *size), bool), WINDOW)
+
+
+def long_video(frames, height=40, width=56):
+    rng = np.random.default_rng(frames)
+    holes = np.zeros((frames, height, width), bool)
+    for number in range(frames):
+        top, left = rng.integers(0, height - 9), rng.integers(0, width - 9)
+        holes[number, top : top + 9, left : left + 7] = number % 5 != 1
+    return rng.integers(1, 256, (frames, height, width, 3), np.uint8), holes
+
+
+@pytest.mark.parametrize("frames, mode", [*((n, "fixed") for n in (1, 2, 5, 9, 13, 14, 22, 30)), (5, "reference"),
+                                          (14, "reference"), (22, "reference")])  # fmt: skip
+@pytest.mark.parametrize("size", [(32, 48), (48, 64)])
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("name", FIT_NAMES)
+def test_a_streamed_video_has_the_windows_of_a_video_in_memory(frames, mode, size, given, name):
+    settings = Settings(window=5, mode="reference") if mode == "reference" else WINDOW
+    first = np.full((*size, 3), 7, np.uint8) if given else None
+    source_FHWC, holes_FHW = long_video(frames)
+    streamed = mapped(source_FHWC, lambda _, frame: frame, source_FHWC.shape[1:])
+    holes = mapped(holes_FHW, lambda _, hole: hole, holes_FHW.shape[1:])
+    fit = fit_of(name, holes_FHW, size)
+    assert fit == fit_of(name, holes, size)
+    video = StreamedVideo(streamed, holes, fit, settings, first)
+    want = pad_video(fit.frames(source_FHWC), fit.holes(holes_FHW), settings, first)
+    plan = plan_windows(frames, settings)
+    assert (video.length, video.size) == (want.length, want.size)
+    for order in (plan.windows, plan.windows[::2], plan.windows[::-1]):
+        for start in order:
+            for mine, theirs in zip(video.window(start, 5), want.window(start, 5), strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(video.holes(plan, settings), want.holes(plan, settings), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_streamed_video_reads_each_frame_once_and_holds_those_of_one_window():
+    source_FHWC, holes_FHW = long_video(61)
+    read = []
+
+    def noted(number, frame):
+        read.append(number)
+        return frame
+
+    streamed = mapped(source_FHWC, noted, source_FHWC.shape[1:])
+    fit, plan = fit_of("stretch", holes_FHW, (32, 48)), plan_windows(61, WINDOW)
+    video = StreamedVideo(streamed, holes_FHW, fit, WINDOW)
+    for start in plan.windows:
+        video.window(start, 5)
+        assert sum(len(frames) for frames, _ in video._groups.values()) <= 8
+    assert read == list(range(61))
+
+
+def test_a_streamed_video_of_another_size_than_multiples_of_16_is_refused():
+    frames, holes = long_video(5)
+    with pytest.raises(UserError, match="height 40: expected a multiple of 16"):
+        StreamedVideo(frames, holes, fit_of("stretch", holes, (40, 48)), WINDOW)

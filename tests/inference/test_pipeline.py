@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import clip_files
 from tests.tiny import save_tiny
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
@@ -78,6 +79,19 @@ def test_a_stream_yields_the_same_frames_window_by_window(pipe, video, clip, pla
     np.testing.assert_array_equal(np.concatenate([part.frames_FHWC for part in parts]), plain.frames_FHWC)
     with pytest.raises(UserError, match="unknown setting 'stepz'"):
         pipe.stream(*video, clip[2], stepz=2)  # at once, not at the first frame
+
+
+def test_files_opened_frame_by_frame_give_the_same_result_and_stream(pipe, video, clip, plain, tmp_path):
+    frames, holes = video
+    masks = np.repeat(holes[..., None].astype(np.uint8) * 255, 3, axis=3)
+    opened = Video.open(clip_files.folder(tmp_path / "video", frames))
+    mask = Mask.open(clip_files.folder(tmp_path / "mask", masks), like=opened)
+    result = pipe(opened, mask, clip[2], steps=2, guidance=3.0)
+    np.testing.assert_array_equal(result.model_FHWC, plain.model_FHWC)
+    np.testing.assert_array_equal(result.frames_FHWC, plain.frames_FHWC)
+    parts = list(pipe.stream(opened, mask, clip[2], steps=2, guidance=3.0, first_frame="original"))
+    want = pipe(*video, clip[2], steps=2, guidance=3.0, first_frame="original")
+    np.testing.assert_array_equal(np.concatenate([part.frames_FHWC for part in parts]), want.frames_FHWC)
 
 
 def test_progress_is_reported(pipe, video, clip):

@@ -109,6 +109,10 @@ def test_rule_table(tmp_path, make):
     assert holes.dtype == bool
     np.testing.assert_array_equal(holes, HOLES)
     np.testing.assert_array_equal(masks.read_masks(path, start=1, stop=5, step=2), HOLES[1:5:2])
+    np.testing.assert_array_equal(np.stack(masks.stream_masks(path)), HOLES)
+    part = masks.stream_masks(path, start=1, stop=5, step=2)
+    assert part.shape == HOLES[1:5:2].shape and not isinstance(part, np.ndarray)
+    np.testing.assert_array_equal(part[1], HOLES[3])
 
 
 def test_palette_frames_without_object_are_empty(tmp_path):
@@ -129,6 +133,7 @@ def test_labels_are_chosen_by_id(tmp_path, mask_id, expected):
     sources.append(indexed(tmp_path / "palette", LABELS, list(range(256)) * 3))
     for path in sources:
         np.testing.assert_array_equal(masks.read_masks(path, mask_id=mask_id), expected)
+        np.testing.assert_array_equal(np.stack(masks.stream_masks(path, mask_id=mask_id)), expected)
 
 
 def one_image_holds_for_all(tmp_path):
@@ -140,6 +145,7 @@ def test_a_single_image_is_static(tmp_path):
     path = one_image_holds_for_all(tmp_path)
     holes = masks.align(masks.read_masks(path), frames=9, height=H, width=W, static=masks.is_static(path))
     np.testing.assert_array_equal(holes, np.repeat(HOLES[:1], 9, axis=0))
+    assert holes.strides[0] == 0  # one hole in memory, whatever the length
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 3, 4, 5, 13, 16])

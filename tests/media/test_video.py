@@ -185,16 +185,41 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("read", [video.read_video, video.stream_video])
 @pytest.mark.parametrize("make, message", BAD, ids=[make.__name__ for make, _ in BAD])
-def test_bad_videos_give_one_line(tmp_path, make, message):
+def test_bad_videos_give_one_line(tmp_path, make, message, read):
     with pytest.raises(UserError, match=message) as caught:
-        video.read_video(make(tmp_path))
+        read(make(tmp_path))
     assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     return clip_files.encode(tmp_path_factory.mktemp("film") / "clip.mp4", clip_files.moving(40, 48, 66))
+
+
+@pytest.mark.parametrize("chosen", [{}, {"start": 7}, {"start": 3, "stop": 21}, {"fps": 10, "start": 2, "stop": 33}])
+def test_a_streamed_video_has_the_frames_of_a_read_one(film, tmp_path, chosen):
+    folder = clip_files.folder(tmp_path / "frames", clip_files.moving(40, 48, 66))
+    for source in (film, film.read_bytes(), folder):
+        want_FHWC, rate = video.read_video(source, **chosen)
+        frames_FHWC, same = video.stream_video(source, **chosen)
+        assert frames_FHWC.shape == want_FHWC.shape and same == rate
+        np.testing.assert_array_equal(np.stack(frames_FHWC), want_FHWC)
+        np.testing.assert_array_equal(frames_FHWC[-2], want_FHWC[-2])
+
+
+def test_counting_a_film_converts_nothing_and_stops_behind_the_last_frame(film, monkeypatch):
+    decoded, plain = [], video.film_frames
+
+    def noted(*given, **options):
+        for frame in plain(*given, **options):
+            decoded.append(frame.number)
+            yield frame
+
+    monkeypatch.setattr(video, "film_frames", noted)
+    monkeypatch.setattr("vp_jax.media.film._picture", lambda *_: pytest.fail("converted"))
+    assert len(video.stream_video(film, stop=12)[0]) == 12 and decoded == list(range(12))
 
 
 @pytest.mark.parametrize("threads", [0, 1])

@@ -3,12 +3,14 @@
     Video.read("in.mp4")   Video(frames_FHWC)        uint8 RGB, 0 to 255
     Mask.read("mask.png")  Mask(holes_FHW)           True, 1 or 255 where pixels are generated
 
-`vp_jax.read_video` and `vp_jax.read_mask` are the two ``read``. Nothing here needs JAX.
+`vp_jax.read_video` and `vp_jax.read_mask` are the two ``read``, which make arrays. ``Video.open`` and ``Mask.open``
+read one frame at a time, when it is asked for. Nothing here needs JAX.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.extend import Border
+from vp_jax.media.frames import Frames, Streamed, cut_or_held
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
 from vp_jax.media.source import SourceVideo, read_source
@@ -36,7 +39,7 @@ class Video:
     """Frames and what is known of their source.
 
     Attributes:
-      frames_FHWC: uint8 RGB, 0 to 255.
+      frames_FHWC: uint8 RGB, 0 to 255; an array, but of `open` `vp_jax.media.frames.Streamed`.
       fps: frames per second, exact.
       path: file or folder that the frames were read from.
       start, stop, step: the frames of the source that were read, as in a slice.
@@ -45,14 +48,14 @@ class Video:
       tracks: the source's other streams, which go into a result.
       note: what a person should know of how the file was read, "" if nothing.
       border: pixels that were added around the source's, see `extended`.
-      source: what the file says of its pixels, for a result in the same; only of videos that `read` made, whose frames
-        are read-only for this reason: a changed copy is a video of its own.
+      source: what the file says of its pixels, for a result in the same; only of videos that `read` or `open` made,
+        whose frames are read-only for this reason: a changed copy is a video of its own.
 
     Raises:
       UserError: an array of another type or shape, named with what was expected.
     """
 
-    frames_FHWC: np.ndarray
+    frames_FHWC: Frames
     fps: Fraction = files.FOLDER_FPS
     path: Path | None = None
     start: int = 0
@@ -92,10 +95,42 @@ class Video:
         Raises:
           UserError: a file that is missing, damaged or no video, a range outside of it, or ``folder_fps`` for a file.
         """
+        return cls._from(files.read_video, path, start, stop, fps, folder_fps)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        fps: float | None = None,
+        folder_fps: float | None = None,
+    ) -> Video:
+        """The video of `read`, from the same arguments, of whose frames one at a time is in memory.
+
+        The file is decoded once here, to count its frames and to check them.
+
+        Raises:
+          UserError: as `read`; and from the frames, when the file changed since.
+        """
+        return cls._from(files.stream_video, path, start, stop, fps, folder_fps)
+
+    @classmethod
+    def _from(
+        cls,
+        read: Callable[..., tuple[Frames, Fraction]],
+        path: str | Path,
+        start: int,
+        stop: int | None,
+        fps: float | None,
+        folder_fps: float | None,
+    ) -> Video:
         info, source = files.probe(path, folder_fps=folder_fps), read_source(path)
         path, stamp = Path(path), stamp_of(Path(path))
-        frames_FHWC, rate = files.read_video(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
-        frames_FHWC.flags.writeable = False
+        frames_FHWC, rate = read(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
+        if isinstance(frames_FHWC, np.ndarray):
+            frames_FHWC.flags.writeable = False
         step = files.subsample_step(info.fps, fps)
         clock = _clock(path, len(frames_FHWC), start, stop, step)
         tracks = None
@@ -131,7 +166,8 @@ class Video:
     def extended(self, border: Border) -> Video:
         """This video with a border of new pixels, which repeat its rim until something is generated there."""
         frames_FHWC = border.frames(self.frames_FHWC)
-        frames_FHWC.flags.writeable = False
+        if isinstance(frames_FHWC, np.ndarray):
+            frames_FHWC.flags.writeable = False
         return dataclasses.replace(self, frames_FHWC=frames_FHWC, border=border)._of(self.source)
 
     def __len__(self) -> int:
@@ -158,7 +194,8 @@ class Mask:
     """Where pixels are generated.
 
     Attributes:
-      holes_FHW: bool, 0/1 or 0/255; one per frame of the video. A single picture (H, W) holds for all frames.
+      holes_FHW: bool, 0/1 or 0/255; one per frame of the video. A single picture (H, W) holds for all frames. An array,
+        or bool `vp_jax.media.frames.Streamed`.
       static: the one mask in ``holes_FHW`` holds for all frames.
       invert: the array marks what is kept.
       grow: pixels by which holes grow on each side; None: as many as the task needs.
@@ -169,7 +206,7 @@ class Mask:
       UserError: an array of another type, shape or values, named with what was expected.
     """
 
-    holes_FHW: np.ndarray
+    holes_FHW: Frames
     static: bool = False
     invert: bool = False
     grow: int | None = None
@@ -177,11 +214,12 @@ class Mask:
     note: str = ""
 
     def __post_init__(self) -> None:
-        holes = np.asarray(self.holes_FHW)
-        if holes.ndim == 2:
-            object.__setattr__(self, "static", True)
-            holes = holes[None]
-        object.__setattr__(self, "holes_FHW", _holes(holes))
+        if not isinstance(self.holes_FHW, Streamed):
+            holes = np.asarray(self.holes_FHW)
+            if holes.ndim == 2:
+                object.__setattr__(self, "static", True)
+                holes = holes[None]
+            object.__setattr__(self, "holes_FHW", _holes(holes))
         if self.grow is not None:
             check_number("grow", self.grow)
 
@@ -209,14 +247,45 @@ class Mask:
         Raises:
           UserError: a file that is missing or unreadable, no such label, or several labels and none chosen.
         """
+        return cls._from(masks.read_masks, path, like, mask_id, invert, grow, resize)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        like: Video | None = None,
+        mask_id: int | None = None,
+        invert: bool = False,
+        grow: int | None = None,
+        resize: bool = False,
+    ) -> Mask:
+        """The mask of `read`, from the same arguments, of whose holes one at a time is in memory.
+
+        Raises:
+          UserError: as `read`; when holes are read, of what is damaged.
+        """
+        return cls._from(masks.stream_masks, path, like, mask_id, invert, grow, resize)
+
+    @classmethod
+    def _from(
+        cls,
+        read: Callable[..., Frames],
+        path: str | Path,
+        like: Video | None,
+        mask_id: int | None,
+        invert: bool,
+        grow: int | None,
+        resize: bool,
+    ) -> Mask:
         if grow is not None:
             check_number("grow", grow)
         start, stop, step = (like.start, like.stop, like.step) if like else (0, None, 1)
-        holes_FHW = masks.read_masks(path, mask_id=mask_id, start=start, stop=stop, step=step)
+        holes_FHW = read(path, mask_id=mask_id, start=start, stop=stop, step=step)
         note = "" if is_label_map(path) else rule_of(path, mask_id).note
         return cls(holes_FHW, masks.is_static(path), invert, grow, resize, note)
 
-    def fitted(self, video: Video, growth: int = 0) -> np.ndarray:
+    def fitted(self, video: Video, growth: int = 0) -> Frames:
         """Holes of the video's frames, bool (F, H, W).
 
         Args:
@@ -224,7 +293,8 @@ class Mask:
           growth: by how many pixels they grow where ``grow`` is None.
 
         Raises:
-          UserError: another number of frames, another size, nothing to generate or nothing to keep.
+          UserError: another number of frames, another size, nothing to generate or nothing to keep; of streamed holes,
+            whoever reads them all has to find the last two, see `vp_jax.media.masks.check_extent`.
         """
         height, width = video.size
         return masks.align(
@@ -257,8 +327,7 @@ def fit_frames(video: Video, mask: Mask, fit: str | None) -> tuple[Video, Mask]:
         return video, mask
     if fit == "cut":
         video = video.cut(len(mask.holes_FHW))
-    holes_FHW = mask.holes_FHW[: len(video)]
-    held_FHW = np.repeat(holes_FHW[-1:], len(video) - len(holes_FHW), axis=0)
+    holes_FHW = cut_or_held(mask.holes_FHW, len(video))
     note = f"{abs(missing)} masks {'too many' if missing < 0 else 'missing'}: " + (
         "the rest of the video is left out"
         if fit == "cut" and missing > 0
@@ -267,7 +336,7 @@ def fit_frames(video: Video, mask: Mask, fit: str | None) -> tuple[Video, Mask]:
         else "the last ones are left out"
     )
     notes = f"{mask.note}; {note}" if mask.note else note
-    return video, dataclasses.replace(mask, holes_FHW=np.concatenate([holes_FHW, held_FHW]), note=notes)
+    return video, dataclasses.replace(mask, holes_FHW=holes_FHW, note=notes)
 
 
 def check_fit(fit: str | None) -> None:
@@ -301,7 +370,9 @@ def as_mask(mask: Any) -> Mask:
     return mask if isinstance(mask, Mask) else Mask(mask)
 
 
-def _frames(video: Any, name: str = "video") -> np.ndarray:
+def _frames(video: Any, name: str = "video") -> Frames:
+    if isinstance(video, Streamed):
+        return video
     frames_FHWC = np.asarray(video)
     shape, kind = frames_FHWC.shape, frames_FHWC.dtype
     if len(shape) != 4:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
+from vp_jax.media.fit import Fit
+from vp_jax.media.frames import Frames, again
 from vp_jax.models.latent_grid import cover_cells
-from vp_jax.shapes import SPATIAL_STRIDE
+from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 PIXEL_MULTIPLE = 2 * SPATIAL_STRIDE
 """Heights and widths are multiples of this: 8 pixels per latent cell, 2 cells per token."""
 
 
-class PaddedVideo(NamedTuple):
-    """Pixels and holes of all windows, at the model's size.
+class PaddedVideo(Protocol):
+    """What the windows of a video read, at the model's size: `PaddedArrays`, or `StreamedVideo` for any length."""
+
+    @property
+    def length(self) -> int:
+        """Frames that the windows read, `WindowPlan.padded_frames`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+
+    def holes(self, plan: WindowPlan, settings: Settings) -> Iterator[np.ndarray]:
+        """Holes (F, H, W) of each window."""
+
+    def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (1, F, H, W, 3) in [-1, 1] and holes (1, F, H, W) in {0, 1} of one window, float32."""
+
+
+class PaddedArrays(NamedTuple):
+    """A `PaddedVideo` in memory.
 
     Attributes:
       frames_FHWC: uint8, holes black; as many as `WindowPlan.padded_frames`.
@@ -28,20 +48,140 @@ class PaddedVideo(NamedTuple):
     frames_FHWC: np.ndarray
     holes_FHW: np.ndarray
 
+    @property
+    def length(self) -> int:
+        """See `PaddedVideo`."""
+        return len(self.frames_FHWC)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """See `PaddedVideo`."""
+        return self.frames_FHWC.shape[1], self.frames_FHWC.shape[2]
+
     def holes(self, plan: WindowPlan, settings: Settings) -> Iterator[np.ndarray]:
-        """Holes (F, H, W) of each window."""
+        """See `PaddedVideo`."""
         return (self.holes_FHW[start : start + settings.window] for start in plan.windows)
 
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (1, F, H, W, 3) in [-1, 1] and holes (1, F, H, W) in {0, 1} of one window, float32."""
+        """See `PaddedVideo`."""
         span = slice(start, start + frames)
-        pixels_BFHWC = self.frames_FHWC[None, span].astype(np.float32) / 127.5 - 1.0
-        return pixels_BFHWC, self.holes_FHW[None, span].astype(np.float32)
+        return _as_float(self.frames_FHWC[span], self.holes_FHW[span])
+
+
+class StreamedVideo:
+    """A `PaddedVideo` that reads a source as the windows come, in order, and holds the frames of one window.
+
+    A later window than the next skips what lies between; an earlier one reads from the start again. The frames are
+    those of `pad_video`, bit for bit.
+
+    Args:
+      frames_FHWC: uint8, of the source.
+      holes_FHW: bool, of the source, True = generated.
+      fit: where the frames lie in the model's, whose height and width are multiples of 16.
+      settings: see `pad_video`.
+      first_frame_HWC: see `pad_video`.
+
+    Raises:
+      UserError: a size that is no multiple of 16; when windows are read, a source that is damaged or changed.
+    """
+
+    def __init__(
+        self,
+        frames_FHWC: Frames,
+        holes_FHW: Frames,
+        fit: Fit,
+        settings: Settings,
+        first_frame_HWC: np.ndarray | None = None,
+    ) -> None:
+        _check_multiple(fit.model)
+        self.size, self.length, self._fit = fit.model, plan_windows(len(frames_FHWC), settings).padded_frames, fit
+        self._frames, self._holes, self._first = again(frames_FHWC), again(holes_FHW), first_frame_HWC
+        self._covered = settings.mode != "reference"
+        self._groups: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._resized: tuple[np.ndarray, np.ndarray] | None = None
+
+    def holes(self, plan: WindowPlan, settings: Settings) -> Iterator[np.ndarray]:
+        """See `PaddedVideo`; reads the holes of the source once, without its frames."""
+        groups: dict[int, np.ndarray] = {}
+        for start in plan.windows:
+            groups = {group: groups[group] if group in groups else self._group_holes(group)
+                      for group in self._needed(start, settings.window)}  # fmt: skip
+            yield self._window(list(groups.values()), start, settings.window)
+
+    def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `PaddedVideo`."""
+        kept, self._groups = self._groups, {}
+        for group in self._needed(start, frames):
+            self._groups[group] = kept[group] if group in kept else self._group(group)
+        parts = zip(*self._groups.values())
+        pixels_FHWC, holes_FHW = (self._window(part, start, frames) for part in parts)
+        return _as_float(pixels_FHWC, holes_FHW)
+
+    def _needed(self, start: int, frames: int) -> range:
+        """The latent frames of a window's frames, without those of the padding."""
+        last = min(start + frames, len(self._frames)) - 1
+        return range(_group_of(start), _group_of(last) + 1)
+
+    def _window(self, parts: Sequence[np.ndarray], start: int, frames: int) -> np.ndarray:
+        """A window out of the frames of its latent frames, the last one repeated where the video ends."""
+        skip = start - _members(_group_of(start)).start
+        found = np.concatenate(parts)[skip : skip + frames]
+        return np.pad(found, ((0, frames - len(found)), *((0, 0),) * (found.ndim - 1)), mode="edge")
+
+    def _group(self, group: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames of one latent frame and their holes."""
+        numbers, holes_FHW = self._numbers(group), self._group_holes(group)
+        frames_FHWC = self._fit.frames(np.stack([self._frames[number] for number in numbers]), first=numbers.start)
+        frames_FHWC = np.where(holes_FHW[..., None], np.uint8(0), frames_FHWC)
+        if self._first is not None and group == 0:
+            frames_FHWC[0] = self._first
+        return frames_FHWC, holes_FHW
+
+    def _group_holes(self, group: int) -> np.ndarray:
+        holes_FHW = np.stack([self._resized_hole(number) for number in self._numbers(group)])
+        if self._first is not None and group == 0:
+            holes_FHW[0] = False
+        return (
+            np.repeat(cover_cells(holes_FHW.max(0, keepdims=True)), len(holes_FHW), axis=0)
+            if self._covered
+            else holes_FHW
+        )
+
+    def _resized_hole(self, number: int) -> np.ndarray:
+        """The hole of a frame at the model's size; most masks move slowly or not at all."""
+        hole_HW = self._holes[number]
+        still = len(self._fit.boxes) == 1
+        if self._resized is None or not still or not np.array_equal(hole_HW, self._resized[0]):
+            self._resized = hole_HW, self._fit.holes(hole_HW[None], number)[0]
+        return self._resized[1]
+
+    def _numbers(self, group: int) -> range:
+        return _members(group)[: max(0, len(self._frames) - _members(group).start)]
+
+
+def _group_of(frame: int) -> int:
+    """The latent frame of a frame: the first alone, then groups of four, see `vp_jax.shapes.latent_index`."""
+    return (frame + TEMPORAL_STRIDE - 1) // TEMPORAL_STRIDE
+
+
+def _members(group: int) -> range:
+    """The frames of a latent frame."""
+    return range(max(0, (group - 1) * TEMPORAL_STRIDE + 1), group * TEMPORAL_STRIDE + 1)
+
+
+def _as_float(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return frames_FHWC[None].astype(np.float32) / 127.5 - 1.0, holes_FHW[None].astype(np.float32)
+
+
+def _check_multiple(size: tuple[int, ...]) -> None:
+    for name, side in zip(("height", "width"), size):
+        if side % PIXEL_MULTIPLE:
+            raise UserError(f"{name} {side}: expected a multiple of {PIXEL_MULTIPLE}")
 
 
 def pad_video(
     frames_FHWC: np.ndarray, holes_FHW: np.ndarray, settings: Settings, first_frame_HWC: np.ndarray | None = None
-) -> PaddedVideo:
+) -> PaddedArrays:
     """What the windows of a video read.
 
     Args:
@@ -53,9 +193,7 @@ def pad_video(
     Raises:
       UserError: a size that is no multiple of 16.
     """
-    for name, size in zip(("height", "width"), frames_FHWC.shape[1:3]):
-        if size % PIXEL_MULTIPLE:
-            raise UserError(f"{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
+    _check_multiple(frames_FHWC.shape[1:3])
     holes = np.array(holes_FHW, bool)
     if first_frame_HWC is not None:
         holes[0] = False
@@ -66,4 +204,4 @@ def pad_video(
         frames[0] = first_frame_HWC
     extra = plan_windows(len(frames), settings).padded_frames - len(frames)
     padding = ((0, extra), (0, 0), (0, 0))
-    return PaddedVideo(np.pad(frames, (*padding, (0, 0)), mode="edge"), np.pad(holes, padding, mode="edge"))
+    return PaddedArrays(np.pad(frames, (*padding, (0, 0)), mode="edge"), np.pad(holes, padding, mode="edge"))

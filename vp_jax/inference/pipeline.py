@@ -30,7 +30,7 @@ from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
 from vp_jax.inference.load import describe_models, load_models
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.named import find_model
-from vp_jax.inference.padded import PaddedVideo, pad_video
+from vp_jax.inference.padded import PaddedArrays, PaddedVideo, pad_video
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.progress import ProgressFn, reported
 from vp_jax.inference.prompt import Prompt
@@ -304,7 +304,7 @@ class Pipeline:
           start: where an earlier run stopped.
         """
         compiled = CompiledWindow(self.models, self.params, self.schedule, settings)
-        plan = plan_windows(len(video.frames_FHWC), settings)
+        plan = plan_windows(video.length, settings)
         noise_of = noise_of or functools.partial(window_noise, settings)
         prompts = [prompt] * len(plan.windows) if isinstance(prompt, Prompt) else prompt
         return loop.finite(loop.windows(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
@@ -361,7 +361,7 @@ class Pipeline:
           settings: of the run.
           noise_of: see `windows`.
         """
-        events = self.windows(PaddedVideo(frames_FHWC, holes_FHW), prompt, settings, noise_of=noise_of)
+        events = self.windows(PaddedArrays(frames_FHWC, holes_FHW), prompt, settings, noise_of=noise_of)
         finals = [np.asarray(e.carry.latents_BThwC) for e in events if isinstance(e, loop.WindowDone)]
         return stitch(finals, settings.overlap_latents, reference=settings.mode == "reference")
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
-from vp_jax.inference.padded import PIXEL_MULTIPLE, PaddedVideo, pad_video
+from vp_jax.inference.padded import PIXEL_MULTIPLE, PaddedVideo, StreamedVideo, pad_video
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.task import FILL, REMOVE, check_task, growth_of
 from vp_jax.media.canvas import resize_frames
 from vp_jax.media.extend import border_of, parsed
 from vp_jax.media.fit import Fit, check_fit_name, fit_of
+from vp_jax.media.frames import Frames, mapped
 from vp_jax.media.images import read_image
 from vp_jax.models.config import Injection
 from vp_jax.schema import check_number
@@ -62,7 +63,7 @@ class Request:
 
     Attributes:
       video: the source.
-      holes_FHW: bool, at the source's size.
+      holes_FHW: bool, at the source's size, True = generated.
       padded: pixels and holes at the model's size, of all windows.
       fit: where the source's frames lie in the model's.
       settings, plan: of the windows.
@@ -70,7 +71,7 @@ class Request:
     """
 
     video: Video
-    holes_FHW: np.ndarray
+    holes_FHW: Frames
     padded: PaddedVideo
     fit: Fit
     settings: Settings
@@ -81,29 +82,47 @@ class Request:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width that the model generates."""
-        return self.padded.frames_FHWC.shape[1], self.padded.frames_FHWC.shape[2]
+        return self.padded.size
 
 
 def holes_of(
     video: Video, mask: Mask | None, first_frame: np.ndarray | str | Path | None = None, task: str = FILL
-) -> np.ndarray:
+) -> Frames:
     """Holes of a video, bool (F, H, W), frame 0's closed where the original is kept.
 
     Raises:
-      UserError: a mask that does not fit, or nothing to generate.
+      UserError: a mask that does not fit, or nothing to generate; of streamed holes, whoever reads them all has to
+        find the latter, see `check_open_frames`.
     """
     if mask is None:
-        return np.zeros((len(video), *video.size), bool)
+        return np.broadcast_to(False, (len(video), *video.size))
     holes_FHW = mask.fitted(video, growth_of(task, video.size))
-    if isinstance(first_frame, str) and first_frame == ORIGINAL:
+    if not keeps_first(first_frame):
+        return holes_FHW
+    if isinstance(holes_FHW, np.ndarray) and isinstance(video.frames_FHWC, np.ndarray):
         holes_FHW = holes_FHW.copy()
         holes_FHW[0] = False
-        if not holes_FHW.any():
-            raise UserError("first_frame original: only frame 0 has a hole, there is nothing to generate")
-    return holes_FHW
+        check_open_frames(open_frames=int(holes_FHW.any((1, 2)).sum()), first_frame=first_frame)
+        return holes_FHW
+    return mapped(holes_FHW, lambda number, hole_HW: hole_HW & (number > 0), holes_FHW.shape[1:])
 
 
-def with_holes(video: Video, mask: Mask | None, look: Look) -> tuple[Video, np.ndarray]:
+def keeps_first(first_frame: object) -> bool:
+    """Frame 0 stays the source's."""
+    return isinstance(first_frame, str) and first_frame == ORIGINAL
+
+
+def check_open_frames(*, open_frames: int, first_frame: np.ndarray | str | Path | None) -> None:
+    """Check that a frame has a hole once frame 0's is closed.
+
+    Raises:
+      UserError: none has.
+    """
+    if keeps_first(first_frame) and not open_frames:
+        raise UserError("first_frame original: only frame 0 has a hole, there is nothing to generate")
+
+
+def with_holes(video: Video, mask: Mask | None, look: Look) -> tuple[Video, Frames]:
     """A video, extended if that is asked for, and its holes, bool (F, H, W), of which the border is a part.
 
     Raises:
@@ -129,8 +148,12 @@ def make_request(video: Video, mask: Mask | None, settings: Settings, size: tupl
     check_pasted_fit(fit_name, paste)
     video, holes_FHW = with_holes(video, mask, look)
     fit = fit_of(fit_name, holes_FHW, size)
-    first_HWC = _first(look.get("first_frame"), video.frames_FHWC[0], fit)
-    padded = pad_video(fit.frames(video.frames_FHWC), fit.holes(holes_FHW), settings, first_HWC)
+    frames_FHWC, first_HWC = video.frames_FHWC, _first(look.get("first_frame"), video.frames_FHWC, fit)
+    padded: PaddedVideo
+    if isinstance(frames_FHWC, np.ndarray) and isinstance(holes_FHW, np.ndarray):
+        padded = pad_video(fit.frames(frames_FHWC), fit.holes(holes_FHW), settings, first_HWC)
+    else:
+        padded = StreamedVideo(frames_FHWC, holes_FHW, fit, settings, first_HWC)
     return Request(video, holes_FHW, padded, fit, settings, plan_windows(len(video), settings), paste, feather)
 
 
@@ -139,7 +162,7 @@ def check_holes(task: str, extend: str | None, first_frame: object, *, masked: b
     UserError: an unknown task, a border that cannot be, no hole at all, or words that contradict each other.
     """
     check_task(task)
-    original = isinstance(first_frame, str) and first_frame == ORIGINAL
+    original = keeps_first(first_frame)
     if extend is not None:
         parsed(extend)
     elif not masked:
@@ -186,12 +209,12 @@ def check_size(height: int | None, width: int | None) -> None:
                 raise UserError(f"{name} {size}: expected a multiple of {PIXEL_MULTIPLE}")
 
 
-def _first(first_frame: np.ndarray | str | Path | None, own_HWC: np.ndarray, fit: Fit) -> np.ndarray | None:
+def _first(first_frame: np.ndarray | str | Path | None, frames_FHWC: Frames, fit: Fit) -> np.ndarray | None:
     """The frame that replaces frame 0, at the model's size."""
     if first_frame is None:
         return None
     if isinstance(first_frame, str) and first_frame == ORIGINAL:
-        first_HWC: np.ndarray = fit.frames(own_HWC[None])[0]
+        first_HWC: np.ndarray = fit.frames(np.asarray(frames_FHWC[0])[None])[0]
         return first_HWC
     given = read_image(first_frame) if isinstance(first_frame, str | Path) else first_frame
     picture: np.ndarray = np.asarray(given)

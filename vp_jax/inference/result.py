@@ -17,6 +17,7 @@ from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import Finished
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.fidelity import Fidelity, outside
+from vp_jax.media.frames import Frames
 from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
@@ -44,10 +45,11 @@ class Result:
     Attributes:
       request: what was asked for; its settings, plan and source.
       model_FHWC: uint8, the frames as the model made them, at its size. In reference mode fewer than the source's.
+        An array, or streamed, as jobs have them.
     """
 
     request: Request
-    model_FHWC: np.ndarray
+    model_FHWC: Frames
 
     def __len__(self) -> int:
         return len(self.model_FHWC)
@@ -131,12 +133,13 @@ class Collector:
     """Gathers the frames of a run into its `result`."""
 
     def __init__(self, request: Request) -> None:
-        self.result = Result(request, np.empty((request.plan.output_frames, *request.size, 3), np.uint8))
+        self._model_FHWC = np.empty((request.plan.output_frames, *request.size, 3), np.uint8)
+        self.result = Result(request, self._model_FHWC)
 
     def take(self, event: Event | Decoded) -> None:
         """Take the frames of an event, if it has any."""
         if isinstance(event, Decoded):
-            self.result.model_FHWC[event.start : event.start + len(event.frames_FHWC)] = event.frames_FHWC
+            self._model_FHWC[event.start : event.start + len(event.frames_FHWC)] = event.frames_FHWC
 
 
 def collect(events: Iterable[Event | Decoded], request: Request) -> Result:
@@ -174,7 +177,7 @@ def _rgb_notes(video: Video, path: Path) -> tuple[str, ...]:
     )
 
 
-def _finished(request: Request, start: int, made_FHWC: np.ndarray) -> Finished:
+def _finished(request: Request, start: int, made_FHWC: Frames) -> Finished:
     span = slice(start, start + len(made_FHWC))
     source_FHWC, holes_FHW = request.video.frames_FHWC[span], request.holes_FHW[span]
 

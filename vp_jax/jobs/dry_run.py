@@ -28,10 +28,9 @@ from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.events import Estimate, JobEvent, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import Manifest
+from vp_jax.jobs.media import Media, read_media
 from vp_jax.jobs.outputs import job_folder
 from vp_jax.jobs.prepare import check_unfinished
-from vp_jax.jobs.run import read_media
-from vp_jax.media.mask_check import check_masks
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
@@ -56,10 +55,13 @@ def dry_run(job: Job) -> Iterator[JobEvent]:
         if job.demonstration:  # the packaged clip would be written first
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             shown = dataclasses.replace(job, video=folder / job.video.name, mask=folder / "mask.mkv")
-        media = read_media(shown)
-        yield media.event()
-        for line in check_masks(media.holes_FHW).notes:
-            yield Note("mask", line)
+        yield from _dry_run(job, read_media(shown))
+
+
+def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
+    yield media.event()
+    for line in media.check.notes:
+        yield Note("mask", line)
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)

@@ -19,6 +19,7 @@ from vp_jax.inference.request import Request
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache
 from vp_jax.jobs.manifest import ChosenWindow, Manifest, content, fact_differences, refuse, weights_digest
+from vp_jax.jobs.media import Media
 from vp_jax.jobs.redo import arguments_of, stored_manifest
 from vp_jax.jobs.store import WindowStore, holds_work
 from vp_jax.provenance import versions
@@ -42,7 +43,7 @@ def open_job(
     job: Job,
     pipeline: Pipeline,
     request: Request,
-    given: Prompt | Prompts | None,
+    media: Media,
     loader: ModelCache,
     folder: Path,
     warn: Callable[[str], object],
@@ -53,7 +54,7 @@ def open_job(
       job: what is asked for.
       pipeline: its model.
       request: its video, fitted to the model.
-      given: embeddings or prompts out of a file.
+      media: its files.
       loader: encodes prompts.
       folder: of the store.
       warn: called with a line for each kept file that is damaged.
@@ -61,7 +62,7 @@ def open_job(
     Raises:
       UserError: windows without prompts, or a folder with unfinished work of another job.
     """
-    stored = stored_manifest(folder).windows if job.redo else ()
+    given, stored = media.prompt, stored_manifest(folder).windows if job.redo else ()
     count = len(request.plan.windows)
     seeds = [window.seed for window in stored] or [request.settings.seed] * count
     texts = [window.prompt for window in stored] or _texts(job, given, request)
@@ -77,7 +78,7 @@ def open_job(
     windows = [ChosenWindow(seed, text, content(prompt)) for seed, text, prompt in zip(seeds, texts, prompts)]
     chained = pipeline.windows_continue(request.settings)
     notes = {"arguments": arguments_of(job), "versions": versions()}
-    manifest = Manifest(_facts(pipeline, request), tuple(windows), chained, notes)
+    manifest = Manifest(_facts(pipeline, request, media), tuple(windows), chained, notes)
     keep_states = bool(job.keep_job)
     store = WindowStore(folder, manifest, warn, redo=job.redo is not None, fresh=job.fresh, keep_states=keep_states)
     return OpenJob(prompts, store)
@@ -134,7 +135,7 @@ def _embeddings(
     ]
 
 
-def _facts(pipeline: Pipeline, request: Request) -> dict[str, Any]:
+def _facts(pipeline: Pipeline, request: Request, media: Media) -> dict[str, Any]:
     """What all windows depend on, as JSON values."""
     settings = {name: value for name, value in dataclasses.asdict(request.settings).items() if name != "seed"}
     height, width = request.size
@@ -142,8 +143,8 @@ def _facts(pipeline: Pipeline, request: Request) -> dict[str, Any]:
         **settings,
         "size": f"{width}x{height}",
         "frames": len(request.video),
-        "video": content([request.padded.frames_FHWC]),
-        "mask": content([request.padded.holes_FHW]),
+        "video": of_json([media.digests["video"], request.fit.boxes, request.fit.inside]),
+        "mask": of_json([media.digests["mask"], request.plan.padded_frames]),
         "weights": weights_digest(pipeline.folders),
         "networks": of_json([repr(pipeline.models), repr(pipeline.schedule)]),
         "jax": jax.__version__,

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.files import replacing
+from vp_jax.media.frames import Frames
 from vp_jax.media.mask_check import MaskCheck
 from vp_jax.media.pictures import ACCENT, INK, PictureRow, fitted, grid, masked, outlined
 
@@ -15,7 +16,7 @@ COLUMNS, CELL = 6, 320
 """Most frames in the picture, and the longer side of each in pixels."""
 
 
-def write_preview(path: Path, frames_FHWC: np.ndarray, holes_FHW: np.ndarray, check: MaskCheck) -> None:
+def write_preview(path: Path, frames_FHWC: Frames, holes_FHW: Frames, check: MaskCheck) -> None:
     """Write a sheet (.png) of frames with their holes outlined and hatched, the odd ones among them.
 
     Args:

@@ -156,7 +156,7 @@ def _rounded(seconds: float | None) -> float | None:
 def measure(result: Result) -> dict[str, float]:
     """How near the hole is to what was there, for a prompt that describes it, and how near one colour would be."""
     request, frames_FHWC = result.request, result.frames_FHWC
-    truth_FHWC, holes_FHW = request.video.frames_FHWC[: len(result)], request.holes_FHW[: len(result)]
+    truth_FHWC, holes_FHW = (np.stack(part[: len(result)]) for part in (request.video.frames_FHWC, request.holes_FHW))
     flat_FHWC = truth_FHWC.copy()
     flat_FHWC[holes_FHW] = np.rint(truth_FHWC[~holes_FHW].mean(axis=0))
     return {

@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from vp_jax.files import replacing_all
-from vp_jax.inference.inputs import Mask, Video, fit_frames
+from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
-from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look, with_holes
+from vp_jax.inference.request import Look
 from vp_jax.inference.task import REMOVE, growth_of
-from vp_jax.jobs import packaged
 from vp_jax.jobs.claim import claimed
-from vp_jax.jobs.events import Done, JobEvent, MediaRead, Note, Planned
+from vp_jax.jobs.events import Done, JobEvent, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
+from vp_jax.jobs.media import Media, read_media
 from vp_jax.jobs.preview import write_preview
-from vp_jax.media.fit import fit_of
-from vp_jax.media.images import read_image
-from vp_jax.media.mask_check import check_masks
 from vp_jax.media.streams.carried import Carried
 from vp_jax.reading import show
 
@@ -39,6 +33,7 @@ if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files ar
     from vp_jax.inference.request import Request
     from vp_jax.inference.result import Result
     from vp_jax.jobs.prepare import OpenJob
+    from vp_jax.jobs.spool import FrameSpool
     from vp_jax.media.fidelity import Fidelity
 
 
@@ -63,22 +58,6 @@ class Clock:
         self.steps += 1
         self.window_seconds[window] = self.window_seconds.get(window, 0.0) + now - self._step_begin
         self._step_begin = now
-
-
-class Media(NamedTuple):
-    """A job's files in memory: frames, holes and how they were read, embeddings, the image to start from."""
-
-    video: Video
-    holes_FHW: np.ndarray
-    note: str
-    prompt: Prompt | Prompts | None
-    first_frame: np.ndarray | str | None
-
-    def event(self) -> MediaRead:
-        """What is reported of it."""
-        holes_FHW, video = self.holes_FHW, self.video
-        hole_frames = int(holes_FHW.any((1, 2)).sum())
-        return MediaRead(len(video), video.size, video.fps, float(holes_FHW.mean()), hole_frames, self.note)
 
 
 def run(job: Job, loader: ModelCache | None = None) -> Generator[JobEvent, None, None]:
@@ -108,17 +87,18 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         yield Note("video", media.video.note)
     for line in _changes(job, media.video):
         yield line
-    check = check_masks(media.holes_FHW)
-    for line in check.notes:
+    for line in media.check.notes:
         yield Note("mask", line)
     if job.preview is not None:
-        write_preview(job.preview, media.video.frames_FHWC, media.holes_FHW, check)
+        write_preview(job.preview, media.video.frames_FHWC, media.holes_FHW, media.check)
         yield Note("preview", f"{show(job.preview)}; nothing was generated, leave `preview` off to go on")
         return
     clock.lap("read")
 
+    from vp_jax.inference.result import Result
     from vp_jax.jobs import compile_cache
     from vp_jax.jobs.prepare import check_unfinished, open_job
+    from vp_jax.jobs.spool import FrameSpool
 
     cache = compile_cache.keep(job.compilation_cache)
     for line in _unread(job, media):
@@ -128,20 +108,19 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     check_unfinished(job, folder)
     pipeline = loader.load(job)
     settings = pipeline.settings.changed(**job.settings)
-    size, frames = pipeline.size(job.height, job.width), len(media.video)
-    fit = fit_of(job.fit, media.holes_FHW, size)
-    yield Planned(media.video.size, size, frames, settings, pipeline.plan(frames, settings), tuple(job.files), fit)
-    clock.lap("load")
-
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
     look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
     request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    size, frames = request.size, len(media.video)
+    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
+    clock.lap("load")
     damaged: list[str] = []
-    prepared = open_job(job, pipeline, request, media.prompt, loader, folder, damaged.append)
+    prepared = open_job(job, pipeline, request, media, loader, folder, damaged.append)
     clock.lap("encode_prompt")
-    result = yield from _inpaint(pipeline, request, prepared, damaged, clock)
-    clock.lap("inpaint")
-    yield from _write(job, result, prepared, media, check.notes, cache, clock)
+    with FrameSpool(folder, (request.plan.output_frames, *request.size, 3)) as spool:
+        yield from _inpaint(pipeline, request, prepared, damaged, spool, clock)
+        clock.lap("inpaint")
+        yield from _write(job, Result(request, spool), prepared, media, cache, clock)
     keep = len(request.plan.windows) > 1 if job.keep_job is None else job.keep_job
     notes = {"seconds_per_step": round(clock.seconds["inpaint"] / clock.steps, 4)} if clock.steps else {}
     kept = prepared.store.finish(keep=keep, **notes)
@@ -149,15 +128,9 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
 
 def _write(
-    job: Job,
-    result: Result,
-    prepared: OpenJob,
-    media: Media,
-    findings: Sequence[str],
-    cache: Path | None,
-    clock: Clock,
+    job: Job, result: Result, prepared: OpenJob, media: Media, cache: Path | None, clock: Clock
 ) -> Iterator[JobEvent]:
-    """Write the result and everything beside it, all files or none; ``findings`` are those of the mask check."""
+    """Write the result and everything beside it, all files or none."""
     from vp_jax.jobs.record import Checked, record_of, write_pictures, write_record
 
     carried: list[Carried] = []
@@ -175,7 +148,7 @@ def _write(
             yield Note(*line.split(" ", 1))
         drawn = write_pictures(hidden, result)
         clock.lap("write")
-        checked = Checked(carried, lost, outside[0] if outside else None, media.note, findings)
+        checked = Checked(carried, lost, outside[0] if outside else None, media.note, media.check.notes)
         record = record_of(
             job,
             result,
@@ -187,33 +160,6 @@ def _write(
             window_seconds=clock.window_seconds,
         )
         write_record(job, hidden, record, drawn)
-
-
-def read_media(job: Job) -> Media:
-    """Read the files of a job.
-
-    Raises:
-      UserError: one of them cannot be used.
-    """
-    if job.demonstration:
-        assert job.mask is not None
-        packaged.write_clip(job.video, job.mask)
-    prompt: Prompt | Prompts | None = None
-    if job.prompt_embeds is not None:
-        prompt = Prompt.read(job.prompt_embeds)
-    elif job.prompts is not None and job.redo is None:
-        prompt = Prompts.read(job.prompts, job.prompt)
-    first_frame: Any = job.first_frame
-    if job.picture is not None:
-        first_frame = read_image(job.picture)
-    video = Video.read(job.video, start=job.start, stop=job.stop, fps=job.fps, folder_fps=job.folder_fps)
-    mask = None
-    if job.mask is not None:
-        options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
-        mask = Mask.read(job.mask, like=video, grow=job.mask_dilate, **options)
-        video, mask = fit_frames(video, mask, job.mask_fit)
-    video, holes_FHW = with_holes(video, mask, Look(first_frame=first_frame, task=job.task, extend=job.extend))
-    return Media(video, holes_FHW, mask.note if mask else "", prompt, first_frame)
 
 
 def _changes(job: Job, video: Video) -> list[Note]:
@@ -251,17 +197,16 @@ def _verify(job: Job) -> str:
 
 
 def _inpaint(
-    pipeline: Pipeline, request: Request, prepared: OpenJob, damaged: list[str], clock: Clock
-) -> Generator[JobEvent, None, Result]:
-    """Sample and decode all windows; the store holds what is finished, ``damaged`` the lines about it."""
+    pipeline: Pipeline, request: Request, prepared: OpenJob, damaged: list[str], spool: FrameSpool, clock: Clock
+) -> Iterator[JobEvent]:
+    """Sample and decode all windows into ``spool``; the store keeps windows, ``damaged`` has the lines about it."""
+    from vp_jax.inference.decode import Decoded
     from vp_jax.inference.progress import position
-    from vp_jax.inference.result import Collector
     from vp_jax.inference.stream import StepDone
     from vp_jax.jobs.store import resumable
 
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
-    collector = Collector(request)
     kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
@@ -271,9 +216,9 @@ def _inpaint(
         for event in pipeline.decoded(events, plan, settings):
             while damaged:
                 yield Note("kept", damaged.pop(0))
-            collector.take(event)
+            if isinstance(event, Decoded):
+                spool.add(event.start, event.frames_FHWC)
             if isinstance(event, StepDone):
                 clock.step(event.window)
             if here := position(event, plan, settings):
                 yield here
-    return collector.result

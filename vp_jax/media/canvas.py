@@ -18,6 +18,7 @@ from typing import overload
 import numpy as np
 from PIL import Image
 
+from vp_jax.media.frames import Frames
 from vp_jax.media.masks import dilate
 
 
@@ -26,7 +27,13 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     return np.round((np.clip(np.asarray(values, np.float32), -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray:
+@overload
+def resize_frames(frames_FHWC: np.ndarray, height: int, width: int) -> np.ndarray: ...
+@overload
+def resize_frames(frames_FHWC: Frames, height: int, width: int) -> Frames: ...
+
+
+def resize_frames(frames_FHWC: Frames, height: int, width: int) -> Frames:
     """Stretch uint8 frames to another size, antialiased (bicubic); equal sizes come back as they are."""
     if frames_FHWC.shape[1:3] == (height, width):
         return frames_FHWC
@@ -71,9 +78,9 @@ class Finished(Sequence[np.ndarray]):
 
     def __init__(
         self,
-        source_FHWC: np.ndarray,
-        holes_FHW: np.ndarray,
-        result_FHWC: np.ndarray,
+        source_FHWC: Frames,
+        holes_FHW: Frames,
+        result_FHWC: Frames,
         *,
         place: Callable[[np.ndarray, int], np.ndarray] | None = None,
         paste: bool = True,

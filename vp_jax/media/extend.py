@@ -10,11 +10,12 @@ anyway; so a feather blends from the picture's own edge into what is generated, 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.media.frames import Frames, mapped
 from vp_jax.media.pixels.pixel_format import PixelFormat, Planes
 from vp_jax.schema import check_number
 
@@ -34,12 +35,33 @@ class Border(NamedTuple):
         """Height and width of a picture with this border."""
         return self.top + height + self.bottom, self.left + width + self.right
 
-    def frames(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        """Frames with their rim repeated into the border."""
-        return np.pad(frames_FHWC, ((0, 0), *self._pads(), (0, 0)), mode="edge")
+    @overload
+    def frames(self, frames_FHWC: np.ndarray) -> np.ndarray: ...
+    @overload
+    def frames(self, frames_FHWC: Frames) -> Frames: ...
 
-    def holes(self, holes_FHW: np.ndarray) -> np.ndarray:
-        """Holes, bool, of which the border is a part."""
+    def frames(self, frames_FHWC: Frames) -> Frames:
+        """Frames with their rim repeated into the border; an array of an array, else streamed."""
+        if isinstance(frames_FHWC, np.ndarray):
+            return np.pad(frames_FHWC, ((0, 0), *self._pads(), (0, 0)), mode="edge")
+        size = self.size(*frames_FHWC.shape[1:3])
+        return mapped(frames_FHWC, lambda _, frame_HWC: self.frames(frame_HWC[None])[0], (*size, 3))
+
+    @overload
+    def holes(self, holes_FHW: np.ndarray) -> np.ndarray: ...
+    @overload
+    def holes(self, holes_FHW: Frames) -> Frames: ...
+
+    def holes(self, holes_FHW: Frames) -> Frames:
+        """Holes, bool, of which the border is a part; an array of an array, else streamed.
+
+        One hole that is seen in every frame stays one.
+        """
+        if not isinstance(holes_FHW, np.ndarray):
+            return mapped(holes_FHW, lambda _, hole_HW: self.holes(hole_HW[None])[0], self.size(*holes_FHW.shape[1:]))
+        if len(holes_FHW) > 1 and not holes_FHW.strides[0]:
+            one_FHW = self.holes(holes_FHW[:1])
+            return np.broadcast_to(one_FHW, (len(holes_FHW), *one_FHW.shape[1:]))
         return np.pad(holes_FHW, ((0, 0), *self._pads()), constant_values=True)
 
     def aligned(self, layout: PixelFormat, *, interlaced: bool = False) -> bool:

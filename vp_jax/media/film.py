@@ -20,7 +20,7 @@ import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,7 +134,7 @@ def film_pictures(
 
 def film_frames(
     source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
-) -> Iterator[DecodedFrame]:
+) -> Generator[DecodedFrame, None, None]:
     """Yield the requested frames of a video file as they are decoded: not converted, not turned.
 
     Decoding stops when the caller stops iterating. Iterating to the end also checks that the file is complete; a

@@ -25,6 +25,7 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.media.canvas import resize_frames, resize_holes
+from vp_jax.media.frames import Frames
 
 FIT_NAMES = ("stretch", "letterbox", "crop")
 MARGIN = 1 / 6
@@ -144,7 +145,7 @@ def check_fit_name(name: object) -> None:
         raise UserError(f"fit {name}: expected {', '.join(FIT_NAMES[:-1])} or {FIT_NAMES[-1]}")
 
 
-def fit_of(name: str, holes_FHW: np.ndarray, model: tuple[int, int]) -> Fit:
+def fit_of(name: str, holes_FHW: Frames, model: tuple[int, int]) -> Fit:
     """The mapping between a video and the frames of a model.
 
     Args:
@@ -164,7 +165,7 @@ def fit_of(name: str, holes_FHW: np.ndarray, model: tuple[int, int]) -> Fit:
     return Fit(source, model, boxes, _centred(boxes[0].size, model))
 
 
-def crop_boxes(holes_FHW: np.ndarray, model: tuple[int, int]) -> tuple[PixelBox, ...]:
+def crop_boxes(holes_FHW: Frames, model: tuple[int, int]) -> tuple[PixelBox, ...]:
     """Boxes that follow the holes, all of one size: the model's, or larger where a hole with its margin needs it.
 
     A single box is returned where all holes fit into one. Otherwise the box of a frame is centred on the holes of some
@@ -176,7 +177,8 @@ def crop_boxes(holes_FHW: np.ndarray, model: tuple[int, int]) -> tuple[PixelBox,
       model: height and width.
     """
     source = holes_FHW.shape[1:]
-    spans = [_spans(np.asarray(holes_FHW.any(axis=2 - axis))) for axis in (0, 1)]
+    used = ((hole_HW.any(axis=1), hole_HW.any(axis=0)) for hole_HW in holes_FHW)
+    spans = [_spans(np.stack(used_FN)) for used_FN in zip(*used)]
     ways = {}
     for reach in (len(holes_FHW), *REACHES):
         wide = [_widened(low_F, high_F, reach) for low_F, high_F in spans]

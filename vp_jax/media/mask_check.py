@@ -50,10 +50,14 @@ def check_masks(holes_FHW: Iterable[np.ndarray]) -> MaskCheck:
     Args:
       holes_FHW: bool, True = generated; an array or any iterable of frames, read once.
     """
-    frames, previous = [], None
+    frames: list[_Frame] = []
+    previous_HW: np.ndarray | None = None
     for hole_HW in holes_FHW:
-        frames.append(_look(hole_HW, previous))
-        previous = hole_HW
+        if previous_HW is not None and np.array_equal(hole_HW, previous_HW):
+            frames.append(frames[-1]._replace(apart_before=False))
+        else:
+            frames.append(_look(hole_HW, previous_HW))
+        previous_HW = hole_HW
     area_F = np.array([frame.area for frame in frames])
     found = [_inverted(area_F), _full(area_F), _gaps(area_F), _jumps(area_F, frames), _specks(frames)]
     kept = [finding for finding in found if finding]

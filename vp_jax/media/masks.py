@@ -31,7 +31,7 @@ centre when even; ``N = d // 2`` corresponds.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Container, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,11 @@ from PIL import Image
 
 from vp_jax.errors import UserError
 from vp_jax.media import video
+from vp_jax.media.frames import Frames, StreamedFrames, mapped
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.labels import LabelMap, is_label_map
 from vp_jax.media.mask_rules import HALF, rule_of
+from vp_jax.media.stamps import check_stamps, stamps_of
 from vp_jax.reading import show
 from vp_jax.schema import check_number
 
@@ -65,10 +67,28 @@ def read_masks(
       UserError: unreadable, no such label, or several labels and none chosen.
     """
     mask = MaskFile(path, mask_id)
+    return mask.holes(_chosen(mask, start, stop, step))
+
+
+def stream_masks(
+    path: str | Path, *, mask_id: int | None = None, start: int = 0, stop: int | None = None, step: int = 1
+) -> Frames:
+    """The holes of `read_masks`; those of a film, a folder or labels are read when they are asked for.
+
+    Raises:
+      UserError: as `read_masks`; and, when holes are read, of what is damaged.
+    """
+    mask = MaskFile(path, mask_id)
+    chosen = _chosen(mask, start, stop, step)
+    return mask.holes(chosen) if mask.still else mask.streamed(chosen)
+
+
+def _chosen(mask: MaskFile, start: int, stop: int | None, step: int) -> range:
+    """Numbers of the masks that belong to the frames of a video."""
     chosen = range(1) if mask.still else range(start, mask.frames if stop is None else min(stop, mask.frames), step)
     if not len(chosen):
-        raise UserError(f"{show(path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
-    return mask.holes(chosen)
+        raise UserError(f"{show(mask.path)}: has {mask.frames} masks, no masks left in the chosen range of frames")
+    return chosen
 
 
 def is_static(path: str | Path) -> bool:
@@ -148,6 +168,37 @@ class MaskFile:
             raise UserError(f"{show(self.path)}: has {self.frames} masks, frame {wanted[count]} was requested")
         return np.broadcast_to(out_FHW[0], (len(indices), *out_FHW.shape[1:])) if self.still else out_FHW
 
+    def streamed(self, numbers: range) -> StreamedFrames:
+        """The holes of `holes`, bool HW, of which one at a time is in memory. Errors come when they are read.
+
+        Args:
+          numbers: of the frames.
+        """
+
+        def missing(number: int) -> UserError:
+            return UserError(f"{show(self.path)}: has {self.frames} masks, frame {number} was requested")
+
+        stamps = stamps_of(self.path)
+
+        def read(wanted: Container[int]) -> Generator[np.ndarray, None, None]:
+            check_stamps(self.path, stamps)
+            rule = rule_of(self.path, self.mask_id)
+            with contextlib.closing(video.video_pictures(self.path, wanted)) as found:
+                for name, _, picture in found:
+                    yield rule.hole(picture, name)
+
+        def read_labels(wanted: Container[int]) -> Generator[np.ndarray, None, None]:
+            assert self._labels is not None
+            check_stamps(self.path, stamps)
+            for number, labels_HW in enumerate(self._labels.frames()):
+                if number in wanted:
+                    yield labels_HW != 0 if self.mask_id is None else labels_HW == self.mask_id
+
+        if self._labels is None:
+            return StreamedFrames(read, numbers, (self.height, self.width), missing)
+        self._check_labels(self._labels.present())
+        return StreamedFrames(read_labels, numbers, (self.height, self.width), missing)
+
     def _labelled(self, labels: LabelMap, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         present: set[int] = set()
         if self.mask_id is None:
@@ -170,7 +221,7 @@ def _listed(labels: list[int]) -> str:
 
 
 def align(
-    holes_FHW: np.ndarray,
+    holes_FHW: Frames,
     *,
     frames: int,
     height: int,
@@ -179,11 +230,11 @@ def align(
     resize: bool = False,
     invert: bool = False,
     grow: int = 0,
-) -> np.ndarray:
+) -> Frames:
     """Fit holes to a video: repeat (``static``), resize (nearest, if allowed), invert, grow, then check.
 
     Args:
-      holes_FHW: bool, from `read_masks`.
+      holes_FHW: bool, from `read_masks` or `stream_masks`.
       frames: count of the video.
       height: of the video.
       width: of the video.
@@ -193,34 +244,50 @@ def align(
       grow: pixels added on each side, see `dilate`.
 
     Returns:
-      holes_FHW, bool, of exactly the video's shape.
+      holes_FHW, bool, of exactly the video's shape; an array of an array, else streamed. A static hole is one array,
+      seen ``frames`` times.
 
     Raises:
-      UserError: another count or size, nothing to generate, or nothing to keep.
+      UserError: another count or size, nothing to generate, or nothing to keep; of streamed holes, whoever reads them
+        all has to find the last two (`check_extent`).
     """
-    if static and len(holes_FHW) == 1:
-        holes_FHW = np.repeat(holes_FHW, frames, axis=0)
-    if len(holes_FHW) != frames:
+    static = static and len(holes_FHW) == 1
+    if len(holes_FHW) != frames and not static:
         hint = "; `mask_fit` hold or cut accepts another count"
         if len(holes_FHW) == 1:
             hint = "; give the image file itself to use it for all frames"
         raise UserError(f"the mask has {len(holes_FHW)} frames, the video {frames}: they need one mask per frame{hint}")
-    if holes_FHW.shape[1:] != (height, width):
-        if not resize:
-            raise UserError(
-                f"the mask is {holes_FHW.shape[2]}x{holes_FHW.shape[1]} pixels, the video {width}x{height}: "
-                "give a mask of the video's size, or allow resizing (mask_resize)"
-            )
-        images = (Image.fromarray(h_HW).resize((width, height), Image.Resampling.NEAREST) for h_HW in holes_FHW)
-        holes_FHW = np.stack([np.asarray(image) for image in images])
-    if invert:
-        holes_FHW = ~holes_FHW
-    holes_FHW = dilate(holes_FHW, grow)
-    if not holes_FHW.any():
+    if holes_FHW.shape[1:] != (height, width) and not resize:
+        raise UserError(
+            f"the mask is {holes_FHW.shape[2]}x{holes_FHW.shape[1]} pixels, the video {width}x{height}: "
+            "give a mask of the video's size, or allow resizing (mask_resize)"
+        )
+    check_number("mask_dilate", grow)
+
+    def fit(_: int, hole_HW: np.ndarray) -> np.ndarray:
+        if hole_HW.shape != (height, width):
+            hole_HW = np.asarray(Image.fromarray(hole_HW).resize((width, height), Image.Resampling.NEAREST))
+        grown_HW: np.ndarray = dilate((~hole_HW if invert else hole_HW)[None], grow)[0]
+        return grown_HW
+
+    if not isinstance(holes_FHW, np.ndarray):
+        return mapped(holes_FHW, fit, (height, width))
+    changed = invert or grow or holes_FHW.shape[1:] != (height, width)
+    out_FHW = np.stack([fit(0, hole_HW) for hole_HW in holes_FHW]) if changed else holes_FHW
+    check_extent(empty=not out_FHW.any(), full=bool(out_FHW.all()))
+    return np.broadcast_to(out_FHW, (frames, height, width)) if static else out_FHW
+
+
+def check_extent(*, empty: bool, full: bool) -> None:
+    """Refuse holes that are empty, or full, in every frame.
+
+    Raises:
+      UserError: nothing to generate, or nothing to keep.
+    """
+    if empty:
         raise UserError("the mask is empty in every frame, there is nothing to generate; white (>= 128) marks the hole")
-    if holes_FHW.all():
+    if full:
         raise UserError("the mask covers every frame completely, there is nothing to keep; is it meant to be inverted?")
-    return holes_FHW
 
 
 def dilate(holes_FHW: np.ndarray, radius: int) -> np.ndarray:

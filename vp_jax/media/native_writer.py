@@ -22,6 +22,7 @@ from vp_jax.errors import UserError
 from vp_jax.media.clock import FrameClock
 from vp_jax.media.encoders import png_layout, track_for
 from vp_jax.media.extend import Border
+from vp_jax.media.frames import Frames
 from vp_jax.media.pixels.colour import FULL, LIMITED, Colours
 from vp_jax.media.pixels.paste import paste
 from vp_jax.media.pixels.pixel_format import CONVERSION, PixelFormat, Planes, frame_of, planes_of, spread
@@ -56,7 +57,7 @@ class Pasting(NamedTuple):
     source: SourceVideo
     numbers: Sequence[int]
     generated: Callable[[int], np.ndarray]
-    holes_FHW: np.ndarray | None
+    holes_FHW: Frames | None
     feather: int = 0
     border: Border | None = None
 

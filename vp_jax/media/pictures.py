@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vp_jax.media.frames import Frames
 from vp_jax.media.masks import dilate
 
 PANELS = ("original", "masked", "mask", "result")
@@ -107,8 +108,8 @@ def evenly(frames: int, most: int) -> list[int]:
 
 
 def contact_sheet(
-    original_FHWC: np.ndarray,
-    holes_FHW: np.ndarray,
+    original_FHWC: Frames,
+    holes_FHW: Frames,
     result_FHWC: Sequence[np.ndarray] | np.ndarray,
     *,
     title: str = "",

@@ -20,7 +20,8 @@ from vp_jax.media.pixels.frame_properties import frame_properties
 from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay, content_light_of, mastering_of
 from vp_jax.media.pixels.light import DisplayLight, light_of
 from vp_jax.media.pixels.pixel_format import PixelFormat, pixel_format
-from vp_jax.reading import reading, show
+from vp_jax.media.stamps import check_stamps, stamps_of
+from vp_jax.reading import show
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +90,7 @@ class SourceVideo:
         """Raises:
         UserError: the file is another one than when it was first read.
         """
-        if stamps_of(self.path) != self.stamp:
-            raise UserError(f"{show(self.path)}: changed while it was used, start again")
+        check_stamps(self.path, self.stamp)
 
 
 def read_source(path: str | Path) -> SourceVideo:
@@ -129,13 +129,6 @@ def first_frame(path: Path) -> DecodedFrame:
     if first is None:
         raise UserError(f"{show(path)}: no frame in it, expected a video of at least one")
     return first
-
-
-def stamps_of(path: Path) -> tuple[tuple[int, int], ...]:
-    """Size and time of change of a file, or of each image of a folder."""
-    with reading(path):
-        states = [file.stat() for file in (image_files(path) if path.is_dir() else [path])]
-    return tuple((state.st_size, state.st_mtime_ns) for state in states)
 
 
 def _described(path: Path, first: DecodedFrame) -> SourceVideo:

@@ -9,7 +9,8 @@ kept: a variable frame rate is neither resampled nor thinned, and the rate retur
 Thinning is done only on request and by the reference's rule (VPData and DAVIS at 8 frames per second): every k-th
 frame, ``k = max(1, floor(fps / target))``, so 24, 25 and 30 frames per second all give k = 3.
 
-Training and sampling read through the same functions: `read_video` takes a range of frames, `read_frames` chosen ones.
+Training and sampling read through the same functions: `read_video` takes a range of frames, `read_frames` chosen ones,
+`stream_video` one at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import film_info, film_pictures
+from vp_jax.media.film import film_frames, film_info, film_pictures
+from vp_jax.media.frames import StreamedFrames
 from vp_jax.media.images import (
     FOLDER_FPS,
     Picture,
@@ -35,6 +37,7 @@ from vp_jax.media.images import (
     read_picture,
 )
 from vp_jax.media.inputs import is_folder
+from vp_jax.media.stamps import check_stamps, stamps_of
 from vp_jax.reading import show
 from vp_jax.schema import check_number
 
@@ -132,6 +135,52 @@ def read_video(
       UserError: missing or unreadable, no frames, damaged (with the frame at which decoding stopped), frames of
         different sizes, or a range outside of the video.
     """
+    info, numbers = _asked_for(source, start, stop, fps, folder_fps)
+    if stop is not None:
+        return read_frames(source, numbers, threads=0), info.fps / numbers.step
+    return _joined(list(_rgb(source, numbers, 0))), info.fps / numbers.step
+
+
+def stream_video(
+    source: VideoSource,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    fps: float | None = None,
+    folder_fps: float | None = None,
+) -> tuple[StreamedFrames, Fraction]:
+    """The frames of `read_video`, from the same arguments, of which one at a time is in memory.
+
+    The source is decoded once here, to count the frames and to check them.
+
+    Raises:
+      UserError: as `read_video`; and from the frames, when the source changed since.
+    """
+    info, numbers = _asked_for(source, start, stop, fps, folder_fps)
+    stamps = None if isinstance(source, bytes) else stamps_of(source)
+    count, size = 0, (info.height, info.width)
+    for name, height, width in _sizes(source, numbers):
+        if count:
+            _check_size(name, (height, width), size)
+        count, size = count + 1, (height, width)
+    if count < (1 if stop is None else len(numbers)):
+        raise UserError(f"{source_name(source)}: ends before frame {numbers[count]}, which was requested")
+
+    def missing(number: int) -> UserError:
+        return UserError(f"{source_name(source)}: ends before frame {number}, it changed while it was used")
+
+    def read(wanted: Container[int]) -> Generator[np.ndarray, None, None]:
+        if stamps is not None and not isinstance(source, bytes):
+            check_stamps(source, stamps)
+        yield from _rgb(source, wanted, 0)
+
+    return StreamedFrames(read, numbers[:count], (*size, 3), missing), info.fps / numbers.step
+
+
+def _asked_for(
+    source: VideoSource, start: int, stop: int | None, fps: float | None, folder_fps: float | None
+) -> tuple[VideoInfo, range]:
+    """What a source holds, and the numbers of the frames that are asked for, without end where none is given."""
     check_number("start", start)
     if stop is not None:
         check_number("stop", stop)
@@ -143,10 +192,7 @@ def read_video(
     if start >= info.frames or (stop or 0) > info.frames:
         end = "the end" if stop is None else stop
         raise UserError(f"{source_name(source)} has {info.frames} frames: frames {start} to {end} were asked for")
-    step = subsample_step(info.fps, fps)
-    if stop is not None:
-        return read_frames(source, range(start, stop, step), threads=0), info.fps / step
-    return _joined(list(_rgb(source, range(start, sys.maxsize, step), 0))), info.fps / step
+    return info, range(start, sys.maxsize if stop is None else stop, subsample_step(info.fps, fps))
 
 
 def read_frames(source: VideoSource, indices: Sequence[int] | np.ndarray, *, threads: int = 1) -> np.ndarray:
@@ -186,13 +232,9 @@ def video_pictures(
     """
     size = None
     for name, index, picture in _pictures(source, wanted, threads):
-        height, width = picture.rgb_HWC.shape[:2]
-        if size is not None and (height, width) != size:
-            raise UserError(
-                f"{name}: {width}x{height} pixels, but the frames before it are {size[1]}x{size[0]}: "
-                "all frames of a video need one size"
-            )
-        size = height, width
+        here = picture.rgb_HWC.shape[0], picture.rgb_HWC.shape[1]
+        _check_size(name, here, size or here)
+        size = here
         yield name, index, picture
 
 
@@ -204,6 +246,30 @@ def as_folder(source: VideoSource) -> Path | None:
 def source_name(source: VideoSource) -> str:
     """A source as errors name it."""
     return "video" if isinstance(source, bytes) else show(source)
+
+
+def _check_size(name: str, size: tuple[int, int], before: tuple[int, int]) -> None:
+    if size != before:
+        raise UserError(
+            f"{name}: {size[1]}x{size[0]} pixels, but the frames before it are {before[1]}x{before[0]}: "
+            "all frames of a video need one size"
+        )
+
+
+def _sizes(source: VideoSource, wanted: range) -> Iterator[tuple[str, int, int]]:
+    """Name for errors, height and width of each frame of ``wanted`` that there is, decoded and not converted."""
+    if as_folder(source) or image_info(source):
+        for name, _, picture in _pictures(source, wanted, 0):
+            yield name, *picture.rgb_HWC.shape[:2]
+        return
+    name = source_name(source)
+    with contextlib.closing(film_frames(_file(source), threads=0)) as decoded:
+        for number, frame, (exchanged, *_), *_ in decoded:
+            if number in wanted:
+                sides = (frame.width, frame.height) if exchanged else (frame.height, frame.width)
+                yield f"{name}, frame {number}", *sides
+            if number == wanted[-1]:
+                return
 
 
 def _rgb(source: VideoSource, wanted: Container[int], threads: int) -> Generator[np.ndarray, None, None]:
