@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import clip_files
 from tests.jobs.small_job import finish, sampled_windows, small_job
 from tests.painter import painter  # noqa: F401
 from vp_jax.errors import UserError
@@ -33,6 +34,8 @@ def contents(job):
         ({"settings": {"steps": 2, "guidance": 3.0, "seed": 3}}, "^seed 3 here, 42 in .*out.job: remove the fo", True),
         ({"settings": {"steps": 3, "guidance": 3.0}}, "^steps 3 here, 2 in .*out.job: remove the folder or give", True),
         ({"settings": {"steps": 2}}, "^guidance 6.0 here, 3.0 in .*out.job: remove the folder or give `fresh`", False),
+        ({"extend": "left=16"}, "^the holes differ: remove the folder or give `fresh`", False),
+        ({"task": "remove", "mask_dilate": 3}, "^the holes differ: remove", False),
         ({"mask_dilate": 9}, "^the holes differ: remove the folder or give `fresh`", False),
         ({"start": 1}, "^frames 12 here, 13 in .*out.job, the frames of the video differ: remove", False),
         ({"stop": 9}, "^frames 9 here, 13 in .*out.job, the holes differ: remove", False),
@@ -47,6 +50,20 @@ def test_another_job_is_refused_and_nothing_is_touched(tmp_path, changes, messag
     with pytest.raises(UserError, match=message) as caught:
         finish(small_job(tmp_path, **changes))
     assert "\n" not in str(caught.value) and contents(small_job(tmp_path)) == before
+
+
+def test_another_fit_is_refused_where_the_model_sees_other_pixels(tmp_path):
+    film = clip_files.folder(tmp_path / "film", clip_files.moving(13, 32, 64))
+    hole_HW = np.zeros((32, 64), np.uint8)
+    hole_HW[8:20, 4:16] = 255
+    Image.fromarray(hole_HW).save(tmp_path / "hole.png")
+    given = {"video": film, "mask": tmp_path / "hole.png"}
+    stop(small_job(tmp_path, **given))
+    for fit in ("crop", "letterbox"):
+        with pytest.raises(UserError, match=r"^the frames of the video differ: "):
+            finish(small_job(tmp_path, **given, fit=fit))
+    _, events = finish(small_job(tmp_path, **given))
+    assert sampled_windows(events)[0] == "window 2/3"
 
 
 def test_changed_inputs_are_refused_and_fresh_or_a_return_to_the_old_ones_continues(tmp_path):

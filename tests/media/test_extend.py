@@ -11,6 +11,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Video
 from vp_jax.media.extend import Border, border_of
 from vp_jax.media.fidelity import outside
+from vp_jax.media.frames import Streamed, mapped
 from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.planes import native_frames
 from vp_jax.media.source import read_source
@@ -58,6 +59,25 @@ def test_the_border_is_hole_and_repeats_the_rim():
     np.testing.assert_array_equal(grown[~holes].reshape(3, 30, 40, 3), FRAMES)
     np.testing.assert_array_equal(grown[:, :30, 0], FRAMES[:, :, 0])
     assert holes.sum() == 3 * (32 * 45 - 30 * 40)
+
+
+def test_streamed_frames_and_holes_stay_streamed_and_are_those_of_arrays():
+    border, holes = Border(left=5, top=1, bottom=2), FRAMES[..., 0] > 128
+    for add, given, size in ((border.frames, FRAMES, (30, 40, 3)), (border.holes, holes, (30, 40))):
+        grown = add(mapped(given, lambda _, picture: picture, size))
+        assert isinstance(grown, Streamed) and grown.shape == add(given).shape
+        np.testing.assert_array_equal(np.stack(list(grown)), add(given))
+    film = Video(mapped(FRAMES, lambda _, picture: picture, (30, 40, 3))).extended(border)
+    assert film.size == (33, 45) and film.border == border
+    np.testing.assert_array_equal(np.stack(list(film.frames_FHWC)), Video(FRAMES).extended(border).frames_FHWC)
+
+
+def test_one_hole_of_many_frames_takes_the_memory_of_one():
+    hole_HW = FRAMES[0, ..., 0] > 128
+    grown = Border(right=3).holes(np.broadcast_to(hole_HW, (10**9, 30, 40)))
+    assert grown.shape == (10**9, 30, 43) and grown.strides[0] == 0
+    np.testing.assert_array_equal(grown[-1, :, :40], hole_HW)
+    assert grown[-1, :, 40:].all()
 
 
 def test_an_extended_video_keeps_what_is_known_of_its_file(tmp_path):

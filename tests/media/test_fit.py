@@ -6,7 +6,8 @@ import pytest
 from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media.canvas import resize_frames, resize_holes
-from vp_jax.media.fit import MARGIN, crop_boxes, fit_of
+from vp_jax.media.fit import FIT_NAMES, MARGIN, crop_boxes, fit_of
+from vp_jax.media.frames import mapped
 
 MODEL = (48, 72)
 
@@ -79,6 +80,13 @@ def test_a_hole_that_stays_in_place_is_seen_by_a_still_camera():
     box = fit.boxes[0]
     assert rows[0] - box.top >= MARGIN * 48 and box.top + box.height - rows[-1] > MARGIN * 48
     assert columns[-1] < box.left + box.width
+
+
+def test_the_boxes_of_streamed_holes_are_those_of_an_array():
+    holes = moving_hole(side=12, empty=(0, 7))
+    streamed = mapped(holes, lambda _, hole: hole, holes.shape[1:])
+    for name in FIT_NAMES:
+        assert fit_of(name, streamed, MODEL) == fit_of(name, holes, MODEL)
 
 
 def test_the_way_of_a_crop_is_smooth():

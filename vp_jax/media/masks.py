@@ -270,9 +270,9 @@ def align(
         grown_HW: np.ndarray = dilate((~hole_HW if invert else hole_HW)[None], grow)[0]
         return grown_HW
 
-    if not isinstance(holes_FHW, np.ndarray):
-        return mapped(holes_FHW, fit, (height, width))
     changed = invert or grow or holes_FHW.shape[1:] != (height, width)
+    if not isinstance(holes_FHW, np.ndarray):
+        return mapped(holes_FHW, fit, (height, width)) if changed else holes_FHW
     out_FHW = np.stack([fit(0, hole_HW) for hole_HW in holes_FHW]) if changed else holes_FHW
     check_extent(empty=not out_FHW.any(), full=bool(out_FHW.all()))
     return np.broadcast_to(out_FHW, (frames, height, width)) if static else out_FHW
