@@ -154,7 +154,10 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def measure(result: Result) -> dict[str, float]:
-    """How near the hole is to what was there, for a prompt that describes it, and how near one colour would be."""
+    """How near the hole is to what was there, for a prompt that describes it, and how near one colour would be.
+
+    Holds all frames: this is for the packaged clip, which is short.
+    """
     request, frames_FHWC = result.request, result.frames_FHWC
     truth_FHWC, holes_FHW = (np.stack(part[: len(result)]) for part in (request.video.frames_FHWC, request.holes_FHW))
     flat_FHWC = truth_FHWC.copy()

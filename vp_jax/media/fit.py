@@ -150,7 +150,7 @@ def fit_of(name: str, holes_FHW: Frames, model: tuple[int, int]) -> Fit:
 
     Args:
       name: one of `FIT_NAMES`.
-      holes_FHW: bool, at the source's size; "crop" follows them.
+      holes_FHW: bool, at the source's size; "crop" follows them, and reads each once.
       model: height and width that the model generates.
 
     Raises:
