@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.inference.arrays import checked_frames, checked_holes
 from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.clock import FrameClock, read_clock
@@ -69,7 +70,8 @@ class Video:
     source: SourceVideo | None = dataclasses.field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frames_FHWC", _frames(self.frames_FHWC))
+        if not isinstance(self.frames_FHWC, Streamed):
+            object.__setattr__(self, "frames_FHWC", checked_frames(self.frames_FHWC))
         check_number("fps", self.fps)
         object.__setattr__(self, "fps", exact_rate(self.fps))
 
@@ -219,7 +221,7 @@ class Mask:
             if holes.ndim == 2:
                 object.__setattr__(self, "static", True)
                 holes = holes[None]
-            object.__setattr__(self, "holes_FHW", _holes(holes))
+            object.__setattr__(self, "holes_FHW", checked_holes(holes))
         if self.grow is not None:
             check_number("grow", self.grow)
 
@@ -368,41 +370,3 @@ def as_mask(mask: Any) -> Mask:
     if isinstance(mask, str | Path):
         raise UserError(f"mask {str(mask)!r}: expected a Mask or an array, read the file with read_mask first")
     return mask if isinstance(mask, Mask) else Mask(mask)
-
-
-def _frames(video: Any, name: str = "video") -> Frames:
-    if isinstance(video, Streamed):
-        return video
-    frames_FHWC = np.asarray(video)
-    shape, kind = frames_FHWC.shape, frames_FHWC.dtype
-    if len(shape) != 4:
-        hint = "; for a single frame, video[None]" if len(shape) == 3 else ""
-        raise UserError(f"{name} has shape {shape}: expected (frames, height, width, 3){hint}")
-    if shape[3] != 3:
-        hint = ", channels last" if shape[1] == 3 else ""
-        raise UserError(f"{name} has shape {shape}: expected 3 channels, (frames, height, width, 3){hint}")
-    if not frames_FHWC.size:
-        raise UserError(f"{name} has shape {shape}: expected at least one frame and one pixel")
-    if kind != np.uint8:
-        hint = ""
-        if np.issubdtype(kind, np.floating):
-            low, high = float(np.nanmin(frames_FHWC)), float(np.nanmax(frames_FHWC))
-            hint = f", here {low:.3g} to {high:.3g}"
-            if 0 <= low and high <= 1:
-                hint += "; convert with (255 * video).round().astype('uint8')"
-        raise UserError(f"{name} is {kind}: expected uint8 with values 0 to 255{hint}")
-    return frames_FHWC
-
-
-def _holes(holes: np.ndarray) -> np.ndarray:
-    if holes.ndim != 3 or not holes.size:
-        raise UserError(
-            f"mask has shape {holes.shape}: expected (frames, height, width), or (height, width) for all frames"
-        )
-    if holes.dtype == np.bool_:
-        return holes
-    values = np.unique(holes)
-    if len(values) > 2 or not (set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}):
-        few = ", ".join(f"{value:g}" for value in values[:4].tolist()) + (" ..." if len(values) > 4 else "")
-        raise UserError(f"mask holds {few}: expected bool, 0 and 1, or 0 and 255; for grey values, mask >= 128")
-    return holes > 0
