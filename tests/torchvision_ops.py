@@ -16,7 +16,7 @@ except RuntimeError:
         LIBRARY.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import torchvision
 
-import lpips
-import torchmetrics
+import lpips  # noqa: E402
+import torchmetrics  # noqa: E402
 
 __all__ = ["lpips", "torchmetrics", "torchvision"]

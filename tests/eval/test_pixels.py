@@ -43,7 +43,9 @@ def test_frames_in_parts_and_as_floats_give_the_same():
     meters = Meters([SCORES[name] for name in names])
     for part in (slice(0, 1), slice(1, 5), slice(5, 9)):
         meters.update(
-            RESULTS["blurred"][part].astype(np.float32) / 255, CLIP.truth_FHWC[part] / 255.0, CLIP.holes_FHW[part]
+            RESULTS["blurred"][part].astype(np.float32) / 255,
+            CLIP.truth_FHWC[part].astype(np.float32) / 255,
+            CLIP.holes_FHW[part],
         )
     assert meters.frames == 9 and meters.values() == pytest.approx(at_once, rel=1e-5)
 

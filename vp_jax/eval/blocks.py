@@ -38,3 +38,11 @@ def as_float(frames_FHWC: jax.Array) -> jax.Array:
     if frames_FHWC.dtype == jnp.uint8:
         return frames_FHWC.astype(jnp.float32) / 255
     return frames_FHWC.astype(jnp.float32)
+
+
+def difference(first_FHWC: jax.Array, second_FHWC: jax.Array) -> jax.Array:
+    """First minus second, float32 in [-1, 1]; equal uint8 pixels differ by exactly 0."""
+    if first_FHWC.dtype == second_FHWC.dtype == jnp.uint8:
+        # levels first: XLA may fuse scaling and subtraction, which rounds only one of the two
+        return (first_FHWC.astype(jnp.float32) - second_FHWC.astype(jnp.float32)) / 255
+    return as_float(first_FHWC) - as_float(second_FHWC)

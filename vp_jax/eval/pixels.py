@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vp_jax.eval.blocks import as_float, by_blocks
+from vp_jax.eval.blocks import by_blocks, difference
 from vp_jax.eval.regions import REGIONS, region, score_name
-from vp_jax.eval.score import Clip, Networks, Value
+from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.video_metrics import MAX_PSNR
 
 
@@ -27,7 +27,7 @@ def error_sums(
     result_FHWC: jax.Array, truth_FHWC: jax.Array, holes_FHW: jax.Array, regions: tuple[str, ...]
 ) -> jax.Array:
     """Per frame and region: sum of squared errors, sum of absolute errors, number of values; (F, regions, 3)."""
-    error_FHWC = as_float(result_FHWC) - as_float(truth_FHWC)
+    error_FHWC = difference(result_FHWC, truth_FHWC)
     # channels first, rows last: one sum over pixels of three fields
     squared_FHW, absolute_FHW = jnp.square(error_FHWC).sum(-1), jnp.abs(error_FHWC).sum(-1)
     columns = []
@@ -48,7 +48,7 @@ def psnr_of(mse: float) -> float:
 class PixelGauge:
     """Sums of errors on the regions that the wanted scores are about."""
 
-    def __init__(self, names: Collection[str], clip: Clip, networks: Networks) -> None:
+    def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
         self._regions = tuple(
             name for name in REGIONS if {score_name(s, name) for s in ("psnr", "mse", "mae")} & set(names)
         )

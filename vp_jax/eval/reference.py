@@ -12,14 +12,17 @@ They exist to compare with published tables, and each has a footnote that says w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vp_jax.eval.blocks import as_float, by_blocks
-from vp_jax.eval.score import Clip, Networks, Value
+from vp_jax.eval.blocks import by_blocks, difference
+from vp_jax.eval.regions import WHOLE
+from vp_jax.eval.score import ClipFacts, Networks, Value
+from vp_jax.eval.similarity import ssim_sums
 
 PREFIX = "reference_"
 
@@ -49,35 +52,46 @@ def without_hole(result_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _frame_errors(result_FHWC: jax.Array, truth_FHWC: jax.Array) -> jax.Array:
-    error_FHWC = as_float(result_FHWC) - as_float(truth_FHWC)
-    return jnp.stack([jnp.square(error_FHWC).mean((1, 2, 3)), jnp.abs(error_FHWC).mean((1, 2, 3))], -1)
+def _frame_columns(result_FHWC: jax.Array, truth_FHWC: jax.Array, ssim_F: jax.Array) -> jax.Array:
+    error_FHWC = difference(result_FHWC, truth_FHWC)
+    return jnp.stack([jnp.square(error_FHWC).mean((1, 2, 3)), jnp.abs(error_FHWC).mean((1, 2, 3)), ssim_F], -1)
 
 
-class ReferencePixelGauge:
-    """PSNR, MSE and MAE of every frame, averaged over frames: whole frames, and against results with black holes."""
+def _columns(result_FHWC: jax.Array, truth_FHWC: jax.Array, with_ssim: bool) -> jax.Array:
+    ssim_F = jnp.full(len(result_FHWC), jnp.nan)
+    if with_ssim:
+        sums = ssim_sums(result_FHWC, truth_FHWC, np.zeros(result_FHWC.shape[:3], bool), (WHOLE,))
+        ssim_F = sums[:, 0, 0] / sums[:, 0, 1]
+    return _frame_columns(result_FHWC, truth_FHWC, ssim_F)
 
-    def __init__(self, names: Collection[str], clip: Clip, networks: Networks) -> None:
-        self._masked = [mask for mask in ("", "masked_") if any(f"{PREFIX}{mask}{s}" in names for s in _COLUMNS)]
-        self._errors: dict[str, list[np.ndarray]] = {mask: [] for mask in self._masked}
+
+class ReferencePictureGauge:
+    """PSNR, SSIM, MSE and MAE of every frame, averaged over frames: whole frames, and results with black holes."""
+
+    def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
+        self._ssim = {mask: f"{PREFIX}{mask}ssim" in names for mask in ("", "masked_")}
+        masks = [mask for mask in self._ssim if any(f"{PREFIX}{mask}{column}" in names for column in _PICTURE_COLUMNS)]
+        self._errors: dict[str, list[np.ndarray]] = {mask: [] for mask in masks}
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:
         """Take the next frames."""
         result_FHWC, truth_FHWC = truncated(result_FHWC), released_original(truth_FHWC)
-        for mask in self._masked:
+        for mask, parts in self._errors.items():
             seen_FHWC = without_hole(result_FHWC, holes_FHW) if mask else result_FHWC
-            self._errors[mask].append(by_blocks(_frame_errors, seen_FHWC, truth_FHWC))
+            program = functools.partial(_columns, with_ssim=self._ssim[mask])
+            parts.append(by_blocks(program, seen_FHWC, truth_FHWC))
 
     def values(self) -> dict[str, Value]:
         """The columns, of the frames so far."""
         values: dict[str, Value] = {}
         for mask, parts in self._errors.items():
-            errors = np.concatenate(parts).astype(np.float64) if parts else np.full((1, 2), np.nan)
+            mse_F, mae_F, ssim_F = np.concatenate(parts).astype(np.float64).T if parts else np.full((3, 1), np.nan)
             with np.errstate(divide="ignore"):
-                values[f"{PREFIX}{mask}psnr"] = float((-10 * np.log10(errors[:, 0])).mean())
-            values[f"{PREFIX}{mask}mse"] = float(errors[:, 0].mean())
-            values[f"{PREFIX}{mask}mae"] = float(errors[:, 1].mean())
+                values[f"{PREFIX}{mask}psnr"] = float((-10 * np.log10(mse_F)).mean())
+            values[f"{PREFIX}{mask}ssim"] = float(ssim_F.mean())
+            values[f"{PREFIX}{mask}mse"] = float(mse_F.mean())
+            values[f"{PREFIX}{mask}mae"] = float(mae_F.mean())
         return values
 
 
-_COLUMNS = ("psnr", "mse", "mae")
+_PICTURE_COLUMNS = ("psnr", "ssim", "mse", "mae")

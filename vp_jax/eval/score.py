@@ -25,7 +25,7 @@ Value = float | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class ClipFacts:
     """What is known about a clip besides its pixels.
 
     Attributes:
@@ -54,7 +54,7 @@ class Gauge(Protocol):
 Networks = Mapping[str, Any]
 """Networks by the name of their weights, as `vp_jax.eval.weights.load` gives them."""
 
-MakeGauge = Callable[[Collection[str], Clip, Networks], Gauge]
+MakeGauge = Callable[[Collection[str], ClipFacts, Networks], Gauge]
 """Makes a gauge for the scores of these names."""
 
 
@@ -82,7 +82,7 @@ class Score:
       protocol: ``correct``, or ``reference`` for a column of the released program, repeated with its faults.
       footnote: what is wrong with a column of the reference protocol.
       average: values and numbers of frames of all clips -> the value of the set.
-      wants: fields of `Clip` without which there is no value.
+      wants: fields of `ClipFacts` without which there is no value.
     """
 
     name: str
@@ -95,15 +95,15 @@ class Score:
     average: Callable[[Sequence[Value], Sequence[int]], float] = mean_of_clips
     wants: tuple[str, ...] = ()
 
-    def compute(self, clip: Clip | None = None, networks: Networks | None = None) -> Meter:
+    def compute(self, clip: ClipFacts | None = None, networks: Networks | None = None) -> Meter:
         """A fresh object that computes this score of one clip. Raises `UserError` if its network is not given."""
-        return Meter(self, clip or Clip(), networks or {})
+        return Meter(self, clip or ClipFacts(), networks or {})
 
 
 class Meter:
     """Computes one score of one clip: `update` with frames in order, then `value`."""
 
-    def __init__(self, score: Score, clip: Clip, networks: Networks) -> None:
+    def __init__(self, score: Score, clip: ClipFacts, networks: Networks) -> None:
         check_networks([score], networks)
         self._name, self._gauge = score.name, score.gauge([score.name], clip, networks)
 
@@ -132,14 +132,16 @@ class Meters:
       UserError: a network is missing.
     """
 
-    def __init__(self, scores: Sequence[Score], clip: Clip | None = None, networks: Networks | None = None) -> None:
+    def __init__(
+        self, scores: Sequence[Score], clip: ClipFacts | None = None, networks: Networks | None = None
+    ) -> None:
         check_networks(scores, networks or {})
         self.frames = 0
         self._names = [score.name for score in scores]
         makers: dict[MakeGauge, list[str]] = {}
         for score in scores:
             makers.setdefault(score.gauge, []).append(score.name)
-        self._gauges = [make(names, clip or Clip(), networks or {}) for make, names in makers.items()]
+        self._gauges = [make(names, clip or ClipFacts(), networks or {}) for make, names in makers.items()]
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:
         """Take the next frames, see `check_frames` for what is refused."""

@@ -5,21 +5,26 @@
 ...     meters.update(result_FHWC, truth_FHWC, holes_FHW)
 >>> meters.values()["psnr_outside"]
 
-docs/metrics.md explains every column.
+The page "metrics" of the documentation explains every column.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from typing import Literal
 
 from vp_jax.errors import UserError
+from vp_jax.eval.background import ExclusivityGauge
+from vp_jax.eval.detail import DetailGauge
+from vp_jax.eval.motion import FlickerGauge, WindowsGauge, dis_gauge
 from vp_jax.eval.pixels import PixelGauge
-from vp_jax.eval.reference import PREFIX, ReferencePixelGauge
+from vp_jax.eval.reference import PREFIX, ReferencePictureGauge
 from vp_jax.eval.regions import REGIONS, score_name
-from vp_jax.eval.score import Clip, MakeGauge, Meter, Meters, Score, mean_of_clips, mean_of_frames
+from vp_jax.eval.score import ClipFacts, MakeGauge, Meter, Meters, Score, mean_of_clips, mean_of_frames
+from vp_jax.eval.similarity import SimilarityGauge
 
-__all__ = ["PROTOCOLS", "SCORES", "Clip", "Meter", "Meters", "Score", "left_out", "mean_of_clips", "scores_of"]
+__all__ = ["PROTOCOLS", "SCORES", "ClipFacts", "Meter", "Meters", "Score", "left_out", "mean_of_clips", "scores_of"]
 
 PROTOCOLS = ("correct", "reference")
 
@@ -49,15 +54,39 @@ def _released(
     )
 
 
-def _pixel_scores() -> Iterable[Score]:
+def _picture_scores() -> Iterable[Score]:
     yield from _by_region("psnr", "higher", "peak signal-to-noise ratio in dB", PixelGauge)
+    yield from _by_region("ssim", "higher", "structural similarity", SimilarityGauge)
     yield from _by_region("mse", "lower", "mean squared error of values in [0, 1]", PixelGauge)
     yield from _by_region("mae", "lower", "mean absolute error of values in [0, 1]", PixelGauge)
-    for name, better in (("psnr", "higher"), ("mse", "lower"), ("mae", "lower")):
-        direction: Direction = "higher" if better == "higher" else "lower"
-        note = f"; {_INFINITE}" if name == "psnr" else ""
-        yield _released(name, direction, f"{name.upper()} of frames", ReferencePixelGauge, f"pixels are cut off{note}")
-        yield _released(f"masked_{name}", direction, f"{name.upper()} as released", ReferencePixelGauge, _ONE_SIDED)
+    yield from _by_region("sharpness", "higher", "detail relative to the truth, 0 to 1", DetailGauge)
+    yield Score("exclusivity", "higher", "share of the background that did not change", ExclusivityGauge)
+
+
+def _temporal_scores() -> Iterable[Score]:
+    yield from _by_region("flicker", "lower", "changes from frame to frame that the truth has not", FlickerGauge)
+    yield from _by_region("warping_error_dis", "lower", "warping error x 1000 with DIS flow", dis_gauge)
+    windows = (
+        ("seam_jump", "largest change where windows meet, in medians"),
+        ("colour_drift", "distance of each window's colour error from the first window's"),
+        ("identity_drift", "the same inside the hole, without its rim"),
+    )
+    for name, text in windows:
+        yield Score(name, "lower", text, WindowsGauge, wants=("starts",))
+
+
+def _reference_scores() -> Iterable[Score]:
+    columns: tuple[tuple[str, Direction, str], ...] = (
+        ("psnr", "higher", f"; {_INFINITE}"),
+        ("ssim", "higher", ""),
+        ("mse", "lower", ""),
+        ("mae", "lower", ""),
+    )
+    for name, better, note in columns:
+        cut = f"pixels are cut off to levels, and levels 1 to 63 of the original lose one{note}"
+        yield _released(name, better, f"{name.upper()} of frames", ReferencePictureGauge, cut)
+    for name, better, _ in columns:
+        yield _released(f"masked_{name}", better, f"{name.upper()} as released", ReferencePictureGauge, _ONE_SIDED)
 
 
 def _table(scores: Iterable[Score]) -> dict[str, Score]:
@@ -69,7 +98,7 @@ def _table(scores: Iterable[Score]) -> dict[str, Score]:
     return table
 
 
-SCORES: dict[str, Score] = _table(_pixel_scores())
+SCORES: dict[str, Score] = _table(itertools.chain(_picture_scores(), _temporal_scores(), _reference_scores()))
 """Every score by its name, in the order of the columns of a table."""
 
 
