@@ -9,8 +9,9 @@ import ml_dtypes
 import numpy as np
 
 from vp_jax import checkpoint
-from vp_jax.convert import layout, parts
+from vp_jax.convert import layout, metric_parts, parts
 from vp_jax.convert.kinds import ADAPTERS
+from vp_jax.convert.metrics import METRICS
 from vp_jax.errors import UserError
 
 NUMPY_TYPES: dict[str, Any] = {
@@ -90,7 +91,13 @@ def convert_one(
     scale: float | None = None,
     num_layers: int | None = None,
 ) -> None:
-    """Convert one part, see `parts.convert`; ``dtype`` as of `convert_all`."""
+    """Convert one part, see `parts.convert`, or a network of scores, which keeps its types.
+
+    ``dtype`` as of `convert_all`.
+    """
+    if kind in METRICS:
+        _print(metric_parts.convert_metric(kind, source, folder, NUMPY_TYPES[dtype or "stored"]))
+        return
     _print(parts.convert(kind, source, folder, _dtype(kind, dtype), num_layers=num_layers, scale=scale))
 
 

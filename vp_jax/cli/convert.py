@@ -4,7 +4,8 @@
     vp-jax convert one KIND SRC DST            one part
     vp-jax convert export KIND OUR_DIR DST     back to safetensors in the original layout
 
-KIND: transformer, branch, vae, text_encoder, id_adapter, lora, scheduler.
+KIND: transformer, branch, vae, text_encoder, id_adapter, lora, scheduler; `one` also converts networks of scores:
+lpips_squeeze, lpips_alex, lpips_vgg, clip, i3d, raft.
 `all` keeps the parts that an earlier run finished and redoes one that was interrupted.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from vp_jax.cli.parser import Parser
 
 PART_KINDS = ("transformer", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
+METRIC_NETWORKS = ("lpips_squeeze", "lpips_alex", "lpips_vgg", "clip", "i3d", "raft")
 WEIGHT_TYPES = ("bfloat16", "float16", "float32", "stored")
 
 
@@ -28,14 +30,15 @@ def add_arguments(parser: Parser) -> None:
     every.add_argument("--base", help="which CogVideoX folder, where there are several")
     every.add_argument("--force", action="store_true", help="redo finished parts too")
     one = commands.add_parser("one", help="convert one part")
-    one.add_argument("kind", choices=PART_KINDS, metavar="KIND", help=" ".join(PART_KINDS))
+    one_kinds = (*PART_KINDS, *METRIC_NETWORKS)
+    one.add_argument("kind", choices=one_kinds, metavar="KIND", help=" ".join(one_kinds))
     one.add_argument("source", type=Path, metavar="SRC", help="folder, or weights file with config.json beside it")
     one.add_argument("folder", type=Path, metavar="DST")
     one.add_argument("--scale", type=float, help="of an adapter; default: as the file says, else 1")
     one.add_argument("--num_layers", type=int, help="of the backbone under an adapter; default: as many as in the file")
     for command in (every, one):
         command.add_argument(
-            "--dtype", choices=WEIGHT_TYPES, help="of the weights; default bfloat16, adapters as stored"
+            "--dtype", choices=WEIGHT_TYPES, help="of the weights; default bfloat16; adapters and scores as stored"
         )
     back = commands.add_parser("export", help="write a part in the original layout")
     back.add_argument("kind", choices=PART_KINDS, metavar="KIND", help=" ".join(PART_KINDS))

@@ -1,0 +1,1 @@
+"""Networks that scores need: LPIPS, CLIP, I3D, RAFT. `description` lists them."""
