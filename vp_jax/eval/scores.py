@@ -10,6 +10,7 @@ The page "metrics" of the documentation explains every column.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Collection, Iterable
 from typing import Literal
@@ -17,12 +18,17 @@ from typing import Literal
 from vp_jax.errors import UserError
 from vp_jax.eval.background import ExclusivityGauge
 from vp_jax.eval.detail import DetailGauge
+from vp_jax.eval.flow import raft_gauge
+from vp_jax.eval.fvd import FvdGauge, ReferenceFvdGauge, distance_of_clips, released_distance
 from vp_jax.eval.motion import FlickerGauge, WindowsGauge, dis_gauge
+from vp_jax.eval.perceptual import ReferenceLpipsGauge, lpips_gauge
 from vp_jax.eval.pixels import PixelGauge
 from vp_jax.eval.reference import PREFIX, ReferencePictureGauge
-from vp_jax.eval.regions import REGIONS, score_name
+from vp_jax.eval.reference_text import ReferenceConsistencyGauge, ReferenceTextGauge
+from vp_jax.eval.regions import HOLE, REGIONS, WHOLE, score_name
 from vp_jax.eval.score import ClipFacts, MakeGauge, Meter, Meters, Score, mean_of_clips, mean_of_frames
 from vp_jax.eval.similarity import SimilarityGauge
+from vp_jax.eval.text import CONSISTENCY, text_gauge
 
 __all__ = ["PROTOCOLS", "SCORES", "ClipFacts", "Meter", "Meters", "Score", "left_out", "mean_of_clips", "scores_of"]
 
@@ -38,6 +44,7 @@ _PLACES = {
 }
 
 _ONE_SIDED = "only the result is masked: the original is compared unmasked with a result whose hole is black"
+_SLICED = "captions of more than 75 tokens lose their end token: all of them give the same text vector"
 _INFINITE = "one frame equal to the original makes the average infinite"
 
 
@@ -59,6 +66,9 @@ def _picture_scores() -> Iterable[Score]:
     yield from _by_region("ssim", "higher", "structural similarity", SimilarityGauge)
     yield from _by_region("mse", "lower", "mean squared error of values in [0, 1]", PixelGauge)
     yield from _by_region("mae", "lower", "mean absolute error of values in [0, 1]", PixelGauge)
+    for net in ("squeeze", "alex", "vgg"):
+        name = f"lpips_{net}"
+        yield from _by_region(name, "lower", f"LPIPS of {net} features", lpips_gauge(name), name)
     yield from _by_region("sharpness", "higher", "detail relative to the truth, 0 to 1", DetailGauge)
     yield Score("exclusivity", "higher", "share of the background that did not change", ExclusivityGauge)
 
@@ -66,6 +76,10 @@ def _picture_scores() -> Iterable[Score]:
 def _temporal_scores() -> Iterable[Score]:
     yield from _by_region("flicker", "lower", "changes from frame to frame that the truth has not", FlickerGauge)
     yield from _by_region("warping_error_dis", "lower", "warping error x 1000 with DIS flow", dis_gauge)
+    yield from _by_region("warping_error_raft", "lower", "warping error x 1000 with RAFT flow", raft_gauge, "raft")
+    for place in (WHOLE, HOLE):
+        text = f"cosine of consecutive frames in CLIP {_PLACES[place]}"
+        yield Score(score_name(CONSISTENCY, place), "higher", text, text_gauge("clip_vit_b32"), "clip_vit_b32")
     windows = (
         ("seam_jump", "largest change where windows meet, in medians"),
         ("colour_drift", "distance of each window's colour error from the first window's"),
@@ -73,6 +87,15 @@ def _temporal_scores() -> Iterable[Score]:
     )
     for name, text in windows:
         yield Score(name, "lower", text, WindowsGauge, wants=("starts",))
+
+
+def _semantic_scores() -> Iterable[Score]:
+    for weights in ("clip_vit_l14", "clip_vit_b32"):
+        for place, caption in ((WHOLE, "caption"), (HOLE, "object_caption")):
+            text = f"CLIP similarity, 0 to 100, with the {caption.replace('_', ' ')} {_PLACES[place]}"
+            yield Score(score_name(weights, place), "higher", text, text_gauge(weights), weights, wants=(caption,))
+    text = "Frechet distance of I3D features of all clips"
+    yield Score("fvd", "lower", text, FvdGauge, "i3d", average=distance_of_clips)
 
 
 def _reference_scores() -> Iterable[Score]:
@@ -87,6 +110,27 @@ def _reference_scores() -> Iterable[Score]:
         yield _released(name, better, f"{name.upper()} of frames", ReferencePictureGauge, cut)
     for name, better, _ in columns:
         yield _released(f"masked_{name}", better, f"{name.upper()} as released", ReferencePictureGauge, _ONE_SIDED)
+    lpips, clip = "lpips_squeeze", "clip_vit_l14"
+    cut = "pixels are cut off to levels, and levels 1 to 63 of the original lose one"
+    yield _released("lpips", "lower", "LPIPS of squeeze features", ReferenceLpipsGauge, cut, lpips)
+    yield _released("masked_lpips", "lower", "LPIPS as released", ReferenceLpipsGauge, _ONE_SIDED, lpips)
+    for name, seen, note in (
+        ("clip_score", "frames, caption", _SLICED),
+        ("masked_clip_score", "hole, caption", f"{_SLICED}; the rest is black"),
+        ("masked_region_clip_score", "hole, object caption", "the middle square alone is seen, the rest is black"),
+    ):
+        yield _released(name, "higher", f"CLIP score as released: {seen}", ReferenceTextGauge, note, clip)
+    for name in (CONSISTENCY, f"masked_{CONSISTENCY}"):
+        note = "frames are squashed and not normalised, as CLIP was not trained"
+        text = "cosine of consecutive frames, as released"
+        yield dataclasses.replace(
+            _released(name, "higher", text, ReferenceConsistencyGauge, note, "clip_vit_b32"), average=mean_of_clips
+        )
+    note = "pixels in [0, 1] and statistics of each clip, as I3D was not trained; root of covariances without full rank"
+    text = "Frechet distance as released (FID_Score, VFID)"
+    yield dataclasses.replace(
+        _released("fvd", "lower", text, ReferenceFvdGauge, note, "i3d"), average=released_distance
+    )
 
 
 def _table(scores: Iterable[Score]) -> dict[str, Score]:
@@ -98,7 +142,9 @@ def _table(scores: Iterable[Score]) -> dict[str, Score]:
     return table
 
 
-SCORES: dict[str, Score] = _table(itertools.chain(_picture_scores(), _temporal_scores(), _reference_scores()))
+SCORES: dict[str, Score] = _table(
+    itertools.chain(_picture_scores(), _temporal_scores(), _semantic_scores(), _reference_scores())
+)
 """Every score by its name, in the order of the columns of a table."""
 
 
