@@ -9,6 +9,7 @@ lpips_vgg        torchvision's ``vgg16-397923af.pth`` and LPIPS's ``weights/v0.1
 clip             ``config.json``, ``model.safetensors``, ``vocab.json``, ``merges.txt`` of ``openai/clip-vit-*``
 i3d              ``i3d_rgb_imagenet.pt``, or any state of the same names
 raft             torchvision's ``raft_large_C_T_SKHT_V2-ff5fadd5.pth``, or another large one
+dinov2           ``config.json`` and ``model.safetensors`` of ``facebook/dinov2-base``, small or large
 ===============  ====================================================================================================
 
 All weights files of a folder are read together; a source may also be one file.
@@ -27,6 +28,7 @@ from vp_jax.convert.files import WEIGHT_SUFFIXES, Tensor, read_tensors
 from vp_jax.errors import UserError
 from vp_jax.models.metrics.clip import ClipConfig
 from vp_jax.models.metrics.description import MetricConfig
+from vp_jax.models.metrics.dino import DinoConfig
 from vp_jax.models.metrics.i3d import I3DConfig
 from vp_jax.models.metrics.lpips import BACKBONES, LpipsConfig
 from vp_jax.models.metrics.raft import RaftConfig
@@ -157,6 +159,43 @@ def lpips_name(key: str) -> str:
     return re.sub(r"^net\.slice\d\.", "features.", key)
 
 
+_LAYER = r"encoder\.layer\.(\d+)"
+DINO_RULES = [
+    *_both(r"embeddings\.patch_embeddings\.projection", "patches", "conv2d"),
+    Rule(r"embeddings\.cls_token", "class_token"),
+    Rule(r"embeddings\.position_embeddings", "positions"),
+    *_norm(rf"{_LAYER}\.norm([12])", "blocks/{0}/norm{1}"),
+    *_both(rf"{_LAYER}\.attention\.attention\.(query|key|value)", "blocks/{0}/{1}", "linear"),
+    *_both(rf"{_LAYER}\.attention\.output\.dense", "blocks/{0}/dense", "linear"),
+    Rule(rf"{_LAYER}\.layer_scale([12])\.lambda1", "blocks/{0}/scale{1}"),
+    *_both(rf"{_LAYER}\.mlp\.(fc1|fc2)", "blocks/{0}/{1}", "linear"),
+    *_norm(r"layernorm", "norm_out"),
+]
+DINO_IGNORED = [r"embeddings\.mask_token"]
+_DINO_FIELDS = {
+    "image_size": "image",
+    "patch_size": "patch",
+    "hidden_size": "width",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+}
+
+
+def dino_description(values: dict[str, Any]) -> DinoConfig:
+    """``config.json`` of ``facebook/dinov2-*`` -> our description; what it leaves out is that of the base model.
+
+    Raises:
+      UserError: a model with a gated mlp (the giant one), or a value that is no whole number.
+    """
+    if values.get("use_swiglu_ffn"):
+        raise UserError("DINOv2 config use_swiglu_ffn = true: expected the small, base or large model")
+    fields = {ours: values[theirs] for theirs, ours in _DINO_FIELDS.items() if theirs in values}
+    for name, value in fields.items():
+        if type(value) is not int:
+            raise UserError(f"DINOv2 config {name} = {show(repr(value))[:100]}: expected a whole number")
+    return DinoConfig(**fields)
+
+
 def _same_name(key: str) -> str:
     return key
 
@@ -189,6 +228,7 @@ METRICS: dict[str, MetricKind] = {
     "clip": MetricKind(CLIP_RULES, CLIP_IGNORED, clip_description, beside=CLIP_TOKENIZER),
     "i3d": MetricKind(I3D_RULES, I3D_IGNORED, lambda values: I3DConfig()),
     "raft": MetricKind(RAFT_RULES, RAFT_IGNORED, lambda values: RaftConfig()),
+    "dinov2": MetricKind(DINO_RULES, DINO_IGNORED, dino_description),
 }
 """Networks of scores by their names on the command line."""
 

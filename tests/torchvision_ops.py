@@ -1,7 +1,7 @@
 """Oracles that import torchvision, also where its compiled operators do not fit the installed PyTorch.
 
-Import `lpips`, `torchmetrics` and `torchvision` from here. Only Python code of torchvision serves as an oracle; its
-import registers shapes of operators that must exist by name.
+Import `lpips`, `torchmetrics`, `torchvision` and the CLIP of `transformers` from here. Only Python code of torchvision
+serves as an oracle; its import registers shapes of operators that must exist by name.
 """
 
 import torch
@@ -18,5 +18,6 @@ except RuntimeError:
 
 import lpips  # noqa: E402
 import torchmetrics  # noqa: E402
+import transformers  # noqa: E402
 
-__all__ = ["lpips", "torchmetrics", "torchvision"]
+__all__ = ["lpips", "torchmetrics", "torchvision", "transformers"]

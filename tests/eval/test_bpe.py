@@ -1,9 +1,9 @@
 """CLIP's tokens against transformers, and how long captions are cut."""
 
 import pytest
-from transformers import CLIPTokenizer
 
 from tests.eval.tiny_vocabulary import write_vocabulary
+from tests.torchvision_ops import transformers
 from vp_jax.errors import UserError
 from vp_jax.eval.bpe import END, START, ClipTokenizer
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     ],
 )
 def test_tokens_are_those_of_transformers(folder, text):
-    theirs = CLIPTokenizer.from_pretrained(folder)
+    theirs = transformers.CLIPTokenizer.from_pretrained(folder)
     assert ClipTokenizer(folder).tokens(text) == theirs(text, add_special_tokens=False)["input_ids"]
 
 

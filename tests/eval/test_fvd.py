@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.eval.made_clips import made_clip, results_of
+from tests.eval.made_clips import made_clip
 from vp_jax import trees
 from vp_jax.eval.frechet import frechet_distance
 from vp_jax.eval.fvd import FEATURES, PART, SIDE

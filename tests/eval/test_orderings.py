@@ -1,5 +1,7 @@
 """Both protocols on made results: what must be better is better in ``correct``, and where ``reference`` fails."""
 
+import itertools
+
 import pytest
 
 from tests.eval.made_clips import made_clip, results_of
@@ -48,7 +50,7 @@ def values():
 def test_better_results_have_better_scores(values, name, results):
     sign = 1 if SCORES[name].better == "higher" else -1
     ordered = [sign * values[result][name] for result in results]
-    assert all(a > b for a, b in zip(ordered, ordered[1:])), {result: values[result][name] for result in results}
+    assert all(a > b for a, b in itertools.pairwise(ordered)), {result: values[result][name] for result in results}
 
 
 def test_a_region_that_is_perfect_has_the_score_of_a_perfect_result(values):

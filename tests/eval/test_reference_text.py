@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from transformers import CLIPImageProcessor
 
 from tests.eval.made_clips import made_clip, results_of
 from tests.eval.small_networks import clip_network
+from tests.torchvision_ops import transformers
 from vp_jax.eval.reference_text import middle_square, squashed
 from vp_jax.eval.scores import SCORES, ClipFacts, Meters
 
@@ -15,7 +15,7 @@ FACTS = ClipFacts("the red cat", "cat")
 
 
 def test_frames_are_processed_as_by_transformers():
-    processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     theirs = processor(list(CLIP.truth_FHWC), return_tensors="np")["pixel_values"].transpose(0, 2, 3, 1)
     ours = np.asarray(middle_square(CLIP.truth_FHWC, 32))
     level = 1 / 255 / 0.26

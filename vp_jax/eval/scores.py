@@ -26,6 +26,7 @@ from vp_jax.eval.pixels import PixelGauge
 from vp_jax.eval.reference import PREFIX, ReferencePictureGauge
 from vp_jax.eval.reference_text import ReferenceConsistencyGauge, ReferenceTextGauge
 from vp_jax.eval.regions import HOLE, REGIONS, WHOLE, score_name
+from vp_jax.eval.removal import RemovalGauge
 from vp_jax.eval.score import ClipFacts, MakeGauge, Meter, Meters, Score, mean_of_clips, mean_of_frames
 from vp_jax.eval.similarity import SimilarityGauge
 from vp_jax.eval.text import CONSISTENCY, text_gauge
@@ -94,6 +95,10 @@ def _semantic_scores() -> Iterable[Score]:
         for place, caption in ((WHOLE, "caption"), (HOLE, "object_caption")):
             text = f"CLIP similarity, 0 to 100, with the {caption.replace('_', ' ')} {_PLACES[place]}"
             yield Score(score_name(weights, place), "higher", text, text_gauge(weights), weights, wants=(caption,))
+    text = "how much a filled hole looks like its surroundings: spatial removal coherence"
+    yield Score("removal_spatial", "higher", text, RemovalGauge, "dinov2")
+    text = "how much a filled hole changes over time: temporal removal coherence"
+    yield Score("removal_temporal", "lower", text, RemovalGauge, "dinov2")
     text = "Frechet distance of I3D features of all clips"
     yield Score("fvd", "lower", text, FvdGauge, "i3d", average=distance_of_clips)
 

@@ -18,7 +18,7 @@ def test_a_description_comes_back_from_its_file(description):
 
 
 def test_what_does_not_fit_is_refused():
-    assert set(METRIC_KINDS) == {"lpips", "clip", "i3d", "raft"}
+    assert set(METRIC_KINDS) == {"lpips", "clip", "i3d", "raft", "dinov2"}
     with pytest.raises(UserError, match="kind 'vae': expected one of lpips"):
         metric_from_json({"kind": "vae"})
     with pytest.raises(UserError, match="a lpips with the fields"):

@@ -1,12 +1,13 @@
 """A CLIP of transformers with two small layers and random weights."""
 
 import torch
-from transformers import CLIPConfig, CLIPModel
+
+from tests.torchvision_ops import transformers
 
 VOCABULARY, CONTEXT = 64, 16
 
 
-def tiny_clip() -> CLIPModel:
+def tiny_clip() -> transformers.CLIPModel:
     """The same weights at every call; the end token is the last of the vocabulary, as in the released models."""
     torch.manual_seed(0)
     text = {
@@ -27,7 +28,7 @@ def tiny_clip() -> CLIPModel:
         "image_size": 32,
         "patch_size": 8,
     }
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
+    model = transformers.CLIPModel(transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=24))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return model.eval()

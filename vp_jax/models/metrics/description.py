@@ -14,11 +14,12 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.errors import UserError
 from vp_jax.models.metrics.clip import ClipConfig, ClipModel
+from vp_jax.models.metrics.dino import DinoConfig, DINOv2
 from vp_jax.models.metrics.i3d import I3D, I3DConfig
 from vp_jax.models.metrics.lpips import LPIPS, LpipsConfig
 from vp_jax.models.metrics.raft import RAFT, RaftConfig
 
-MetricConfig = LpipsConfig | ClipConfig | I3DConfig | RaftConfig
+MetricConfig = LpipsConfig | ClipConfig | I3DConfig | RaftConfig | DinoConfig
 
 METRIC_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(MetricConfig)}
 """Classes of descriptions by the ``kind`` in their ``config.json``."""
@@ -35,6 +36,8 @@ def build_metric(description: MetricConfig, rngs: nnx.Rngs) -> nnx.Module:
             return I3D(description, rngs=rngs)
         case RaftConfig():
             return RAFT(description, rngs=rngs)
+        case DinoConfig():
+            return DINOv2(description, rngs=rngs)
 
 
 @functools.lru_cache(maxsize=16)
