@@ -12,7 +12,7 @@ from vp_jax import trees
 from vp_jax.eval.frechet import frechet_distance
 from vp_jax.eval.fvd import FEATURES, PART, SIDE
 from vp_jax.eval.scores import SCORES
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.i3d import I3DConfig
 
 CLIP = made_clip(frames=40, height=24, width=32)
@@ -29,7 +29,7 @@ class Means(nnx.Module):
         return self.zero[...][None].at[0, : len(seen)].set(jnp.array(seen, jnp.float32))
 
 
-NETWORK = Network(*trees.split(Means()), I3DConfig())
+NETWORK = LoadedNetwork(*trees.split(Means()), I3DConfig())
 
 
 def features(name, frames, parts):

@@ -9,7 +9,7 @@ from tests.eval.made_clips import made_clip
 from vp_jax import trees
 from vp_jax.eval.removal import around_hole, kernel_distance
 from vp_jax.eval.scores import SCORES, Meters
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.dino import DinoConfig
 
 CFG = DinoConfig(image=84, patch=4)
@@ -28,7 +28,7 @@ class Colours(nnx.Module):
         return jnp.concatenate([means, jnp.broadcast_to(self.one[...], (*means.shape[:3], 1))], -1)
 
 
-NETWORK = Network(*trees.split(Colours()), CFG)
+NETWORK = LoadedNetwork(*trees.split(Colours()), CFG)
 
 
 def measured(result_FHWC, holes_FHW=CLIP.holes_FHW):

@@ -33,7 +33,7 @@ def byte_characters() -> list[str]:
     return [chr(byte) if byte in visible else next(hidden) for byte in range(256)]
 
 
-class Encoded(NamedTuple):
+class EncodedTexts(NamedTuple):
     """Ids (B, M) with the start token first; places (B,) of their end tokens; numbers (B,) of tokens left out."""
 
     ids_BM: np.ndarray
@@ -74,7 +74,7 @@ class ClipTokenizer:
                 ids.append(self._ids.get(token, self._end))
         return ids
 
-    def encode(self, texts: list[str], context: int = 77) -> Encoded:
+    def encode(self, texts: list[str], context: int = 77) -> EncodedTexts:
         """Ids of texts between start and end token, filled up with end tokens; what is too long is cut inside."""
         ids_BM = np.full((len(texts), context), self._end, np.int32)
         ends, cut = [], []
@@ -84,7 +84,7 @@ class ClipTokenizer:
             row_M[0], row_M[1 : len(kept) + 1] = self._start, kept
             ends.append(len(kept) + 1)
             cut.append(len(tokens) - len(kept))
-        return Encoded(ids_BM, np.array(ends, np.int32), np.array(cut, np.int32))
+        return EncodedTexts(ids_BM, np.array(ends, np.int32), np.array(cut, np.int32))
 
     def encode_sliced(self, text: str, context: int = 77) -> tuple[np.ndarray, int]:
         """Ids (1, M) of a text as the released evaluation makes them: sliced, so that a long text has no end token.

@@ -15,7 +15,7 @@ from vp_jax import trees
 from vp_jax.eval.blocks import as_float
 from vp_jax.eval.motion import WarpingGauge
 from vp_jax.eval.score import ClipFacts, Networks
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.raft import CELL, LEAST_SIZE
 
 
@@ -37,7 +37,7 @@ def raft_flow(graph: nnx.GraphDef[Any], params: trees.Tree, first_HWC: jax.Array
 
 def raft_gauge(names: Collection[str], clip: ClipFacts, networks: Networks) -> WarpingGauge:
     """Warping error with RAFT's flow."""
-    network: Network = networks["raft"]
+    network: LoadedNetwork = networks["raft"]
 
     def flow(first_HWC: np.ndarray, second_HWC: np.ndarray) -> np.ndarray:
         return np.asarray(raft_flow(network.graph, network.params, first_HWC, second_HWC))

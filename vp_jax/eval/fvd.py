@@ -21,7 +21,7 @@ from vp_jax.eval.blocks import as_float
 from vp_jax.eval.frechet import frechet_distance, released_frechet_distance
 from vp_jax.eval.reference import released_original, truncated
 from vp_jax.eval.score import ClipFacts, Networks, Value
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 
 PART, SIDE, FEATURES, LEAST = 16, 224, 1024, 9
 """Frames of a part; its side in pixels; features; frames that I3D needs at least."""
@@ -47,7 +47,7 @@ class FvdGauge:
     """Features of a clip, part by part."""
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks["i3d"]
+        self._network: LoadedNetwork = networks["i3d"]
         self._waiting: list[np.ndarray] = []
         self._sums, self._parts = np.zeros((2, FEATURES)), 0
 
@@ -75,7 +75,7 @@ class ReferenceFvdGauge:
     """Features of the released ``FID_Score``. Keeps the complete clip: its statistics are those of all frames."""
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks["i3d"]
+        self._network: LoadedNetwork = networks["i3d"]
         self._frames: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:

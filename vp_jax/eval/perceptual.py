@@ -21,7 +21,7 @@ from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.reference import PREFIX, released_original, truncated, without_hole
 from vp_jax.eval.regions import REGIONS, WHOLE, region, score_name
 from vp_jax.eval.score import ClipFacts, MakeGauge, Networks, Value
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 
 _AT_ONCE = 2
 """Frames that go through the network at once: VGG's first features take 88 MB for one of 480 x 720."""
@@ -45,7 +45,7 @@ def lpips_frames(
     return jnp.where(area_FHW.any((1, 2)), distance_F, jnp.nan)
 
 
-def frames_apart(network: Network, name: str, *arrays: np.ndarray) -> np.ndarray:
+def frames_apart(network: LoadedNetwork, name: str, *arrays: np.ndarray) -> np.ndarray:
     """`lpips_frames` of any number of frames."""
     program = functools.partial(lpips_frames, network.graph, network.params, name)
     distances_F: np.ndarray = by_blocks(program, *arrays, size=_AT_ONCE)

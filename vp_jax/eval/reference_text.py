@@ -24,7 +24,7 @@ from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.reference import PREFIX, truncated
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.text import text_embeddings
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.clip import CLIP_MEAN, CLIP_STD, ClipConfig
 
 
@@ -55,7 +55,7 @@ def _embeddings(
     return embeddings_FE / jnp.linalg.norm(embeddings_FE, axis=-1, keepdims=True)
 
 
-def sliced_caption(network: Network, caption: str) -> np.ndarray:
+def sliced_caption(network: LoadedNetwork, caption: str) -> np.ndarray:
     """Unit embedding (E,) of a caption of sliced tokens."""
     assert network.tokenizer is not None and isinstance(network.description, ClipConfig)
     ids_BM, end = network.tokenizer.encode_sliced(caption, network.description.context)
@@ -66,7 +66,7 @@ class ReferenceTextGauge:
     """``CLIP_Score``, ``Masked_CLIP_Score`` (both: video caption), ``Masked_Region_CLIP_Score`` (object caption)."""
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks["clip_vit_l14"]
+        self._network: LoadedNetwork = networks["clip_vit_l14"]
         texts = {
             f"{PREFIX}clip_score": clip.caption,
             f"{PREFIX}masked_clip_score": clip.caption,
@@ -96,7 +96,7 @@ class ReferenceConsistencyGauge:
     """``Temporal_Consistency`` and ``Masked_Temporal_Consistency``."""
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks["clip_vit_b32"]
+        self._network: LoadedNetwork = networks["clip_vit_b32"]
         self._found: dict[str, list[np.ndarray]] = {name: [] for name in names}
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:

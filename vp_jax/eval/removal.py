@@ -28,7 +28,7 @@ from vp_jax import trees
 from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.text import bounding_box
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.dino import DINO_MEAN, DINO_STD, DinoConfig
 
 WINDOW, STEP, LEAST_PATCHES = 9, 4, 8
@@ -103,7 +103,7 @@ class RemovalGauge:
     """Both coherences of one clip."""
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks["dinov2"]
+        self._network: LoadedNetwork = networks["dinov2"]
         self._spatial: list[float] = []
         self._temporal: list[float] = []
         self._before: tuple[np.ndarray, np.ndarray] | None = None

@@ -24,7 +24,7 @@ from vp_jax import trees
 from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.regions import HOLE, WHOLE, score_name
 from vp_jax.eval.score import ClipFacts, MakeGauge, Networks, Value
-from vp_jax.eval.weights import Network
+from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.clip import CLIP_MEAN, CLIP_STD, ClipConfig
 
 CONSISTENCY = "temporal_consistency"
@@ -80,7 +80,7 @@ def text_embeddings(graph: nnx.GraphDef[Any], params: trees.Tree, ids_BM: jax.Ar
     return embeddings_BE / jnp.linalg.norm(embeddings_BE, axis=-1, keepdims=True)
 
 
-def caption_embedding(network: Network, caption: str) -> np.ndarray | None:
+def caption_embedding(network: LoadedNetwork, caption: str) -> np.ndarray | None:
     """Unit embedding (E,) of a caption, cut before its end token if it is too long; ``None`` for an empty caption."""
     if not caption.strip():
         return None
@@ -93,7 +93,7 @@ class TextGauge:
     """Similarity and consistency of one CLIP model, of whole frames and holes."""
 
     def __init__(self, names: Collection[str], weights: str, clip: ClipFacts, networks: Networks) -> None:
-        self._network: Network = networks[weights]
+        self._network: LoadedNetwork = networks[weights]
         self._columns: list[tuple[str, str, np.ndarray | None]] = []
         for name, caption in ((WHOLE, clip.caption), (HOLE, clip.object_caption)):
             if score_name(weights, name) in names:

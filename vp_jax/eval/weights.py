@@ -32,7 +32,7 @@ WEIGHTS: dict[str, str] = {
 """Names of weights, with the kind that converts them."""
 
 
-class Network(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """A network: graph (static), arrays, description; and the tokenizer of a CLIP."""
 
     graph: nnx.GraphDef[Any]
@@ -46,7 +46,7 @@ def how_to_get(name: str) -> str:
     return f"{name}: vp-jax convert one {WEIGHTS[name]} SOURCE WEIGHTS/{name}"
 
 
-def read_network(folder: Path | str) -> Network:
+def read_network(folder: Path | str) -> LoadedNetwork:
     """The network in a converted folder.
 
     Raises:
@@ -56,10 +56,10 @@ def read_network(folder: Path | str) -> Network:
     description = metric_from_json({key: value for key, value in checkpoint.load_config(folder).items()})
     graph, like = abstract_metric(description)
     params = checkpoint.load_params(folder, like)
-    return Network(graph, params, description, ClipTokenizer(folder) if description.kind == "clip" else None)
+    return LoadedNetwork(graph, params, description, ClipTokenizer(folder) if description.kind == "clip" else None)
 
 
-def load_networks(folder: Path | str) -> dict[str, Network]:
+def load_networks(folder: Path | str) -> dict[str, LoadedNetwork]:
     """Every network that a folder has, by the name of its weights.
 
     Raises:

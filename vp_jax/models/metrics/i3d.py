@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-Size = tuple[int, int, int]
+Size3 = tuple[int, int, int]
 
 _EPSILON = 1e-3
 
@@ -31,11 +31,11 @@ MIXED: dict[str, tuple[int, tuple[int, int, int, int, int, int]]] = {
 }
 """Inputs and outputs of the six convolutions of each mixed block."""
 
-_POOLS: dict[str, tuple[Size, Size]] = {
+_POOLS: dict[str, tuple[Size3, Size3]] = {
     "Mixed_4b": ((3, 3, 3), (2, 2, 2)),
     "Mixed_5b": ((2, 2, 2), (2, 2, 2)),
 }
-"""Size and stride of the maximum before a block."""
+"""Size3 and stride of the maximum before a block."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +51,12 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _padded(x_BFHWC: jax.Array, kernel: Size, stride: Size) -> jax.Array:
+def _padded(x_BFHWC: jax.Array, kernel: Size3, stride: Size3) -> jax.Array:
     sides = [same_padding(n, k, s) for n, k, s in zip(x_BFHWC.shape[1:4], kernel, stride)]
     return jnp.pad(x_BFHWC, [(0, 0), *sides, (0, 0)])
 
 
-def max_pooled_3d(x_BFHWC: jax.Array, kernel: Size, stride: Size) -> jax.Array:
+def max_pooled_3d(x_BFHWC: jax.Array, kernel: Size3, stride: Size3) -> jax.Array:
     """Maximum over boxes, zeros at the borders."""
     x_BFHWC = _padded(x_BFHWC, kernel, stride)
     return jax.lax.reduce_window(x_BFHWC, -jnp.inf, jax.lax.max, (1, *kernel, 1), (1, *stride, 1), "VALID")
@@ -65,7 +65,7 @@ def max_pooled_3d(x_BFHWC: jax.Array, kernel: Size, stride: Size) -> jax.Array:
 class Unit(nnx.Module):
     """Convolution, batch normalisation, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: Size, stride: Size = (1, 1, 1), *, rngs: nnx.Rngs) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: Size3, stride: Size3 = (1, 1, 1), *, rngs: nnx.Rngs) -> None:
         self.conv3d = nnx.Conv(inputs, outputs, kernel, stride, padding="VALID", use_bias=False, rngs=rngs)
         self.scale, self.bias = nnx.Param(jnp.ones(outputs)), nnx.Param(jnp.zeros(outputs))
         self.mean, self.variance = nnx.Param(jnp.zeros(outputs)), nnx.Param(jnp.ones(outputs))
