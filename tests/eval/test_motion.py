@@ -67,6 +67,14 @@ def test_dis_finds_the_motion_of_the_background():
     assert np.median(flow[8:-8, 8:-8, 0]) == pytest.approx(1, abs=0.2)
 
 
+def test_the_warped_background_does_not_come_from_the_hole():
+    names = ("warping_error_dis_outside",)
+    assert measured(RESULTS["object"], *names) == measured(RESULTS["perfect"], *names)
+    assert measured(RESULTS["background"], "warping_error_dis_hole") == pytest.approx(
+        measured(RESULTS["perfect"], "warping_error_dis_hole"), rel=1e-4
+    )
+
+
 def test_flickering_results_cannot_be_warped():
     perfect = measured(RESULTS["perfect"], "warping_error_dis_hole")["warping_error_dis_hole"]
     flickering = measured(RESULTS["flickering"], "warping_error_dis_hole", "warping_error_dis_outside")

@@ -1,8 +1,8 @@
 """How a clip runs: flicker, warping error, seams between windows, drift of colour and identity.
 
     flicker         mean |(r_f - r_f-1) - (t_f - t_f-1)|, in grey levels, over pixels of the region in both frames
-    warping error   mean (r_f - warp(r_f-1))^2 x 1000 over pixels of the region that the flow reaches: the flow of the
-                    truth from f to f-1, without occluded pixels (Lai et al. 2018, eq. 9)
+    warping error   mean (r_f - warp(r_f-1))^2 x 1000 over pixels of the region that come from the region in f-1: by
+                    the flow of the truth from f to f-1, without occluded pixels (Lai et al. 2018, eq. 9)
     seam jump, colour drift      of the hole, see `vp_jax.eval.continuity`; they need the starts of windows
     identity drift               of the inner hole, see `vp_jax.eval.video_metrics.identity_drift`
 
@@ -32,6 +32,8 @@ Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 WARPING_SCALE = 1000.0
 _OCCLUSION, _OCCLUSION_FLOOR = 0.01, 0.5
+_INSIDE = 0.999
+"""Share of a pixel that has to come from a region."""
 
 
 def as_bytes(frames_FHWC: np.ndarray) -> np.ndarray:
@@ -133,11 +135,12 @@ def reached(back_HW2: jax.Array, forth_HW2: jax.Array) -> jax.Array:
     return inside_HW & (error_HW <= _OCCLUSION * size_HW + _OCCLUSION_FLOOR)
 
 
-@functools.partial(jax.jit, static_argnums=5)
+@functools.partial(jax.jit, static_argnums=6)
 def warping_sums(
     r0_HWC: jax.Array,
+    hole0_HW: jax.Array,
     r1_HWC: jax.Array,
-    hole_HW: jax.Array,
+    hole1_HW: jax.Array,
     back_HW2: jax.Array,
     forth_HW2: jax.Array,
     regions: tuple[str, ...],
@@ -147,7 +150,9 @@ def warping_sums(
     valid_HW = reached(back_HW2, forth_HW2)
     rows = []
     for name in regions:
-        area_HW = region(hole_HW[None], name)[0] & valid_HW
+        area0_HW, area1_HW = region(jnp.stack([hole0_HW, hole1_HW]), name)
+        came_HW = warped(area0_HW[..., None].astype(jnp.float32), back_HW2)[..., 0] > _INSIDE
+        area_HW = area1_HW & came_HW & valid_HW
         rows.append(jnp.array([jnp.where(area_HW, error_HW, 0).sum(), area_HW.sum() * r0_HWC.shape[-1]]))
     return jnp.stack(rows)
 
@@ -170,7 +175,7 @@ class WarpingGauge:
         """Take the next frames."""
         for before, current in self._pairs.take(result_FHWC, as_bytes(truth_FHWC), holes_FHW):
             back, forth = self._flow(current[1], before[1]), self._flow(before[1], current[1])
-            sums = warping_sums(before[0], current[0], current[2], back, forth, self._regions)
+            sums = warping_sums(before[0], before[2], current[0], current[2], back, forth, self._regions)
             self._sums += np.asarray(sums, np.float64)
 
     def values(self) -> dict[str, Value]:
