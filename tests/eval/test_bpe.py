@@ -5,7 +5,7 @@ import pytest
 from tests.eval.tiny_vocabulary import write_vocabulary
 from tests.torchvision_ops import transformers
 from vp_jax.errors import UserError
-from vp_jax.eval.bpe import END, START, ClipTokenizer
+from vp_jax.eval.bpe import END, START, ClipTokenizer, pieces
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,10 @@ def folder(tmp_path_factory):
 def test_tokens_are_those_of_transformers(folder, text):
     theirs = transformers.CLIPTokenizer.from_pretrained(folder)
     assert ClipTokenizer(folder).tokens(text) == theirs(text, add_special_tokens=False)["input_ids"]
+
+
+def test_pieces_are_words_digits_contractions_and_signs():
+    assert pieces("it's 42! ½x _a_ '!") == ["it", "'s", "4", "2", "!", "½", "x", "_", "a", "_", "'!"]
 
 
 def test_a_long_caption_keeps_its_end_token(folder):

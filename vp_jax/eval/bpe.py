@@ -23,7 +23,7 @@ from vp_jax.reading import read_bytes, show
 
 START, END, WORD_END = "<|startoftext|>", "<|endoftext|>", "</w>"
 _MOST = 64 << 20
-_PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:_|[^\s\w])+")
+_CONTRACTION = re.compile(r"'(?:s|t|re|ve|m|ll|d)")
 
 
 def byte_characters() -> list[str]:
@@ -31,6 +31,31 @@ def byte_characters() -> list[str]:
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = (chr(256 + n) for n in range(256))
     return [chr(byte) if byte in visible else next(hidden) for byte in range(256)]
+
+
+def _class_of(character: str) -> str:
+    """``L`` of a letter, ``N`` of a number, a space of white space, else nothing."""
+    if character.isspace():
+        return " "
+    category = unicodedata.category(character)[0]
+    return category if category in "LN" else ""
+
+
+def pieces(text: str) -> list[str]:
+    """Words, single digits, English contractions, and runs of other signs; white space separates."""
+    found, start = [], 0
+    while start < len(text):
+        kind, contraction = _class_of(text[start]), _CONTRACTION.match(text, start)
+        end = start + 1
+        if contraction:
+            end = contraction.end()
+        elif kind in ("L", ""):
+            while end < len(text) and _class_of(text[end]) == kind:
+                end += 1
+        if kind != " ":
+            found.append(text[start:end])
+        start = end
+    return found
 
 
 class EncodedTexts(NamedTuple):
@@ -68,7 +93,7 @@ class ClipTokenizer:
         """Ids of a text without its two special tokens."""
         text = re.sub(r"\s+", " ", unicodedata.normalize("NFC", text)).strip().lower()
         ids = []
-        for piece in _PIECES.findall(text):
+        for piece in pieces(text):
             letters = [self._characters[byte] for byte in piece.encode()]
             for token in self._merged((*letters[:-1], letters[-1] + WORD_END)):
                 ids.append(self._ids.get(token, self._end))

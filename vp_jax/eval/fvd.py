@@ -48,19 +48,21 @@ class FvdGauge:
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
         self._network: LoadedNetwork = networks["i3d"]
-        self._waiting: list[np.ndarray] = []
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
         self._sums, self._parts = np.zeros((2, FEATURES)), 0
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:
         """Take the next frames."""
-        self._waiting += [np.stack(pair) for pair in zip(truth_FHWC, result_FHWC)]
+        self._waiting += zip(truth_FHWC, result_FHWC)
         while len(self._waiting) >= PART:
             self._sums += self._features(self._waiting[:PART])
             self._waiting, self._parts = self._waiting[PART:], self._parts + 1
 
-    def _features(self, pairs: list[np.ndarray]) -> np.ndarray:
-        both = np.stack(pairs, 1)
-        return np.stack([part_features(self._network.graph, self._network.params, frames) for frames in both])
+    def _features(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        network = self._network
+        # each with its own type: uint8 levels and values in [0, 1] do not stack
+        both = (np.stack([pair[which] for pair in pairs]) for which in (0, 1))
+        return np.stack([part_features(network.graph, network.params, frames) for frames in both])
 
     def values(self) -> dict[str, Value]:
         """Features of truth and result; NaN for a clip of less than `LEAST` frames."""
