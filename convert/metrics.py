@@ -155,8 +155,8 @@ def clip_description(values: dict[str, Any]) -> ClipConfig:
 
 
 def lpips_name(key: str) -> str:
-    """Name in a state of the ``lpips`` package or torchmetrics -> torchvision's: ``net.slice2.3.weight`` ..."""
-    return re.sub(r"^net\.slice\d\.", "features.", key)
+    """Name in a state of the ``lpips`` package or torchmetrics -> torchvision's: ``net.slice2.3.weight``, ``net.slices.1.3.weight``"""
+    return re.sub(r"^net\.slices?\.?\d\.", "features.", key)
 
 
 _LAYER = r"encoder\.layer\.(\d+)"

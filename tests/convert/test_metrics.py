@@ -54,6 +54,7 @@ def test_raft_takes_the_file_of_torchvision():
 
 def test_names_of_the_package_become_those_of_torchvision():
     assert lpips_name("net.slice2.4.squeeze.weight") == "features.4.squeeze.weight"
+    assert lpips_name("net.slices.1.4.squeeze.weight") == "features.4.squeeze.weight"
     assert lpips_name("lin0.model.1.weight") == "lin0.model.1.weight"
 
 
