@@ -155,7 +155,7 @@ def clip_description(values: dict[str, Any]) -> ClipConfig:
 
 
 def lpips_name(key: str) -> str:
-    """Name in a state of the ``lpips`` package or torchmetrics -> torchvision's: ``net.slice2.3.weight``, ``net.slices.1.3.weight``"""
+    """Name in a state of the ``lpips`` package (``net.slice2.3.weight``) or torchmetrics -> torchvision's."""
     return re.sub(r"^net\.slices?\.?\d\.", "features.", key)
 
 

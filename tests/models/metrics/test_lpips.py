@@ -24,6 +24,7 @@ def channels_first(x_FHWC):
     return torch.from_numpy(x_FHWC).permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", ["squeeze", "alex", "vgg"])
 def test_the_distance_is_that_of_the_package(net):
     torch.manual_seed(0)
