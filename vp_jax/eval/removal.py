@@ -47,6 +47,7 @@ def kernel_distance(a_ND: jax.Array, in_a_N: jax.Array, b_ND: jax.Array, in_b_N:
     return jnp.sqrt(jnp.maximum(same - 2 * mean(a_ND, in_a_N, b_ND, in_b_N), 0))
 
 
+@functools.partial(jax.jit, static_argnums=2)
 def around_hole(frame_HWC: jax.Array, hole_HW: jax.Array, cfg: DinoConfig) -> tuple[jax.Array, jax.Array]:
     """Normalised square around a hole, of twice its size but within the frame, and its patches that are hole."""
     H, W = hole_HW.shape

@@ -38,6 +38,7 @@ def bounding_box(hole_HW: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, j
     return top, left, bottom - top, right - left
 
 
+@functools.partial(jax.jit, static_argnames="side")
 def squared(picture_HWC: jax.Array, hole_HW: jax.Array | None, side: int) -> jax.Array:
     """Normalised picture in a square: the complete frame, or the hole around its bounding box; 0 elsewhere."""
     x_HWC = (as_float(picture_HWC) - jnp.array(CLIP_MEAN)) / jnp.array(CLIP_STD)
