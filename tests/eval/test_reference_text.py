@@ -19,7 +19,8 @@ def test_frames_are_processed_as_by_transformers():
     theirs = processor(list(CLIP.truth_FHWC), return_tensors="np")["pixel_values"].transpose(0, 2, 3, 1)
     ours = np.asarray(middle_square(CLIP.truth_FHWC, 32))
     level = 1 / 255 / 0.26
-    assert np.abs(ours - theirs).max() < 1.5 * level and np.abs(ours - theirs).mean() < 0.1 * level
+    # theirs is rounded to levels after rows and after columns
+    assert np.abs(ours - theirs).max() < 1.5 * level and np.abs(ours - theirs).mean() < 0.5 * level
 
 
 def test_squashed_frames_stay_in_their_range():
