@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vp_jax.eval.blocks import as_float, by_blocks
-from vp_jax.eval.regions import REGIONS, WHOLE, region, score_name
+from vp_jax.eval.regions import REGIONS, region, score_name
 from vp_jax.eval.score import ClipFacts, Networks, Value
 
 _RADIUS, _SIGMA = 5, 1.5
@@ -67,22 +67,19 @@ def ssim_sums(
     result_FHWC: jax.Array, truth_FHWC: jax.Array, holes_FHW: jax.Array, regions: tuple[str, ...]
 ) -> jax.Array:
     """Per frame and region: sum of SSIM, number of values; (F, regions, 2)."""
-    areas = [region(holes_FHW, name) for name in regions]
+    areas_FJHW = jnp.stack([region(holes_FHW, name) for name in regions], 1)
 
-    def frame(pictures: tuple[jax.Array, ...]) -> jax.Array:
-        result_HWC, truth_HWC, *inside = pictures
-        a_HWC, b_HWC = as_float(result_HWC), as_float(truth_HWC)
-        rows = []
-        for name, area_HW in zip(regions, inside):
-            seen = a_HWC, b_HWC
-            if name != WHOLE:
-                seen = tuple(jnp.where(area_HW[..., None], x_HWC, 0) for x_HWC in seen)
-            field_CHW = ssim_field(*seen)
-            rows.append([jnp.where(area_HW, field_CHW, 0).sum(), area_HW.sum() * field_CHW.shape[0]])
-        return jnp.array(rows)
+    def frame(pictures: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        a_HWC, b_HWC = as_float(pictures[0]), as_float(pictures[1])
 
-    # one frame at a time: a frame's fields stay in the cache
-    result: jax.Array = jax.lax.map(frame, (result_FHWC, truth_FHWC, *areas))
+        def sums(area_HW: jax.Array) -> jax.Array:
+            field_CHW = ssim_field(*(jnp.where(area_HW[..., None], x_HWC, 0) for x_HWC in (a_HWC, b_HWC)))
+            return jnp.array([jnp.where(area_HW, field_CHW, 0).sum(), area_HW.sum() * field_CHW.shape[0]])
+
+        return jax.lax.map(sums, pictures[2])
+
+    # one frame and one region at a time: their fields stay in the cache, and the program is compiled once
+    result: jax.Array = jax.lax.map(frame, (result_FHWC, truth_FHWC, areas_FJHW))
     return result
 
 
