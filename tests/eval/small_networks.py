@@ -3,27 +3,36 @@
 import functools
 from pathlib import Path
 
-import jax
-from flax import nnx
+import jax.numpy as jnp
+import numpy as np
 
 from tests.eval.tiny_vocabulary import write_vocabulary
 from vp_jax import trees
 from vp_jax.eval.bpe import ClipTokenizer
 from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.clip import ClipConfig
-from vp_jax.models.metrics.description import MetricConfig, build_metric
+from vp_jax.models.metrics.description import MetricConfig, abstract_metric
 from vp_jax.models.metrics.lpips import LpipsConfig
 
 CONTEXT = 12
 
 
 def random_network(description: MetricConfig, tokenizer: ClipTokenizer | None = None) -> LoadedNetwork:
-    """A network with the weights of its initialisation, a little noise on those that begin as constants."""
-    graph, params = trees.split(build_metric(description, nnx.Rngs(0)))
-    flat = trees.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(flat))
-    noisy = {path: x + 0.02 * jax.random.uniform(key, x.shape) for (path, x), key in zip(flat.items(), keys)}
-    return LoadedNetwork(graph, trees.unflatten(noisy), description, tokenizer)
+    """A network with random weights of the usual sizes, drawn on the host."""
+    graph, abstract = abstract_metric(description)
+    rng, params = np.random.default_rng(0), {}
+    for path, leaf in trees.flatten(abstract).items():
+        name, x = path.split("/")[-1], rng.normal(size=leaf.shape)
+        if name == "kernel":
+            x /= np.sqrt(np.prod(leaf.shape[:-1]))
+        elif name.startswith("head"):
+            x = np.abs(x) / x.size
+        elif name in ("scale", "variance"):
+            x = 1 + 0.1 * np.abs(x)
+        else:
+            x *= 0.3
+        params[path] = jnp.asarray(x, jnp.float32)
+    return LoadedNetwork(graph, trees.unflatten(params), description, tokenizer)
 
 
 @functools.cache

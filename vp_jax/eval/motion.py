@@ -103,7 +103,7 @@ class FlickerGauge:
 def dis_flow(first_HWC: np.ndarray, second_HWC: np.ndarray) -> np.ndarray:
     """Dense optical flow by inverse search (DIS; Kroeger et al. 2016), OpenCV's medium preset. Needs no weights."""
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first_HWC, second_HWC)]
-    flow_HW2 = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    flow_HW2 = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
     return np.asarray(flow_HW2, np.float32)
 
 

@@ -125,6 +125,7 @@ class LPIPS(nnx.Module):
                 setattr(self, f"features{layer.number}", FireModule(layer, rngs=rngs))
         for number, group in enumerate(self.groups):
             last = group[-1]
+            assert not isinstance(last, Pool)
             channels = 2 * last.expanded if isinstance(last, Fire) else last.outputs
             setattr(self, f"head{number}", nnx.Param(jnp.full((1, 1, channels, 1), 1 / channels)))
 
