@@ -32,7 +32,7 @@ Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 WARPING_SCALE = 1000.0
 _OCCLUSION, _OCCLUSION_FLOOR = 0.01, 0.5
-_INSIDE = 0.999
+_INSIDE = 1 - 1e-5
 """Share of a pixel that has to come from a region."""
 
 
