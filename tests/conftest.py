@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import pytest
 
+import tests.torchvision_operators  # noqa: F401
 from tests.compare import DEFAULT, GOLDEN
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

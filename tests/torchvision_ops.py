@@ -1,23 +1,10 @@
-"""Oracles that import torchvision, also where its compiled operators do not fit the installed PyTorch.
+"""Oracles that import torchvision, also where its compiled operators do not fit the installed PyTorch."""
 
-Import `lpips`, `torchmetrics`, `torchvision` and the CLIP of `transformers` from here. Only Python code of torchvision
-serves as an oracle; its import registers shapes of operators that must exist by name.
-"""
+import tests.torchvision_operators  # noqa: F401  isort: skip
 
-import torch
-
-_OPERATORS = ("nms", "qnms")
-
-try:
-    import torchvision
-except RuntimeError:
-    LIBRARY = torch.library.Library("torchvision", "DEF")
-    for operator in _OPERATORS:
-        LIBRARY.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision
-
-import lpips  # noqa: E402
-import torchmetrics  # noqa: E402
-import transformers  # noqa: E402
+import lpips
+import torchmetrics
+import torchvision
+import transformers
 
 __all__ = ["lpips", "torchmetrics", "torchvision", "transformers"]
