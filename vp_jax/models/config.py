@@ -23,7 +23,7 @@ Positive = Annotated[float, Between(0, 1e6, above=True)]
 Epsilon = Annotated[float, Between(0, 1, above=True)]
 DType = Annotated[str, OneOf(("float32", "bfloat16", "float16", "float64"))]
 
-ATTENTION = ("xla", "chunked", "cudnn", "splash")
+ATTENTION = ("xla", "chunked", "heads", "cudnn", "splash")
 """Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
 DESIGNS = ("cogvideox", "blocks")
 """Autoencoders: `vp_jax.models.vae.coder` and, for small models, `vp_jax.models.vae.blocks`."""

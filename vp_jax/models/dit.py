@@ -69,9 +69,9 @@ class Attention(nnx.Module):
         """Apply key norm and rotation to projected keys (B, S, K, A)."""
         return self._finish(k_BSKA, self.norm_k, table)
 
-    def attend(self, q_BSKA: jax.Array, *keys_values_BSKA: jax.Array) -> jax.Array:
-        """Attention (B, S, K, A) of finished queries, before the output projection; keys and values come in pairs."""
-        return attend(q_BSKA, *keys_values_BSKA, backend=self.cfg.attention)
+    def attend(self, q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array) -> jax.Array:
+        """Attention (B, S, K, A) of finished queries, before the output projection."""
+        return attend(q_BSKA, k_BSKA, v_BSKA, backend=self.cfg.attention)
 
     def project_out(self, o_BSKA: jax.Array) -> jax.Array:
         """Output projection (B, S, D)."""
