@@ -115,6 +115,37 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
+def mesh_of(text: str) -> Mesh:
+    """Mesh for sampling one video, from text: ``data=2,context=4`` on the first 8 devices, or ``auto`` on all of them.
+
+    ``auto`` gives the two halves of guidance to two groups of devices and divides the sequence in each.
+
+    Raises:
+      UserError: another form, unknown axes, or more devices than there are.
+    """
+    devices = jax.devices()
+    sizes = sampling_sizes(len(devices)) if text == "auto" else sizes_of(text)
+    count = math.prod(sizes.values())
+    return make_mesh(sizes, devices if count < 0 else devices[:count])
+
+
+def sampling_sizes(devices: int) -> dict[str, int]:
+    """The halves of guidance on two groups of devices, the sequence over those of a group."""
+    return {"data": 2 if devices % 2 == 0 else 1, "context": -1}
+
+
+def sizes_of(text: str) -> dict[str, int]:
+    """``data=2,context=4`` as sizes by axis.
+
+    Raises:
+      UserError: another form.
+    """
+    try:
+        return {axis: int(size) for axis, size in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise UserError(f"mesh {text!r}: expected AXIS=SIZE,AXIS=SIZE such as data=2,context=4") from error
+
+
 class Placement(NamedTuple):
     """Shardings of the leaves of a tree.
 
@@ -287,7 +318,8 @@ def with_whole_sequences(
         # heads and their channels as one dimension: TPUs pad narrow last dimensions in memory
         rows = jnp.stack([part.reshape(*part.shape[:2], -1) for part in parts])
         rows = jax.lax.all_to_all(rows, "context", split_axis=3, concat_axis=2, tiled=True)[:, :, :length]
-        return rows.reshape(*rows.shape[:3], -1, size)
+        result: jax.Array = rows.reshape(*rows.shape[:3], -1, size)
+        return result
 
     def per_device(*parts: jax.Array) -> jax.Array:
         if context == 1:

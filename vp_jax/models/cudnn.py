@@ -103,7 +103,8 @@ def _attend_forward(
 def _attend_backward(
     save_as: str, saved: tuple[jax.Array, ...], gradient_BSKA: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return _backward(*saved, gradient_BSKA)
+    q, k, v, out, lse_BKS = saved
+    return _backward(q, k, v, out, lse_BKS, gradient_BSKA)
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
@@ -128,6 +129,10 @@ class KeyPart(NamedTuple):
     def length_B(self) -> jax.Array:
         """Number of keys."""
         return self.counts_BT.sum(axis=1, dtype=jnp.int32)
+
+
+_Chosen = tuple[jax.Array | None, jax.Array | None, jax.Array]
+"""The arrays of a `KeyPart`."""
 
 
 def key_part(counts_BT: jax.Array, *, weight: float = 1.0, ordered: bool = False) -> KeyPart:
@@ -169,7 +174,7 @@ def _attend_rest(
     k_BTKA: jax.Array,
     v_BTKA: jax.Array,
     log_rest_BKS: jax.Array,
-    constant: tuple[tuple[jax.Array | None, ...], ...],
+    constant: tuple[_Chosen, ...],
 ) -> jax.Array:
     return _attend_rest_forward(static, q_BSKA, k_BTKA, v_BTKA, log_rest_BKS, constant)[0]
 
@@ -180,13 +185,14 @@ def _attend_rest_forward(
     k: jax.Array,
     v: jax.Array,
     log_rest_BKS: jax.Array,
-    constant: tuple[tuple[jax.Array | None, ...], ...],
+    constant: tuple[_Chosen, ...],
 ) -> tuple[jax.Array, tuple[Any, ...]]:
     save_as, weights = static
     found, total_BKS = [], log_rest_BKS
     for chosen, log_weight in zip(constant, weights):
-        own = KeyPart(*chosen, log_weight)  # type: ignore[arg-type]
-        out, lse_BKS = _forward(q, *(_chosen(x, own.order_BT) for x in (k, v)), own.length_B)
+        own = KeyPart(chosen[0], chosen[1], chosen[2], log_weight)
+        keys, values = (_chosen(x, own.order_BT) for x in (k, v))
+        out, lse_BKS = _forward(q, keys, values, own.length_B)
         lse_BKS = jnp.where(own.length_B[:, None, None] > 0, lse_BKS + log_weight, -jnp.inf)
         total_BKS = jnp.logaddexp(total_BKS, lse_BKS)
         found.append((out, lse_BKS))
@@ -202,7 +208,7 @@ def _attend_rest_backward(
     q, k, v, log_rest_BKS, constant, out, total_BKS = saved
     sums = [jnp.zeros(x.shape, jnp.float32) for x in (q, k, v)]
     for chosen, log_weight in zip(constant, static[1]):
-        own = KeyPart(*chosen, log_weight)  # type: ignore[arg-type]
+        own = KeyPart(chosen[0], chosen[1], chosen[2], log_weight)
         # a part without keys is computed for one key, whose probability this makes 0
         lse_BKS = jnp.where(own.length_B[:, None, None] > 0, total_BKS - log_weight, 1e30)
         keys, values = (_chosen(x, own.order_BT) for x in (k, v))

@@ -31,6 +31,7 @@ from vp_jax.models.layers import (
     ModulatedNorm,
     PatchEmbed,
     SinusoidEmbedding,
+    block_linear,
     layer_norm,
     linear,
     unpatchify,
@@ -43,10 +44,10 @@ class Attention(nnx.Module):
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
-        self.to_q = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_k = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_v = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_out = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_q = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_k = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_v = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_out = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
         self.norm_q = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
         self.norm_k = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
 

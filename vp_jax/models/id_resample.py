@@ -118,6 +118,7 @@ class ResampleExtension(Extension):
             assert resample.previous is not None and self._before_BP is not None
             masked_BS = resample.previous.masked_BS
             pairs += self._kept(block, state_BSD.astype(y_BSD.dtype), ctx)
+        assert attn.norm_k.bias is not None
         zeros = zero_tokens(attn.norm_k.bias[...], masked_BS, ctx.table)
         grid = None if ctx.table is None else ctx.table.grid
         return attn.project_out(attend_again(q, pairs, masked_BS, zeros, grid, backend=attn.cfg.attention))

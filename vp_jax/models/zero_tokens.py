@@ -83,7 +83,7 @@ def log_sum(q_BSKA: jax.Array, zeros: ZeroTokens, grid: tuple[int, int, int] | N
     padded = jnp.pad(q_BSKA, ((0, 0), (0, count * size - S), (0, 0), (0, 0)))
     blocks = padded.reshape(B, count, size, K, A).swapaxes(0, 1)
     # the largest array is made again in the backward pass
-    found = jax.lax.map(jax.checkpoint(lambda q: _log_sum(q, zeros, grid)), blocks)
+    found: jax.Array = jax.lax.map(jax.checkpoint(lambda q: _log_sum(q, zeros, grid)), blocks)
     return found.swapaxes(0, 1).reshape(B, count * size, K)[:, :S]
 
 
