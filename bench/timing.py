@@ -1,4 +1,10 @@
-"""Timing of several candidates in one process: interleaved runs, medians, the machine and its versions."""
+"""Timing of several candidates in one process: turns, medians, processor time, load, the machine and its versions.
+
+Threads of PyTorch's OpenMP spin for a while after each call and take the processors from the next candidate: the
+package `bench` puts them to sleep. Beside the wall time stands the processor time of this process, all threads. While
+other processes take more than `LOAD` of a core on average, `report` refuses: wall times say nothing then. With
+``VP_JAX_BENCH_ANY_LOAD=1`` it gives processor times alone, and says so.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,28 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+from vp_jax.errors import UserError
+
+LOAD = 0.25
+"""Cores that other processes may take, on average, while candidates are timed."""
+
+ANY_LOAD = "VP_JAX_BENCH_ANY_LOAD"
+
+
+class Times(NamedTuple):
+    """Times of some candidates, called in turn.
+
+    Attributes:
+      wall: seconds of every call, by candidate.
+      processor: seconds of all cores together.
+      others: cores that other processes took meanwhile, on average; ``None`` where the system does not say.
+    """
+
+    wall: dict[str, list[float]]
+    processor: dict[str, list[float]]
+    others: float | None
 
 
 def machine() -> str:
@@ -31,34 +59,68 @@ def machine() -> str:
             versions.append(f"{name} absent")
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {jax.devices()[0].device_kind}; "
-        f"Python {platform.python_version()}, {', '.join(versions)}"
+        f"Python {platform.python_version()}, {', '.join(versions)}; load {os.getloadavg()[0]:.1f}"
     )
 
 
-def interleaved(candidates: dict[str, Callable[[], object]], *, runs: int, warmup: int = 1) -> dict[str, list[float]]:
-    """Wall seconds of every candidate, called in turn A B A B ... after ``warmup`` rounds that do not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for round_number in range(warmup + runs):
-        for name, call in candidates.items():
-            begin = time.perf_counter()
+def interleaved(candidates: dict[str, Callable[[], object]], *, runs: int, warmup: int = 1) -> Times:
+    """Times of every candidate, called in turn A B A B ... after ``warmup`` rounds that do not count."""
+    wall: dict[str, list[float]] = {name: [] for name in candidates}
+    processor: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(warmup):
+        for call in candidates.values():
             call()
-            if round_number >= warmup:
-                seconds[name].append(time.perf_counter() - begin)
-    return seconds
+    start, busy, own = time.perf_counter(), _busy_seconds(), time.process_time()
+    for _ in range(runs):
+        for name, call in candidates.items():
+            begin, used = time.perf_counter(), time.process_time()
+            call()
+            wall[name].append(time.perf_counter() - begin)
+            processor[name].append(time.process_time() - used)
+    end = _busy_seconds()
+    if busy is None or end is None:
+        return Times(wall, processor, None)
+    taken = end - busy - (time.process_time() - own)
+    return Times(wall, processor, max(0.0, taken / (time.perf_counter() - start)))
 
 
-def report(title: str, seconds: dict[str, list[float]], ours: str, theirs: str) -> str:
-    """Medians, spread and the ratio of medians, one line each."""
-    lines = [title]
-    for name, values in seconds.items():
-        lines.append(
-            f"  {name:<22} median {statistics.median(values) * 1e3:9.1f} ms   "
-            f"min {min(values) * 1e3:9.1f}   max {max(values) * 1e3:9.1f}   ({len(values)} runs)"
+def _busy_seconds() -> float | None:
+    """Seconds that all cores of this machine have computed so far; ``None`` where the system does not say."""
+    try:
+        with open("/proc/stat") as file:
+            user, nice, system, _, _, interrupt, soft, *_ = (int(value) for value in file.readline().split()[1:])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + interrupt + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def report(title: str, times: Times, ours: str, theirs: str) -> str:
+    """Medians, spread and the ratio of medians, one line each.
+
+    Raises:
+      UserError: other processes took too much of the machine.
+    """
+    loaded = times.others is not None and times.others > LOAD
+    if loaded and not os.environ.get(ANY_LOAD):
+        raise UserError(
+            f"other processes took {times.others:.2f} cores while candidates were timed: expected at most {LOAD}; stop "
+            f"them and try again, or set {ANY_LOAD}=1 for processor times alone"
         )
-    if theirs in seconds:
-        ratio = statistics.median(seconds[ours]) / statistics.median(seconds[theirs])
-        lines.append(f"  {ours} / {theirs}: {ratio:.2f}")
+    lines = [f"{title}{f' (others took {times.others:.2f} cores: processor times only)' if loaded else ''}"]
+    for name in times.wall:
+        wall, processor = times.wall[name], times.processor[name]
+        walls = f"median {_ms(statistics.median(wall))}   min {_ms(min(wall))}   max {_ms(max(wall))}   "
+        lines.append(
+            f"  {name:<22} {'' if loaded else walls}processor {_ms(statistics.median(processor))}   ({len(wall)} runs)"
+        )
+    if theirs in times.wall:
+        ratios = [statistics.median(seconds[ours]) / statistics.median(seconds[theirs]) for seconds in times[:2]]
+        lines.append(f"  {ours} / {theirs}: {'' if loaded else f'{ratios[0]:.2f}, '}processor time {ratios[1]:.2f}")
     return "\n".join(lines)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:9.1f} ms"
 
 
 def peak_host_bytes() -> int:

@@ -14,6 +14,7 @@ table of rules, matched on '/'-joined paths, covers parameters, optimizer moment
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -112,6 +113,37 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[jax.Device] | None = N
     shape = [len(devices) // rest if size == -1 else size for size in shape]
     grid = mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def mesh_of(text: str) -> Mesh:
+    """Mesh for sampling one video, from text: ``data=2,context=4`` on the first 8 devices, or ``auto`` on all of them.
+
+    ``auto`` gives the two halves of guidance to two groups of devices and divides the sequence in each.
+
+    Raises:
+      UserError: another form, unknown axes, or more devices than there are.
+    """
+    devices = jax.devices()
+    sizes = sampling_sizes(len(devices)) if text == "auto" else sizes_of(text)
+    count = math.prod(sizes.values())
+    return make_mesh(sizes, devices if count < 0 else devices[:count])
+
+
+def sampling_sizes(devices: int) -> dict[str, int]:
+    """The halves of guidance on two groups of devices, the sequence over those of a group."""
+    return {"data": 2 if devices % 2 == 0 else 1, "context": -1}
+
+
+def sizes_of(text: str) -> dict[str, int]:
+    """``data=2,context=4`` as sizes by axis.
+
+    Raises:
+      UserError: another form.
+    """
+    try:
+        return {axis: int(size) for axis, size in (part.split("=") for part in text.split(","))}
+    except ValueError as error:
+        raise UserError(f"mesh {text!r}: expected AXIS=SIZE,AXIS=SIZE such as data=2,context=4") from error
 
 
 class Placement(NamedTuple):
@@ -251,23 +283,26 @@ def device_kind() -> str:
     return result
 
 
-def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Array) -> jax.Array:
-    """Run ``attend(*arrays)`` so that every device has complete sequences, for a part of the heads.
+def with_whole_sequences(
+    attend: Callable[..., jax.Array], *arrays_BSKA: jax.Array, shared: Sequence[jax.Array] = ()
+) -> jax.Array:
+    """Run ``attend(*arrays, *shared)`` so that every device has complete sequences, for a part of the heads.
 
-    Outside, S is divided over ``context``. One all-to-all of all arrays divides K instead, a second one restores the
-    layout of the result. A length that ``context`` does not divide is padded for the exchange only.
+    Outside, S is divided over ``context``. One all-to-all of all arrays of a length divides K instead, one more
+    restores the layout of the result. A length that ``context`` does not divide is padded for the exchange only.
 
     Args:
       attend: returns an array of the shape of its first argument. It runs per device, so kernels need no partitioning
         rule.
-      *arrays_BSKA: queries, then keys and values; all of one length if ``context`` is above 1.
+      *arrays_BSKA: queries, then keys and values; those of one length stand next to each other.
+      shared: arrays without heads, each device has those of its part of the batch, their first axis.
 
     Raises:
       UserError: context x tensor do not divide the number of heads.
     """
     mesh = current_mesh()
     if mesh is None:
-        return attend(*arrays_BSKA)
+        return attend(*arrays_BSKA, *shared)
     context, tensor = mesh.shape["context"], mesh.shape["tensor"]
     batch, length, heads, size = arrays_BSKA[0].shape
     if heads % (context * tensor):
@@ -275,24 +310,34 @@ def with_whole_sequences(attend: Callable[..., jax.Array], *arrays_BSKA: jax.Arr
             f"{heads} attention heads over context={context} x tensor={tensor}: expected a divisor of {heads}"
         )
     tail = -length % context
-    spec = _divide((batch,), P(BATCH), mesh)[0]
-    spec = P(*spec, "context", _TENSOR)
+    examples = _divide((batch,), P(BATCH), mesh)[0]
+    spec = P(*examples, "context", _TENSOR)
+    groups = [list(group) for _, group in itertools.groupby(arrays_BSKA, lambda array: array.shape[1])]
+
+    def exchange(parts: Sequence[jax.Array], length: int) -> jax.Array:
+        # heads and their channels as one dimension: TPUs pad narrow last dimensions in memory
+        rows = jnp.stack([part.reshape(*part.shape[:2], -1) for part in parts])
+        rows = jax.lax.all_to_all(rows, "context", split_axis=3, concat_axis=2, tiled=True)[:, :, :length]
+        result: jax.Array = rows.reshape(*rows.shape[:3], -1, size)
+        return result
 
     def per_device(*parts: jax.Array) -> jax.Array:
         if context == 1:
             return attend(*parts)
-        # heads and their channels as one dimension: TPUs pad narrow last dimensions in memory
-        rows = jnp.stack([part.reshape(*part.shape[:2], -1) for part in parts])
-        rows = jax.lax.all_to_all(rows, "context", split_axis=3, concat_axis=2, tiled=True)[:, :, :length]
-        out = attend(*rows.reshape(*rows.shape[:3], -1, size))
+        rest, whole = list(parts), []
+        for group in groups:
+            whole += list(exchange(rest[: len(group)], group[0].shape[1]))
+            rest = rest[len(group) :]
+        out = attend(*whole, *rest)
         out = jnp.pad(out.reshape(*out.shape[:2], -1), ((0, 0), (0, tail), (0, 0)))
         out = jax.lax.all_to_all(out, "context", split_axis=1, concat_axis=2, tiled=True)
         result: jax.Array = out.reshape(*out.shape[:2], -1, size)
         return result
 
-    padded = [jnp.pad(x, ((0, 0), (0, tail), (0, 0), (0, 0))) for x in arrays_BSKA]
-    exchanged = jax.shard_map(per_device, mesh=mesh, in_specs=(spec,) * len(padded), out_specs=spec, check_vma=False)
-    return exchanged(*padded)[:, :length]
+    padded = [jnp.pad(x, ((0, 0), (0, -x.shape[1] % context), (0, 0), (0, 0))) for x in arrays_BSKA]
+    specs = (spec,) * len(padded) + (P(*examples),) * len(shared)
+    exchanged = jax.shard_map(per_device, mesh=mesh, in_specs=specs, out_specs=spec, check_vma=False)
+    return exchanged(*padded, *shared)[:, :length]
 
 
 def bytes_per_device(tree: Any, shardings: Any) -> int:

@@ -49,7 +49,15 @@ def test_one_command_makes_all_files(pipeline, given, capsys):
     assert pipeline.calls["prompt"] == ("a pink wall", "")
     assert pipeline.calls["load"] == (
         given["--checkpoint"],
-        {"precision": None, "attention": None, "id_adapter": True, "id_scale": 1.0, "loras": ()},
+        {
+            "precision": None,
+            "weights": None,
+            "attention": None,
+            "mesh": None,
+            "id_adapter": True,
+            "id_scale": 1.0,
+            "loras": (),
+        },
     )
     assert record["settings"]["guidance"] == 6.0 and record["frames"] == F and record["windows"] == [0, 4, 8]
     assert {"jax", "numpy", "python", "device"} <= set(record["versions"])
@@ -91,18 +99,28 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
         **given, "--negative_prompt": "blur", "--steps": 7, "--guidance": 3.5, "--static_guidance": True,
         "--sampler": "ddim", "--seed": 5, "--window": 13, "--overlap": 1, "--mode": "reference", "--clip_weight": 0.5,
         "--id_adapter": "off", "--id_scale": 0.7, "--precision": "float32", "--attention": "xla", "--height": 64,
-        "--width": 80, "--lora": f"{tmp_path}/a.safetensors:0.5",
+        "--width": 80, "--weights": "int8", "--mesh": "auto", "--guidance_start": 0.25, "--guidance_stop": 0.75,
+        "--lora": f"{tmp_path}/a.safetensors:0.5",
     })  # fmt: skip
     assert run(["sample", *flags, "--lora", f"{tmp_path}/b:2:-1", "--lora", f"{tmp_path}/a.safetensors"]) == 0
     loras = ((tmp_path / "a.safetensors", 0.5), (tmp_path / "b:2", -1.0), (tmp_path / "a.safetensors", 1.0))
     assert pipeline.calls["load"] == (
         given["--checkpoint"],
-        {"precision": "float32", "attention": "xla", "id_adapter": False, "id_scale": 0.7, "loras": loras},
+        {
+            "precision": "float32",
+            "weights": "int8",
+            "attention": "xla",
+            "mesh": "auto",
+            "id_adapter": False,
+            "id_scale": 0.7,
+            "loras": loras,
+        },
     )
     settings = dataclasses.asdict(pipeline.calls["windows"][2])
     assert settings == {
-        "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "sampler": "ddim", "window": 13, "overlap": 1,
-        "mode": "reference", "clip_weight": 0.5, "replace_background": True, "hole_fill": "black", "seed": 5,
+        "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "guidance_start": 0.25, "guidance_stop": 0.75,
+        "sampler": "ddim", "window": 13, "overlap": 1, "mode": "reference", "clip_weight": 0.5,
+        "replace_background": True, "hole_fill": "black", "seed": 5,
         "injection": {"scale": 1.0, "tokens": "background", "schedule": "grouped"},
     }  # fmt: skip
     assert pipeline.calls["windows"][0].frames_FHWC.shape == (F, 64, 80, 3)

@@ -27,9 +27,9 @@ def inputs():
     return WindowInputs(latents, text, None, KeyNoise(jax.random.key(4)))
 
 
-def velocity(pipeline, inputs, index=0, record=False, **changes):
+def velocity(pipeline, inputs, index=0, record=False, guided=True, **changes):
     settings = Settings(steps=2, window=5, **changes)
-    predictor = GuidedPredictor(pipeline.models, pipeline.params, settings, SCALES, inputs, record)
+    predictor = GuidedPredictor(pipeline.models, pipeline.params, settings, SCALES, inputs, record, guided=guided)
     x = jax.random.normal(jax.random.key(5), (1, 2, 4, 4, 4))
     return jax.jit(lambda x, t, i: predictor(x, t, i))(x, jnp.asarray(500), jnp.asarray(index))
 
@@ -42,6 +42,15 @@ def test_the_scale_of_the_step_moves_the_velocity_from_the_negative_prompt(pipel
         got = velocity(pipeline, inputs, index)[0]
         assert relative_error(got, negative + scale * (positive - negative)) < 1e-5
     assert relative_error(positive, negative) > 1e-3
+
+
+def test_outside_of_the_interval_of_guidance_the_prompt_alone_is_followed(pipeline, inputs):
+    """Also where states are recorded, which are those of both prompts."""
+    positive = velocity(pipeline, inputs._replace(text_BME=inputs.text_BME[1:]), guidance=1.0)[0]
+    found, nothing = velocity(pipeline, inputs, guided=False)
+    assert relative_error(found, positive) < 1e-5 and nothing is None
+    found, states = velocity(pipeline, inputs, guided=False, record=True)
+    assert relative_error(found, positive) < 1e-5 and states.shape[1] == 2
 
 
 def test_states_are_recorded_for_both_prompts(pipeline, inputs):

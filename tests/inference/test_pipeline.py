@@ -131,6 +131,8 @@ KNOBS = [
     {"steps": 3},
     {"guidance": 2.0},
     {"dynamic_guidance": False},
+    {"guidance_start": 0.5},
+    {"guidance_stop": 0.5},
     {"sampler": "ddim"},
     {"window": 9},
     {"mode": "reference"},

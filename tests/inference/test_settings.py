@@ -86,3 +86,15 @@ def test_reference_mode_encodes_black_holes_and_no_others():
     assert Settings(mode="reference").hole_fill == Settings().changed(mode="reference").hole_fill == "black"
     with pytest.raises(UserError, match="hole_fill mean: expected black in reference mode"):
         Settings(mode="reference", hole_fill="mean")
+
+
+def test_guidance_is_on_in_its_part_of_the_steps():
+    def guided(**changes):
+        settings = Settings(steps=10, **changes)
+        return [step for step in range(10) if settings.guided_at(step)]
+
+    assert guided() == list(range(10)) and guided(guidance=1.0) == []
+    assert guided(guidance_start=0.2, guidance_stop=0.6) == [2, 3, 4, 5]
+    assert guided(guidance_start=0.55) == [6, 7, 8, 9] and guided(guidance_stop=0) == []
+    with pytest.raises(UserError, match=r"guidance_stop 1.5: expected 0 to 1"):
+        Settings(guidance_stop=1.5)

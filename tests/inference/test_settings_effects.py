@@ -34,6 +34,8 @@ CHANGES = [
     ("guidance", 5.0, BASE),
     ("guidance", 1.0, BASE),  # off
     ("dynamic_guidance", True, BASE),
+    ("guidance_start", 0.5, BASE),
+    ("guidance_stop", 0.5, BASE),
     ("sampler", "dpm", BASE),
     ("window", 5, BASE),
     ("overlap", 5, BASE),
@@ -151,7 +153,8 @@ def by_hand(pipeline, video, settings):
             scale = settings.guidance
             if settings.dynamic_guidance:
                 scale = 1 + scale * (1 - math.cos(math.pi * ((settings.steps - t) / settings.steps) ** 5)) / 2
-            v = both[0] + scale * (both[1] - both[0]) if settings.guidance > 1 else both[1]
+            on = settings.guidance > 1 and settings.guidance_start <= i / settings.steps < settings.guidance_stop
+            v = both[0] + scale * (both[1] - both[0]) if on else both[1]
             eps = draw(4 + i, x.shape) if settings.sampler == "dpm" else None
             x, old = samplers.update(row, jnp.asarray(x), v[None], jnp.asarray(old), eps)
             if settings.replace_background:

@@ -22,8 +22,9 @@ def test_chunked_equals_whole(queries):
 
 
 CHOICES = [
-    ("cpu", "float32", 32, "chunked"),
-    ("cpu", "bfloat16", 64, "chunked"),
+    ("cpu", "float32", 32, "heads"),
+    ("cpu", "bfloat16", 64, "heads"),
+    ("cpu", "float32", 20, "heads"),
     ("gpu", "bfloat16", 64, "cudnn"),
     ("cuda", "float16", 64, "cudnn"),
     ("gpu", "float32", 32, "chunked"),
@@ -55,7 +56,7 @@ def test_the_line_says_what_is_used_and_why(capsys):
 @pytest.mark.parametrize(
     "requested, dtype, head_dim, platform, words",
     [
-        ("flash", "bfloat16", 64, "gpu", "'flash': expected one of xla, chunked, cudnn, splash"),
+        ("flash", "bfloat16", 64, "gpu", "'flash': expected one of xla, chunked, heads, cudnn, splash"),
         ("cudnn", "bfloat16", 64, "cpu", "needs an NVIDIA GPU, this is a cpu: leave the choice open, or use 'chunked'"),
         ("cudnn", "bfloat16", 64, "tpu", "needs an NVIDIA GPU, this is a tpu"),
         ("cudnn", "float32", 64, "gpu", "takes bfloat16 and float16, not float32"),
@@ -71,7 +72,7 @@ def test_a_backend_requested_by_name_is_used_or_is_an_error(requested, dtype, he
 
 
 def test_a_request_that_can_be_served_is_served_without_a_word(capsys):
-    for name, platform in itertools.product(("xla", "chunked"), ("cpu", "gpu", "tpu")):
+    for name, platform in itertools.product(("xla", "chunked", "heads"), ("cpu", "gpu", "tpu")):
         assert attention.choose(name, dtype="float32", head_dim=20, platform=platform) == name
     assert attention.choose("cudnn", dtype="bfloat16", head_dim=64, platform="gpu") == "cudnn"
     assert capsys.readouterr().out == ""

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from tests.compare import relative_error
 from vp_jax import trees
 from vp_jax.models import cudnn
 from vp_jax.models.dit import DiT
@@ -47,6 +48,84 @@ def test_the_calls_are_those_of_jax(monkeypatch, dtype, queries, keys, size):
     assert len(forward) == 1 and forward == calls(lowered(public, q, k, k))
     both = calls(lowered(gradients(own), q, k, k))
     assert len(both) == 2 and both == calls(lowered(gradients(public), q, k, k))
+
+
+def test_the_calls_on_padded_keys_are_those_of_jax(monkeypatch):
+    monkeypatch.setattr("jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version", lambda: 92800)
+    q, k = (jax.ShapeDtypeStruct((2, n, 3, 64), jnp.bfloat16) for n in (70, 100))
+    rest, lengths = jax.ShapeDtypeStruct((2, 70, 3), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.int32)
+
+    def own(q, k, v, rest, lengths):
+        counts = jnp.arange(100)[None] < lengths[:, None]
+        return cudnn.attend_rest(q, k, v, rest, [cudnn.key_part(counts, ordered=True)], save_as="attention")
+
+    def public(q, k, v, rest, lengths):
+        full = jnp.full(2, 70, jnp.int32)
+        return jax.nn.dot_product_attention(
+            q, k, v, query_seq_lengths=full, key_value_seq_lengths=lengths, implementation="cudnn"
+        )
+
+    def gradients(f):
+        return lambda *a: jax.grad(lambda q, k, v: (f(q, k, v, *a[3:]).astype(jnp.float32) ** 2).sum(), (0, 1, 2))(
+            *a[:3]
+        )
+
+    both = calls(lowered(gradients(own), q, k, k, rest, lengths))
+    assert len(both) == 2 and both == calls(lowered(gradients(public), q, k, k, rest, lengths))
+
+
+def with_plain_kernels(monkeypatch):
+    """The two kernels in plain JAX, float32; of keys that do not count they give what must not be used."""
+
+    def scores(q, k, lengths):
+        there = jnp.arange(k.shape[1])[None] < jnp.maximum(lengths, 1)[:, None]
+        logits = jnp.einsum("bska,btka->bkst", q, k) * q.shape[-1] ** -0.5
+        return jnp.where(there[:, None, None], logits, -jnp.inf), there
+
+    def forward(q, k, v, lengths):
+        logits, _ = scores(q, k, lengths)
+        return jnp.einsum("bkst,btka->bska", jax.nn.softmax(logits), v), jax.nn.logsumexp(logits, axis=-1)
+
+    def backward(q, k, v, out, lse, gradient, lengths):
+        logits, there = scores(q, k, lengths)
+        p = jnp.exp(logits - lse[..., None])
+        delta = (out * gradient).sum(-1).swapaxes(1, 2)[..., None]
+        ds = p * (jnp.einsum("bska,btka->bkst", gradient, v) - delta) * q.shape[-1] ** -0.5
+        dk, dv = jnp.einsum("bkst,bska->btka", ds, q), jnp.einsum("bkst,bska->btka", p, gradient)
+        keep = there[:, :, None, None]
+        return jnp.einsum("bkst,btka->bska", ds, k), jnp.where(keep, dk, jnp.nan), jnp.where(keep, dv, jnp.nan)
+
+    monkeypatch.setattr(cudnn, "_forward", forward)
+    monkeypatch.setattr(cudnn, "_backward", backward)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("twice", [True, False])
+def test_parts_of_the_keys_give_the_softmax_over_all_of_them(monkeypatch, share, twice):
+    """Keys that count twice, or the first of the keys alone; outputs and gradients, that of the rest too."""
+    with_plain_kernels(monkeypatch)
+    keys = jax.random.split(jax.random.key(0), 5)
+    q, k, v, weight = (jax.random.normal(key, (2, n, 2, 8)) for key, n in zip(keys, (9, 12, 12, 9)))
+    rest = jax.random.normal(keys[4], (2, 9, 2))
+    order = jnp.stack([jax.random.permutation(key, 12) for key in keys[:2]])
+    chosen = order < round(share * 12) if twice else jnp.arange(12)[None] < jnp.array([[3], [round(share * 12)]])
+    counts = 1 + chosen if twice else chosen.astype(int)
+
+    def in_parts(q, k, v, rest):
+        parts = [cudnn.key_part(counts == 1), cudnn.key_part(counts == 2, weight=2.0)]
+        if not twice:
+            parts = [cudnn.key_part(chosen, ordered=True)]
+        return cudnn.attend_rest(q, k, v, rest, parts, save_as="attention")
+
+    def written_out(q, k, v, rest):
+        exps = jnp.exp(jnp.einsum("bska,btka->bskt", q, k) * 8**-0.5) * counts[:, None, None]
+        return jnp.einsum("bskt,btka->bska", exps / (exps.sum(-1) + jnp.exp(rest))[..., None], v)
+
+    for got, want in zip(
+        *(jax.jit(lambda *a, f=f: jax.vjp(f, *a)[1](weight))(q, k, v, rest) for f in (in_parts, written_out))
+    ):
+        assert relative_error(got, want) < 1e-5
+    assert relative_error(in_parts(q, k, v, rest), written_out(q, k, v, rest)) < 1e-6
 
 
 def kernels(remat):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from tests.compare import relative_error
 from tests.models import random_weights
@@ -16,9 +17,7 @@ from vp_jax.models.id_resample import (
     PreviousWindow,
     Resample,
     ResampleExtension,
-    gate_tokens,
     places,
-    put_tokens,
     room_for,
 )
 from vp_jax.models.inpaint import predict
@@ -147,6 +146,48 @@ def test_later_windows_attend_to_the_masked_tokens_of_the_one_before(block, arra
         assert relative_error(got[example], want) < 1e-5
 
 
+def plainly(block, y_BSD, extra_BSD, masked_BS, ctx, weight):
+    """The plain formula: zeroed keys pass norm and rotation, then one softmax over all keys."""
+    attn, gate = block.attn, masked_BS[:, :, None, None]
+    q, (raw_k, v) = attn.queries(y_BSD, ctx.table), attn.raw_keys_values(y_BSD)
+    raw_k2, v2 = (jnp.where(gate, a, 0) * weight for a in attn.raw_keys_values(extra_BSD))
+    keys = jnp.concatenate([attn.finish_keys(raw_k, ctx.table), attn.finish_keys(raw_k2, ctx.table)], axis=1)
+    out = jax.nn.dot_product_attention(q, keys, jnp.concatenate([v, v2], axis=1), implementation="xla")
+    return attn.project_out(out)
+
+
+@pytest.mark.parametrize(
+    "share, later, backend",
+    [
+        (0.0, False, "heads"),
+        (0.0, True, "chunked"),
+        (0.4, False, "chunked"),
+        (0.4, True, "heads"),
+        (1.0, True, "heads"),
+    ],
+)
+def test_gradients_are_those_of_the_plain_formula(block, arrays, share, later, backend):
+    """Of inputs and of every weight, the bias of the key norm too."""
+    graph, params = nnx.split(random_weights.module(Block, dataclasses.replace(DIT, attention=backend))[0])
+    y, state, emb = map(jnp.asarray, arrays)
+    masked, factor = jnp.asarray(masks_of(share)), jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape)
+    ctx = Context(emb, TABLE, TEXT)
+    previous = PreviousWindow(state[None], masked) if later else None
+
+    def ours(params, y):
+        extension = ResampleExtension(Extension(), Resample(True, masked, previous, 0.5))
+        return extension.attention((None, state if later else None), nnx.merge(graph, params), y, ctx)
+
+    def written(params, y):
+        block = nnx.merge(graph, params)
+        extra = block.norm1(state, emb, TEXT)[0] if later else y
+        return plainly(block, y, extra, masked, ctx, 0.5 if later else 1.0)
+
+    both = [jax.jit(jax.grad(lambda *a, f=f: (f(*a) * factor).sum(), (0, 1)))(params, y) for f in (ours, written)]
+    for got, want in zip(*map(jax.tree.leaves, both)):
+        np.testing.assert_allclose(got, want, atol=1e-5 * float(jnp.abs(want).max()) + 1e-6)
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
 def test_without_the_adapter_two_attentions_are_mixed(block, arrays, weight):
     """No mask and no weight on the keys and values of the window before."""
@@ -188,12 +229,6 @@ def test_layers_are_handed_on_and_states_are_kept_only_if_asked():
     assert set(np.unique(keeping.after_block((4, None), x))) == {5.0} and keeping.record((4, None), x) is x
     plain = ResampleExtension(Inner(), Resample(True, masked))
     assert plain.per_layer()[1] is None and plain.record((4, None), x) is None
-
-
-def test_gating_zeroes_whole_heads_and_even_what_is_not_finite():
-    x = jnp.full((1, 3, 2, 4), jnp.inf).at[:, 1].set(7.0)
-    got = gate_tokens(x, jnp.array([[False, True, False]]))
-    assert got[0, 1].tolist() == [[7.0] * 4] * 2 and not np.asarray(got[0, [0, 2]]).any()
 
 
 def test_empty_previous_mask_and_own_empty_mask_agree(models, inputs):
@@ -245,8 +280,6 @@ def test_masked_tokens_are_recorded_in_their_order():
     x = jnp.arange(10.0).reshape(2, 5, 1)
     assert keeping.record((None, None), x)[..., 0].tolist() == [[1, 3, 4, 0], [9, 0, 0, 0]]
     assert places(masked, 4).tolist() == [[1, 3, 4, 5], [4, 5, 5, 5]]
-    back = put_tokens(keeping.record((None, None), x)[..., None], places(masked, 4), 5)[..., 0, 0]
-    np.testing.assert_array_equal(back, jnp.where(masked, x[..., 0], 0))
 
 
 def test_like_numbers_of_tokens_have_the_same_room():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from vp_jax import sharding
 from vp_jax.errors import UserError
 from vp_jax.planning import compile_sampling
 from vp_jax.planning.devices import target
@@ -34,11 +35,11 @@ def test_the_command_prints_memory_and_ends_with_a_verdict(one_device):
 
 
 def test_the_halves_of_guidance_are_divided_where_the_devices_are_even():
-    assert compile_sampling.default_mesh(8) == {"data": 2, "context": -1}
-    assert compile_sampling.default_mesh(1) == {"data": 1, "context": -1}
+    assert sharding.sampling_sizes(8) == {"data": 2, "context": -1}
+    assert sharding.sampling_sizes(1) == {"data": 1, "context": -1}
 
 
 def test_a_mesh_in_another_form_is_refused():
-    assert compile_sampling.sizes_of("data=2,context=4") == {"data": 2, "context": 4}
+    assert sharding.sizes_of("data=2,context=4") == {"data": 2, "context": 4}
     with pytest.raises(UserError, match="mesh '2x4': expected AXIS=SIZE"):
-        compile_sampling.sizes_of("2x4")
+        sharding.sizes_of("2x4")

@@ -18,8 +18,6 @@ def test_forward_pass_of_the_5b_model():
     flops = transformer_flops(cfg, tokens)
     assert sum(flops) * 2 == pytest.approx(664.4 * T, rel=1e-3), "guided step: two examples"
     assert flops.attention / sum(flops) == pytest.approx(0.491, abs=1e-3)
-    doubled = transformer_flops(cfg, tokens, key_sets=2)
-    assert (doubled.attention - flops.attention) * 2 == pytest.approx(326.2 * T, rel=1e-3)
 
 
 def test_counts_match_the_compiled_forward_pass():
@@ -58,9 +56,8 @@ def test_a_step_costs_two_passes_of_frozen_and_three_of_trained_matmuls():
     want = 2 * backbone.matmul + 3 * (backbone.attention + sum(branch) + hints)
     assert stage1 == pytest.approx(8 * want)
     adapter = AdapterStage(models.backbone, models.branch, adapter_config())
-    own = transformer_flops(models.backbone, tokens, key_sets=2)
     lora = 18.8 / 2 * T
-    want = 2 * own.matmul + 3 * own.attention + 3 * lora + sum(branch) + hints
+    want = 2 * backbone.matmul + 3 * backbone.attention + 3 * lora + sum(branch) + hints
     assert adapter.flops(1, 13, 60, 90) == pytest.approx(want, rel=1e-3)
     assert Flops(1.0, 2.0).attention == 2.0
 

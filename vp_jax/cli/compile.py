@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
 from vp_jax.errors import UserError
+from vp_jax.models.config import WEIGHTS
 
 
 def add_arguments(parser: Parser) -> None:
@@ -39,6 +40,7 @@ def add_arguments(parser: Parser) -> None:
     sampling.add_argument("--program", metavar="NAME", action="append", help="this program alone; may be repeated")
     sampling.add_argument("--model", help="published model, by name; default: cogvideox-5b-i2v, of the table nano")
     sampling.add_argument("--precision", choices=("bfloat16", "float32"), help="default: bfloat16, of the table both")
+    sampling.add_argument("--weights", choices=WEIGHTS, help="int8: matrices of blocks in 8 bits; default: --precision")
     sampling.add_argument("--table", action="store_true", help="lower every program for CPU, CUDA and TPU; no TARGET")
 
 
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         return _sample(args)
     if config is None:
         raise UserError("give --config FILE for training, such as --config tpu_v4, or --sample")
-    if unused := [name for name in ("mesh", "program", "model", "precision") if getattr(args, name)]:
+    if unused := [name for name in ("mesh", "program", "model", "precision", "weights") if getattr(args, name)]:
         raise UserError(f"--{unused[0]} without --sample: a training run takes its settings from --config")
     from vp_jax.planning import aot
 
@@ -72,6 +74,7 @@ def _sample(args: argparse.Namespace) -> int:
         mesh=args.mesh,
         model=args.model or "cogvideox-5b-i2v",
         precision=args.precision or "bfloat16",
+        weights=args.weights or "",
     )
 
 

@@ -49,6 +49,7 @@ from vp_jax.jobs.table import JobRow, Results, check_outs, digest_of, read_jobs,
 from vp_jax.media.fit import FIT_NAMES, Fit
 from vp_jax.media.video import FOLDER_FPS
 from vp_jax.media.video_writer import check_output
+from vp_jax.models.config import WEIGHTS
 from vp_jax.reading import show
 
 _IN_FILES = ("prompt_embeds",)
@@ -58,7 +59,8 @@ _NO_COLUMNS = ("help", "table", "preview", "redo_window", "dry_run", "fresh")
 """Flags that are no columns of a table."""
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
-SETTINGS = ("steps", "guidance", "sampler", "seed", "window", "overlap", "mode", "clip_weight", "hole_fill")
+SETTINGS = ("steps", "guidance", "guidance_start", "guidance_stop", "sampler", "seed", "window", "overlap", "mode")
+SETTINGS += ("clip_weight", "hole_fill")
 """Flags that are settings of the sampler; what is not given stays the model's default."""
 
 
@@ -124,6 +126,8 @@ def _look_flags(flag: Any) -> None:
     flag("--verify", action="store_true", help="compare all of the checkpoint with its digests, not only what is read")
     flag("--steps", type=int, help="denoising steps per window; default: 50, nano 20")
     flag("--guidance", type=float, help="how closely to follow the prompt; default: 6, nano 3")
+    flag("--guidance_start", type=float, help="part of the steps, 0 to 1, before which guidance is off; default: 0")
+    flag("--guidance_stop", type=float, help="part of the steps, 0 to 1, after which guidance is off; default: 1")
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")
     flag("--sampler", choices=SAMPLER_NAMES, help="default: dpm")
     flag("--seed", type=int, help="of all noise; default: 42")
@@ -142,7 +146,10 @@ def _look_flags(flag: Any) -> None:
 
 def _machine_flags(flag: Any) -> None:
     flag("--precision", choices=("bfloat16", "float32"), help="default: bfloat16, nano float32")
+    flag("--weights", choices=WEIGHTS, help="int8: matrices of blocks in 8 bits, half the memory; default: --precision")
     flag("--attention", help="attention backend; default: the fastest for the device")
+    flag("--mesh", metavar="AXIS=SIZE,...", help="divide a video over devices: auto (all), or data=2,context=4")
+    flag("--memory", metavar="24GB", help="of the device: what needs more is changed to fit, or refused before loading")
     flag("--compilation_cache", metavar="DIR|off", help="keep compiled programs here; default: the user's cache")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from typing import Any, NamedTuple
@@ -39,11 +40,12 @@ class CompiledWindow:
     ) -> WindowLatents:
         """Encode a window; its image condition is its first frame, or the latent where the last one left off."""
         image = None
-        if self.program.models.takes_image and carry is None:
-            image = self._jitted.encode_image(self._params, pixels_BFHWC[:, :1], noise)
-        elif self.program.models.takes_image and carry is not None:
-            image = self.program.image_of(carry)
-        latents: WindowLatents = self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
+        with on_mesh(self._placement):
+            if self.program.models.takes_image and carry is None:
+                image = self._jitted.encode_image(self._params, pixels_BFHWC[:, :1], noise)
+            elif self.program.models.takes_image and carry is not None:
+                image = self.program.image_of(carry)
+            latents: WindowLatents = self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
         return latents
 
     def denoise_step(
@@ -51,7 +53,12 @@ class CompiledWindow:
     ) -> tuple[LoopState, jax.Array | None]:
         """See `WindowProgram.denoise_step`."""
         after: tuple[LoopState, jax.Array | None]
-        after = self._jitted.denoise_step(self._params, state, index, inputs, record=record, room=room)
+        settings = self.program.settings
+        with on_mesh(self._placement):
+            guided = not settings.guided or settings.guided_at(index)
+            after = self._jitted.denoise_step(
+                self._params, state, index, inputs, record=record, room=room, guided=guided
+            )
         return after
 
 
@@ -61,6 +68,12 @@ def placement(params: Params) -> jax.sharding.Sharding:
     if isinstance(sharding, jax.sharding.NamedSharding):
         return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
     return sharding
+
+
+def on_mesh(placement: jax.sharding.Sharding) -> contextlib.AbstractContextManager[Any]:
+    """Where a program runs whose inputs are at ``placement``: models divide their activations over this mesh."""
+    mesh = getattr(placement, "mesh", None)
+    return contextlib.nullcontext() if mesh is None else jax.set_mesh(mesh)
 
 
 class JittedWindow(NamedTuple):
@@ -79,7 +92,7 @@ def jit_window(program: WindowProgram) -> JittedWindow:
     mode, fill = program.settings.mode, program.settings.hole_fill
     encoding = dataclasses.replace(program, settings=Settings(mode=mode, hole_fill=fill), schedule=Schedule())
     return JittedWindow(
-        program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record", "room"))
+        program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record", "room", "guided"))
     )
 
 

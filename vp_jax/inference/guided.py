@@ -28,6 +28,7 @@ class GuidedPredictor:
       inputs: what the window's steps share.
       record: return the states after every block (L, B, S, D) beside the velocity.
       room: of this many tokens, the masked ones; ``None``: of all.
+      guided: with guidance, if the settings have it; otherwise the prompt alone. Recording takes both prompts.
     """
 
     models: Models
@@ -37,10 +38,13 @@ class GuidedPredictor:
     inputs: WindowInputs
     record: bool = False
     room: int | None = None
+    guided: bool = True
 
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
         """Guided velocity (B, T, h, w, C), float32, and the recorded states or ``None``."""
-        inputs, guided = self.inputs, self.settings.guided
+        guided = self.settings.guided and (self.guided or self.record)
+        inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
+        scale = self.scales_S[index] if self.guided else jnp.float32(1)
         x, image, condition = doubled((x_BThwC, inputs.latents.image_BThwC, inputs.latents.condition), guided)
         masked_BS = joint_mask(condition.tokens_BN, inputs.text_BME.shape[1])
         out = predict(
@@ -52,20 +56,27 @@ class GuidedPredictor:
             inputs.text_BME,
             jnp.full((x.shape[0],), timestep),
             injection=self.settings.injection,
-            resample=self._resample(masked_BS, index),
+            resample=self._resample(masked_BS, index, inputs.previous),
             record_states=self.record,
             room=self.room,
         )
         v = out.sample.astype(jnp.float32)
-        return (guide(v, self.scales_S[index]) if guided else v), out.recorded
+        return (guide(v, scale) if guided else v), out.recorded
 
-    def _resample(self, masked_BS: jax.Array, index: jax.Array) -> Resample | None:
-        previous = self.inputs.previous
+    def _resample(self, masked_BS: jax.Array, index: jax.Array, previous: PreviousWindow | None) -> Resample | None:
         if previous is None and not self.models.has_id_adapter:
             return None
         if previous is not None and self.settings.mode == "reference":  # the original's fault, see `window`
             previous = PreviousWindow(previous.states_LBSD, jnp.where(index == 0, previous.masked_BS, masked_BS))
         return Resample(self.models.has_id_adapter, masked_BS, previous, self.settings.clip_weight)
+
+
+def _of_prompt(inputs: WindowInputs) -> WindowInputs:
+    """The second half of [negative, positive]."""
+    before = inputs.previous
+    if before is not None:
+        before = PreviousWindow(before.states_LBSD[:, 1:], before.masked_BS[1:])
+    return inputs._replace(text_BME=inputs.text_BME[1:], previous=before)
 
 
 def doubled(tree: Any, guided: bool) -> Any:

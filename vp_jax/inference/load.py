@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
+import jax
 import jax.numpy as jnp
 
-from vp_jax import checkpoint, trees
+from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models, Params
+from vp_jax.models import lora
 from vp_jax.models.attention import choose
-from vp_jax.models.config import DiTConfig, LoRAConfig, T5Config
+from vp_jax.models.config import WEIGHTS, BranchConfig, DiTConfig, LoRAConfig, T5Config
 from vp_jax.models.folder import (
     AUTOENCODER,
     BACKBONE,
@@ -24,8 +26,10 @@ from vp_jax.models.folder import (
     CheckpointFolder,
     read_description,
 )
+from vp_jax.models.int8 import quantise
 from vp_jax.models.silent_branch import silent_branch, silent_weights
 from vp_jax.schema import check_number
+from vp_jax.sharding import mesh_of
 
 PRECISIONS = ("bfloat16", "float32")
 
@@ -48,6 +52,8 @@ def load_models(
     id_adapter: bool,
     id_scale: float,
     loras: Sequence[tuple[Path, float]],
+    mesh: str | None = None,
+    weights: str | None = None,
 ) -> Loaded:
     """Load what a checkpoint folder has; see `Pipeline.load` for the arguments.
 
@@ -56,20 +62,55 @@ def load_models(
     """
     adapters = _adapters(source, id_adapter, id_scale, loras)
     models = describe_models(
-        source, precision=precision, attention=attention, id_adapter=id_adapter, id_scale=id_scale, loras=loras
+        source,
+        precision=precision,
+        attention=attention,
+        id_adapter=id_adapter,
+        id_scale=id_scale,
+        loras=loras,
+        weights=weights,
     )
-    parts, shapes = (BACKBONE, BRANCH, AUTOENCODER), {name: like for name, (_, like) in models.abstract().items()}
-    alone = _fills_alone(source, models.backbone_cfg)
-    stored = [part for part in parts if not (alone and part is BRANCH)]
-    weights = {part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in stored}
-    if alone:
-        weights[BRANCH.name] = silent_weights(models.backbone_cfg, weights[BACKBONE.name])
+    alone, exact = _fills_alone(source, models.backbone_cfg), _in_form(models, "")
+    stored = [part for part in (BACKBONE, BRANCH, AUTOENCODER) if not (alone and part is BRANCH)]
+    shapes: dict[str, Any] = {name: like for name, (_, like) in exact.abstract().items()}
+    devices = mesh_of(mesh) if mesh else None
+    if weights:  # in two bytes they may not fit the device
+        host = jax.sharding.SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
+        shapes = sharding.shapes_at(shapes, jax.tree.map(lambda _: host, shapes))
+    elif devices is not None:  # every device reads its own part
+        shapes = sharding.placed(shapes, devices)
+    params = {part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in stored}
     extra = [trees.cast(checkpoint.load_params(path), jnp.dtype(precision)) for path, _ in adapters]
-    text_encoder = None
-    if source.has(TEXT_ENCODER):
-        text_encoder = source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
+    if alone:
+        params[BRANCH.name] = silent_weights(exact.backbone_cfg, params[BACKBONE.name])
+    if weights:
+        params, extra = _quantised(models, params, jax.device_put(extra, host)), []
+    complete = {**params, "loras": extra}
+    if devices is not None:
+        complete = jax.device_put(complete, sharding.place(complete, devices).shardings)
+    elif weights:
+        complete = jax.device_put(complete, jax.devices()[0])
     folders = (*(source.of(part) for part in stored), *(path for path, _ in adapters))
-    return Loaded(models, cast(Params, {**weights, "loras": extra}), source.schedule(), text_encoder, folders)
+    encoder = describe_encoder(source, precision)
+    return Loaded(models, cast(Params, complete), source.schedule(), encoder, folders)
+
+
+def _in_form(models: Models, weights: str) -> Models:
+    """``models`` with the matrices of blocks in another form, see `vp_jax.models.config.WEIGHTS`."""
+    if models.backbone_cfg.weights == weights:
+        return models
+    branch = dataclasses.replace(models.branch_cfg.dit, weights=weights)
+    return Models(
+        dataclasses.replace(models.backbone_cfg, weights=weights), BranchConfig(branch), models.vae_cfg, models.loras
+    )
+
+
+def _quantised(models: Models, params: dict[str, Any], loras: list[trees.Tree]) -> dict[str, Any]:
+    """Backbone and context encoder in 8 bits, adapters merged: none are attached then."""
+    like = {name: shapes for name, (_, shapes) in models.abstract().items()}
+    merged = lora.merge(params[BACKBONE.name], list(zip(models.loras, loras)))
+    changed = {BACKBONE.name: quantise(merged, like[BACKBONE.name])}
+    return {**params, **changed, BRANCH.name: quantise(params[BRANCH.name], like[BRANCH.name])}
 
 
 def describe_models(
@@ -80,6 +121,8 @@ def describe_models(
     id_adapter: bool,
     id_scale: float,
     loras: Sequence[tuple[Path, float]],
+    mesh: str | None = None,
+    weights: str | None = None,
 ) -> Models:
     """What `load_models` would load, without its weights: reads JSON only.
 
@@ -91,8 +134,19 @@ def describe_models(
     check_number("id_scale", id_scale)
     for _, factor in loras:
         check_number("lora_scale", factor)
-    adapters = _adapters(source, id_adapter, id_scale, loras)
-    return _describe(source, precision, attention, [_adapter(path, factor) for path, factor in adapters])
+    if mesh:
+        mesh_of(mesh)
+    if weights not in (None, *WEIGHTS):
+        raise UserError(f"weights {weights!r}: expected {' or '.join(WEIGHTS)}, or none for those of `precision`")
+    adapters = [_adapter(path, factor) for path, factor in _adapters(source, id_adapter, id_scale, loras)]
+    return _in_form(_describe(source, precision, attention, adapters), weights or "")
+
+
+def describe_encoder(source: CheckpointFolder, precision: str) -> tuple[T5Config, Path] | None:
+    """The text encoder and the folder it is in; ``None``: the checkpoint has none."""
+    if not source.has(TEXT_ENCODER):
+        return None
+    return source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
 
 
 def _adapters(

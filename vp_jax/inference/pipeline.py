@@ -27,7 +27,7 @@ from vp_jax.inference import stream as loop
 from vp_jax.inference.compiled import CompiledWindow
 from vp_jax.inference.decode import Decoded, StreamDecoder, decoded, stitch
 from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
-from vp_jax.inference.load import describe_models, load_models
+from vp_jax.inference.load import describe_encoder, describe_models, load_models
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.named import find_model
 from vp_jax.inference.padded import PaddedArrays, PaddedVideo, pad_video
@@ -42,7 +42,7 @@ from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.inference.text import encode_texts, unread
 from vp_jax.inference.window import window_noise
 from vp_jax.models import config
-from vp_jax.models.folder import TEXT_ENCODER, CheckpointFolder
+from vp_jax.models.folder import CheckpointFolder
 from vp_jax.shapes import SPATIAL_STRIDE
 
 
@@ -69,6 +69,8 @@ class Pipeline:
         id_adapter: bool = True,
         id_scale: float = 1.0,
         loras: Sequence[tuple[str | Path, float]] = (),
+        mesh: str | None = None,
+        weights: str | None = None,
     ) -> Pipeline:
         """Load a model.
 
@@ -80,9 +82,11 @@ class Pipeline:
           id_adapter: attach the ID adapter if the folder has one.
           id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
           loras: converted style adapters, each with a factor on its own scale.
+          weights: ``"int8"``: matrices of blocks in 8 bits, adapters merged; by default as ``precision``.
+          mesh: devices that sample a video together, such as ``"data=2,context=4"``, see `vp_jax.sharding.mesh_of`.
 
         Raises:
-          UserError: a missing, unconverted or unfitting folder; an unknown precision or backend.
+          UserError: a missing, unconverted or unfitting folder; an unknown precision or backend; an unfitting mesh.
         """
         known = find_model(model)
         loaded = load_models(
@@ -92,6 +96,8 @@ class Pipeline:
             id_adapter=id_adapter,
             id_scale=id_scale,
             loras=[(Path(path), factor) for path, factor in loras],
+            mesh=mesh,
+            weights=weights,
         )
         return cls(*loaded, own_settings=known.settings)
 
@@ -105,6 +111,8 @@ class Pipeline:
         id_adapter: bool = True,
         id_scale: float = 1.0,
         loras: Sequence[tuple[str | Path, float]] = (),
+        mesh: str | None = None,
+        weights: str | None = None,
     ) -> Pipeline:
         """The pipeline that `load` makes, without weights: it plans and checks, and cannot sample. Reads JSON only.
 
@@ -114,19 +122,11 @@ class Pipeline:
         known = find_model(model)
         source = CheckpointFolder.existing(known.folder)
         precision = precision or known.precision
-        models = describe_models(
-            source,
-            precision=precision,
-            attention=attention,
-            id_adapter=id_adapter,
-            id_scale=id_scale,
-            loras=[(Path(path), factor) for path, factor in loras],
-        )
-        text_encoder = None
-        if source.has(TEXT_ENCODER):
-            text_encoder = source.describe(TEXT_ENCODER, dtype=precision, param_dtype=precision), source.path
-        empty = Params(backbone={}, branch={}, vae={}, loras=[])
-        return cls(models, empty, source.schedule(), text_encoder, own_settings=known.settings)
+        same: dict[str, Any] = {"attention": attention, "id_adapter": id_adapter, "id_scale": id_scale}
+        same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
+        models = describe_models(source, precision=precision, **same)
+        empty, encoder = Params(backbone={}, branch={}, vae={}, loras=[]), describe_encoder(source, precision)
+        return cls(models, empty, source.schedule(), encoder, own_settings=known.settings)
 
     @property
     def native_size(self) -> tuple[int, int]:
@@ -340,8 +340,8 @@ class Pipeline:
         plan = plan_windows(len(frames_FHWC), settings)
         padded = pad_video(frames_FHWC, holes_FHW, settings, first_frame)
         events = self.decoded(self.windows(padded, prompt, settings), plan, settings)
-        parts = [e.frames_FHWC for e in reported(events, plan, settings, progress) if isinstance(e, Decoded)]
-        return np.concatenate(parts)
+        found = reported(events, plan, settings, progress)
+        return np.concatenate([event.frames_FHWC for event in found if isinstance(event, Decoded)])
 
     def sample_latents(
         self,
@@ -367,8 +367,8 @@ class Pipeline:
 
     def decode(self, latents_BThwC: np.ndarray) -> np.ndarray:
         """Pixels of scaled latents, float32 (B, F, H, W, 3), not clamped."""
-        decoder = StreamDecoder(self.models, self.params, latents_BThwC.shape[1])
-        return np.concatenate(list(decoder.add(latents_BThwC)), axis=1)
+        chunks = StreamDecoder(self.models, self.params, latents_BThwC.shape[1]).add(latents_BThwC)
+        return np.concatenate(list(chunks), axis=1)
 
     def window_prompts(self, texts: Sequence[str], negative: str = "") -> list[Prompt]:
         """Embeddings of each window's prompt. Each is what `encode_prompt` makes, bit for bit, whatever the others."""

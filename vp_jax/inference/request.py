@@ -46,6 +46,8 @@ class Options(Look, total=False):
     steps: int
     guidance: float
     dynamic_guidance: bool
+    guidance_start: float
+    guidance_stop: float
     sampler: str
     window: int
     overlap: int | None

@@ -19,6 +19,7 @@ first step only.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 
 import jax
@@ -131,24 +132,33 @@ class WindowProgram:
         *,
         record: bool = False,
         room: int | None = None,
+        guided: bool = True,
     ) -> tuple[sampler.LoopState, jax.Array | None]:
-        """One denoising step and, with ``record``, the states after every block (L, B, S, D), of ``room`` tokens."""
+        """One denoising step and, with ``record``, the states after every block (L, B, S, D), of ``room`` tokens.
+
+        ``guided``: see `Settings.guided_at`.
+        """
         settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
         scales_S = guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance)
         predictor = GuidedPredictor(
-            self.models, params, settings, jnp.asarray(scales_S, jnp.float32), inputs, record, room
+            self.models, params, settings, jnp.asarray(scales_S, jnp.float32), inputs, record, room, guided
         )
         draws = inputs.noise if SAMPLERS[settings.sampler].stochastic else None
         after = _Background(inputs) if settings.replace_background else None
         return sampler.denoise_step(state, index, self.table, predictor, draws, after)
 
     def scan_steps(self, params: Params, inputs: WindowInputs, count: int) -> sampler.LoopState:
-        """The first ``count`` steps in one scan, from pure noise."""
+        """The first ``count`` steps from pure noise: one scan, or one before, in and after the interval of guidance."""
+        state = self.begin(inputs)
+        for guided, steps in itertools.groupby(range(count), self.settings.guided_at):
 
-        def body(state: sampler.LoopState, index: jax.Array) -> tuple[sampler.LoopState, None]:
-            return self.denoise_step(params, state, index, inputs)[0], None
+            def body(
+                state: sampler.LoopState, index: jax.Array, guided: bool = guided
+            ) -> tuple[sampler.LoopState, None]:
+                return self.denoise_step(params, state, index, inputs, guided=guided)[0], None
 
-        return jax.lax.scan(body, self.begin(inputs), jnp.arange(count))[0]
+            state = jax.lax.scan(body, state, jnp.asarray(list(steps)))[0]
+        return state
 
     def finish(self, state: sampler.LoopState, states_LBSD: jax.Array | None, inputs: WindowInputs) -> Carry:
         """The carry after the last step."""

@@ -17,16 +17,17 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax.digests import Damaged
+from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import WindowPlan
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look
+from vp_jax.inference.request import Look, Request
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowProgram
 from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.events import Estimate, JobEvent, Note, Planned
-from vp_jax.jobs.job import Job
+from vp_jax.jobs.job import Job, memory_of
 from vp_jax.jobs.manifest import Manifest
 from vp_jax.jobs.media import Media, read_media
 from vp_jax.jobs.outputs import job_folder
@@ -37,8 +38,8 @@ from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
 
 _STEP = 12
 """Activations (2, S, D) that a denoising step holds: 2.48 GB at 17,776 tokens of 3,072 values."""
-_DECODE = 18
-"""Activations of a chunk at the decoder's finest level that decoding holds, its caches included: 12.5 GB."""
+_DECODE = 16
+"""Activations of a chunk at the decoder's finest level that decoding holds, its caches included: 10.9 GB."""
 
 
 def dry_run(job: Job) -> Iterator[JobEvent]:
@@ -65,18 +66,50 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)
+    if job.memory is not None:
+        job, line = within_memory(job, media)
+        yield Note("memory", line)
     pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
-    settings = pipeline.settings.changed(**job.settings)
-    size, frames = pipeline.size(job.height, job.width), len(media.video)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)
-    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    request = _request(job, media, pipeline)
     if isinstance(media.prompt, Prompts):
-        media.prompt.texts(request.plan, settings, media.video)
-    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
-    room = WindowProgram(pipeline.models, settings, pipeline.schedule).room(
-        request.padded.holes(request.plan, settings)
-    )
-    yield estimate(pipeline, settings, request.plan, size, room, _measured(folder))
+        media.prompt.texts(request.plan, request.settings, media.video)
+    size, frames = request.size, len(media.video)
+    yield Planned(media.video.size, size, frames, request.settings, request.plan, tuple(job.files), request.fit)
+    yield _needs(pipeline, request, _measured(folder))
+
+
+def within_memory(job: Job, media: Media) -> tuple[Job, str]:
+    """The job as it fits into ``job.memory``, from descriptions alone, and a line about it.
+
+    As it is, if it fits; otherwise with the matrices of blocks in 8 bits.
+
+    Raises:
+      UserError: it does not fit in any form; says what each form needs.
+    """
+    assert job.memory is not None
+    limit, tried = memory_of(job.memory), []
+    for form in dict.fromkeys((job.weights, "int8")):
+        changed = dataclasses.replace(job, weights=form)
+        pipeline = Pipeline.describe(changed.checkpoint, **changed.model_options)
+        needs = _needs(pipeline, _request(changed, media, pipeline))
+        said = f"{needs.peak / 1e9:.3g} GB while {needs.at}, with {form or pipeline.models.backbone_cfg.dtype} weights"
+        if needs.peak <= limit:
+            return changed, f"about {said}, of {job.memory}"
+        tried.append(said)
+    raise UserError(f"memory {job.memory}: about {'; or '.join(tried)}: a smaller window or size needs less")
+
+
+def _request(job: Job, media: Media, pipeline: Pipeline) -> Request:
+    settings = pipeline.settings.changed(**job.settings)
+    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)
+    return pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+
+
+def _needs(pipeline: Pipeline, request: Request, per_step: float | None = None) -> Estimate:
+    settings, plan = request.settings, request.plan
+    program = WindowProgram(pipeline.models, settings, pipeline.schedule)
+    room = program.room(request.padded.holes(plan, settings)) if settings.clip_weight > 0 else None
+    return estimate(pipeline, settings, plan, request.size, room, per_step)
 
 
 def estimate(

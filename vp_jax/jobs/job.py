@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,7 +68,8 @@ class Job:
       extend: pixels to add and generate on each side, or the aspect that is filled, see `vp_jax.media.extend`.
       composite, feather: paste into the source, see `vp_jax.media.canvas`.
       quality: of a lossy result, 0 (best) to 51, see `vp_jax.media.encoders`.
-      precision, attention: see `Pipeline.load`.
+      precision, weights, attention, mesh: see `Pipeline.load`.
+      memory: of the device, such as 24GB; a job that needs more is changed, see `vp_jax.jobs.dry_run.within_memory`.
       compilation_cache: see `vp_jax.jobs.compile_cache.keep`.
       keep_job: keep the windows beside a finished result, for a redo: ``True`` with the states of a clip weight,
         ``False`` not at all; default: their latents, if there are several.
@@ -114,7 +116,10 @@ class Job:
     feather: int = 0
     quality: int | None = None
     precision: str | None = None
+    weights: str | None = None
     attention: str | None = None
+    mesh: str | None = None
+    memory: str | None = None
     compilation_cache: str | None = None
     keep_job: bool | None = None
     fresh: bool = False
@@ -124,6 +129,8 @@ class Job:
     def __post_init__(self) -> None:
         self._check_settings()
         self._check_model()
+        if self.memory is not None:
+            memory_of(self.memory)
         self._check_holes()
         self._check_prompt()
         check_size(self.height, self.width)
@@ -140,7 +147,8 @@ class Job:
     @property
     def model_options(self) -> dict[str, Any]:
         """How the model is loaded: the arguments of `Pipeline.load` beside the checkpoint."""
-        return {name: getattr(self, name) for name in ("precision", "attention", "id_adapter", "id_scale", "loras")}
+        names = ("precision", "weights", "attention", "mesh", "id_adapter", "id_scale", "loras")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def files(self) -> list[Path]:
@@ -221,3 +229,15 @@ class Job:
         check_ours(job_folder(self.out))
         if self.compilation_cache is not None:
             check_local(Path(self.compilation_cache))
+
+
+def memory_of(text: str) -> int:
+    """Bytes of ``24GB`` or ``16.5 GB``.
+
+    Raises:
+      UserError: another form.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?GB", text.strip(), re.IGNORECASE)
+    if not found or float(found[1]) == 0:
+        raise UserError(f"memory {text}: expected gigabytes of the device, such as 24GB")
+    return round(float(found[1]) * 1e9)

@@ -97,6 +97,7 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
     from vp_jax.inference.result import Result
     from vp_jax.jobs import compile_cache
+    from vp_jax.jobs.dry_run import within_memory
     from vp_jax.jobs.prepare import check_unfinished, open_job
     from vp_jax.jobs.spool import FrameSpool
 
@@ -106,6 +107,9 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     if job.verify:
         yield Note("verify", _verify(job))
     check_unfinished(job, folder)
+    if job.memory is not None:
+        job, line = within_memory(job, media)
+        yield Note("memory", line)
     pipeline = loader.load(job)
     settings = pipeline.settings.changed(**job.settings)
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width)

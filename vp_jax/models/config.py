@@ -23,7 +23,7 @@ Positive = Annotated[float, Between(0, 1e6, above=True)]
 Epsilon = Annotated[float, Between(0, 1, above=True)]
 DType = Annotated[str, OneOf(("float32", "bfloat16", "float16", "float64"))]
 
-ATTENTION = ("xla", "chunked", "cudnn", "splash")
+ATTENTION = ("xla", "chunked", "heads", "cudnn", "splash")
 """Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
 DESIGNS = ("cogvideox", "blocks")
 """Autoencoders: `vp_jax.models.vae.coder` and, for small models, `vp_jax.models.vae.blocks`."""
@@ -32,6 +32,9 @@ CONVS = ("taps", "winograd", "xla")
 REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
 """Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
 attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
+
+WEIGHTS = ("int8",)
+"""Forms of the matrices of blocks, besides the type of the weights."""
 
 MOST_POSITIONS = 1 << 22
 """Tokens of the largest native grid, for which a position table can be made."""
@@ -67,6 +70,7 @@ class DiTConfig:
       remat: policy of `REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
       dtype: compute type.
       param_dtype: type of the weights.
+      weights: ``int8`` to hold the matrices of blocks in 8 bits, see `vp_jax.models.int8`.
 
     Raises:
       UserError: sizes that do not fit each other, or positions that CogVideoX 1.5 does not have.
@@ -97,6 +101,7 @@ class DiTConfig:
     remat: Annotated[str, OneOf(("", *REMAT))] = ""
     dtype: DType = "float32"
     param_dtype: DType = "float32"
+    weights: Annotated[str, OneOf(("", *WEIGHTS))] = ""
 
     def __post_init__(self) -> None:
         if self.rope and self.head_dim % 16:

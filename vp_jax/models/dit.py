@@ -31,6 +31,7 @@ from vp_jax.models.layers import (
     ModulatedNorm,
     PatchEmbed,
     SinusoidEmbedding,
+    block_linear,
     layer_norm,
     linear,
     unpatchify,
@@ -43,10 +44,10 @@ class Attention(nnx.Module):
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
         self.cfg = cfg
-        self.to_q = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_k = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_v = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
-        self.to_out = linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_q = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_k = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_v = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.to_out = block_linear(cfg.dim, cfg.dim, cfg, rngs=rngs)
         self.norm_q = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
         self.norm_k = layer_norm(cfg.head_dim, 1e-6, cfg, rngs=rngs)
 
@@ -69,9 +70,9 @@ class Attention(nnx.Module):
         """Apply key norm and rotation to projected keys (B, S, K, A)."""
         return self._finish(k_BSKA, self.norm_k, table)
 
-    def attend(self, q_BSKA: jax.Array, *keys_values_BSKA: jax.Array) -> jax.Array:
-        """Attention (B, S, K, A) of finished queries, before the output projection; keys and values come in pairs."""
-        return attend(q_BSKA, *keys_values_BSKA, backend=self.cfg.attention)
+    def attend(self, q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array) -> jax.Array:
+        """Attention (B, S, K, A) of finished queries, before the output projection."""
+        return attend(q_BSKA, k_BSKA, v_BSKA, backend=self.cfg.attention)
 
     def project_out(self, o_BSKA: jax.Array) -> jax.Array:
         """Output projection (B, S, D)."""

@@ -10,6 +10,10 @@ after the same block, passed through the norm of this block with the current tim
 like k. The k' of an unmasked token is therefore the bias of the norm, rotated: the token takes part in the softmax and
 contributes zero. The released weights were trained this way (docs/model.md, "ID resampling").
 
+Most of these keys are never made. Own masked tokens have k' = k and v' = v, so they count twice in one softmax over the
+own keys; of the previous window the keys of the masked tokens alone are appended; and what unmasked tokens add to the
+denominator is a sum in closed form (`vp_jax.models.zero_tokens`).
+
 Without the adapter, c mixes two attentions: ``(1 - c) attn(q, k, v) + c attn(q, k_prev, v_prev)``, unmasked.
 """
 
@@ -21,7 +25,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vp_jax.models.attention import attend_again
 from vp_jax.models.dit import Block, Context, Extension
+from vp_jax.models.rope import rotation_at
+from vp_jax.models.zero_tokens import zero_tokens
 
 
 class PreviousWindow(NamedTuple):
@@ -70,8 +77,10 @@ class ResampleExtension(Extension):
         self._inner, self._resample, self._record = inner, resample, record_states
         self._own_BP = None if room is None else places(resample.masked_BS, room)
         previous, self._before_BP = resample.previous, None
-        if previous is not None and previous.states_LBSD.shape[2] < previous.masked_BS.shape[1]:
-            self._before_BP = places(previous.masked_BS, previous.states_LBSD.shape[2])
+        if previous is not None:
+            room = previous.states_LBSD.shape[2]
+            self._compact = room < previous.masked_BS.shape[1]
+            self._before_BP = places(previous.masked_BS, room)
 
     def per_layer(self) -> Any:
         """Values of the inner extension, and the previous window's state after each block."""
@@ -97,46 +106,38 @@ class ResampleExtension(Extension):
             return self._inner.attention(layer[0], block, y_BSD, ctx)
         q = attn.queries(y_BSD, ctx.table)
         raw_k, v = attn.raw_keys_values(y_BSD)
-        k = attn.finish_keys(raw_k, ctx.table)
-        if state_BSD is None:
-            k2, v2 = gate_tokens(raw_k, resample.masked_BS), gate_tokens(v, resample.masked_BS)
-        elif self._before_BP is not None:  # masked tokens, none of them text
-            y_prev, _ = block.norm1(state_BSD.astype(y_BSD.dtype), ctx.emb_BE, 0)
-            weight = jnp.asarray(resample.weight, y_BSD.dtype)
-            k2, v2 = (put_tokens(a * weight, self._before_BP, y_BSD.shape[1]) for a in attn.raw_keys_values(y_prev))
-        else:
+        pairs = [attn.finish_keys(raw_k, ctx.table), v]
+        if not resample.adapter:
             y_prev, _ = block.norm1(state_BSD.astype(y_BSD.dtype), ctx.emb_BE, ctx.text_len)
-            k2, v2 = attn.raw_keys_values(y_prev)
-            if resample.adapter:
-                masked_BS = resample.previous.masked_BS  # type: ignore[union-attr]
-                k2, v2 = (gate_tokens(a, masked_BS) * jnp.asarray(resample.weight, a.dtype) for a in (k2, v2))
-        k2 = attn.finish_keys(k2, ctx.table)
-        if resample.adapter:
-            out = attn.attend(q, k, v, k2, v2)
-        else:
+            raw_k2, v2 = attn.raw_keys_values(y_prev)
             c = jnp.asarray(resample.weight, q.dtype)
-            out = (1 - c) * attn.attend(q, k, v) + c * attn.attend(q, k2, v2)
-        return attn.project_out(out)
+            mixed = (1 - c) * attn.attend(q, *pairs) + c * attn.attend(q, attn.finish_keys(raw_k2, ctx.table), v2)
+            return attn.project_out(mixed)
+        masked_BS = resample.masked_BS
+        if state_BSD is not None:
+            assert resample.previous is not None and self._before_BP is not None
+            masked_BS = resample.previous.masked_BS
+            pairs += self._kept(block, state_BSD.astype(y_BSD.dtype), ctx)
+        assert attn.norm_k.bias is not None
+        zeros = zero_tokens(attn.norm_k.bias[...], masked_BS, ctx.table)
+        grid = None if ctx.table is None else ctx.table.grid
+        return attn.project_out(attend_again(q, pairs, masked_BS, zeros, grid, backend=attn.cfg.attention))
 
-
-def gate_tokens(x_BSKA: jax.Array, masked_BS: jax.Array) -> jax.Array:
-    """Set the heads of unmasked tokens to zero."""
-    return jnp.where(masked_BS[:, :, None, None], x_BSKA, jnp.zeros_like(x_BSKA))
+    def _kept(self, block: Block, state_BSD: jax.Array, ctx: Context) -> list[jax.Array]:
+        """Keys and values of the previous window's masked tokens (B, P, K, A), none of which is text."""
+        attn, numbers_BP = block.attn, self._before_BP
+        assert numbers_BP is not None
+        if not self._compact:
+            state_BSD = jnp.take_along_axis(state_BSD, numbers_BP[:, :, None], axis=1, mode="clip")
+        y_prev, _ = block.norm1(state_BSD, ctx.emb_BE, 0)
+        k2, v2 = (a * jnp.asarray(self._resample.weight, a.dtype) for a in attn.raw_keys_values(y_prev))
+        return [attn.finish_keys(k2, ctx.table and rotation_at(ctx.table, numbers_BP)), v2]
 
 
 def places(masked_BS: jax.Array, room: int) -> jax.Array:
     """Number of every masked token, int32 (B, room), in order; S, which is no token, in the places that are left."""
     S = masked_BS.shape[1]
     return jax.vmap(lambda masked_S: jnp.nonzero(masked_S, size=room, fill_value=S)[0].astype(jnp.int32))(masked_BS)
-
-
-def put_tokens(x_BPKA: jax.Array, places_BP: jax.Array, length: int) -> jax.Array:
-    """Heads (B, S, K, A) of ``length`` tokens: those of ``places_BP`` as given, zero elsewhere."""
-
-    def put(x_PKA: jax.Array, places_P: jax.Array) -> jax.Array:
-        return jnp.zeros((length, *x_PKA.shape[1:]), x_PKA.dtype).at[places_P].set(x_PKA, mode="drop")
-
-    return jax.vmap(put)(x_BPKA, places_BP)
 
 
 def room_for(tokens: int) -> int:

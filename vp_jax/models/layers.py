@@ -17,6 +17,7 @@ from flax import nnx
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
+from vp_jax.models.int8 import Int8Linear
 from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
 from vp_jax.sharding import constrain
 from vp_jax.trees import Buffer
@@ -27,6 +28,13 @@ def linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs, bias: bool 
     return nnx.Linear(
         n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs
     )
+
+
+def block_linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs) -> nnx.Linear | Int8Linear:
+    """Dense layer of a block, in the form of ``cfg.weights``."""
+    if cfg.weights == "int8":
+        return Int8Linear(n_in, n_out, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype))
+    return linear(n_in, n_out, cfg, rngs=rngs)
 
 
 def layer_norm(size: int, epsilon: float, cfg: DiTConfig, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -82,8 +90,8 @@ class FeedForward(nnx.Module):
     """Two linear maps, D to 4D and back, with a tanh-approximate GELU between them."""
 
     def __init__(self, cfg: DiTConfig, *, rngs: nnx.Rngs):
-        self.up = linear(cfg.dim, 4 * cfg.dim, cfg, rngs=rngs)
-        self.down = linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
+        self.up = block_linear(cfg.dim, 4 * cfg.dim, cfg, rngs=rngs)
+        self.down = block_linear(4 * cfg.dim, cfg.dim, cfg, rngs=rngs)
 
     def __call__(self, x_BSD: jax.Array) -> jax.Array:
         """Feed-forward of every token (B, S, D)."""

@@ -20,10 +20,17 @@ _THETA = 10000.0
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of the joint sequence, float32 (S, A/2); text rows are 1 and 0."""
+    """Cosines and sines of the joint sequence, float32 (S, A/2); text rows are 1 and 0.
 
-    cos: np.ndarray
-    sin: np.ndarray
+    Attributes:
+      cos: of every token, or (B, P, A/2) of chosen tokens, see `rotation_at`.
+      sin: as ``cos``.
+      grid: frames, rows and columns of the video tokens.
+    """
+
+    cos: np.ndarray | jax.Array
+    sin: np.ndarray | jax.Array
+    grid: tuple[int, int, int]
 
 
 def _crop_region(rows: int, columns: int) -> tuple[float, float, float, float]:
@@ -71,7 +78,13 @@ def rotation(frames: int, rows: int, columns: int, head_dim: int, text_len: int,
         angles.append(np.broadcast_to(table.reshape(shape), (frames, rows, columns, table.shape[1])))
     angles_NA = np.concatenate(angles, axis=-1).reshape(frames * rows * columns, head_dim // 2)
     angles_SA = np.concatenate([np.zeros((text_len, head_dim // 2), np.float32), angles_NA])
-    return Rotation(np.cos(angles_SA), np.sin(angles_SA))
+    return Rotation(np.cos(angles_SA), np.sin(angles_SA), (frames, rows, columns))
+
+
+def rotation_at(table: Rotation, places_BP: jax.Array) -> Rotation:
+    """The rows of these tokens, of the last one for a place behind the sequence."""
+    cos, sin = (jnp.take(jnp.asarray(t), places_BP, axis=0, mode="clip") for t in (table.cos, table.sin))
+    return Rotation(cos, sin, table.grid)
 
 
 def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
@@ -79,7 +92,7 @@ def rotate(x_BSKA: jax.Array, table: Rotation) -> jax.Array:
     B, S, K, A = x_BSKA.shape
     pairs = x_BSKA.astype(jnp.float32).reshape(B, S, K, A // 2, 2)
     real, imaginary = pairs[..., 0], pairs[..., 1]
-    cos, sin = (jnp.asarray(t)[None, :, None, :] for t in table)
+    cos, sin = (jnp.expand_dims(t if t.ndim == 3 else t[None], 2) for t in (table.cos, table.sin))
     return jnp.stack([real * cos - imaginary * sin, imaginary * cos + real * sin], axis=-1).reshape(B, S, K, A)
 
 

@@ -3,6 +3,10 @@
 The kernels want lengths that are multiples of their blocks, and blocks that are multiples of 128. 17,776 tokens are
 139 x 128 - 16 and 139 is a prime: the sequence is padded to 140 x 128 = 17,920 (0.8 %), which has blocks of 1,280,
 1,792, 2,560 ... Padding keys are told apart by segment ids. Heads of 64 values need no padding of their own.
+
+Weights of keys and a rest of the denominator (`vp_jax.models.id_resample`) are further channels of the heads, for which
+the matrix units have room: logits are then ``q . k + 1 * log w``, and one more key with value 0 has the logit
+``log rest``. A logarithm is given as a sum of three numbers of the heads' type, exact to float32.
 """
 
 from __future__ import annotations
@@ -71,18 +75,33 @@ def fit(length: int, *largest: int) -> tuple[int, ...]:
 
 
 def attend(
-    q_BSKA: jax.Array, k_BSKA: jax.Array, v_BSKA: jax.Array, *, device_kind: str, save_as: str, interpret: bool = False
+    q_BSKA: jax.Array,
+    k_BTKA: jax.Array,
+    v_BTKA: jax.Array,
+    *,
+    device_kind: str,
+    save_as: str,
+    log_weights_BT: jax.Array | None = None,
+    log_rest_BSK: jax.Array | None = None,
+    interpret: bool = False,
 ) -> jax.Array:
     """``softmax(q k^T / sqrt(A)) v``; scores exist one block at a time, in the backward pass too.
 
     Args:
       q_BSKA: queries, heads of one device.
-      k_BSKA: keys; may be longer than the queries.
-      v_BSKA: values, as the keys.
+      k_BTKA: keys; may be longer than the queries.
+      v_BTKA: values, as the keys.
       device_kind: chip, a key of `BLOCKS`.
       save_as: name of the output and of the log-sum-exp for rematerialisation policies.
+      log_weights_BT: logarithm of the weight of every key; with it ``log_rest_BSK`` is given too.
+      log_rest_BSK: logarithm of what is added to the denominator of every query and head.
       interpret: run the kernels' source on any device (tests).
     """
+    q_BSKA = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
+    if log_weights_BT is not None:
+        assert log_rest_BSK is not None
+        q_BSKA, k_BTKA, v_BTKA = _with_rest(q_BSKA, k_BTKA, v_BTKA, log_weights_BT, log_rest_BSK)
+    k_BSKA, v_BSKA = k_BTKA, v_BTKA
     queries, keys, heads = q_BSKA.shape[1], k_BSKA.shape[1], q_BSKA.shape[2]
     limit = largest_blocks(device_kind, q_BSKA.dtype)
     padded_q, block_q, backward_q = fit(queries, limit.q, limit.backward_q)
@@ -113,11 +132,38 @@ def attend(
         out_KSA: jax.Array = splash(q_KSA, k_KSA, v_KSA, segment_ids=segments)
         return out_KSA
 
-    scaled = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
     out = jax.vmap(example)(
-        _heads_first(scaled, padded_q), _heads_first(k_BSKA, padded_kv), _heads_first(v_BSKA, padded_kv)
+        _heads_first(q_BSKA, padded_q), _heads_first(k_BSKA, padded_kv), _heads_first(v_BSKA, padded_kv)
     )
     return out.swapaxes(1, 2)[:, :queries].astype(q_BSKA.dtype)
+
+
+_CHANNELS = 8
+"""Further values of a head, of which six are used."""
+
+
+def _with_rest(
+    q_BSKA: jax.Array, k_BTKA: jax.Array, v_BTKA: jax.Array, log_weights_BT: jax.Array, log_rest_BSK: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Scaled queries, keys and values with the channels and the key of the module docstring."""
+    B, S, K, _ = q_BSKA.shape
+    T, dtype = k_BTKA.shape[1], q_BSKA.dtype
+    rest_BSK3, weights_BT3 = _three(log_rest_BSK, dtype), _three(log_weights_BT, dtype)
+    ones = jnp.ones((B, S, K, 3), dtype)
+    q = jnp.pad(jnp.concatenate([q_BSKA, rest_BSK3, ones], axis=-1), ((0, 0), (0, 0), (0, 0), (0, _CHANNELS - 6)))
+    weights_BTK3 = jnp.broadcast_to(weights_BT3[:, :, None], (B, T, K, 3))
+    k = jnp.concatenate([k_BTKA, jnp.zeros((B, T, K, 3), dtype), weights_BTK3], axis=-1)
+    last = jnp.zeros((B, 1, K, k.shape[-1]), dtype).at[..., -6:-3].set(1)
+    k = jnp.pad(jnp.concatenate([k, last], axis=1), ((0, 0), (0, 0), (0, 0), (0, _CHANNELS - 6)))
+    return q, k, jnp.pad(v_BTKA, ((0, 0), (0, 1), (0, 0), (0, 0)))
+
+
+def _three(x: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """``x`` as the sum of three numbers of ``dtype``, on a new last axis; its gradient goes to the first."""
+    first = x.astype(dtype)
+    left = jax.lax.stop_gradient(x - first.astype(jnp.float32))
+    second = left.astype(dtype)
+    return jnp.stack([first, second, (left - second.astype(jnp.float32)).astype(dtype)], axis=-1)
 
 
 def _divisor(block: int, largest: int) -> int:

@@ -26,6 +26,7 @@ class Case:
       precision: ``bfloat16`` or ``float32``, of weights and computation.
       batch: examples of a training step.
       remat: of the backbone and the context encoder in training, see `vp_jax.models.dit.REMAT`.
+      weights: of sampling: ``int8`` for blocks in 8 bits, empty for those of ``precision``.
     """
 
     mesh: Mesh
@@ -34,6 +35,7 @@ class Case:
     precision: str = "bfloat16"
     batch: int = 1
     remat: str = ""
+    weights: str = ""
 
     @property
     def variant(self) -> Variant:

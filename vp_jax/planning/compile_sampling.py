@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from vp_jax import sharding
-from vp_jax.errors import UserError
 from vp_jax.planning import report
 from vp_jax.planning.case import Case
 from vp_jax.planning.devices import GB, Target, target
@@ -28,6 +27,7 @@ def sampling_reports(
     *,
     model: str = "cogvideox-5b-i2v",
     precision: str = "bfloat16",
+    weights: str = "",
     say: Callable[[str], None] = print,
 ) -> list[Report]:
     """Compile programs of sampling and report what they take.
@@ -38,15 +38,17 @@ def sampling_reports(
       programs: names of `vp_jax.planning.programs.SAMPLE`; those that the model does not have are left out.
       model: of `vp_jax.models.variants`.
       precision: ``bfloat16`` or ``float32``.
+      weights: ``int8`` for blocks in 8 bits.
       say: prints a line.
 
     Raises:
       UserError: a mesh that does not fit the devices.
     """
     devices = sharding.make_mesh(mesh, goal.devices)
-    case = Case(devices, goal.platform, model, precision)
+    case = Case(devices, goal.platform, model, precision, weights=weights)
     kind, sizes = goal.devices[0].device_kind, dict(devices.shape)
-    say(f"{goal.name}: {len(goal.devices)} x {kind}, mesh {sizes}, {model}, {precision}")
+    types = f"{precision} with {weights} blocks" if weights else precision
+    say(f"{goal.name}: {len(goal.devices)} x {kind}, mesh {sizes}, {model}, {types}")
     reports = []
     for name in programs:
         prepared = SAMPLE[name].prepare(case)
@@ -59,11 +61,6 @@ def sampling_reports(
     return reports
 
 
-def default_mesh(devices: int) -> dict[str, int]:
-    """The halves of guidance on two groups of devices, the sequence over those of a group."""
-    return {"data": 2 if devices % 2 == 0 else 1, "context": -1}
-
-
 def compile_sampling(
     where: str,
     programs: Sequence[str] = DEFAULT,
@@ -71,6 +68,7 @@ def compile_sampling(
     mesh: str = "",
     model: str = "cogvideox-5b-i2v",
     precision: str = "bfloat16",
+    weights: str = "",
     say: Callable[[str], None] = print,
 ) -> int:
     """Compile programs of sampling for devices by name and report whether they fit.
@@ -78,9 +76,10 @@ def compile_sampling(
     Args:
       where: see `vp_jax.planning.devices`.
       programs: see `sampling_reports`.
-      mesh: ``AXIS=SIZE,AXIS=SIZE``; empty: `default_mesh`.
+      mesh: ``AXIS=SIZE,AXIS=SIZE``; empty: `vp_jax.sharding.sampling_sizes`.
       model: name of a model.
       precision: compute type.
+      weights: ``int8`` for blocks in 8 bits.
       say: prints a line.
 
     Returns:
@@ -90,20 +89,8 @@ def compile_sampling(
       UserError: unknown devices, a compiler that is not installed, or a mesh that does not fit.
     """
     goal = target(where)
-    sizes = sizes_of(mesh) if mesh else default_mesh(len(goal.devices))
-    reports = sampling_reports(goal, sizes, programs, model=model, precision=precision, say=say)
+    sizes = sharding.sizes_of(mesh) if mesh else sharding.sampling_sizes(len(goal.devices))
+    reports = sampling_reports(goal, sizes, programs, model=model, precision=precision, weights=weights, say=say)
     text, worst = report.verdict(reports, goal)
     say(text if worst is None else f"{text}: {worst.name} takes {worst.too_big or f'{worst.total / GB:.2f} GB'}")
     return int(worst is not None)
-
-
-def sizes_of(text: str) -> dict[str, int]:
-    """``data=2,context=4`` as sizes by axis.
-
-    Raises:
-      UserError: another form.
-    """
-    try:
-        return {axis: int(size) for axis, size in (part.split("=") for part in text.split(","))}
-    except ValueError as error:
-        raise UserError(f"mesh {text!r}: expected AXIS=SIZE,AXIS=SIZE such as data=2,context=4") from error

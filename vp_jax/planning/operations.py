@@ -7,6 +7,9 @@
     splash_mha_...          fused attention of the Pallas kernels on TPUs
 
 A TPU's compiler writes products as convolutions.
+
+cuDNN's attention may be given the number of keys when it runs. Calls with as many keys as queries then come in pairs
+that share the keys (`vp_jax.models.cudnn.attend_rest`): each counts half of them. Others count all keys there may be.
 """
 
 from __future__ import annotations
@@ -107,7 +110,9 @@ def _taps(base: int, kernel: int, out: int, window: Mapping[str, int]) -> int:
 def _attention(i: Instruction, shapes: Shapes, products: int, *, length: int) -> float:
     """``products`` products of every query with every key; ``length``: the dimension of keys that counts them."""
     arrays = [shapes[name][0] for name in i.operands if shapes.get(name)]
+    lengths = arrays if "__cudnn$" in i.rest else []
     heads = [a.dims for a in arrays if len(a.dims) >= 3 and a.kind in ("bf16", "f16", "f32")]
     assert len(heads) >= 3, i.rest[:200]
     queries, keys = heads[0], heads[1]
-    return 2.0 * products * math.prod(queries) * keys[length]
+    paired = keys[length] == queries[length] and any(a.kind == "s32" and len(a.dims) == 1 for a in lengths)
+    return 2.0 * products * math.prod(queries) * keys[length] * (0.5 if paired else 1.0)

@@ -77,11 +77,12 @@ def sampler(case: Case, settings: Settings | None = None, *, adapter: bool = Fal
 def _models(case: Case, adapter: bool) -> tuple[Models, Any]:
     named, cfg, dtype = case.variant, adapter_config(), jnp.dtype(case.precision)
     types: dict[str, Any] = {"dtype": case.precision, "param_dtype": case.precision}
-    backbone = dataclasses.replace(named.backbone, **types, attention=case.attention)
-    branch = BranchConfig(dataclasses.replace(named.branch.dit, **types, attention=case.attention))
+    form = {**types, "attention": case.attention, "weights": case.weights}
+    backbone = dataclasses.replace(named.backbone, **form)
+    branch = BranchConfig(dataclasses.replace(named.branch.dit, **form))
     models = Models(backbone, branch, dataclasses.replace(named.vae, **types), (cfg,) if adapter else ())
     shapes: dict[str, Any] = {name: tree for name, (_, tree) in models.abstract().items()} | {"loras": []}
-    if adapter:
+    if adapter and not case.weights:  # merged before rounding to 8 bits
         fresh = functools.partial(lora.init, cfg, shapes["backbone"])
         shapes["loras"] = [jax.eval_shape(lambda key: trees.cast(fresh(key), dtype), case.key())]
     return models, sharding.placed(shapes, case.mesh)

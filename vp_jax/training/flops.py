@@ -1,7 +1,7 @@
 """Floating-point operations of a training step, for the model's share of the chip's peak (MFU, arXiv 2204.02311 B).
 
-Matmuls and attention, 1 multiply-add = 2. With S = M + N tokens, width D and S' keys per query, a block of one example
-does ``24 S D^2`` (q, k, v, out and the feed-forward of width 4D) and ``4 S S' D`` of attention. Backward costs, in
+Matmuls and attention, 1 multiply-add = 2. With S = M + N tokens of width D, a block of one example does
+``24 S D^2`` (q, k, v, out and the feed-forward of width 4D) and ``4 S^2 D`` of attention. Backward costs, in
 units of forward,
 
     matmul with a frozen weight    1      the derivative by its input
@@ -50,19 +50,18 @@ class Flops(NamedTuple):
     attention: float
 
 
-def transformer_flops(cfg: DiTConfig, tokens: int, *, key_sets: int = 1) -> Flops:
+def transformer_flops(cfg: DiTConfig, tokens: int) -> Flops:
     """Forward pass of one example: blocks, patches, head.
 
     Args:
       cfg: of the transformer.
       tokens: N, text not included.
-      key_sets: keys per token; 2 with the ID adapter's masked keys.
     """
     joint = tokens + cfg.max_text_len
     block = 24 * joint * cfg.dim**2 + 24 * cfg.time_dim * cfg.dim
     ends = 2 * tokens * cfg.dim * (cfg.patch_values + cfg.out_channels * (cfg.patch_t or 1) * cfg.patch**2)
     text = 2 * cfg.max_text_len * cfg.text_dim * cfg.dim
-    return Flops(cfg.num_layers * block + ends + text, cfg.num_layers * 4 * joint * key_sets * joint * cfg.dim)
+    return Flops(cfg.num_layers * block + ends + text, cfg.num_layers * 4 * joint**2 * cfg.dim)
 
 
 def hint_flops(cfg: BranchConfig, tokens: int) -> float:

@@ -90,10 +90,10 @@ class AdapterStage(Inpainter):
         ).sample
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
-        """Two passes of the frozen backbone with twice the keys, three of the adapter, one of the context encoder."""
+        """Two passes of the frozen backbone, three of attention and of the adapter, one of the context encoder."""
         cfg = self.backbone
         tokens = video_tokens(cfg, frames, rows, columns)
-        backbone = transformer_flops(cfg, tokens, key_sets=2)
+        backbone = transformer_flops(cfg, tokens)
         adapter = cfg.num_layers * len(ADAPTED_LINEARS) * 4 * (tokens + cfg.max_text_len) * cfg.dim * self.lora.rank
         branch = sum(transformer_flops(self.branch.dit, tokens)) + hint_flops(self.branch, tokens)
         return batch * (2 * backbone.matmul + 3 * backbone.attention + 3 * adapter + branch)
