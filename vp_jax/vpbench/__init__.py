@@ -1,1 +1,1 @@
-"""Benchmarks of video inpainting and editing: their clips, methods that run here, scores of any method, tables, pages."""
+"""Benchmarks of inpainting and editing: clips, methods that run here, scores of any method, tables and pages."""

@@ -164,7 +164,7 @@ class ClipFiles:
 
 
 def resized(frames_FHWC: Frames, size: tuple[int, int], *, smooth: bool = True) -> Frames:
-    """Frames at another size: Lanczos as in the paper's evaluation, or bilinear without antialiasing as for its DAVIS."""
+    """Frames at another size: Lanczos as in the paper's evaluation, or plain bilinear as it resizes DAVIS."""
     if tuple(frames_FHWC.shape[1:3]) == tuple(size):
         return frames_FHWC
 

@@ -225,7 +225,9 @@ def methods_of(
       words: among `METHOD_WORDS`, with commas between; "all": all of them.
       folder: of the run.
       checkpoint: of "model" and "backbone"; "model" gets the checkpoint's name.
-      settings, options, truth_first: see `SamplerMethod`.
+      settings: see `SamplerMethod`.
+      options: the same.
+      truth_first: the same.
 
     Raises:
       UserError: an unknown word.

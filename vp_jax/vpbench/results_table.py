@@ -57,9 +57,9 @@ class GroupTable(NamedTuple):
     base: str
 
     def best(self, score: str) -> set[str]:
-        """Methods with the best mean."""
+        """Methods with the best mean; none where all are equal."""
         known = {row.method: row.values[score].mean for row in self.rows if not math.isnan(row.values[score].mean)}
-        if not known:
+        if len(set(known.values())) < 2:
             return set()
         extreme = (max if SCORES[score].better == "higher" else min)(known.values())
         return {method for method, mean in known.items() if mean == extreme}
