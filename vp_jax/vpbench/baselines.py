@@ -48,13 +48,15 @@ def navier_stokes(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
 
 def diffusion_fill(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
     """Diffuse the colours of the kept pixels into the hole, frame by frame."""
-    from vp_jax.inference.hole_fill import fill_holes  # JAX takes seconds to import
+    import jax.numpy as jnp  # takes seconds
+
+    from vp_jax.inference.hole_fill import fill_holes
 
     out_FHWC = frames_FHWC.copy()
     for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
         if hole_HW.any():
-            pixels_HWC = out_HWC.astype(np.float32) / 127.5 - 1
-            filled_BFHWC = fill_holes(pixels_HWC[None, None], hole_HW[None, None].astype(np.float32), "smooth")
+            pixels_HWC = jnp.asarray(out_HWC.astype(np.float32) / 127.5 - 1)
+            filled_BFHWC = fill_holes(pixels_HWC[None, None], jnp.asarray(hole_HW, jnp.float32)[None, None], "smooth")
             out_HWC[hole_HW] = np.rint((np.asarray(filled_BFHWC)[0, 0][hole_HW] + 1) * 127.5).clip(0, 255)
     return out_FHWC
 
@@ -93,9 +95,10 @@ BASELINES: dict[str, Filling] = {
 
 
 def _opencv(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, method: int) -> np.ndarray:
+    """Fill frame by frame. Navier-Stokes reads what is in the hole at its rim, so that is replaced before."""
     return np.stack(
         [
             cv2.inpaint(np.ascontiguousarray(frame_HWC), hole_HW.astype(np.uint8), RADIUS, method)
-            for frame_HWC, hole_HW in zip(frames_FHWC, holes_FHW)
+            for frame_HWC, hole_HW in zip(mean_colour(frames_FHWC, holes_FHW), holes_FHW)
         ]
     )

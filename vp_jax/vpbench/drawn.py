@@ -16,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.jobs import packaged
 from vp_jax.media.masks import dilate
 from vp_jax.vpbench.clips import EDIT_TASK, FILL_TASK, REMOVE_TASK, BenchClip, BenchInputs
 from vp_jax.world.looks import DEFAULT_LOOK, check_look
@@ -23,6 +24,8 @@ from vp_jax.world.synthetic import (
     FPS,
     HELD_OUT,
     OPERATIONS,
+    Edit,
+    Scene,
     WorldClip,
     edit,
     edit_masks,
@@ -36,7 +39,6 @@ from vp_jax.world.synthetic import (
 SHORT_FRAMES, LONG_FRAMES = 17, 65
 """One window of the packaged model, and five that share 5 frames."""
 DRAWN_SIZE = (64, 96)
-HOLE_GROWTH = 2
 EDIT_SEEDS = HELD_OUT + 100_000
 """First seed of scenes to edit; each operation has 10,000 of its own."""
 DRAWN_GROUPS = ("fill", *OPERATIONS, "long")
@@ -59,7 +61,7 @@ class FillScene:
     def __call__(self) -> BenchInputs:
         """Draw the scene."""
         frames_FHWC, masks_FHW = self.clip.read(np.arange(self.frames))
-        holes_FHW = dilate(masks_FHW > 0, HOLE_GROWTH)
+        holes_FHW = dilate(masks_FHW > 0, packaged.GROW)
         return BenchInputs(frames_FHWC, holes_FHW, frames_FHWC, Fraction(FPS), self.size)
 
 
@@ -78,10 +80,10 @@ class EditedScene:
         scene, after, _ = self.scenes()
         times_F = np.arange(self.frames)
         before_drawn, after_drawn = (render(drawn, times_F, *self.size) for drawn in (scene, after.scene))
-        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, HOLE_GROWTH)
+        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, packaged.GROW)
         return BenchInputs(before_drawn.frames_FHWC, holes_FHW, after_drawn.frames_FHWC, Fraction(FPS), self.size)
 
-    def scenes(self):  # type: ignore[no-untyped-def]
+    def scenes(self) -> tuple[Scene, Edit, int]:
         """The scene, the edit, and the number of the thing."""
         scene = make_scene(self.seed, self.look)
         thing = masked_thing(scene, self.seed + 1, SHORT_FRAMES)

@@ -62,8 +62,8 @@ def propagated(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarr
 
 def _steps(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[list[Step], list[Step]]:
     """For each pair of neighbours, flow of the later frame to the earlier one, and of the earlier to the later."""
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    greys = [cv2.cvtColor(np.ascontiguousarray(frame_HWC), cv2.COLOR_RGB2GRAY) for frame_HWC in frames_FHWC]
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    greys = [cv2.cvtColor(_guessed(*pair), cv2.COLOR_RGB2GRAY) for pair in zip(frames_FHWC, holes_FHW)]
     back, ahead = [], []
     for early, late in zip(range(len(greys) - 1), range(1, len(greys))):
         there_HWC = _completed(dis.calc(greys[early], greys[late], None), holes_FHW[early])
@@ -73,25 +73,34 @@ def _steps(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[list[Step], 
     return back, ahead
 
 
+def _guessed(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
+    """The frame with a guess in its hole, so that flow near the hole does not follow what is hidden there."""
+    return cv2.inpaint(np.ascontiguousarray(frame_HWC), hole_HW.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+
+
 def _completed(flow_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
     """Flow whose vectors in the hole, and at its rim where the hole's content misled it, come from around it."""
-    from vp_jax.inference.hole_fill import fill_holes  # JAX takes seconds to import
+    import jax.numpy as jnp  # takes seconds
+
+    from vp_jax.inference.hole_fill import fill_holes
 
     if not hole_HW.any():
         return flow_HWC
     rim_HW = cv2.dilate(hole_HW.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.float32)
-    return np.asarray(fill_holes(flow_HWC[None, None], rim_HW[None, None], "smooth"))[0, 0]
+    filled_BFHWC = fill_holes(jnp.asarray(flow_HWC)[None, None], jnp.asarray(rim_HW)[None, None], "smooth")
+    return np.asarray(filled_BFHWC, np.float32)[0, 0].copy()
 
 
 def _consistent(there_HWC: np.ndarray, home_HWC: np.ndarray) -> np.ndarray:
     """Where the way there and the way home end near the start, bool."""
     missed_HWC = there_HWC + _sampled(home_HWC, there_HWC)
-    return np.linalg.norm(missed_HWC, axis=-1) < CONSISTENT
+    near_HW: np.ndarray = np.linalg.norm(missed_HWC, axis=-1) < CONSISTENT
+    return near_HW
 
 
 def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[Step]) -> Carried:
     """Colours from earlier frames; ``steps[f]`` leads from frame f + 1 to frame f."""
-    colours_FHWC = frames_FHWC.astype(np.float32)
+    colours_FHWC = np.where(holes_FHW[..., None], 0, frames_FHWC).astype(np.float32)
     age_FHW = np.where(holes_FHW, np.inf, 0).astype(np.float32)
     for frame, step in enumerate(steps, 1):
         known_HW = np.isfinite(age_FHW[frame - 1]).astype(np.float32)

@@ -46,7 +46,7 @@ def listed_clips(file: Path, size: tuple[int, int] | None = None) -> Listed:
         raise UserError(f"{show(file)}: unknown column {unknown[0]}, expected among {', '.join(LISTED_COLUMNS)}")
     if not table.rows:
         raise UserError(f"{show(file)} has no rows")
-    clips, results = [], {}
+    clips, results = list[BenchClip](), dict[str, Path]()
     for row in table.rows:
         clip = _clip(row, file.parent, size)
         if clip.name in {other.name for other in clips}:

@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: StudyServer
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - a name of the base class
+    def do_GET(self) -> None:
         if not self._own():
             return self._reply(HTTPStatus.FORBIDDEN, b"expected 127.0.0.1")
         if self.path in ("/", f"/{PAGE_FILE}"):
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._file(self.server.folder / VIDEO_FOLDER / found[1], "video/mp4")
         return self._reply(HTTPStatus.NOT_FOUND, b"not found")
 
-    def do_POST(self) -> None:  # noqa: N802 - a name of the base class
+    def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > MOST_BYTES:
             self.close_connection = True
@@ -127,5 +127,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - a name of the base class
+    def log_message(self, format: str, *args: object) -> None:
         """Requests are not printed."""

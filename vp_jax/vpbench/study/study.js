@@ -10,7 +10,9 @@ function kept() { try { return JSON.parse(localStorage.getItem(memory())) || [];
 function keep() { try { localStorage.setItem(memory(), JSON.stringify(given)); } catch { /* a browser without storage */ } }
 function answers() { return { study: data.study, rater: String(rater), answers: given }; }
 
-async function send() {
+let sending = Promise.resolve(false);
+function send() { sending = sending.then(post); return sending; }   // one at a time: the last answers win
+async function post() {
   if (!served) return false;
   try {
     const reply = await fetch("answers", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(answers()) });
