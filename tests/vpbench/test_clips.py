@@ -52,7 +52,7 @@ def test_masks_of_davis_grow_by_four_pixels_as_a_diamond(files):
 
 def test_a_truth_of_another_length_is_one_line(files, tmp_path):
     clip_files.folder(tmp_path / "short", clip_files.moving(5, 32, 48))
-    with pytest.raises(UserError, match="truth .*: 5 frames of 48x32, but the source has 7 of 48x32"):
+    with pytest.raises(UserError, match=r"truth .*: 5 frames of 48x32, but the source has 7 of 48x32"):
         ClipFiles(files / "video", files / "mask", tmp_path / "short")()
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.browser import chromium
+from tests.browser import chromium, watched
 from vp_jax.errors import UserError
 from vp_jax.media.video import probe
 from vp_jax.vpbench.reopened import reopened, result_places
@@ -64,18 +64,16 @@ def test_raters_click_through_the_served_page_and_the_report_has_their_picks(bui
     best = lambda tokens, question: [methods[token] for token in tokens].index("telea")  # noqa: E731
     with serving(folder) as server, chromium() as browser:
         for rater, width in ((1, 1280), (2, 420)):
-            view = browser.new_context(viewport={"width": width, "height": 900}).new_page()
-            faults = []
-            view.on("console", lambda message: faults.append(message.text))
-            view.on("pageerror", lambda error: faults.append(str(error)))
-            view.goto(server.address)
-            view.fill(".rater", str(rater))
-            view.click(".start button")
-            assert view.evaluate("document.documentElement.scrollWidth") <= width
-            seen = click_through(view, best)
-            assert seen == [list(trial.shown) for trial in plan.orders[rater - 1]]
-            view.wait_for_function("document.querySelector('.state').textContent === 'Your answers were stored.'")
-            assert [text for text in faults if "favicon" not in text and "404" not in text] == []
+            with watched(browser, width) as (view, asked, faults):
+                view.goto(server.address)
+                view.fill(".rater", str(rater))
+                view.click(".start button")
+                assert view.evaluate("document.documentElement.scrollWidth") <= width
+                seen = click_through(view, best)
+                assert seen == [list(trial.shown) for trial in plan.orders[rater - 1]]
+                view.wait_for_function("document.querySelector('.state').textContent === 'Your answers were stored.'")
+                assert [text for text in faults if "404" not in text] == [], "a browser asks for an icon"
+                assert all(url.startswith(server.address) for url in asked)
     report = study_report(folder, read_answers(folder))
     assert report.raters == ["1", "2"] and report.consistency == {"1": 1.0, "2": 1.0}
     assert all(found.methods["telea"].share[0] == 1 and found.agreement == 1 for found in report.questions.values())
