@@ -123,3 +123,11 @@ def test_results_of_another_size_length_or_rate_are_refused(tmp_path, frames_FHW
 def test_shorter_results_are_accepted_on_request(tmp_path):
     write_video(tmp_path / "a.mkv", RED[:2], 8)
     assert len(open_result(tmp_path / "a.mkv", white_inputs(), cut=True)) == 2
+
+
+def test_windows_of_a_result_are_those_of_its_jobs_record(tmp_path):
+    assert methods.windows_of(tmp_path / "a.mkv") is None
+    (tmp_path / "a.json").write_text('{"windows": [0, 12], "settings": {"overlap": 5}}')
+    assert methods.windows_of(tmp_path / "a.mkv") == ((0, 12), 5)
+    (tmp_path / "a.json").write_text('{"windows": 3}')
+    assert methods.windows_of(tmp_path / "a.mkv") is None

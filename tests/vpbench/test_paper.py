@@ -1,5 +1,6 @@
 """The paper's numbers, and how ours stand beside them."""
 
+from vp_jax.eval.scores import SCORES
 from vp_jax.vpbench.paper import (
     OURS_OF_PAPER,
     PAPER_COLUMNS,
@@ -13,6 +14,7 @@ from vp_jax.vpbench.published import VPBENCH_TABLES
 
 def test_every_published_benchmark_has_its_table_with_all_columns():
     assert set(PAPER_TABLES) == {*VPBENCH_TABLES, "davis"} and set(OURS_OF_PAPER) == set(PAPER_COLUMNS)
+    assert set(OURS_OF_PAPER.values()) <= set(SCORES)
     for table in PAPER_TABLES.values():
         assert len(table.rows) == 4 and table.number in (2, 3)
         assert {len(values) for values in table.rows.values()} == {len(PAPER_COLUMNS)}

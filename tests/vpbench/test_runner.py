@@ -1,5 +1,6 @@
 """A run of a benchmark: it goes on after a kill, records what is bad, and parts make the whole."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -35,11 +36,11 @@ def test_killed_at_any_clip_it_goes_on_with_identical_tables(finished, tmp_path,
     run, calls = small_run(tmp_path), []
     write, add = BaselineMethod.result, BenchStore.add
 
-    def dying_result(self, *args):
+    def dying_result(self, *args, **options):
         calls.append(self)
         if len(calls) == number + 1 and moment == "before the result":
             raise Killed
-        return write(self, *args)
+        return write(self, *args, **options)
 
     def dying_add(self, row):
         wanted = "made" if moment == "after the result" else "scored"
@@ -63,7 +64,7 @@ def test_a_finished_run_is_not_repeated(finished):
 
 def test_other_scores_are_computed_without_making_results_again(tmp_path, monkeypatch):
     list(small_run(tmp_path, small_world(("fill",))).rows())
-    monkeypatch.setattr(BaselineMethod, "result", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(BaselineMethod, "result", lambda *_, **__: pytest.fail("made again"))
     again = list(small_run(tmp_path, small_world(("fill",)), paste=True).rows())
     assert [(done.kept, done.row.error) for done in again] == [(False, ""), (False, "")]
 
@@ -112,3 +113,20 @@ def test_methods_without_seeds_have_one_row(tmp_path):
 def test_another_benchmark_in_the_folder_is_refused(finished):
     with pytest.raises(UserError, match="holds another benchmark"):
         next(small_run(finished.folder, small_world(("swap",))).rows())
+
+
+def test_a_method_goes_on_behind_what_the_same_settings_left_and_begins_anew_otherwise(tmp_path, monkeypatch):
+    seen = []
+
+    def dying(self, *args, fresh):
+        seen.append(fresh)
+        raise Killed
+
+    monkeypatch.setattr(BaselineMethod, "result", dying)
+    for prompt in ("a wall", "a wall", "a door"):
+        clip = dataclasses.replace(white_clip("a"), prompt=prompt)
+        run = small_run(tmp_path, Benchmark("world", [clip]), [BaselineMethod("mean")])
+        monkeypatch.setattr(BenchStore, "describe", lambda *_: None)
+        with pytest.raises(Killed):
+            list(run.rows())
+    assert seen == [True, False, True]

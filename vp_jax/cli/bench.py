@@ -71,6 +71,7 @@ def _benchmark_flags(parser: argparse.ArgumentParser) -> None:
 
 def _score_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", help="with commas; default: all of the protocol whose weights are there")
+    parser.add_argument("--weights", type=Path, help="folder of converted networks, for the scores that need one")
     parser.add_argument("--protocol", default="correct", help="correct (default), or reference: the released columns")
 
 
@@ -123,15 +124,19 @@ def _score(args: argparse.Namespace) -> int:
 
 
 def _rows(args: argparse.Namespace, methods: list[Any], seeds: list[int], shard: tuple[int, int]) -> int:
+    from vp_jax.eval.scores import left_out
+    from vp_jax.eval.weights import how_to_get, load_networks
     from vp_jax.vpbench.rows import BenchStore
     from vp_jax.vpbench.runner import BenchRun
     from vp_jax.vpbench.scoring import chosen_scores
 
-    scores = chosen_scores(_words(args.scores), args.protocol)
-    cut, paste = getattr(args, "cut", False), getattr(args, "paste", False)
-    work = BenchRun(
-        _benchmark(args), methods, seeds, scores, BenchStore(args.out), cut=cut, paste=paste, data=args.data
-    )
+    networks = load_networks(args.weights) if args.weights else {}
+    scores = chosen_scores(_words(args.scores), args.protocol, [*networks])
+    for weights, names in left_out(args.protocol, [*networks]).items() if not args.scores else ():
+        print(f"no       {', '.join(names)}: they need {how_to_get(weights)}, and --weights WEIGHTS")
+    options = {"cut": getattr(args, "cut", False), "paste": getattr(args, "paste", False), "data": args.data}
+    store = BenchStore(args.out)
+    work = BenchRun(_benchmark(args), methods, seeds, scores, store, networks, **options)
     kept = bad = 0
     for done in work.rows(shard):
         kept, bad = kept + done.kept, bad + bool(done.row.error)

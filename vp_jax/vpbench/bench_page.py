@@ -15,7 +15,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vp_jax.errors import UserError
 from vp_jax.eval.scores import SCORES
 from vp_jax.files import replacing, write_text
 from vp_jax.jobs.report.html_text import address, inline, json_block, safe, tag
@@ -195,8 +194,8 @@ def _case(clip: BenchClip, seed: int, rows: dict[str, BenchRow], places: ResultP
             names.append(method)
         grid = grid_of(inputs.frames_FHWC.shape[1], inputs.frames_FHWC.shape[2], len(panels))
         write_montage(out, panels, len(inputs.frames_FHWC), inputs.fps, grid)
-    except UserError as error:
-        return Case(clip, seed, rows, None, None, [], [], str(error))
+    except Exception as error:  # the page shows the other clips
+        return Case(clip, seed, rows, None, None, [], [], f"{type(error).__name__}: {error}")
     return Case(clip, seed, rows, out, grid, labels, names, "")
 
 

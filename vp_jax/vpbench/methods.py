@@ -15,7 +15,7 @@ from PIL import Image
 from vp_jax.digests import FILE as DIGESTS
 from vp_jax.digests import of_file
 from vp_jax.errors import UserError
-from vp_jax.files import write_atomically
+from vp_jax.files import beside, write_atomically
 from vp_jax.inference.inputs import Video
 from vp_jax.inference.named import find_model
 from vp_jax.jobs.job import Job
@@ -25,10 +25,11 @@ from vp_jax.media.frames import Frames, again
 from vp_jax.media.images import image_files
 from vp_jax.media.video_writer import write_video
 from vp_jax.models.config import Injection
-from vp_jax.reading import show
+from vp_jax.reading import read_json, show
 from vp_jax.vpbench.baselines import BASELINES
 from vp_jax.vpbench.clips import REMOVE_TASK, BenchClip, BenchInputs, as_array, resized
 from vp_jax.vpbench.rows import check_method_name
+from vp_jax.vpbench.scoring import Windows
 
 BACKBONE, MODEL = "backbone", "model"
 METHOD_WORDS = (*BASELINES, BACKBONE, MODEL)
@@ -51,8 +52,19 @@ class Method(Protocol):
     def facts(self, clip: BenchClip, seed: int) -> Any:
         """What a result depends on besides the clip, as JSON values. `UserError` if there can be none."""
 
-    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path) -> Path:
-        """Make the result, at ``out`` if nowhere else, and return its place. `UserError` if that fails."""
+    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path, *, fresh: bool = True) -> Path:
+        """Make the result, at ``out`` if nowhere else, and return its place.
+
+        Args:
+          clip: what is described.
+          inputs: the clip, open.
+          seed: of the noise.
+          out: where the result goes.
+          fresh: what an interrupted run left was of other settings; otherwise the method may go on behind it.
+
+        Raises:
+          UserError: it cannot be made.
+        """
 
     def place(self, clip: BenchClip, seed: int, out: Path) -> Path:
         """Where the result is, or will be."""
@@ -69,7 +81,7 @@ class BaselineMethod:
         """See `Method`."""
         return ["baseline", self.name]
 
-    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path) -> Path:
+    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path, *, fresh: bool = True) -> Path:
         """See `Method`."""
         frames_FHWC, holes_FHW = as_array(again(inputs.frames_FHWC)), as_array(again(inputs.holes_FHW))
         write_video(out, BASELINES[self.name](frames_FHWC, holes_FHW), inputs.fps)
@@ -113,7 +125,7 @@ class SamplerMethod:
         options = {name: str(value) for name, value in self.options.items()}
         return ["sampler", weights, dict(self.settings), options, self.backbone_alone, self.truth_first, seed]
 
-    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path) -> Path:
+    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path, *, fresh: bool = True) -> Path:
         """See `Method`."""
         source, mask = (self.inputs / f"{clip.file}_{part}.mkv" for part in ("source", "mask"))
         write_video(source, again(inputs.frames_FHWC), inputs.fps)
@@ -127,7 +139,7 @@ class SamplerMethod:
             settings["injection"] = Injection(scale=0.0)
         job = Job(
             video=source, mask=mask, out=out, prompt=clip.prompt, checkpoint=self.checkpoint, settings=settings,
-            task="remove" if clip.task == REMOVE_TASK else "fill", mask_dilate=0, keep_job=False, fresh=True,
+            task="remove" if clip.task == REMOVE_TASK else "fill", mask_dilate=0, keep_job=False, fresh=fresh,
             **options,
         )  # fmt: skip
         with closing(run(job, self.loader)) as events:
@@ -162,7 +174,7 @@ class FolderMethod:
         digest = hashlib.sha256("".join(of_file(file) for file in files).encode())
         return ["folder", digest.hexdigest()]
 
-    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path) -> Path:
+    def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path, *, fresh: bool = True) -> Path:
         """See `Method`."""
         return self.place(clip, seed, out)
 
@@ -208,6 +220,18 @@ def open_result(path: Path, inputs: BenchInputs, *, cut: bool = False) -> Frames
             "give the frames as a folder of images if only the rate is wrong"
         )
     return resized(video.frames_FHWC, (size[0], size[1]))
+
+
+def windows_of(path: Path) -> Windows | None:
+    """The windows of a result that a job of this package wrote, from its record; None for others."""
+    record = beside(path, ".json")
+    if path.is_dir() or not record.is_file():
+        return None
+    try:
+        found = read_json(record)
+        return Windows(tuple(int(start) for start in found["windows"]), int(found["settings"]["overlap"]))
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 def methods_of(

@@ -13,7 +13,7 @@ PAPER_COLUMNS = ("PSNR", "SSIM", "LPIPS", "MSE", "MAE", "CLIP Sim", "CLIP Sim (M
 
 OURS_OF_PAPER = {
     "PSNR": "psnr_outside", "SSIM": "ssim_outside", "LPIPS": "lpips_squeeze_outside", "MSE": "mse_outside",
-    "MAE": "mae_outside", "CLIP Sim": "clip_l14", "CLIP Sim (M)": "clip_l14_hole", "FVID": "fvd",
+    "MAE": "mae_outside", "CLIP Sim": "clip_vit_l14", "CLIP Sim (M)": "clip_vit_l14_hole", "FVID": "fvd",
 }  # fmt: skip
 """What the paper says that a column measures, as a score of ours."""
 

@@ -89,7 +89,7 @@ def group_tables(
     base = methods[0] if base is None else base
     if base not in methods:
         raise UserError(f"base {show(base)}: expected one of {', '.join(methods)}")
-    have = {name for row in rows for name in row.values}
+    have = {name for row in rows for name, value in row.values.items() if isinstance(value, list) or value == value}
     for name in scores or ():
         if name not in have:
             raise UserError(f"score {show(name)}: no row has it, expected among {', '.join(sorted(have))}")

@@ -27,7 +27,7 @@ from vp_jax.reading import read_json, show
 from vp_jax.vpbench.benchmarks import Benchmark
 from vp_jax.vpbench.clips import file_name
 
-MADE, SCORED, UNUSABLE = "made", "scored", "failed"
+STARTED, MADE, SCORED, UNUSABLE = "started", "made", "scored", "failed"
 DESCRIPTION = "bench.json"
 _METHOD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
@@ -47,7 +47,7 @@ class BenchRow:
     Attributes:
       clip, method, seed: its key.
       group: of the clip.
-      state: `MADE` (a result without scores), `SCORED` or `UNUSABLE`.
+      state: `STARTED`, `MADE` (a result without scores), `SCORED` or `UNUSABLE`.
       made: digest of all that the result depends on.
       scored: digest of the result's making and of the scores.
       values: scores by name; NaN where one does not exist for this clip, a list where it is one of a set of clips.

@@ -11,8 +11,8 @@ from vp_jax.errors import UserError, escaped
 from vp_jax.eval.score import Score
 from vp_jax.vpbench.benchmarks import Benchmark
 from vp_jax.vpbench.clips import BenchClip, BenchInputs
-from vp_jax.vpbench.methods import FolderMethod, Method, open_result
-from vp_jax.vpbench.rows import MADE, SCORED, UNUSABLE, BenchRow, BenchStore, RowKey, digest_of_facts
+from vp_jax.vpbench.methods import FolderMethod, Method, open_result, windows_of
+from vp_jax.vpbench.rows import MADE, SCORED, STARTED, UNUSABLE, BenchRow, BenchStore, RowKey, digest_of_facts
 from vp_jax.vpbench.scoring import score_result
 
 
@@ -83,7 +83,8 @@ class BenchRun:
             inputs, out = opened.inputs(), self.store.result_file(key)
             place = method.place(clip, seed, out)
             if old is None or old.made != made or old.state not in (MADE, SCORED) or not place.exists():
-                place = method.result(clip, inputs, seed, out)
+                self.store.add(BenchRow(*key, group=clip.group, state=STARTED, made=made))
+                place = method.result(clip, inputs, seed, out, fresh=old is None or old.made != made)
                 self.store.add(BenchRow(*key, group=clip.group, state=MADE, made=made))
             row = self._scored(clip, inputs, place, BenchRow(*key, clip.group, SCORED, made, scored))
         except UserError as error:
@@ -96,7 +97,15 @@ class BenchRun:
 
     def _scored(self, clip: BenchClip, inputs: BenchInputs, place: Path, row: BenchRow) -> BenchRow:
         result_FHWC = open_result(place, inputs, cut=self.cut)
-        values = score_result(result_FHWC, clip, inputs, self.scores, networks=self.networks, paste=self.paste)
+        values = score_result(
+            result_FHWC,
+            clip,
+            inputs,
+            self.scores,
+            networks=self.networks,
+            paste=self.paste,
+            windows=windows_of(place),
+        )
         missing = len(inputs.frames_FHWC) - len(result_FHWC)
         note = f"{missing} frames at the end are missing" if missing else ""
         return BenchRow(*row.key, row.group, SCORED, row.made, row.scored, values, note=note, frames=len(result_FHWC))

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vp_jax.eval.regions import OUTSIDE
-from vp_jax.eval.score import Clip, Meters, Score
+from vp_jax.eval.score import ClipFacts, Meters, Score
 from vp_jax.eval.scores import scores_of
 from vp_jax.media.frames import Frames, again
 from vp_jax.vpbench.clips import BenchClip, BenchInputs
 
 BLOCK_FRAMES = 8
 """Frames that are in memory at once."""
+
+
+class Windows(NamedTuple):
+    """First frame of each window of a result, and the frames that neighbours share."""
+
+    starts: tuple[int, ...]
+    overlap: int
+
 
 ScoreValue = float | list[float]
 """A number, or features of a clip for scores of a set."""
@@ -34,8 +42,9 @@ def score_result(
     *,
     networks: Mapping[str, Any] | None = None,
     paste: bool = False,
+    windows: Windows | None = None,
 ) -> dict[str, ScoreValue]:
-    """Every score of a result; without a known truth only those of the background.
+    """Every score of a result; without a known truth only those that need none.
 
     Args:
       result_FHWC: uint8, at the size of the clip; it may have fewer frames.
@@ -44,10 +53,12 @@ def score_result(
       scores: what is computed.
       networks: networks of the scores that need one.
       paste: outside the hole, take the source's pixels.
+      windows: in which the result was generated, where that is known.
     """
     known = inputs.truth_FHWC is not None
-    used = [score for score in scores if known or outside_only(score)]
-    meters = Meters(used, Clip(clip.prompt, clip.target), networks)
+    used = [score for score in scores if known or needs_no_truth(score)]
+    starts, overlap = windows or Windows((0,), 0)
+    meters = Meters(used, ClipFacts(clip.prompt, clip.target, starts, overlap), networks)
     for result, truth, source, holes in _blocks(result_FHWC, inputs):
         if paste:
             result = np.where(holes[..., None], result, source)
@@ -56,9 +67,13 @@ def score_result(
     return {name: value.tolist() if isinstance(value, np.ndarray) else float(value) for name, value in found.items()}
 
 
-def outside_only(score: Score) -> bool:
-    """The score looks at the background alone, which the source shows even if nobody knows what the hole should."""
-    return score.protocol == "correct" and score.name.endswith(f"_{OUTSIDE}")
+def needs_no_truth(score: Score) -> bool:
+    """The score compares the background alone, or compares with words, or with the result itself.
+
+    Columns of the released program compare with the source, whatever the task, and are repeated as they are.
+    """
+    alone = score.name == "exclusivity" or score.needs in ("clip_vit_l14", "clip_vit_b32", "dinov2")
+    return alone or score.protocol == "reference" or score.name.endswith(f"_{OUTSIDE}")
 
 
 def _blocks(
