@@ -92,6 +92,6 @@ def test_large_videos_lie_beside_the_page(finished, tmp_path, monkeypatch):
 def test_prompts_and_names_of_people_are_escaped():
     rows = [row(EVIL, "mean", psnr=1.0)]
     clip = BenchClip(EVIL, lambda: None, EVIL, group=EVIL)
-    case = bench_page.Case(clip, 0, {"mean": rows[0]}, None, None, [], [], EVIL)
+    case = bench_page.PageCase(clip, 0, {"mean": rows[0]}, None, None, [], [], EVIL)
     text = page_text(EVIL, [case], rows, group_tables(rows, describe(*rows)), {})
     assert EVIL not in text and text.count("&lt;script&gt;") >= 4

@@ -37,7 +37,7 @@ ResultPlaces = Mapping[tuple[str, str, int], Path]
 """Files of results by clip, method and seed."""
 
 
-class Case(NamedTuple):
+class PageCase(NamedTuple):
     """A clip with one seed, as the page shows it.
 
     Attributes:
@@ -103,7 +103,7 @@ def write_page(
 
 def page_text(
     name: str,
-    cases: Sequence[Case],
+    cases: Sequence[PageCase],
     rows: Sequence[BenchRow],
     tables: Sequence[GroupTable],
     sources: Mapping[Path, str],
@@ -162,7 +162,7 @@ def first_score(table: GroupTable) -> str:
 
 def _cases(
     clips: Sequence[BenchClip], rows: Sequence[BenchRow], table: GroupTable, places: ResultPlaces, folder: Path
-) -> Iterator[Case]:
+) -> Iterator[PageCase]:
     methods = [row.method for row in table.rows]
     for number, clip in enumerate(clips):
         own = [row for row in rows if row.clip == clip.name]
@@ -174,7 +174,7 @@ def _cases(
             yield _case(clip, seed, present, places, folder / f"{number:04d}_{seed}.mp4")
 
 
-def _case(clip: BenchClip, seed: int, rows: dict[str, BenchRow], places: ResultPlaces, out: Path) -> Case:
+def _case(clip: BenchClip, seed: int, rows: dict[str, BenchRow], places: ResultPlaces, out: Path) -> PageCase:
     try:
         inputs = clip.open()
         holes_FHW = inputs.holes_FHW
@@ -195,11 +195,11 @@ def _case(clip: BenchClip, seed: int, rows: dict[str, BenchRow], places: ResultP
         grid = grid_of(inputs.frames_FHWC.shape[1], inputs.frames_FHWC.shape[2], len(panels))
         write_montage(out, panels, len(inputs.frames_FHWC), inputs.fps, grid)
     except Exception as error:  # the page shows the other clips
-        return Case(clip, seed, rows, None, None, [], [], f"{type(error).__name__}: {error}")
-    return Case(clip, seed, rows, out, grid, labels, names, "")
+        return PageCase(clip, seed, rows, None, None, [], [], f"{type(error).__name__}: {error}")
+    return PageCase(clip, seed, rows, out, grid, labels, names, "")
 
 
-def _data(cases: Sequence[Case], tables: Sequence[GroupTable]) -> dict[str, Any]:
+def _data(cases: Sequence[PageCase], tables: Sequence[GroupTable]) -> dict[str, Any]:
     """What the script needs."""
     shown = []
     for case in cases:
@@ -296,7 +296,7 @@ def _controls(tables: Sequence[GroupTable]) -> str:
     )
 
 
-def _card(number: int, case: Case, sources: Mapping[Path, str]) -> str:
+def _card(number: int, case: PageCase, sources: Mapping[Path, str]) -> str:
     clip = case.clip
     head = f"<h3>{safe(clip.name)} <small>{safe(clip.group)}, seed {case.seed}</small></h3>"
     prompt = f"<p class=lead>{safe(clip.prompt)}</p>" if clip.prompt else ""

@@ -24,7 +24,7 @@ class Step(NamedTuple):
     good_HW: np.ndarray
 
 
-class Carried(NamedTuple):
+class CarriedColours(NamedTuple):
     """Colours carried in one direction.
 
     Attributes:
@@ -49,7 +49,7 @@ def propagated(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarr
     back, ahead = _steps(frames_FHWC, holes_FHW)
     past = _carried(frames_FHWC, holes_FHW, back)
     future = _carried(frames_FHWC[::-1], holes_FHW[::-1], ahead[::-1])
-    future = Carried(future.colours_FHWC[::-1], future.age_FHW[::-1])
+    future = CarriedColours(future.colours_FHWC[::-1], future.age_FHW[::-1])
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = [np.where(np.isfinite(c.age_FHW), 1 / np.maximum(c.age_FHW, 1), 0)[..., None] for c in (past, future)]
         total = weights[0] + weights[1]
@@ -98,7 +98,7 @@ def _consistent(there_HWC: np.ndarray, home_HWC: np.ndarray) -> np.ndarray:
     return near_HW
 
 
-def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[Step]) -> Carried:
+def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[Step]) -> CarriedColours:
     """Colours from earlier frames; ``steps[f]`` leads from frame f + 1 to frame f."""
     colours_FHWC = np.where(holes_FHW[..., None], 0, frames_FHWC).astype(np.float32)
     age_FHW = np.where(holes_FHW, np.inf, 0).astype(np.float32)
@@ -109,7 +109,7 @@ def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[Step]) 
         arrived_HW = holes_FHW[frame] & known & step.good_HW
         colours_FHWC[frame][arrived_HW] = _sampled(colours_FHWC[frame - 1], step.flow_HWC)[arrived_HW]
         age_FHW[frame][arrived_HW] = _sampled(age_HW, step.flow_HWC)[arrived_HW] + 1
-    return Carried(colours_FHWC, age_FHW)
+    return CarriedColours(colours_FHWC, age_FHW)
 
 
 def _sampled(values: np.ndarray, flow_HWC: np.ndarray) -> np.ndarray:

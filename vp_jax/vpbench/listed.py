@@ -19,7 +19,7 @@ from vp_jax.reading import show
 from vp_jax.vpbench.clips import EDIT_TASK, FILL_TASK, REMOVE_TASK, BenchClip, ClipFiles
 
 LISTED_COLUMNS = ("source", "mask", "result", "caption", "truth", "name", "group", "task", "mask_id", "target")
-TASKS = (FILL_TASK, REMOVE_TASK, EDIT_TASK)
+LISTED_TASKS = (FILL_TASK, REMOVE_TASK, EDIT_TASK)
 
 
 class Listed(NamedTuple):
@@ -60,8 +60,8 @@ def listed_clips(file: Path, size: tuple[int, int] | None = None) -> Listed:
 def _clip(row: TableRow, place: Path, size: tuple[int, int] | None) -> BenchClip:
     cells, fault = row.cells, row.fault
     task, label = cells.get("task", "") or FILL_TASK, cells.get("mask_id", "")
-    if task not in TASKS:
-        fault, task = fault or f"task {show(task)}: expected {', '.join(TASKS)}", FILL_TASK
+    if task not in LISTED_TASKS:
+        fault, task = fault or f"task {show(task)}: expected {', '.join(LISTED_TASKS)}", FILL_TASK
     if label and not label.isdigit():
         fault, label = fault or f"mask_id {show(label)}: expected a number", ""
     for column in ("source", "mask"):

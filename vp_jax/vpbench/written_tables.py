@@ -26,7 +26,7 @@ from vp_jax.vpbench.paper import (
 from vp_jax.vpbench.results_table import GroupTable, MethodRow
 from vp_jax.vpbench.rows import UNUSABLE, BenchRow
 
-TABLE_FILES = ("table.csv", "table.json", "table.md", "table.tex", "rows.csv")
+TABLE_FILES = (*(f"table.{end}" for end in ("csv", "json", "md", "tex")), "rows.csv")
 
 
 def write_tables(
@@ -42,15 +42,15 @@ def write_tables(
     """
     paper = PAPER_TABLES.get(description["settings"].get("benchmark", ""))
     texts = {
-        "table.csv": csv_table(tables),
-        "table.json": json.dumps(json_tables(tables, paper), indent=1) + "\n",
-        "table.md": markdown(tables, rows, description, paper),
-        "table.tex": latex(tables[0], paper),
-        "rows.csv": csv_rows(rows, tables[0].scores),
+        "csv": csv_table(tables),
+        "json": json.dumps(json_tables(tables, paper), indent=1) + "\n",
+        "md": markdown(tables, rows, description, paper),
+        "tex": latex(tables[0], paper),
+        "rows": csv_rows(rows, tables[0].scores),
     }
-    for name, text in texts.items():
+    for name, text in zip(TABLE_FILES, texts.values(), strict=True):
         write_text(folder / name, text)
-    return [folder / name for name in texts]
+    return [folder / name for name in TABLE_FILES]
 
 
 def csv_table(tables: Sequence[GroupTable]) -> str:

@@ -68,10 +68,11 @@ def study_report(folder: Path, answers: Sequence[Answers], *, least: float = LEA
 
 
 def write_report(folder: Path, report: StudyReport) -> list[Path]:
-    """Write report.json and report.md beside the study; returns the files."""
-    write_text(folder / "report.json", json.dumps(report_json(report), indent=1) + "\n")
-    write_text(folder / "report.md", report_markdown(report))
-    return [folder / "report.json", folder / "report.md"]
+    """Write the report as JSON and Markdown beside the study; returns the files."""
+    files = [folder / f"report.{end}" for end in ("json", "md")]
+    write_text(files[0], json.dumps(report_json(report), indent=1) + "\n")
+    write_text(files[1], report_markdown(report))
+    return files
 
 
 def report_json(report: StudyReport) -> dict[str, Any]:

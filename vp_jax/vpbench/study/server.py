@@ -21,7 +21,7 @@ from vp_jax.reading import show
 from vp_jax.vpbench.study.answers import check_answers, study_key
 from vp_jax.vpbench.study.built import ANSWER_FOLDER, PAGE_FILE, VIDEO_FOLDER
 
-MOST_BYTES = 4 << 20
+MOST_ANSWERS = 4 << 20
 """Of the answers of one rater."""
 _VIDEO = re.compile(rf"/{VIDEO_FOLDER}/([0-9a-f]+\.mp4)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
+        if not length.isdigit() or int(length) > MOST_ANSWERS:
             self.close_connection = True
             return self._reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"expected up to 4 MiB")
         body = self.rfile.read(int(length))
