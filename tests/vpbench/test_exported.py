@@ -20,7 +20,7 @@ def test_frames_masks_and_prompts_are_written_and_bad_clips_named(tmp_path):
     np.testing.assert_array_equal(read_video(tmp_path / "frames" / "fill-000")[0], inputs.frames_FHWC)
     np.testing.assert_array_equal(read_video(tmp_path / "videos" / "fill-000.mkv")[0], inputs.frames_FHWC)
     np.testing.assert_array_equal(read_masks(tmp_path / "masks" / "fill-000"), inputs.holes_FHW)
-    (line,) = csv.DictReader((tmp_path / "prompts.csv").open())
+    (line,) = csv.DictReader((tmp_path / "prompts.csv").read_text().splitlines())
     assert (line["clip"], line["prompt"], line["frames"], line["fps"]) == (
         "fill-000",
         world.clips[0].prompt,
