@@ -66,11 +66,15 @@ def _steps(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[list[Step], 
     greys = [cv2.cvtColor(_guessed(*pair), cv2.COLOR_RGB2GRAY) for pair in zip(frames_FHWC, holes_FHW)]
     back, ahead = [], []
     for early, late in zip(range(len(greys) - 1), range(1, len(greys))):
-        there_HWC = _completed(dis.calc(greys[early], greys[late], None), holes_FHW[early])
-        home_HWC = _completed(dis.calc(greys[late], greys[early], None), holes_FHW[late])
+        there_HWC = _completed(_flow(dis, greys[early], greys[late]), holes_FHW[early])
+        home_HWC = _completed(_flow(dis, greys[late], greys[early]), holes_FHW[late])
         ahead.append(Step(there_HWC, _consistent(there_HWC, home_HWC)))
         back.append(Step(home_HWC, _consistent(home_HWC, there_HWC)))
     return back, ahead
+
+
+def _flow(dis: cv2.DISOpticalFlow, start_HW: np.ndarray, end_HW: np.ndarray) -> np.ndarray:
+    return np.asarray(dis.calc(start_HW, end_HW, None))  # type: ignore[call-overload]  # None: no first guess
 
 
 def _guessed(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
@@ -88,7 +92,8 @@ def _completed(flow_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
         return flow_HWC
     rim_HW = cv2.dilate(hole_HW.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.float32)
     filled_BFHWC = fill_holes(jnp.asarray(flow_HWC)[None, None], jnp.asarray(rim_HW)[None, None], "smooth")
-    return np.asarray(filled_BFHWC, np.float32)[0, 0].copy()
+    completed_HWC: np.ndarray = np.asarray(filled_BFHWC, np.float32)[0, 0]
+    return completed_HWC
 
 
 def _consistent(there_HWC: np.ndarray, home_HWC: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def click_through(view, pick):
     seen = []
     while view.locator(".trial").is_visible():
         view.wait_for_function(
-            "[...document.querySelectorAll('.trial video')].every(v => v.readyState >= 2 && v.videoWidth)"
+            "() => [...document.querySelectorAll('.trial video')].every(v => v.readyState >= 2 && v.videoWidth)"
         )
         tokens = [
             src.rsplit("/")[-1][:-4] for src in view.eval_on_selector_all(".options video", "v => v.map(x => x.src)")
@@ -71,7 +71,7 @@ def test_raters_click_through_the_served_page_and_the_report_has_their_picks(bui
                 assert view.evaluate("document.documentElement.scrollWidth") <= width
                 seen = click_through(view, best)
                 assert seen == [list(trial.shown) for trial in plan.orders[rater - 1]]
-                view.wait_for_function("document.querySelector('.state').textContent === 'Your answers were stored.'")
+                view.get_by_text("Your answers were stored.").wait_for()
                 assert [text for text in faults if "404" not in text] == [], "a browser asks for an icon"
                 assert all(url.startswith(server.address) for url in asked)
     report = study_report(folder, read_answers(folder))
