@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.ablation import arguments, setup_of
 from bench.nano.batched import BatchSampler
-from bench.nano.cases import EDITS_FROM, HEIGHT, WIDTH, WINDOW
+from bench.nano.cases import HEIGHT, WIDTH, WINDOW
 from bench.nano.runner import Setup
 from bench.nano.variants import Variant
 from bench.timing import machine
@@ -36,6 +36,7 @@ from vp_jax.media.canvas import composite
 from vp_jax.media.extend import Border
 from vp_jax.media.fit import Fit, fit_of
 from vp_jax.media.masks import dilate
+from vp_jax.vpbench.drawn import EDIT_SEEDS
 from vp_jax.world.edit import edit, edit_masks
 from vp_jax.world.scene import caption
 from vp_jax.world.synthetic import HELD_OUT, make_scene, masked_thing, render
@@ -45,7 +46,7 @@ GROWTHS = (0, 1, 2, 4, 8)
 WIDE = 8
 """Pixels by which the wide region is larger than the thing."""
 FEATHERS = (0, 1, 2, 4)
-REMOVED = EDITS_FROM + 500_000
+REMOVED = EDIT_SEEDS + 500_000
 
 
 Scores = dict[str, dict[str, list[float]]]

@@ -12,24 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vp_jax.jobs import packaged
-from vp_jax.media.masks import dilate
-from vp_jax.world.synthetic import (
-    HELD_OUT,
-    OPERATIONS,
-    World,
-    edit,
-    edit_masks,
-    make_scene,
-    masked_thing,
-    possible,
-    render,
-)
+from vp_jax.vpbench.clips import BenchInputs
+from vp_jax.vpbench.drawn import FillScene, drawn_clips
+from vp_jax.world.looks import DEFAULT_LOOK
+from vp_jax.world.synthetic import HELD_OUT, OPERATIONS
+
+__all__ = ["OPERATIONS", "Case", "edits", "inpainting"]
 
 WINDOW, HEIGHT, WIDTH = 17, 64, 96
 LONG = 65
 """Five windows of 17 frames that share 5."""
-EDITS_FROM = HELD_OUT + 100_000
 
 
 @dataclass(frozen=True)
@@ -61,26 +53,18 @@ class Case:
 
 def inpainting(count: int, frames: int = WINDOW) -> Iterator[Case]:
     """Held-out clips in the order of their seeds."""
-    source = World(count, frames, HEIGHT, WIDTH, first=HELD_OUT)
-    for index in range(count):
-        clip = source[index]
-        frames_FHWC, masks_FHW = clip.read(np.arange(frames))
-        yield Case(clip.id, frames_FHWC, frames_FHWC, dilate(masks_FHW > 0, packaged.GROW), clip.caption)
+    for seed in range(HELD_OUT, HELD_OUT + count):
+        scene = FillScene(seed, frames, (HEIGHT, WIDTH), DEFAULT_LOOK)
+        yield _case(scene.clip.id, scene(), scene.clip.caption)
 
 
 def edits(operation: str, count: int) -> Iterator[Case]:
     """One ``operation`` of `OPERATIONS` on each of ``count`` held-out scenes that allow it."""
-    seed = EDITS_FROM + 10_000 * OPERATIONS.index(operation)
-    found = 0
-    while found < count:
-        scene = make_scene(seed)
-        seed += 1
-        if operation not in possible(scene):
-            continue
-        after = edit(scene, operation, masked_thing(scene, seed, WINDOW), seed)
-        before_drawn, after_drawn = (render(s, np.arange(WINDOW), HEIGHT, WIDTH) for s in (scene, after.scene))
-        holes_FHW = dilate(edit_masks(before_drawn, after_drawn, after) > 0, packaged.GROW)
-        found += 1
-        yield Case(
-            f"{operation}-{seed - 1}", before_drawn.frames_FHWC, after_drawn.frames_FHWC, holes_FHW, after.prompt
-        )
+    for clip in drawn_clips(count, groups=(operation,), size=(HEIGHT, WIDTH), frames=WINDOW):
+        yield _case(f"{operation}-{clip.facts['seed']}", clip.open(), clip.prompt)
+
+
+def _case(name: str, inputs: BenchInputs, prompt: str) -> Case:
+    arrays = inputs.frames_FHWC, inputs.truth_FHWC, inputs.holes_FHW
+    assert all(isinstance(array, np.ndarray) for array in arrays)
+    return Case(name, *arrays, prompt)  # type: ignore[arg-type]

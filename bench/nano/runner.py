@@ -13,7 +13,6 @@ from PIL import Image
 
 from bench.nano.batched import BatchSampler
 from bench.nano.cases import WINDOW, Case
-from bench.nano.fillers import FILLERS
 from bench.nano.results import Key, Store, measure, summary
 from bench.nano.variants import Variant, composed, fingerprint, parts_of
 from vp_jax.eval.bootstrap import Interval
@@ -21,6 +20,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.canvas import composite
+from vp_jax.vpbench.baselines import BASELINES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Job:
     @property
     def absent(self) -> bool:
         """Whether weights are missing."""
-        return not self.parts and self.variant.kind not in FILLERS
+        return not self.parts and self.variant.kind not in BASELINES
 
     def key(self, case: Case) -> Key:
         """Key of the result of a case."""
@@ -86,7 +86,7 @@ class Job:
 
 def job(setup: Setup, variant: Variant, split: str, cases: Sequence[Case]) -> Job:
     """Job of a variant, with the folders of its weights."""
-    if variant.kind in FILLERS:
+    if variant.kind in BASELINES:
         return Job(variant, split, cases, {}, fingerprint(variant, {}, {}))
     parts = parts_of(variant, setup.model, setup.runs)
     return Job(variant, split, cases, parts, fingerprint(variant, parts, dataclasses.asdict(setup.settings(variant))))
@@ -151,9 +151,9 @@ def _keep_picture(out: Path, work: Job, case: Case, result_FHWC: np.ndarray) -> 
 
 def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[Case, np.ndarray]]:
     """Each case with the result of the variant."""
-    if work.variant.kind in FILLERS:
+    if work.variant.kind in BASELINES:
         for case in cases:
-            yield case, FILLERS[work.variant.kind](case)
+            yield case, BASELINES[work.variant.kind](case.source_FHWC, case.holes_FHW)
         return
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = composed(work.parts, Path(folder) / "model")

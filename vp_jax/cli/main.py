@@ -26,6 +26,8 @@ COMMANDS = {
     "sample": Command("fill the masked region of a video", sigterm=True),
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
+    "bench": Command("benchmarks: run methods, score results of any method, tables, a page", sigterm=True),
+    "study": Command("a blind preference study: its page, a server, its report"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),
     "shards": Command("VPData as ArrayRecord shards"),
     "latents": Command("a data set as latent shards: run VAE and T5 once, train many times"),

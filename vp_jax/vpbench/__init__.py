@@ -1,0 +1,1 @@
+"""Benchmarks of inpainting and editing: clips, methods that run here, scores of any method, tables and pages."""

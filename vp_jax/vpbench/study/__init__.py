@@ -1,0 +1,1 @@
+"""A blind preference study: its plan and videos, its page, its server, and what the answers say."""
