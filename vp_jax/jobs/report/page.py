@@ -47,7 +47,7 @@ class Drawn(NamedTuple):
     first: int = 0
 
 
-class Words(NamedTuple):
+class PageWords(NamedTuple):
     """What the page says besides the record.
 
     Attributes:
@@ -67,7 +67,7 @@ class Words(NamedTuple):
     commands: Sequence[str] = ()
 
 
-def page(record: JobRecord, words: Words, drawn: Drawn, files: Mapping[str, Path], place: Path) -> str:
+def page(record: JobRecord, words: PageWords, drawn: Drawn, files: Mapping[str, Path], place: Path) -> str:
     """The page as text.
 
     Args:
