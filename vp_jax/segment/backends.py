@@ -26,7 +26,7 @@ def _grabcut(**options: Any) -> Backend:
     return GrabCut(**options)
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"grabcut": _grabcut}
+TRACKERS: dict[str, Callable[..., Backend]] = {"grabcut": _grabcut}
 """What makes a backend, by its name."""
 
 
@@ -36,6 +36,6 @@ def make_backend(name: str, **options: Any) -> Backend:
     Raises:
       UserError: an unknown name, or what the backend cannot be made of.
     """
-    if name not in BACKENDS:
-        raise UserError(f"backend {name!r}: expected one of {', '.join(BACKENDS)}")
-    return BACKENDS[name](**options)
+    if name not in TRACKERS:
+        raise UserError(f"backend {name!r}: expected one of {', '.join(TRACKERS)}")
+    return TRACKERS[name](**options)
