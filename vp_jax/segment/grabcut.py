@@ -12,6 +12,7 @@ import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.segment.background import REACH, Background, Part
+from vp_jax.segment.colour_words import box_of_words
 from vp_jax.segment.cutting import first_cut
 from vp_jax.segment.flow import flows_between
 from vp_jax.segment.following import APART, follow, kept_parts
@@ -32,12 +33,10 @@ class GrabCut:
         """See `vp_jax.segment.tracking.Backend`.
 
         Raises:
-          UserError: words, or a prompt that marks nothing.
+          UserError: words without a colour, see `vp_jax.segment.colour_words`, or a prompt that marks nothing.
         """
-        for prompt in prompts:
-            if isinstance(prompt, Words):
-                raise UserError(f"{described(prompt)}: grabcut does not understand words; give a box or points")
         placed = [prompt for prompt in prompts if not isinstance(prompt, Words)]
+        words = [prompt for prompt in prompts if isinstance(prompt, Words)]
         things: dict[int, Thing] = {}
         background = Background()
         for window in windows(frames, REACH):
@@ -46,6 +45,8 @@ class GrabCut:
             if things and before is not None:
                 flows = flows_between(now.grey_HW, before.grey_HW)
                 sure = {name: follow(thing, window, flows, background) for name, thing in things.items()}
+            if now.number == 0:
+                placed += [_box_of_named(named, now) for named in words]
             here = [scaled(prompt, now.scale, now.size) for prompt in placed if prompt.frame == now.number]
             for name in things_of(here):
                 things[name], sure[name] = _prompted(name, here, window, background, things.get(name)), 1.0
@@ -67,6 +68,11 @@ def _prompted(name: int, here: Sequence[Placed], window: Window, background: Bac
         thing = Thing.seen(window.now, mask_HW, box, before)
         thing.apart = 0.0
     return thing
+
+
+def _box_of_named(named: Words, view: View) -> Placed:
+    """The box of what words name, in pixels of the original frame."""
+    return scaled(box_of_words(named.text, view.rgb_HWC, view.number, named.thing), 1 / view.scale, view.full_size)
 
 
 def _box_of(prompts: Sequence[Placed], size: tuple[int, int]) -> Part | None:
