@@ -25,6 +25,8 @@ NEIGHBOURS = (3, -3, 6, -6, 9, -9)
 REACH = max(NEIGHBOURS)
 _THRESHOLD, _SLOPE, _MOST = 28.0, 0.08, 4.0
 """Difference in Lab (sum over channels) that is as likely of the thing as of the ground, odds per unit, limit."""
+_LEAST_THRESHOLD, _NOISE = 12.0, 2.5
+"""Threshold where the ground is laid over itself without fault, and the threshold as a multiple of its faults."""
 _INVERSE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -136,7 +138,15 @@ def _laid_over(
     rest = np.where(around[..., None], smooth, rest).astype(np.float32)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     laid = cv2.remap(laid, x + rest[..., 0], y + rest[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.abs(lab_of(laid) - now.lab_HWC[wide]).sum(axis=-1), covered
+    difference = np.abs(lab_of(laid) - now.lab_HWC[wide]).sum(axis=-1)
+    return difference * (_THRESHOLD / _threshold(difference[covered & ~around])), covered
+
+
+def _threshold(ground: np.ndarray) -> float:
+    """The difference that separates thing and ground, by the differences of ground that is laid over itself."""
+    if len(ground) < 50:
+        return _THRESHOLD
+    return float(np.clip(_NOISE * np.percentile(ground, 80), _LEAST_THRESHOLD, _THRESHOLD))
 
 
 def _marks(grey_HW: np.ndarray, mask_HW: np.ndarray) -> np.ndarray | None:

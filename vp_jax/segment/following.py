@@ -131,7 +131,7 @@ def _by_motion(thing: Thing, window: Window, flows: Flows, background: Backgroun
     if not thing.missing:
         total = total + _carried_odds(soft_HW[part], flows.agree_HW[part])
     soft = smoothed_odds(total, view.lab_HWC[part])
-    kept = kept_parts(soft > 0.5, moving, thing.area)
+    kept = kept_parts(soft > 0.5, moving, odds, thing.area)
     near = cv2.dilate(kept.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     found_HW = np.zeros(view.size, np.float32)
     found_HW[part] = np.where(kept, np.maximum(soft, 0.51), np.minimum(soft, 0.5) * near)
@@ -157,11 +157,11 @@ def _outside_box(thing: Thing, part: Part) -> np.ndarray:
     return 15 * np.clip(away - 1.12, 0, 1)
 
 
-def kept_parts(mask: np.ndarray, moving: np.ndarray, area: float) -> np.ndarray:
-    """A mask without specks, and without parts that are background on average."""
+def kept_parts(mask: np.ndarray, moving: np.ndarray, odds: np.ndarray, area: float) -> np.ndarray:
+    """A mask without specks, and without parts that are background on average, by movement or by colour."""
     count, parts = cv2.connectedComponents(mask.astype(np.uint8))
     areas = np.bincount(parts.ravel(), minlength=count)
-    mean = np.bincount(parts.ravel(), moving.ravel(), minlength=count) / np.maximum(1, areas)
-    kept = (areas >= max(6, _SPECK * area)) & (mean >= 0)
+    moves, alike = (np.bincount(parts.ravel(), value.ravel(), minlength=count) for value in (moving, odds))
+    kept = (areas >= max(6, _SPECK * area)) & (moves >= 0) & (alike >= 0)
     kept[0] = False
     return kept[parts]

@@ -91,7 +91,8 @@ def _with_motion(window: Window, box: Part, mask_HW: np.ndarray, background: Bac
     around_HW[box.grown(4, mask_HW.shape)] = True
     moving = background.evidence(window, box, around_HW, mask_HW)
     odds = moving + np.where(mask_HW[box], 1.5, -1.0)
-    found = kept_parts(smoothed_odds(odds, window.now.lab_HWC[box]) > 0.5, np.ones_like(moving), float(mask_HW.sum()))
+    soft, same = smoothed_odds(odds, window.now.lab_HWC[box]), np.ones_like(moving)
+    found = kept_parts(soft > 0.5, same, same, float(mask_HW.sum()))
     if found.sum() < 0.2 * mask_HW.sum():
         return mask_HW
     out_HW = np.zeros_like(mask_HW)
