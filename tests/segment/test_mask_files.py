@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from tests.segment.shapes_film import BLUE, RED, film

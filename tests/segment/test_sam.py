@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -60,10 +62,10 @@ def test_all_instances_of_a_phrase_are_one_thing():
 
 
 def test_old_frames_of_a_session_are_let_go():
-    class Session:
-        processed_frames = dict.fromkeys(range(10))
-        output_dict_per_obj = {0: {"non_cond_frame_outputs": dict.fromkeys(range(10))}}
-
-    forget(Session, 7, {2})
-    assert list(Session.processed_frames) == [2, 7, 8, 9]
-    assert list(Session.output_dict_per_obj[0]["non_cond_frame_outputs"]) == [2, 7, 8, 9]
+    old = dict.fromkeys(range(10))
+    session = types.SimpleNamespace(
+        processed_frames=dict(old), output_dict_per_obj={0: {"non_cond_frame_outputs": dict(old)}}
+    )
+    forget(session, 7, {2})
+    assert list(session.processed_frames) == [2, 7, 8, 9]
+    assert list(session.output_dict_per_obj[0]["non_cond_frame_outputs"]) == [2, 7, 8, 9]

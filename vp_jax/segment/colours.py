@@ -45,12 +45,18 @@ class Appearance:
         self._inside, self._outside = [self._some(features[inside], 1200)], []
         self.learn(features, np.zeros_like(inside), ~inside)
 
-    def odds(self, features: np.ndarray) -> np.ndarray:
-        """Log-odds that pixels belong to the thing, within +-2.5, shaped as ``features`` without its last axis."""
+    def odds(self, features: np.ndarray, place: float = 1.0) -> np.ndarray:
+        """Log-odds that pixels belong to the thing, within +-2.5, shaped as ``features`` without its last axis.
+
+        Args:
+          features: see `features_of`.
+          place: how much places count beside colours.
+        """
         if not self._inside or not self._outside:
             return np.zeros(features.shape[:-1], np.float32)
-        flat = features.reshape(-1, features.shape[-1])
-        near, far = (_distance(np.concatenate(samples), flat) for samples in (self._inside, self._outside))
+        weight = np.array([1, 1, 1, place, place], np.float32)
+        flat = features.reshape(-1, features.shape[-1]) * weight
+        near, far = (_distance(np.concatenate(samples) * weight, flat) for samples in (self._inside, self._outside))
         odds = np.clip((far**2 - near**2) / (2 * _WIDTH**2), -_MOST, _MOST)
         return odds.reshape(features.shape[:-1]).astype(np.float32)
 

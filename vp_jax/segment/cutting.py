@@ -57,14 +57,14 @@ def trimap_of(
     if known_HW is not None and not boxes:
         near_HW = np.zeros(size, np.uint8)
         for mark in marks:
-            _draw(near_HW, mark, round(0.12 * shorter), 1)
+            _draw(near_HW, mark, round(0.2 * shorter), 1)
         trimap_HW[:] = np.where(known_HW, cv2.GC_FGD, cv2.GC_BGD)
         trimap_HW[near_HW > 0] = np.where(known_HW, *_MAYBE)[near_HW > 0]
     elif not boxes:
         trimap_HW[1:-1, 1:-1] = cv2.GC_PR_BGD
-        for mark in marks:
-            if mark.inside:
-                _draw(trimap_HW, mark, round(0.08 * shorter), cv2.GC_PR_FGD)
+    for mark in marks:
+        if mark.inside and not boxes:
+            _draw(trimap_HW, mark, round(0.08 * shorter), cv2.GC_PR_FGD)
     for prompt in others:
         if isinstance(prompt, Point | Scribble) and prompt.inside:
             _draw(trimap_HW, prompt, radius, cv2.GC_BGD)

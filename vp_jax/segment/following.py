@@ -25,6 +25,8 @@ from vp_jax.segment.views import View, Window
 APART = 0.93
 """Share of pixels told apart by colour from which on colours alone are followed."""
 _BAND, _ROUNDS = 0.12, 2
+_PLACE = 0.25
+"""How much places count beside colours where colours alone tell a thing apart."""
 _CARRIED = 2.0
 """Limit of the odds of a carried mask."""
 _SPECK = 0.01
@@ -55,29 +57,46 @@ def follow(thing: Thing, window: Window, flows: Flows, background: Background) -
 
 def _by_colour(thing: Thing, view: View, flows: Flows) -> float:
     soft_HW = carried(thing.soft_HW, flows.back_HW2)
-    mask_HW = soft_HW > 0.5
-    area = float(mask_HW.sum())
     part = thing.part(view.size)
-    nothing = np.zeros(part.shape, bool)
-    if not area:
-        return min(thing.update(view, part, np.zeros_like(soft_HW), nothing, ~nothing), 0.0)
-    agree = float(flows.agree_HW[mask_HW].mean())
-    reach = max(2, round(_BAND * np.sqrt(thing.area)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    trimap_HW = np.full(mask_HW.shape, cv2.GC_BGD, np.uint8)
-    trimap_HW[cv2.dilate((soft_HW > 0.3).astype(np.uint8), kernel) > 0] = cv2.GC_PR_BGD
-    trimap_HW[mask_HW] = cv2.GC_PR_FGD
-    trimap_HW[(cv2.erode((soft_HW > 0.7).astype(np.uint8), kernel) > 0) & flows.agree_HW] = cv2.GC_FGD
+    odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, thing.scale), _PLACE)
+    trimap_HW = _trimap(thing, view, soft_HW, flows.agree_HW, part, odds)
     found_HW = _cut_again(view, trimap_HW, thing)
-    odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, thing.scale))
     inside = found_HW[part]
     alike = float((odds[inside] > 0).mean()) if inside.any() else 0.0
+    agree = float(flows.agree_HW[found_HW].mean()) if inside.any() else 0.0
     confidence = alike * (0.5 + 0.5 * agree)
     if confidence < 0.25:
         found_HW = np.zeros_like(found_HW)
     sure = found_HW[part] & (odds > 0)
     share = thing.update(view, part, found_HW.astype(np.float32), sure, inside)
     return min(confidence, share / 0.5)
+
+
+def _trimap(
+    thing: Thing, view: View, soft_HW: np.ndarray, agree_HW: np.ndarray, part: Part, odds: np.ndarray
+) -> np.ndarray:
+    """What GrabCut is to decide: the carried mask, patches of the thing's colours that touch it, a band around both.
+
+    The patches hold what the flow lost, which is slow to follow small fast things.
+    """
+    mask_HW = soft_HW > 0.5
+    core_HW = mask_HW.copy()
+    core_HW[part] &= odds > 0
+    alike = (smoothed_odds(odds - 0.5, view.lab_HWC[part]) > 0.5).astype(np.uint8)
+    count, patches = cv2.connectedComponents(alike)
+    touching = np.bincount(patches[core_HW[part]], minlength=count) > 0
+    areas = np.bincount(patches.ravel(), minlength=count)
+    touching &= areas < 1.8 * thing.area
+    touching[0] = False
+    mask_HW[part] = (mask_HW[part] & (odds > -1)) | touching[patches]
+    reach = max(2, round(_BAND * np.sqrt(thing.area)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    trimap_HW = np.full(mask_HW.shape, cv2.GC_BGD, np.uint8)
+    trimap_HW[cv2.dilate((mask_HW | (soft_HW > 0.3)).astype(np.uint8), kernel) > 0] = cv2.GC_PR_BGD
+    trimap_HW[mask_HW] = cv2.GC_PR_FGD
+    inner_HW = cv2.erode((soft_HW > 0.7).astype(np.uint8), kernel) > 0
+    trimap_HW[inner_HW & core_HW & agree_HW] = cv2.GC_FGD
+    return trimap_HW
 
 
 def _cut_again(view: View, trimap_HW: np.ndarray, thing: Thing) -> np.ndarray:
@@ -100,7 +119,7 @@ def _found_again(thing: Thing, view: View) -> float:
     soft_HW = np.zeros(view.size, np.float32)
     if min(part.shape) < 4:
         return min(thing.update(view, part, soft_HW, nothing, ~nothing), 0.0)
-    odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, 8 * thing.scale))
+    odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, thing.scale), 0.0)
     alike = (smoothed_odds(odds - 0.5, view.lab_HWC[part]) > 0.5).astype(np.uint8)
     _, parts, areas, _ = cv2.connectedComponentsWithStats(alike)
     best, score = 0, 0.0
