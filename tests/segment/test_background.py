@@ -1,8 +1,8 @@
 import cv2
 import numpy as np
 
-from vp_jax.segment.background import Background, Part
-from vp_jax.segment.views import windows
+from vp_jax.segment.background import Background, Region
+from vp_jax.segment.views import with_neighbours
 
 
 def panned(count=20, step=2):
@@ -20,9 +20,9 @@ def panned(count=20, step=2):
 
 
 def evidence(frames, number, mask_HW):
-    part, around_HW = Part(slice(35, 85), slice(65, 115)), np.zeros_like(mask_HW)
+    part, around_HW = Region(slice(35, 85), slice(65, 115)), np.zeros_like(mask_HW)
     around_HW[part] = True
-    window = next(one for one in windows(frames, 9) if one.now.number == number)
+    window = next(one for one in with_neighbours(frames, 9) if one.now.number == number)
     return Background().evidence(window, part, around_HW, mask_HW), mask_HW[part]
 
 
@@ -46,7 +46,7 @@ def test_a_frame_without_neighbours_has_no_evidence():
 
 
 def test_parts_grow_inside_a_picture_and_lie_in_each_other():
-    part = Part(slice(2, 10), slice(20, 30))
+    part = Region(slice(2, 10), slice(20, 30))
     wide = part.grown(5, (12, 33))
-    assert wide == Part(slice(0, 12), slice(15, 33)) and wide.shape == (12, 18)
-    assert part.within(wide) == Part(slice(2, 10), slice(5, 15))
+    assert wide == Region(slice(0, 12), slice(15, 33)) and wide.shape == (12, 18)
+    assert part.within(wide) == Region(slice(2, 10), slice(5, 15))

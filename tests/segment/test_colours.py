@@ -1,12 +1,12 @@
 import numpy as np
 
 from tests.segment.shapes_film import RED, film
-from vp_jax.segment.background import Part
+from vp_jax.segment.background import Region
 from vp_jax.segment.colours import Appearance, features_of, told_apart
 from vp_jax.segment.views import View
 
 PICTURES, MASKS = film((RED, 30, 30, 0, 0), frames=1)
-PART = Part(slice(10, 50), slice(10, 50))
+PART = Region(slice(10, 50), slice(10, 50))
 FEATURES = features_of(View(0, PICTURES[0]).lab_HWC, PART, np.array([30.0, 30.0]), 20.0)
 INSIDE = MASKS[0][0][PART]
 

@@ -5,16 +5,16 @@ from vp_jax.segment.agreement import region_j
 from vp_jax.segment.background import Background
 from vp_jax.segment.flow import flows_between
 from vp_jax.segment.following import follow, kept_parts
-from vp_jax.segment.thing import Thing
-from vp_jax.segment.views import windows
+from vp_jax.segment.thing import TrackedThing
+from vp_jax.segment.views import with_neighbours
 
 
 def test_a_thing_without_a_colour_of_its_own_is_followed_by_its_movement():
     frames, mask_HW = panned()
     thing, background, scores = None, Background(), []
-    for window in windows(frames, 9):
+    for window in with_neighbours(frames, 9):
         if thing is None:
-            thing, before = Thing.seen(window.now, mask_HW, None, None), window.now
+            thing, before = TrackedThing.seen(window.now, mask_HW, None, None), window.now
             thing.apart = 0.0
             continue
         confidence = follow(thing, window, flows_between(window.now.grey_HW, before.grey_HW), background)

@@ -65,7 +65,7 @@ def test_a_first_mask_is_the_first_result():
 
 
 def test_a_frame_larger_than_tracking_works_at_has_masks_of_its_own_size(monkeypatch):
-    monkeypatch.setattr("vp_jax.segment.views.MOST_PIXELS", 2000)
+    monkeypatch.setattr("vp_jax.segment.views.WORKING_PIXELS", 2000)
     pictures, masks = film((RED, 20, 30, 3, 0), frames=3)
     found = tracked(pictures, [around(20, 30)])
     assert found[-1].labels_HW.shape == (60, 90) and region_j(found[-1].labels_HW == 1, masks[-1][0]) > 0.75

@@ -1,15 +1,15 @@
 import numpy as np
 
 from tests.segment.shapes_film import RED, disc, film
-from vp_jax.segment.background import Part
-from vp_jax.segment.thing import Thing, bounds
+from vp_jax.segment.background import Region
+from vp_jax.segment.thing import TrackedThing, bounds
 from vp_jax.segment.views import View
 
 VIEW = View(0, film((RED, 30, 30, 0, 0), frames=1)[0][0])
 
 
 def seen(box=None):
-    return Thing.seen(VIEW, disc(30, 30), box, None)
+    return TrackedThing.seen(VIEW, disc(30, 30), box, None)
 
 
 def update(thing, mask_HW):
@@ -18,12 +18,12 @@ def update(thing, mask_HW):
 
 
 def test_bounds_are_the_smallest_rectangle():
-    assert bounds(disc(30, 30)) == Part(slice(21, 40), slice(21, 40))
+    assert bounds(disc(30, 30)) == Region(slice(21, 40), slice(21, 40))
     assert bounds(np.zeros((5, 5), bool)).shape == (0, 0)
 
 
 def test_the_box_of_a_prompt_is_kept():
-    thing = seen(Part(slice(10, 50), slice(5, 55)))
+    thing = seen(Region(slice(10, 50), slice(5, 55)))
     assert thing.centre.tolist() == [30, 30] and thing.size.tolist() == [50, 40]
     assert update(thing, disc(30, 30)) == 1
     assert np.abs(thing.centre - 30).max() < 0.5 and np.abs(thing.size - [50, 40]).max() < 1

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from vp_jax.segment import views
-from vp_jax.segment.views import View, windows
+from vp_jax.segment.views import View, with_neighbours
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9])
 def test_each_frame_comes_with_its_neighbours(count):
     seen = []
-    for window in windows((np.full((4, 4, 3), n, np.uint8) for n in range(count)), 2):
+    for window in with_neighbours((np.full((4, 4, 3), n, np.uint8) for n in range(count)), 2):
         assert window.views[window.now.number] is window.now
         expected = set(range(max(0, window.now.number - 2), min(count, window.now.number + 3)))
         assert set(window.views) == expected
@@ -24,12 +24,12 @@ def test_no_more_frames_are_held_than_the_window_has():
             read.append(number)
             yield np.zeros((4, 4, 3), np.uint8)
 
-    for window in windows(frames(), 3):
+    for window in with_neighbours(frames(), 3):
         assert len(window.views) <= 7 and len(read) <= window.now.number + 4
 
 
 def test_a_large_frame_is_reduced_and_its_mask_enlarged(monkeypatch):
-    monkeypatch.setattr(views, "MOST_PIXELS", 1200)
+    monkeypatch.setattr(views, "WORKING_PIXELS", 1200)
     view = View(0, np.zeros((60, 80, 3), np.uint8))
     assert view.size == (30, 40) and view.scale == 0.5
     small_HW = np.zeros((30, 40))

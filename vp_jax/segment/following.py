@@ -15,14 +15,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vp_jax.segment.background import Background, Part
+from vp_jax.segment.background import Background, Region
 from vp_jax.segment.colours import features_of
 from vp_jax.segment.flow import Flows, carried
 from vp_jax.segment.smoothing import smoothed_odds
-from vp_jax.segment.thing import Thing
+from vp_jax.segment.thing import TrackedThing
 from vp_jax.segment.views import View, Window
 
-APART = 0.93
+TOLD_APART = 0.93
 """Share of pixels told apart by colour from which on colours alone are followed."""
 _BAND, _ROUNDS = 0.12, 2
 _PLACE = 0.25
@@ -33,7 +33,7 @@ _SPECK = 0.01
 """Parts smaller than this share of a thing's area are left out."""
 
 
-def follow(thing: Thing, window: Window, flows: Flows, background: Background) -> float:
+def follow(thing: TrackedThing, window: Window, flows: Flows, background: Background) -> float:
     """Move a thing on to a frame.
 
     Args:
@@ -45,7 +45,7 @@ def follow(thing: Thing, window: Window, flows: Flows, background: Background) -
     Returns:
       Confidence in the mask, 0 to 1.
     """
-    by_colour = thing.apart >= APART
+    by_colour = thing.apart >= TOLD_APART
     if by_colour and not thing.missing:
         thing.centre = thing.centre + thing.velocity
         return _by_colour(thing, window.now, flows)
@@ -55,7 +55,7 @@ def follow(thing: Thing, window: Window, flows: Flows, background: Background) -
     return _by_motion(thing, window, flows, background)
 
 
-def _by_colour(thing: Thing, view: View, flows: Flows) -> float:
+def _by_colour(thing: TrackedThing, view: View, flows: Flows) -> float:
     soft_HW = carried(thing.soft_HW, flows.back_HW2)
     part = thing.part(view.size)
     odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, thing.scale), _PLACE)
@@ -73,7 +73,7 @@ def _by_colour(thing: Thing, view: View, flows: Flows) -> float:
 
 
 def _trimap(
-    thing: Thing, view: View, soft_HW: np.ndarray, agree_HW: np.ndarray, part: Part, odds: np.ndarray
+    thing: TrackedThing, view: View, soft_HW: np.ndarray, agree_HW: np.ndarray, part: Region, odds: np.ndarray
 ) -> np.ndarray:
     """What GrabCut is to decide: the carried mask, patches of the thing's colours that touch it, a band around both.
 
@@ -99,7 +99,7 @@ def _trimap(
     return trimap_HW
 
 
-def _cut_again(view: View, trimap_HW: np.ndarray, thing: Thing) -> np.ndarray:
+def _cut_again(view: View, trimap_HW: np.ndarray, thing: TrackedThing) -> np.ndarray:
     """GrabCut with the thing's colour models, which go on learning."""
     sure = (cv2.GC_FGD, cv2.GC_PR_FGD)
     inside = np.isin(trimap_HW, sure)
@@ -108,11 +108,11 @@ def _cut_again(view: View, trimap_HW: np.ndarray, thing: Thing) -> np.ndarray:
         mode = cv2.GC_EVAL if inside_model.any() else cv2.GC_INIT_WITH_MASK
         cv2.setRNGSeed(0)
         bgr_HWC = np.ascontiguousarray(view.rgb_HWC[..., ::-1])
-        cv2.grabCut(bgr_HWC, trimap_HW, None, outside_model, inside_model, _ROUNDS, mode)
+        cv2.grabCut(bgr_HWC, trimap_HW, (0, 0, 1, 1), outside_model, inside_model, _ROUNDS, mode)
     return np.isin(trimap_HW, sure)
 
 
-def _found_again(thing: Thing, view: View) -> float:
+def _found_again(thing: TrackedThing, view: View) -> float:
     """Look for a missing thing by its colours alone; its place is taken where a part of its size is like it."""
     part = thing.part(view.size, 1.6 + 0.3 * min(thing.missing, 20))
     nothing = np.zeros(part.shape, bool)
@@ -135,7 +135,7 @@ def _found_again(thing: Thing, view: View) -> float:
     return float(min(1.0, score / 2))
 
 
-def _by_motion(thing: Thing, window: Window, flows: Flows, background: Background) -> float:
+def _by_motion(thing: TrackedThing, window: Window, flows: Flows, background: Background) -> float:
     view = window.now
     part = thing.part(view.size, 1.35 + 0.1 * min(thing.missing, 6))
     nothing = np.zeros(part.shape, bool)
@@ -165,15 +165,15 @@ def _carried_odds(soft: np.ndarray, agree: np.ndarray) -> np.ndarray:
     """Log-odds of a carried mask, weaker where the flow does not agree."""
     soft = np.clip(soft, 0.02, 0.98)
     trust = cv2.GaussianBlur(agree.astype(np.float32), (0, 0), 1.0)
-    return np.clip(np.log(soft / (1 - soft)) * trust, -_CARRIED, _CARRIED)
+    return np.asarray(np.clip(np.log(soft / (1 - soft)) * trust, -_CARRIED, _CARRIED))
 
 
-def _outside_box(thing: Thing, part: Part) -> np.ndarray:
+def _outside_box(thing: TrackedThing, part: Region) -> np.ndarray:
     """What is taken off the odds of pixels outside of the thing's box: 0 at 1.12 of its size, 3 at 1.32."""
     x = (np.arange(part.columns.start, part.columns.stop) - thing.centre[0]) / thing.size[0] * 2
     y = (np.arange(part.rows.start, part.rows.stop) - thing.centre[1]) / thing.size[1] * 2
     away = np.maximum(np.abs(x)[None, :], np.abs(y)[:, None])
-    return 15 * np.clip(away - 1.12, 0, 1)
+    return np.asarray(15 * np.clip(away - 1.12, 0, 1))
 
 
 def kept_parts(mask: np.ndarray, moving: np.ndarray, odds: np.ndarray, area: float) -> np.ndarray:
@@ -183,4 +183,4 @@ def kept_parts(mask: np.ndarray, moving: np.ndarray, odds: np.ndarray, area: flo
     moves, alike = (np.bincount(parts.ravel(), value.ravel(), minlength=count) for value in (moving, odds))
     kept = (areas >= max(6, _SPECK * area)) & (moves >= 0) & (alike >= 0)
     kept[0] = False
-    return kept[parts]
+    return np.asarray(kept[parts])

@@ -15,7 +15,7 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.reading import show
 from vp_jax.segment.prompts import AnyPrompt, Box, FirstMask, Placed, Point, Scribble, Words, described, things_of
-from vp_jax.segment.tracking import Tracked
+from vp_jax.segment.results import Tracked
 
 LOOKS_BACK = 32
 """Frames whose features a session keeps."""
@@ -56,7 +56,7 @@ def pretrained(kind: Any, weights: str | None, backend: str) -> Any:
 
 
 class Sam2:
-    """`vp_jax.segment.tracking.Backend` over `Sam2VideoModel` or `EdgeTamVideoModel`: boxes, points, masks.
+    """`vp_jax.segment.results.Backend` over `Sam2VideoModel` or `EdgeTamVideoModel`: boxes, points, masks.
 
     Args:
       weights: folder or hub id of model and processor.
@@ -74,7 +74,7 @@ class Sam2:
         self._processor = pretrained(processor, weights, backend)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`.
+        """See `vp_jax.segment.results.Backend`.
 
         Raises:
           UserError: words.
@@ -116,7 +116,7 @@ class Sam2:
 
 
 class Sam3:
-    """`vp_jax.segment.tracking.Backend` over `Sam3VideoModel`: words, every instance of which becomes one thing.
+    """`vp_jax.segment.results.Backend` over `Sam3VideoModel`: words, every instance of which becomes one thing.
 
     Args:
       weights: folder or hub id of model and processor.
@@ -130,7 +130,7 @@ class Sam3:
         self._processor = pretrained(processor, weights, "sam3_video")
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`.
+        """See `vp_jax.segment.results.Backend`.
 
         Raises:
           UserError: a prompt that is not words.
@@ -176,7 +176,7 @@ class Grounded:
         self._tracker = Sam2(sam2, device=device)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`; prompts that are no words go to SAM 2.
+        """See `vp_jax.segment.results.Backend`; prompts that are no words go to SAM 2.
 
         Raises:
           UserError: words for which nothing is found in the first frame.
@@ -213,7 +213,7 @@ def session_inputs(prompts: Sequence[Placed]) -> dict[str, Any]:
     for prompt in prompts:
         if isinstance(prompt, Box):
             inputs["input_boxes"] = [[[prompt.x, prompt.y, prompt.x + prompt.width, prompt.y + prompt.height]]]
-        else:
+        elif not isinstance(prompt, FirstMask):
             own = np.array([[prompt.x, prompt.y]]) if isinstance(prompt, Point) else _along(prompt)
             points += own.tolist()
             labels += [int(prompt.inside)] * len(own)
@@ -257,7 +257,8 @@ def forget(session: Any, before: int, kept: set[int]) -> None:
 def _along(scribble: Scribble) -> np.ndarray:
     """Up to 16 points of a scribble's corners."""
     corners = np.asarray(scribble.points_N2, float)
-    return corners[np.unique(np.linspace(0, len(corners) - 1, min(16, len(corners))).round().astype(int))]
+    chosen = np.unique(np.linspace(0, len(corners) - 1, min(16, len(corners))).round().astype(int))
+    return np.asarray(corners[chosen])
 
 
 def _chained(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
