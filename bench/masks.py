@@ -1,4 +1,4 @@
-"""How well the default backend tracks masks: region J, contour F and time per frame, against known truth.
+"""How well the default backend tracks masks: region J, contour F and processor time per frame, against known truth.
 
     python -m bench.masks                                        the drawn world, both looks
     python -m bench.masks --davis FRAMES TRUTH                    a clip of DAVIS: its two folders
@@ -34,7 +34,7 @@ FRAMES, HEIGHT, WIDTH = 33, 240, 360
 
 
 class Score(NamedTuple):
-    """Of one clip: J and F of each frame, frames that the backend called lost, seconds per frame."""
+    """Of one clip: J and F of each frame, frames that the backend called lost, processor seconds per frame."""
 
     name: str
     j_F: np.ndarray
@@ -53,14 +53,14 @@ class Score(NamedTuple):
 
 def scored(name: str, frames: Sequence[np.ndarray], truth: Sequence[np.ndarray], prompts: list[AnyPrompt]) -> Score:
     """Track and compare with the truth, bool (H, W) for each frame."""
-    j, f, lost, start = [], [], 0, time.perf_counter()
+    j, f, lost, start = [], [], 0, time.process_time()
     spent = 0.0
     for found in track(lambda: iter(frames), prompts):
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         j.append(region_j(found.labels_HW == 1, truth[found.frame]))
         f.append(contour_f(found.labels_HW == 1, truth[found.frame]))
         lost += bool(found.lost)
-        start = time.perf_counter()
+        start = time.process_time()
     return Score(name, np.array(j), np.array(f), lost, spent / len(j))
 
 
@@ -86,7 +86,7 @@ def drawn(look: str, clips: int, *, words: bool) -> Iterator[Score]:
 
 def table(scores: list[Score], title: str) -> None:
     """Print rows and their mean."""
-    print("| clip | frames | J | F | lowest J | called lost | ms per frame |\n|---|---|---|---|---|---|---|")
+    print("| clip | frames | J | F | lowest J | called lost | CPU ms per frame |\n|---|---|---|---|---|---|---|")
     for score in scores:
         print(score.line())
     j, f = np.mean([s.j_F.mean() for s in scores]), np.mean([s.f_F.mean() for s in scores])

@@ -3,10 +3,10 @@ import types
 import numpy as np
 import pytest
 
-from tests.segment.tiny_sam import write_sam2
+from tests.segment.tiny_sam import write_grounding_dino, write_sam2
 from vp_jax.errors import UserError
 from vp_jax.segment.prompts import Box, FirstMask, Point, Scribble, Words
-from vp_jax.segment.sam import forget, labelled, named_by_words, session_inputs
+from vp_jax.segment.sam import Grounded, forget, labelled, named_by_words, session_inputs
 from vp_jax.segment.tracking import track
 
 FRAMES = [np.random.default_rng(number).integers(0, 255, (40, 60, 3), np.uint8) for number in range(4)]
@@ -29,6 +29,22 @@ def test_sam2_tracks_boxes_points_and_masks_through_its_real_processing(sam2):
     assert (found[0].labels_HW[mask_HW] > 0).all(), "a given mask is kept"
     with pytest.raises(UserError, match="sam2_video does not understand words"):
         list(track(lambda: iter(FRAMES), [Words("a fox")], "sam2_video", weights=sam2))
+
+
+@pytest.mark.slow
+def test_edgetam_tracks_through_the_same_processing(tmp_path):
+    weights = str(write_sam2(tmp_path, "EdgeTamVideo"))
+    found = list(track(lambda: iter(FRAMES), [Box(4, 4, 20, 20)], "edgetam_video", weights=weights))
+    assert [one.labels_HW.shape for one in found] == [(40, 60)] * 4 and all(1 in one.confidence for one in found)
+
+
+@pytest.mark.slow
+def test_words_become_a_box_of_grounding_dino_that_sam2_tracks(tmp_path, sam2):
+    weights = str(write_grounding_dino(tmp_path))
+    found = list(track(lambda: iter(FRAMES), [Words("the red car", thing=3)], Grounded(weights, sam2, threshold=0.0)))
+    assert len(found) == 4 and all(set(one.confidence) == {3} for one in found)
+    with pytest.raises(UserError, match="not found in the first frame"):
+        list(track(lambda: iter(FRAMES), [Words("the red car")], Grounded(weights, sam2, threshold=1.0)))
 
 
 def test_weights_that_are_missing_are_named(tmp_path):

@@ -37,9 +37,9 @@ def vision() -> dict:
     }
 
 
-def write_sam2(folder: Path) -> Path:
+def write_sam2(folder: Path, name: str = "Sam2Video") -> Path:
     torch.manual_seed(0)
-    config = transformers.Sam2VideoConfig(
+    config = getattr(transformers, f"{name}Config")(
         vision_config=vision(),
         prompt_encoder_config={"image_size": SIZE},
         image_size=SIZE,
@@ -47,7 +47,7 @@ def write_sam2(folder: Path) -> Path:
         memory_attention_feed_forward_hidden_size=64,
         memory_attention_rope_feat_sizes=[SIZE // 16, SIZE // 16],
     )
-    model = transformers.Sam2VideoModel(config)
+    model = getattr(transformers, f"{name}Model")(config)
     with torch.no_grad():  # a thing in sight, whatever is shown
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(4.0)
     model.save_pretrained(folder)
@@ -57,4 +57,27 @@ def write_sam2(folder: Path) -> Path:
         video_processor=transformers.Sam2VideoVideoProcessor(size=sides["size"]),
         target_size=SIZE,
     ).save_pretrained(folder)
+    return folder
+
+
+def write_grounding_dino(folder: Path) -> Path:
+    torch.manual_seed(0)
+    swin = {"embed_dim": 8, "depths": [1] * 4, "num_heads": [1] * 4, "window_size": 4, "image_size": 64}
+    bert = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sides = ("encoder", "decoder")
+    config = transformers.GroundingDinoConfig(
+        backbone_config=transformers.SwinConfig(**swin, out_features=["stage2", "stage3", "stage4"]),
+        text_config=transformers.BertConfig(**bert, intermediate_size=16),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_queries=20,
+        **{f"{side}_attention_heads": 2 for side in sides},
+        **{f"{side}_ffn_dim": 32 for side in sides},
+    )
+    transformers.GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "the", "red", "car"]
+    tokenizer = transformers.BertTokenizerFast(vocab={word: number for number, word in enumerate(words)})
+    processor = transformers.GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    transformers.GroundingDinoProcessor(processor, tokenizer).save_pretrained(folder)
     return folder
