@@ -19,7 +19,7 @@ from vp_jax.segment.background import Background, Region
 from vp_jax.segment.colours import features_of
 from vp_jax.segment.flow import Flows, carried
 from vp_jax.segment.smoothing import smoothed_odds
-from vp_jax.segment.thing import TrackedThing
+from vp_jax.segment.thing import LEAST_SHARE, TrackedThing
 from vp_jax.segment.views import View, Window
 
 TOLD_APART = 0.93
@@ -65,8 +65,8 @@ def _by_colour(thing: TrackedThing, view: View, flows: Flows) -> float:
     alike = float((odds[inside] > 0).mean()) if inside.any() else 0.0
     agree = float(flows.agree_HW[found_HW].mean()) if inside.any() else 0.0
     confidence = alike * (0.5 + 0.5 * agree)
-    if confidence < 0.25:
-        found_HW = np.zeros_like(found_HW)
+    if confidence < 0.25 or found_HW.sum() < LEAST_SHARE * thing.area:
+        return _found_again(thing, view)
     sure = found_HW[part] & (odds > 0)
     share = thing.update(view, part, found_HW.astype(np.float32), sure, inside)
     return min(confidence, share / 0.5)
@@ -114,19 +114,21 @@ def _cut_again(view: View, trimap_HW: np.ndarray, thing: TrackedThing) -> np.nda
 
 def _found_again(thing: TrackedThing, view: View) -> float:
     """Look for a missing thing by its colours alone; its place is taken where a part of its size is like it."""
-    part = thing.part(view.size, 1.6 + 0.3 * min(thing.missing, 20))
+    part = thing.part(view.size, 2.5 + 0.3 * min(thing.missing, 15))
     nothing = np.zeros(part.shape, bool)
     soft_HW = np.zeros(view.size, np.float32)
     if min(part.shape) < 4:
         return min(thing.update(view, part, soft_HW, nothing, ~nothing), 0.0)
     odds = thing.colours.odds(features_of(view.lab_HWC, part, thing.centre, thing.scale), 0.0)
     alike = (smoothed_odds(odds - 0.5, view.lab_HWC[part]) > 0.5).astype(np.uint8)
-    _, parts, areas, _ = cv2.connectedComponentsWithStats(alike)
+    _, parts, boxes, centres = cv2.connectedComponentsWithStats(alike)
     best, score = 0, 0.0
-    for number in range(1, len(areas)):
-        area = float(areas[number, cv2.CC_STAT_AREA])
-        if 0.25 * thing.area < area < 2 * thing.area:
+    for number in range(1, len(boxes)):
+        area, size = float(boxes[number, cv2.CC_STAT_AREA]), boxes[number, 2:4] / (thing.size * thing.stretch)
+        if 0.25 * thing.area < area < 2 * thing.area and 0.4 < size.min() and size.max() < 1.7:
+            away = np.linalg.norm(centres[number] + [part.columns.start, part.rows.start] - thing.centre)
             value = float(odds[parts == number].mean()) * min(area / thing.area, thing.area / area)
+            value *= float(np.exp(-away / (thing.scale * (3 + 0.5 * thing.missing))))
             best, score = (number, value) if value > score else (best, score)
     if score < 0.5:
         return min(thing.update(view, part, soft_HW, nothing, ~nothing), 0.0)
