@@ -32,13 +32,6 @@ def test_sam2_tracks_boxes_points_and_masks_through_its_real_processing(sam2):
 
 
 @pytest.mark.slow
-def test_edgetam_tracks_through_the_same_processing(tmp_path):
-    weights = str(write_sam2(tmp_path, "EdgeTamVideo"))
-    found = list(track(lambda: iter(FRAMES), [Box(4, 4, 20, 20)], "edgetam_video", weights=weights))
-    assert [one.labels_HW.shape for one in found] == [(40, 60)] * 4 and all(1 in one.confidence for one in found)
-
-
-@pytest.mark.slow
 def test_words_become_a_box_of_grounding_dino_that_sam2_tracks(tmp_path, sam2):
     weights = str(write_grounding_dino(tmp_path))
     found = list(track(lambda: iter(FRAMES), [Words("the red car", thing=3)], Grounded(weights, sam2, threshold=0.0)))

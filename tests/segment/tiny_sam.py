@@ -37,9 +37,9 @@ def vision() -> dict:
     }
 
 
-def write_sam2(folder: Path, name: str = "Sam2Video") -> Path:
+def write_sam2(folder: Path) -> Path:
     torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(
+    config = transformers.Sam2VideoConfig(
         vision_config=vision(),
         prompt_encoder_config={"image_size": SIZE},
         image_size=SIZE,
@@ -47,7 +47,7 @@ def write_sam2(folder: Path, name: str = "Sam2Video") -> Path:
         memory_attention_feed_forward_hidden_size=64,
         memory_attention_rope_feat_sizes=[SIZE // 16, SIZE // 16],
     )
-    model = getattr(transformers, f"{name}Model")(config)
+    model = transformers.Sam2VideoModel(config)
     with torch.no_grad():  # a thing in sight, whatever is shown
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(4.0)
     model.save_pretrained(folder)

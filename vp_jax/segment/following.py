@@ -96,6 +96,7 @@ def _trimap(
     trimap_HW[mask_HW] = cv2.GC_PR_FGD
     inner_HW = cv2.erode((soft_HW > 0.7).astype(np.uint8), kernel) > 0
     trimap_HW[inner_HW & core_HW & agree_HW] = cv2.GC_FGD
+    trimap_HW[part][odds < -1] = cv2.GC_BGD  # GrabCut's models drift into shadows, the samples do not
     return trimap_HW
 
 
