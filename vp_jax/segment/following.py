@@ -67,7 +67,7 @@ def _by_colour(thing: TrackedThing, view: View, flows: Flows) -> float:
     confidence = alike * (0.5 + 0.5 * agree)
     if confidence < 0.25 or found_HW.sum() < LEAST_SHARE * thing.area:
         return _found_again(thing, view)
-    sure = found_HW[part] & (odds > 0)
+    sure = found_HW[part] & (odds > 1)
     share = thing.update(view, part, found_HW.astype(np.float32), sure, inside)
     return min(confidence, share / 0.5)
 
@@ -96,7 +96,7 @@ def _trimap(
     trimap_HW[mask_HW] = cv2.GC_PR_FGD
     inner_HW = cv2.erode((soft_HW > 0.7).astype(np.uint8), kernel) > 0
     trimap_HW[inner_HW & core_HW & agree_HW] = cv2.GC_FGD
-    trimap_HW[part][odds < -1] = cv2.GC_BGD  # GrabCut's models drift into shadows, the samples do not
+    trimap_HW[part][odds < -0.5] = cv2.GC_BGD  # GrabCut's models drift into shadows, the samples do not
     return trimap_HW
 
 

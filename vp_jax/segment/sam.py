@@ -23,12 +23,14 @@ LEAST_PRESENCE = 0.5
 """Probability of a thing to be in sight below which it is lost."""
 
 
-def transformers_classes(backend: str, *names: str) -> list[Any]:
+def transformers_classes(backend: str, weights: str | None, *names: str) -> list[Any]:
     """Classes of transformers.
 
     Raises:
-      UserError: transformers, torch or what they need is not installed, or too old.
+      UserError: no weights named; or transformers, torch or what they need is not installed, or too old.
     """
+    if weights is None:
+        raise UserError(f"backend {backend}: no weights given, expected a folder or a hub id")
     try:
         library = importlib.import_module("transformers")
         importlib.import_module("torch")
@@ -40,14 +42,12 @@ def transformers_classes(backend: str, *names: str) -> list[Any]:
         ) from error
 
 
-def pretrained(kind: Any, weights: str | None, backend: str) -> Any:
+def pretrained(kind: Any, weights: str | None) -> Any:
     """A model or a processor from a folder or a hub id.
 
     Raises:
-      UserError: no weights named, or none to be read there.
+      UserError: nothing of the kind is to be read there.
     """
-    if weights is None:
-        raise UserError(f"backend {backend}: no weights given, expected a folder or a hub id")
     try:
         return kind.from_pretrained(weights)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
@@ -68,10 +68,10 @@ class Sam2:
     def __init__(
         self, weights: str | None, kind: str = "Sam2VideoModel", backend: str = "sam2_video", device: str | None = None
     ) -> None:
-        model, processor = transformers_classes(backend, kind, "Sam2VideoProcessor")
+        model, processor = transformers_classes(backend, weights, kind, "Sam2VideoProcessor")
         self._name, self._device = backend, device or _device()
-        self._model = pretrained(model, weights, backend).to(self._device).eval()
-        self._processor = pretrained(processor, weights, backend)
+        self._model = pretrained(model, weights).to(self._device).eval()
+        self._processor = pretrained(processor, weights)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
         """See `vp_jax.segment.results.Backend`.
@@ -124,10 +124,10 @@ class Sam3:
     """
 
     def __init__(self, weights: str | None, device: str | None = None) -> None:
-        model, processor = transformers_classes("sam3_video", "Sam3VideoModel", "Sam3VideoProcessor")
+        model, processor = transformers_classes("sam3_video", weights, "Sam3VideoModel", "Sam3VideoProcessor")
         self._device = device or _device()
-        self._model = pretrained(model, weights, "sam3_video").to(self._device).eval()
-        self._processor = pretrained(processor, weights, "sam3_video")
+        self._model = pretrained(model, weights).to(self._device).eval()
+        self._processor = pretrained(processor, weights)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
         """See `vp_jax.segment.results.Backend`.
@@ -167,10 +167,12 @@ class Grounded:
     def __init__(
         self, weights: str | None, sam2: str | None = None, threshold: float = 0.3, device: str | None = None
     ) -> None:
-        kinds = transformers_classes("grounding_dino", "GroundingDinoForObjectDetection", "GroundingDinoProcessor")
+        kinds = transformers_classes(
+            "grounding_dino", weights, "GroundingDinoForObjectDetection", "GroundingDinoProcessor"
+        )
         self._device, self._threshold = device or _device(), threshold
-        self._model = pretrained(kinds[0], weights, "grounding_dino").to(self._device).eval()
-        self._processor = pretrained(kinds[1], weights, "grounding_dino")
+        self._model = pretrained(kinds[0], weights).to(self._device).eval()
+        self._processor = pretrained(kinds[1], weights)
         if sam2 is None:
             raise UserError("backend grounding_dino: no `sam2` given, expected the folder or hub id of SAM 2's weights")
         self._tracker = Sam2(sam2, device=device)
