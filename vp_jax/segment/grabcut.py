@@ -1,7 +1,7 @@
 """The default backend: GrabCut in the prompted frame, carried on by optical flow; needs no weights.
 
 See `vp_jax.segment.cutting` for the prompted frame and `vp_jax.segment.following` for all others. Frames are read nine
-ahead, so that the background behind a thing may be seen. Docs/masks.md has what it reaches and where it fails.
+ahead, so that the background behind a thing may be seen. What it reaches and where it fails stands in docs/masks.md.
 """
 
 from __future__ import annotations
