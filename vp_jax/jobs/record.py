@@ -24,7 +24,7 @@ from vp_jax.jobs.manifest import ChosenWindow
 from vp_jax.jobs.outputs import outputs
 from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
 from vp_jax.jobs.report.measured import HoleMeter
-from vp_jax.jobs.report.page import Drawn, Words, page
+from vp_jax.jobs.report.page import Drawn, PageWords, page
 from vp_jax.media import pictures
 from vp_jax.media.fidelity import Fidelity
 from vp_jax.media.streams.carried import Carried
@@ -185,7 +185,7 @@ def write_record(job: Job, hidden: Job, record: Mapping[str, Any], drawn: Pictur
         write_text(hidden.report, page(record, _words(job, record), shown, _files(job), job.report))
 
 
-def _words(job: Job, record: Mapping[str, Any]) -> Words:
+def _words(job: Job, record: Mapping[str, Any]) -> PageWords:
     hole = record["hole"]
     numbers = []
     if hole:
@@ -194,7 +194,7 @@ def _words(job: Job, record: Mapping[str, Any]) -> Words:
             (f"{hole['ssim']:.2f}", "SSIM in the hole"),
             (f"{hole['mean_colour_psnr']:.1f} dB", "PSNR of the hole filled with the mean colour"),
         ]
-    return Words(
+    return PageWords(
         title=f"VideoPainter {job.checkpoint if job.named else 'run'}: {job.out.name}",
         lead=packaged.NOTE if job.named else f"Checkpoint {job.checkpoint}.",
         prompt=job.prompt or "",

@@ -27,7 +27,7 @@ from vp_jax.jobs.report.html_text import (
     safe,
     tag,
 )
-from vp_jax.jobs.report.measured import Box
+from vp_jax.jobs.report.measured import PixelBounds
 from vp_jax.jobs.report.sentences import JobRecord, sentences, span
 
 
@@ -43,11 +43,11 @@ class Drawn(NamedTuple):
 
     contact: bytes
     clip: PageClip | None
-    boxes: Sequence[Box | None]
+    boxes: Sequence[PixelBounds | None]
     first: int = 0
 
 
-class Words(NamedTuple):
+class PageWords(NamedTuple):
     """What the page says besides the record.
 
     Attributes:
@@ -67,7 +67,7 @@ class Words(NamedTuple):
     commands: Sequence[str] = ()
 
 
-def page(record: JobRecord, words: Words, drawn: Drawn, files: Mapping[str, Path], place: Path) -> str:
+def page(record: JobRecord, words: PageWords, drawn: Drawn, files: Mapping[str, Path], place: Path) -> str:
     """The page as text.
 
     Args:
