@@ -1,8 +1,8 @@
 """An OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, LM Studio, OpenAI ...) with the standard library alone.
 
-``GET /models`` once, if no model is named, then ``POST /chat/completions`` with pictures as data URLs. Redirects are not
-followed, and a server of this machine is reached without a proxy: the key and the pictures go to the address that was
-given and to no other.
+``GET /models`` once, if no model is named, then ``POST /chat/completions`` with pictures as data URLs. Redirects are
+not followed, and a server of this machine is reached without a proxy: the key and the pictures go to the address that
+was given and to no other.
 """
 
 from __future__ import annotations

@@ -90,7 +90,8 @@ def ask_until_valid(
 
     Args:
       say: sends a text and returns the reply's text; raises `BadReply` for a reply that holds none.
-      prompt, schema: see `Vlm.ask`.
+      prompt: the question.
+      schema: see `Vlm.ask`.
       attempts: questions asked at most.
       name: of the model, for the message.
 
