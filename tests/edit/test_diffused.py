@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vp_jax.edit.diffused import painted_size, painter
-from vp_jax.edit.first_frame import Wanted
+from vp_jax.edit.wanted import Wanted
 from vp_jax.errors import UserError
 
 

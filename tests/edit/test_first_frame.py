@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from vp_jax.edit import first_frame as ff
+from vp_jax.edit.wanted import Wanted
 from vp_jax.errors import UserError
 from vp_jax.media.images import read_image
 
@@ -15,7 +16,7 @@ FRAME_HWC = np.full((24, 36, 3), (40, 120, 200), np.uint8)
 HOLE_HW = np.zeros((24, 36), bool)
 HOLE_HW[8:16, 10:20] = True
 MARKED_HWC = np.where(HOLE_HW[..., None], np.uint8(255), FRAME_HWC)
-WANTED = ff.Wanted(MARKED_HWC, HOLE_HW, "a fox", "")
+WANTED = Wanted(MARKED_HWC, HOLE_HW, "a fox", "")
 
 
 def painter(calls):

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from vp_jax.edit.first_frame import Wanted
 from vp_jax.edit.job import edit_job, sampled_by
 from vp_jax.edit.plan import EditPlan
+from vp_jax.edit.wanted import Wanted
 from vp_jax.edit.world import packaged_clip, world_masks, write_world_video
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache

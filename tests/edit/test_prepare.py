@@ -3,15 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.vlm.fake_server import HOSTILE, fake_server
-from vp_jax.edit.ask import _box, understand
+from tests.vlm.fake_server import fake_server
 from vp_jax.edit.plan import EditPlan
-from vp_jax.edit.prepare import Given, prepare
+from vp_jax.edit.prepare import Given, prepare_edit
 from vp_jax.edit.world import packaged_clip
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
 from vp_jax.vlm import connect
-from vp_jax.vlm.endpoint import Endpoint
 
 UNDERSTOOD = {
     "possible": True,
@@ -34,7 +32,7 @@ def video(clip):
 
 
 def test_rules_plan_an_edit_of_the_packaged_clip(tmp_path, clip, video):
-    ready = prepare(Given(instruction="make the square a red circle"), video, tmp_path / "out.mkv", clip=clip)
+    ready = prepare_edit(Given(instruction="make the square a red circle"), video, tmp_path / "out.mkv", clip=clip)
     assert (ready.plan.operation, ready.plan.caption) == ("swap", "a red circle pulses over brown dots")
     assert ready.hole_HW.any() and ready.mask == tmp_path / "out_mask.mkv"
 
@@ -47,28 +45,28 @@ def test_what_a_person_gives_takes_the_place_of_what_was_planned(tmp_path, clip,
         mask_dilate=1,
         operation="add",
     )
-    ready = prepare(given, video, tmp_path / "out.mkv", clip=clip)
+    ready = prepare_edit(given, video, tmp_path / "out.mkv", clip=clip)
     assert (ready.plan.caption, ready.plan.mask_dilate, ready.plan.operation) == ("a moon", 1, "add")
     assert ready.hole_HW.sum() == 64
 
 
 def test_an_instruction_beyond_the_grammar_goes_on_by_hand(tmp_path, clip, video):
     given = Given(instruction="jazz it up", operation="swap", target="the square", caption="a star")
-    plan = prepare(given, video, tmp_path / "out.mkv", clip=clip).plan
+    plan = prepare_edit(given, video, tmp_path / "out.mkv", clip=clip).plan
     assert (plan.written_by, plan.instruction) == ("hand", "jazz it up")
     with pytest.raises(UserError, match="expected make X Y"):
-        prepare(Given(instruction="jazz it up", operation="swap"), video, tmp_path / "out.mkv", clip=clip)
+        prepare_edit(Given(instruction="jazz it up", operation="swap"), video, tmp_path / "out.mkv", clip=clip)
 
 
 def test_a_plan_that_was_written_before_is_followed(tmp_path, video, clip):
     plan = EditPlan(operation="swap", target="the square", caption="a star")
-    assert prepare(Given(plan=plan), video, tmp_path / "out.mkv", clip=clip).plan == plan
+    assert prepare_edit(Given(plan=plan), video, tmp_path / "out.mkv", clip=clip).plan == plan
 
 
 def test_a_model_plans_in_two_questions(tmp_path, clip, video):
     with fake_server(UNDERSTOOD, WRITTEN) as server:
         given = Given(instruction="make it sparkle\x1b[2J".replace("\x1b[2J", ""))
-        ready = prepare(given, video, tmp_path / "out.mkv", vlm=connect(server.url), clip=clip)
+        ready = prepare_edit(given, video, tmp_path / "out.mkv", vlm=connect(server.url), clip=clip)
     first, second = server.chats
     assert ready.plan == EditPlan(
         operation="swap",
@@ -85,28 +83,6 @@ def test_a_model_plans_in_two_questions(tmp_path, clip, video):
     assert alone_HWC[~ready.hole_HW].mean() < 12 < alone_HWC[ready.hole_HW].mean()
 
 
-def test_the_place_can_come_from_the_model(tmp_path, video):
-    assert _box([250, 250, 750, 1000], (64, 96)) == "box:24,16,48,48"
-    assert _box([750, 1000, 250, 250], (64, 96)) == "box:24,16,48,48" and _box([5, 5, 5, 5], (64, 96)) is None
-    with fake_server(UNDERSTOOD) as server:
-        found = understand(connect(server.url), "make the square a star", video.frames_FHWC[0])
-    assert found.box == "box:24,16,48,48" and found.original_caption == "a square on dots"
-
-
-def test_what_no_region_can_show_is_one_line(video):
-    with fake_server({**UNDERSTOOD, "possible": False}) as server, pytest.raises(UserError, match="fake-vlm says"):
-        understand(connect(server.url), "zoom in", video.frames_FHWC[0])
-
-
-@pytest.mark.parametrize(
-    "reply", [{**UNDERSTOOD, "operation": "delete_files"}, {**UNDERSTOOD, "target": HOSTILE}, HOSTILE]
-)
-def test_a_hostile_reply_stops_the_edit_in_one_line(video, reply):
-    with fake_server(reply) as server, pytest.raises(UserError, match="no usable reply in 4 attempts") as caught:
-        understand(Endpoint(server.url, sleep=lambda s: None), "make the square a star", video.frames_FHWC[0])
-    assert "\x1b" not in str(caught.value)
-
-
 def test_the_mask_fits_the_video(tmp_path, clip, video):
-    ready = prepare(Given(instruction="remove the square"), video, tmp_path / "out.mkv", clip=clip)
+    ready = prepare_edit(Given(instruction="remove the square"), video, tmp_path / "out.mkv", clip=clip)
     assert Mask.read(ready.mask, like=video).holes_FHW.shape == video.frames_FHWC.shape[:3]

@@ -5,7 +5,7 @@ import itertools
 import jsonschema
 import pytest
 
-from vp_jax.vlm.json_schema import fault_of
+from vp_jax.vlm.json_schema import schema_fault
 
 VALUES = [
     None,
@@ -42,16 +42,16 @@ SCHEMAS = [
 def test_it_says_what_jsonschema_says():
     for value, schema in itertools.product(VALUES, SCHEMAS):
         expected = jsonschema.Draft202012Validator(schema).is_valid(value)
-        assert (fault_of(value, schema) is None) == expected, (value, schema)
+        assert (schema_fault(value, schema) is None) == expected, (value, schema)
 
 
 def test_faults_say_where_and_what():
     schema = {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "integer", "maximum": 3}}}}
-    assert fault_of({"list": [1, 9]}, schema) == "reply.list[1] 9: expected 3 or less"
-    assert fault_of("\x1b[2J", {"type": "null"}) == r"reply '\x1b[2J': expected null"
+    assert schema_fault({"list": [1, 9]}, schema) == "reply.list[1] 9: expected 3 or less"
+    assert schema_fault("\x1b[2J", {"type": "null"}) == r"reply '\x1b[2J': expected null"
 
 
 @pytest.mark.parametrize("schema", [{"pattern": "a"}, {"type": "text"}])
 def test_a_schema_that_is_not_understood_is_never_ignored(schema):
     with pytest.raises(ValueError, match="not known"):
-        fault_of("a", schema)
+        schema_fault("a", schema)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vp_jax.vlm.reply import MOST_TEXT, BadReply, reply_of
+from vp_jax.vlm.reply import MOST_REPLY, BadReply, reply_of
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False}
 
@@ -36,6 +36,6 @@ def test_what_is_no_such_object_is_refused_with_a_reason(text, reason):
 def test_free_text_is_taken_within_limits():
     assert reply_of(" two\nlines ", None) == "two\nlines"
     with pytest.raises(BadReply, match=r"expected at most"):
-        reply_of("x" * (MOST_TEXT + 1), None)
+        reply_of("x" * (MOST_REPLY + 1), None)
     with pytest.raises(BadReply, match="control character"):
         reply_of("a\x00b", None)

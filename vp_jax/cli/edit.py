@@ -22,11 +22,12 @@ from typing import Any
 from vp_jax.cli import sample
 from vp_jax.cli.main import parser_of
 from vp_jax.cli.paths import at_home
-from vp_jax.edit.first_frame import ORIGINAL_FRAME, Wanted, is_painted, paint, painter_of
+from vp_jax.edit.first_frame import ORIGINAL_FRAME, is_painted, paint, painter_of
 from vp_jax.edit.instruction import EDITS
 from vp_jax.edit.job import edit_job, sampled_by
 from vp_jax.edit.plan import EditPlan
-from vp_jax.edit.prepare import Given, Prepared, prepare
+from vp_jax.edit.prepare import Given, ReadyEdit, prepare_edit
+from vp_jax.edit.wanted import Wanted
 from vp_jax.edit.world import packaged_clip, write_world_video
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
@@ -39,7 +40,7 @@ from vp_jax.media.video_writer import check_output
 from vp_jax.reading import show
 from vp_jax.vlm import connect
 
-OUT = Path("nano_out/edit.mp4")
+EDIT_OUT = Path("nano_out/edit.mp4")
 """Where the edit of the packaged clip goes, unless asked otherwise."""
 _SHARED = ("video", "out", "checkpoint", "seed")
 """Flags that are given to the job as they are."""
@@ -94,7 +95,7 @@ def _run(args: argparse.Namespace) -> int:
     base = _base(args, out)
     video = Video.open(base.video, start=base.start, stop=base.stop, fps=base.fps, folder_fps=base.folder_fps)
     vlm = connect(args.vlm) if args.vlm else None
-    ready = prepare(given, video, out, vlm=vlm, clip=clip)
+    ready = prepare_edit(given, video, out, vlm=vlm, clip=clip)
     if args.plan is not None and (given.plan != ready.plan):
         ready.plan.write(args.plan)
         print(f"plan     {show(args.plan)}")
@@ -106,7 +107,7 @@ def _run(args: argparse.Namespace) -> int:
     return _generate(args, base, ready, video)
 
 
-def _generate(args: argparse.Namespace, base: Job, ready: Prepared, video: Video) -> int:
+def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Video) -> int:
     loader = ModelCache()
     kind, growth = ready.plan.first_frame, ready.plan.growth(video.size)
     picture = None if kind is None or is_painted(kind) else kind
@@ -151,7 +152,7 @@ def _given(args: argparse.Namespace) -> Given:
 def _out(args: argparse.Namespace) -> Path:
     if args.out is None and args.video is not None:
         raise UserError("--out not given: expected a name such as out.mp4")
-    out = check_output(args.out or OUT)
+    out = check_output(args.out or EDIT_OUT)
     ours = [beside(out, end) for end in ("_mask.mkv", "_first.png", *(("_source.mkv",) if args.video is None else ()))]
     check_outputs([out, *ours, *([args.plan] if args.plan else [])], [args.video] if args.video else [])
     return out

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from vp_jax.edit.instruction import ADD, CHANGE, REMOVED, SWAP, Instruction
+from vp_jax.edit.instruction import ADD, CHANGE, REMOVED, SWAP, EditInstruction
 from vp_jax.edit.words import (
     DETERMINERS,
     PREPOSITIONS,
@@ -22,7 +22,7 @@ from vp_jax.edit.words import (
 )
 
 
-def edited_caption(original: str, instruction: Instruction) -> str | None:
+def edited_caption(original: str, instruction: EditInstruction) -> str | None:
     """A caption of the edited video.
 
     Args:
@@ -48,12 +48,12 @@ def edited_caption(original: str, instruction: Instruction) -> str | None:
     return " ".join([*words[:start], new, *words[end:]])
 
 
-def region_caption(instruction: Instruction, background: str) -> str:
+def region_caption(instruction: EditInstruction, background: str) -> str:
     """What the edited region shows: the result, or of a removal the background."""
     return background if instruction.operation == REMOVED else instruction.result
 
 
-def negative_of_edit(instruction: Instruction) -> str | None:
+def negative_of_edit(instruction: EditInstruction) -> str | None:
     """What the edited video should not show: of a swap the thing that was there; ``None``: the job's own default."""
     if instruction.operation != SWAP:
         return None
@@ -98,7 +98,7 @@ def _without(words: list[str], start: int, end: int) -> str | None:
     return text or None
 
 
-def _with(original: str, instruction: Instruction) -> str:
+def _with(original: str, instruction: EditInstruction) -> str:
     place = f" {instruction.place}" if instruction.place else ""
     before, over, ground = original.rpartition(" over ")
     if over and not place:

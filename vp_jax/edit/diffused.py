@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vp_jax.edit.first_frame import Painter, Wanted
+from vp_jax.edit.wanted import Painter, Wanted
 from vp_jax.errors import UserError, escaped
 from vp_jax.reading import show
 

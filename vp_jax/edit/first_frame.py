@@ -15,7 +15,7 @@ The paper starts every edit from such a frame. Without one, the job generates fr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from vp_jax.digests import of_json
+from vp_jax.edit.wanted import Painter, Wanted
 from vp_jax.errors import UserError
 from vp_jax.files import beside, replacing, write_text
 from vp_jax.media.images import read_image
@@ -36,26 +37,6 @@ _METHODS = (cv2.INPAINT_TELEA, cv2.INPAINT_NS)
 _RADII = (3, 6, 12, 24)
 _CELL = 320
 """Longer side of a picture of the sheet, in pixels."""
-
-
-class Wanted(NamedTuple):
-    """What a first frame has to be.
-
-    Attributes:
-      frame_HWC: the source's, uint8 RGB.
-      hole_HW: bool, True where it is painted anew, grown already.
-      prompt: what the region shows.
-      negative_prompt: what it does not show.
-    """
-
-    frame_HWC: np.ndarray
-    hole_HW: np.ndarray
-    prompt: str
-    negative_prompt: str
-
-
-Painter = Callable[[Wanted, Sequence[int]], Iterator[np.ndarray]]
-"""Paints a picture for each seed, uint8 (H, W, 3), of the source's size."""
 
 
 class Candidates(NamedTuple):

@@ -32,7 +32,7 @@ LONGEST = 300
 """Characters of the longest instruction."""
 
 
-class Instruction(NamedTuple):
+class EditInstruction(NamedTuple):
     """What an instruction asks for.
 
     Attributes:
@@ -116,7 +116,7 @@ _RULES: list[tuple[str, re.Pattern[str]]] = [
 ]
 
 
-def parse_instruction(text: str) -> Instruction:
+def parse_instruction(text: str) -> EditInstruction:
     """What an instruction asks for.
 
     Args:
@@ -159,34 +159,34 @@ def _cleaned(text: str) -> str:
     return sentence
 
 
-def _removal(found: dict[str, str], text: str) -> Instruction:
+def _removal(found: dict[str, str], text: str) -> EditInstruction:
     target = re.sub(r"\s+from\s+.+$", "", found["x"], flags=re.IGNORECASE)
-    return Instruction(REMOVED, _thing(target, text))
+    return EditInstruction(REMOVED, _thing(target, text))
 
 
-def _swapped(found: dict[str, str], text: str) -> Instruction:
+def _swapped(found: dict[str, str], text: str) -> EditInstruction:
     target, result = _thing(found["x"], text), _thing(found["y"], text)
-    return Instruction(SWAP, target, with_article(result))
+    return EditInstruction(SWAP, target, with_article(result))
 
 
-def _become(found: dict[str, str], text: str) -> Instruction:
+def _become(found: dict[str, str], text: str) -> EditInstruction:
     """``x`` becomes ``y``: adjectives change it, a thing takes its place."""
     words = adjectives_of(found["y"].removesuffix(" color").removesuffix(" colour"))
     if words is None:
         return _swapped(found, text)
     target = _thing(found["x"], text)
-    return Instruction(CHANGE, target, changed(phrase_of(target), words), adjectives=tuple(words))
+    return EditInstruction(CHANGE, target, changed(phrase_of(target), words), adjectives=tuple(words))
 
 
-def _coloured(found: dict[str, str], text: str) -> Instruction:
+def _coloured(found: dict[str, str], text: str) -> EditInstruction:
     """As `_become`, where only a look can be meant; a word that is not known counts as one."""
     target, words = _thing(found["x"], text), found["y"].split()
     if len(words) > 3 or words[0].lower() in DETERMINERS:
         _refuse(text, f"{' '.join(words)!r} is no colour")
-    return Instruction(CHANGE, target, changed(phrase_of(target), words), adjectives=tuple(words))
+    return EditInstruction(CHANGE, target, changed(phrase_of(target), words), adjectives=tuple(words))
 
 
-def _painted(found: dict[str, str], text: str) -> Instruction:
+def _painted(found: dict[str, str], text: str) -> EditInstruction:
     if "xy" not in found:
         return _coloured(found, text)
     target, words = _split_look(found["xy"])
@@ -195,7 +195,7 @@ def _painted(found: dict[str, str], text: str) -> Instruction:
     return _coloured({"x": target, "y": " ".join(words)}, text)
 
 
-def _made(found: dict[str, str], text: str) -> Instruction:
+def _made(found: dict[str, str], text: str) -> EditInstruction:
     """``make the dog a fox`` is split at its second determiner, ``make the car blue`` before its last adjectives."""
     words = found["xy"].split()
     second = next((i for i, word in enumerate(words) if i > 0 and word.lower() in ("a", "an", "another", "some")), 0)
@@ -218,16 +218,16 @@ def _split_look(text: str) -> tuple[str, list[str]]:
     return " ".join(words[:start]), [word.strip(",") for word in words[start:]]
 
 
-def _added(found: dict[str, str], text: str) -> Instruction:
+def _added(found: dict[str, str], text: str) -> EditInstruction:
     thing, place, target = found["y"], "", ""
     if where := _WHERE.search(thing):
         thing, place, target = thing[: where.start()], where[1], _thing(where[2], text)
-    return Instruction(ADD, target, with_article(_thing(thing, text)), place)
+    return EditInstruction(ADD, target, with_article(_thing(thing, text)), place)
 
 
-def _given(found: dict[str, str], text: str) -> Instruction:
+def _given(found: dict[str, str], text: str) -> EditInstruction:
     target = _thing(found["x"], text)
-    return Instruction(ADD, target, with_article(_thing(found["y"], text)), f"on {target}")
+    return EditInstruction(ADD, target, with_article(_thing(found["y"], text)), f"on {target}")
 
 
 _READERS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vp_jax.edit.first_frame import Wanted
 from vp_jax.edit.instruction import REMOVED
 from vp_jax.edit.plan import EditPlan
+from vp_jax.edit.wanted import Painter, Wanted
 from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.jobs.events import JobEvent
 from vp_jax.jobs.job import Job
@@ -47,9 +47,7 @@ def edit_job(base: Job, plan: EditPlan, mask: Path, size: tuple[int, int], first
     )
 
 
-def sampled_by(
-    job: Job, loader: ModelCache, note: Callable[[JobEvent], object] = lambda event: None
-) -> Callable[[Wanted, Sequence[int]], Iterator[np.ndarray]]:
+def sampled_by(job: Job, loader: ModelCache, note: Callable[[JobEvent], object] = lambda event: None) -> Painter:
     """The painter ``t2v``: the job's own model and prompts on the first frame alone, a window of one frame.
 
     Args:

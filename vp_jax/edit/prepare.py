@@ -56,7 +56,7 @@ class Given:
     segmenter: str = "grabcut"
 
 
-class Prepared(NamedTuple):
+class ReadyEdit(NamedTuple):
     """An edit that is ready to be a job.
 
     Attributes:
@@ -72,9 +72,9 @@ class Prepared(NamedTuple):
     hole_HW: np.ndarray
 
 
-def prepare(
+def prepare_edit(
     given: Given, video: Video, out: Path, *, vlm: Vlm | None = None, clip: WorldClip | None = None
-) -> Prepared:
+) -> ReadyEdit:
     """Plan an edit and make its mask.
 
     Args:
@@ -93,7 +93,7 @@ def prepare(
         return _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
     plan = _overridden(given.plan or _by_rules(given, original), given)
     mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
-    return Prepared(plan, mask, frame_HWC, first_hole(mask, video))
+    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video))
 
 
 def _by_rules(given: Given, original: str | None) -> EditPlan:
@@ -117,7 +117,7 @@ def _by_vlm(
     vlm: Vlm,
     clip: WorldClip | None,
     original: str | None,
-) -> Prepared:
+) -> ReadyEdit:
     assert given.instruction is not None
     found = understand(vlm, given.instruction, frame_HWC, original)
     found = Understood(
@@ -127,7 +127,7 @@ def _by_vlm(
     mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
     hole_HW = first_hole(mask, video)
     plan = plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW)
-    return Prepared(_overridden(override(plan, mask=where), given), mask, frame_HWC, hole_HW)
+    return ReadyEdit(_overridden(override(plan, mask=where), given), mask, frame_HWC, hole_HW)
 
 
 def _overridden(plan: EditPlan, given: Given) -> EditPlan:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from vp_jax.edit.captions import edited_caption, negative_of_edit, region_caption
-from vp_jax.edit.instruction import ADD, REMOVED, Instruction
+from vp_jax.edit.instruction import ADD, REMOVED, EditInstruction
 from vp_jax.edit.plan import BY_RULES, EditPlan
 from vp_jax.errors import UserError
 from vp_jax.inference.task import BACKGROUND
 
 
-def plan_by_rules(text: str, instruction: Instruction, original: str | None = None) -> EditPlan:
+def plan_by_rules(text: str, instruction: EditInstruction, original: str | None = None) -> EditPlan:
     """The plan of an instruction.
 
     Args:

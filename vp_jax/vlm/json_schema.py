@@ -29,7 +29,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _SIZES = {"minLength": str, "maxLength": str, "minItems": list, "maxItems": list}
 
 
-def fault_of(value: object, schema: Mapping[str, Any], place: str = "reply") -> str | None:
+def schema_fault(value: object, schema: Mapping[str, Any], place: str = "reply") -> str | None:
     """What is wrong with ``value``, in a line; ``None`` if it fits.
 
     Args:
@@ -82,7 +82,7 @@ def _size_fault(value: object, schema: Mapping[str, Any], place: str) -> str | N
 
 def _inner_fault(value: object, schema: Mapping[str, Any], place: str) -> str | None:
     if isinstance(value, list) and "items" in schema:
-        faults = (fault_of(item, schema["items"], f"{place}[{number}]") for number, item in enumerate(value))
+        faults = (schema_fault(item, schema["items"], f"{place}[{number}]") for number, item in enumerate(value))
         return next((fault for fault in faults if fault), None)
     if not isinstance(value, dict):
         return None
@@ -91,7 +91,7 @@ def _inner_fault(value: object, schema: Mapping[str, Any], place: str) -> str | 
         return f"{place}: {', '.join(map(repr, missing))} missing"
     if not schema.get("additionalProperties", True) and (unknown := sorted(set(value) - set(known))):
         return f"{place}: unknown {', '.join(_short(name) for name in unknown[:5])}, expected among {sorted(known)}"
-    faults = (fault_of(value[name], inner, f"{place}.{name}") for name, inner in known.items() if name in value)
+    faults = (schema_fault(value[name], inner, f"{place}.{name}") for name, inner in known.items() if name in value)
     return next((fault for fault in faults if fault), None)
 
 

@@ -66,12 +66,13 @@ class LocalVlm:
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
             import torch
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            import transformers
 
+            library: Any = transformers  # its classes are untyped
             device = "cuda" if torch.cuda.is_available() else "cpu"
             try:
-                processor = AutoProcessor.from_pretrained(self._place)
-                model = AutoModelForImageTextToText.from_pretrained(self._place, dtype="auto")
+                processor = library.AutoProcessor.from_pretrained(self._place)
+                model = library.AutoModelForImageTextToText.from_pretrained(self._place, dtype="auto")
             except (OSError, ValueError, KeyError) as error:
                 reason = escaped(" ".join(str(error).split()))[:200]
                 raise UserError(f"vlm local:{show(self._place)} cannot be loaded ({reason})") from error

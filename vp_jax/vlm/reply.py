@@ -9,12 +9,12 @@ from typing import Any
 
 from vp_jax.errors import UserError, escaped
 from vp_jax.reading import parse_json
-from vp_jax.vlm.json_schema import fault_of
+from vp_jax.vlm.json_schema import schema_fault
 
 _FENCE = re.compile(r"\A```\w*\s*\n(.*?)\n?\s*```\Z", re.DOTALL)
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 """What reasoning models write before their reply."""
-MOST_TEXT = 20_000
+MOST_REPLY = 20_000
 """Characters of the longest free text that is taken."""
 
 
@@ -44,8 +44,8 @@ def reply_of(text: str, schema: dict[str, Any] | None) -> dict[str, Any] | str:
     if not text:
         raise BadReply("it is empty")
     if schema is None:
-        if len(text) > MOST_TEXT:
-            raise BadReply(f"it has {len(text)} characters, expected at most {MOST_TEXT}")
+        if len(text) > MOST_REPLY:
+            raise BadReply(f"it has {len(text)} characters, expected at most {MOST_REPLY}")
         _check_plain(text)
         return text
     fenced = _FENCE.match(text)
@@ -53,7 +53,7 @@ def reply_of(text: str, schema: dict[str, Any] | None) -> dict[str, Any] | str:
         values = parse_json((fenced[1] if fenced else text).encode("utf-8", "replace"), "it", "one JSON object")
     except UserError as error:
         raise BadReply(str(error)) from error
-    if fault := fault_of(values, schema):
+    if fault := schema_fault(values, schema):
         raise BadReply(fault)
     _check_plain_values(values)
     return values
