@@ -37,7 +37,7 @@ def test_opencv_fills_a_hole_from_its_rim():
 def test_candidates_are_kept_and_only_the_hole_is_theirs(tmp_path):
     calls = []
     found = ff.paint("t2v", WANTED, [5, 6, 7, 8, 9], tmp_path / "out.mp4", painter(calls))
-    assert found.sheet == tmp_path / "out_first.png" and Image.open(found.sheet).width > 4 * 300
+    assert found.sheet == tmp_path / "out_first.png" and read_image(found.sheet).shape[1] > 4 * 300
     second_HWC = read_image(found.chosen(2))
     assert (second_HWC[HOLE_HW] == 6).all() and (second_HWC[~HOLE_HW] == MARKED_HWC[~HOLE_HW]).all()
     assert found.chosen(2) == tmp_path / "out_first" / "2.png" and calls == [5, 6, 7, 8, 9]
