@@ -55,7 +55,14 @@ def test_the_same_question_is_not_painted_again_and_another_seed_is(tmp_path):
     (tmp_path / "out_first" / "1.png").write_bytes(b"damaged")
     ff.paint("t2v", WANTED, [3, 4], out, painter(calls))
     ff.paint("t2v", WANTED._replace(prompt="a hen"), [3, 4], out, painter(calls))
-    assert calls == [1, 2, 3, 4, 3, 4, 3, 4]
+    ff.paint("t2v", WANTED._replace(prompt="a hen"), [3, 4], out, painter(calls), {"checkpoint": "other"})
+    assert calls == [1, 2, 3, 4, 3, 4, 3, 4, 3, 4]
+
+
+def test_a_folder_that_no_edit_made_is_left_alone(tmp_path):
+    (tmp_path / "out_first").mkdir()
+    with pytest.raises(UserError, match="no edit made it: move it"):
+        ff.paint("fill", WANTED, [1], tmp_path / "out.mp4", ff.filled)
 
 
 def test_a_picture_of_another_size_is_fitted():

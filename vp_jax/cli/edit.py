@@ -22,7 +22,7 @@ from typing import Any
 from vp_jax.cli import sample
 from vp_jax.cli.main import parser_of
 from vp_jax.cli.paths import at_home
-from vp_jax.edit.first_frame import ORIGINAL_FRAME, is_painted, paint, painter_of
+from vp_jax.edit.first_frame import ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
 from vp_jax.edit.instruction import EDITS
 from vp_jax.edit.job import edit_job, sampled_by
 from vp_jax.edit.plan import EditPlan
@@ -95,6 +95,8 @@ def _run(args: argparse.Namespace) -> int:
     base = _base(args, out)
     video = Video.open(base.video, start=base.start, stop=base.stop, fps=base.fps, folder_fps=base.folder_fps)
     vlm = connect(args.vlm) if args.vlm else None
+    options = {"mask_id": base.mask_id, "invert": base.invert_mask, "resize": base.mask_resize}
+    given = dataclasses.replace(given, mask_options=options)
     ready = prepare_edit(given, video, out, vlm=vlm, clip=clip)
     if args.plan is not None and (given.plan != ready.plan):
         ready.plan.write(args.plan)
@@ -123,7 +125,8 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
         )
         first = base.settings.get("seed", 42) if args.first_seed is None else args.first_seed
         seeds = [first + number for number in range(args.candidates)]
-        found = paint(kind, wanted, seeds, base.out, painter_of(kind, sampled_by(job, loader)))
+        model = [str(job.checkpoint), job.settings, str(job.model_options), job.prompt] if kind == SAMPLED else []
+        found = paint(kind, wanted, seeds, base.out, painter_of(kind, sampled_by(job, loader)), model)
         print(f"first    {len(found.files)} painted, see {show(found.sheet)}")
         if args.choose is None and len(seeds) > 1:
             print("choose   run the same command again with --choose NUMBER")
@@ -135,7 +138,7 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
 
 
 def _given(args: argparse.Namespace) -> Given:
-    names = [field.name for field in dataclasses.fields(Given) if field.name != "plan"]
+    names = [field.name for field in dataclasses.fields(Given) if field.name not in ("plan", "mask_options")]
     plan = EditPlan.read(args.plan) if args.plan is not None and args.plan.exists() else None
     if plan is not None and args.instruction and args.instruction != plan.instruction:
         raise UserError(

@@ -35,8 +35,10 @@ ORIGINAL_FRAME, FILLED, LAMA, SAMPLED, DIFFUSERS = "original", "fill", "lama", "
 MOST_CANDIDATES = 16
 _METHODS = (cv2.INPAINT_TELEA, cv2.INPAINT_NS)
 _RADII = (3, 6, 12, 24)
-_CELL = 320
-"""Longer side of a picture of the sheet, in pixels."""
+RECORD = "candidates.json"
+"""What says of a folder of first frames how they were made."""
+_COLUMNS, _CELL = 4, 320
+"""Candidates in a row of the sheet, and the longer side of each in pixels."""
 
 
 class Candidates(NamedTuple):
@@ -87,7 +89,9 @@ def painter_of(kind: str, sampled: Painter) -> Painter:
     return painters[kind]
 
 
-def paint(kind: str, wanted: Wanted, seeds: Sequence[int], out: Path, paint_all: Painter) -> Candidates:
+def paint(
+    kind: str, wanted: Wanted, seeds: Sequence[int], out: Path, paint_all: Painter, model: object = ""
+) -> Candidates:
     """Paint candidates and keep them in ``OUT_first/``, with a sheet ``OUT_first.png``; what lies there is used again.
 
     Args:
@@ -96,21 +100,24 @@ def paint(kind: str, wanted: Wanted, seeds: Sequence[int], out: Path, paint_all:
       seeds: one candidate each.
       out: of the job.
       paint_all: see `painter_of`.
+      model: JSON values of what else the pictures depend on: the job's own model and its settings, for ``t2v``.
 
     Raises:
-      UserError: too many candidates, or what the painter says.
+      UserError: too many candidates, a folder of that name which no edit made, or what the painter says.
     """
     if not 1 <= len(seeds) <= MOST_CANDIDATES:
         raise UserError(f"candidates {len(seeds)}: expected 1 to {MOST_CANDIDATES}")
     folder, sheet = beside(out, "_first"), beside(out, "_first.png")
     found = Candidates(tuple(folder / f"{n}.png" for n in range(1, len(seeds) + 1)), tuple(seeds), sheet)
-    key = _key(kind, wanted, seeds)
+    key = of_json([_key(kind, wanted, seeds), model])
+    if folder.exists() and not (folder / RECORD).is_file():
+        raise UserError(f"{show(folder)} stands where first frames are kept, and no edit made it: move it")
     if not _kept(folder, found, key):
         frames = [pasted(frame_HWC, wanted) for frame_HWC in paint_all(wanted, seeds)]
         folder.mkdir(parents=True, exist_ok=True)
         for file, frame_HWC in zip(found.files, frames, strict=True):
             _write_picture(Image.fromarray(frame_HWC), file)
-        write_text(folder / "candidates.json", json.dumps({"kind": kind, "key": key, "seeds": list(seeds)}) + "\n")
+        write_text(folder / RECORD, json.dumps({"kind": kind, "key": key, "seeds": list(seeds)}) + "\n")
         _write_picture(_sheet(wanted, frames, seeds), sheet)
     return found
 
@@ -148,7 +155,7 @@ def _key(kind: str, wanted: Wanted, seeds: Sequence[int]) -> str:
 
 
 def _kept(folder: Path, found: Candidates, key: str) -> bool:
-    record = folder / "candidates.json"
+    record = folder / RECORD
     if not record.is_file() or not all(file.is_file() for file in (*found.files, found.sheet)):
         return False
     try:
@@ -169,7 +176,9 @@ def _sheet(wanted: Wanted, frames: Sequence[np.ndarray], seeds: Sequence[int]) -
     size = max(1, round(width * scale)), max(1, round(height * scale))
     shown = [fitted(frame_HWC, size) for frame_HWC in frames]
     rows = [PictureRow("source", [fitted(wanted.frame_HWC, size)])]
-    for start in range(0, len(shown), 4):
-        numbers = range(start + 1, min(start + 4, len(shown)) + 1)
-        rows.append(PictureRow("   ".join(f"{n}: seed {seeds[n - 1]}" for n in numbers), shown[start : start + 4]))
+    for start in range(0, len(shown), _COLUMNS):
+        part = shown[start : start + _COLUMNS]
+        first, last = start + 1, start + len(part)
+        label = f"{first} to {last}, from the left: seeds {seeds[first - 1]} to {seeds[last - 1]}"
+        rows.append(PictureRow(f"{first}: seed {seeds[start]}" if first == last else label, part))
     return grid(rows, above=28, title=wanted.prompt)

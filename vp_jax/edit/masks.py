@@ -9,7 +9,7 @@ the red car                         a thing by its words; needs a segmenter that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from vp_jax.edit.world import world_masks
 from vp_jax.errors import UserError
 from vp_jax.files import beside
-from vp_jax.inference.inputs import Video
+from vp_jax.inference.inputs import Mask, Video
 from vp_jax.media.video_writer import write_video
 from vp_jax.reading import show
 from vp_jax.world.synthetic import WorldClip
@@ -68,11 +68,9 @@ def mask_file(
     return path
 
 
-def first_hole(path: Path, video: Video) -> np.ndarray:
-    """The mask of the first frame, bool (H, W), as a job reads it."""
-    from vp_jax.inference.inputs import Mask
-
-    return np.asarray(Mask.open(path, like=video).holes_FHW[0])
+def first_hole(path: Path, video: Video, options: Mapping[str, Any] | None = None) -> np.ndarray:
+    """The mask of the first frame, bool (H, W), as a job reads it with the ``options`` of `Mask.open`."""
+    return np.asarray(Mask.open(path, like=video, **(options or {})).holes_FHW[0])
 
 
 def _area(numbers: list[int], video: Video) -> Iterator[np.ndarray]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Given:
       plan: one that was written before; the fields below take the place of its own.
       operation, target, caption, region_caption, negative_prompt, mask, mask_dilate, first_frame: see `EditPlan`.
       segmenter: backend for masks by words, boxes and points.
+      mask_options: of `vp_jax.inference.inputs.Mask.open`, for the mask's file.
     """
 
     instruction: str | None = None
@@ -54,6 +56,7 @@ class Given:
     mask_dilate: int | None = None
     first_frame: str | None = None
     segmenter: str = "grabcut"
+    mask_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class ReadyEdit(NamedTuple):
@@ -93,7 +96,7 @@ def prepare_edit(
         return _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
     plan = _overridden(given.plan or _by_rules(given, original), given)
     mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
-    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video))
+    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options))
 
 
 def _by_rules(given: Given, original: str | None) -> EditPlan:
@@ -125,7 +128,7 @@ def _by_vlm(
     )
     where = given.mask or (found.box if clip is None else None)
     mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
-    hole_HW = first_hole(mask, video)
+    hole_HW = first_hole(mask, video, given.mask_options)
     plan = plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW)
     return ReadyEdit(_overridden(override(plan, mask=where), given), mask, frame_HWC, hole_HW)
 
