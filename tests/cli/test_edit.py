@@ -5,20 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from tests.vlm import fake_edit
 from tests.vlm.fake_server import fake_server
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.media.images import read_image
 from vp_jax.media.video import read_video
-
-UNDERSTOOD = {
-    "possible": True,
-    "operation": "swap",
-    "target": "the square",
-    "original_caption": "a square",
-    "box": None,
-}
-WRITTEN = {"caption": "a red star pulses over brown dots", "region_caption": "a red star", "negative_prompt": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +42,11 @@ def test_a_plan_is_changed_by_hand_and_followed(folder, capsys):
 
 
 def test_a_model_behind_an_endpoint_plans(capsys):
-    with fake_server(UNDERSTOOD, WRITTEN) as server:
-        edit("--instruction", "make it sparkle", "--vlm", server.url, "--dry_run")
+    with fake_server(fake_edit.answer) as server:
+        assert fake_edit.edit_through(server, ["--out", "out.mkv", "--dry_run"]) == 0
     shown = capsys.readouterr().out
-    assert "caption  a red star pulses over brown dots" in shown and "by       fake-vlm" in shown
+    assert "caption  a red circle pulses over brown dots" in shown and "by       fake-vlm" in shown
+    assert len(server.chats) == 2
 
 
 @pytest.mark.parametrize(
