@@ -37,6 +37,7 @@ def test_a_still_area_is_written_and_read_back(tmp_path, video):
         ("missing.png", "", "missing.png: no such file"),
         ("some/folder", "", "no such file"),
         (None, " ", "mask: where"),
+        (None, "the dog", r"where is 'the dog'\? Give `mask`, a `segmenter` that reads words, or a model with `vlm`"),
     ],
 )
 def test_nowhere_is_one_line(tmp_path, video, mask, target, line):

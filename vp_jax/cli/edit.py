@@ -25,6 +25,7 @@ from vp_jax.cli.paths import at_home
 from vp_jax.edit.first_frame import ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
 from vp_jax.edit.instruction import EDITS
 from vp_jax.edit.job import edit_job, sampled_by
+from vp_jax.edit.masks import WITHOUT_WORDS
 from vp_jax.edit.plan import EditPlan
 from vp_jax.edit.prepare import Given, ReadyEdit, prepare_edit
 from vp_jax.edit.wanted import Wanted
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flag("--negative_prompt", help="what must not be seen")
     flag("--mask", help="file, area:x,y,width,height (still), box:x,y,width,height, points:x,y;... or words")
     flag("--mask_dilate", type=int, help="grow the mask by so many source pixels; default: by the operation")
-    flag("--segmenter", default="grabcut", help="what finds boxes, points and words; default: grabcut")
+    flag("--segmenter", default=WITHOUT_WORDS, help="what finds boxes, points and words; default: grabcut")
     flag = parser.add_argument_group("first frame").add_argument
     flag("--first_frame", help="picture, original, fill, lama, t2v or diffusers:FOLDER_OR_ID; default: generated too")
     flag("--candidates", type=int, default=1, help="so many first frames; with more than one, choose and run again")

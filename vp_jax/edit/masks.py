@@ -23,6 +23,8 @@ from vp_jax.media.video_writer import write_video
 from vp_jax.reading import show
 from vp_jax.world.synthetic import WorldClip
 
+WITHOUT_WORDS = "grabcut"
+"""The segmenter that needs no weights, and reads no words."""
 _AREA = re.compile(r"area:\s*(\d+),(\d+),(\d+),(\d+)\s*")
 
 
@@ -33,7 +35,7 @@ def mask_file(
     out: Path,
     *,
     clip: WorldClip | None = None,
-    segmenter: str = "grabcut",
+    segmenter: str = WITHOUT_WORDS,
     options: dict[str, Any] | None = None,
 ) -> Path:
     """The file that holds the mask of an edit; what is not a file yet is written beside ``out``, lossless.
@@ -55,6 +57,10 @@ def mask_file(
     text = mask or target
     if not text.strip():
         raise UserError("mask: where? Expected a file, area:x,y,width,height, box:x,y,width,height or words")
+    if mask is None and clip is None and segmenter == WITHOUT_WORDS:
+        raise UserError(
+            f"mask: where is {show(text)!r}? Give `mask`, a `segmenter` that reads words, or a model with `vlm`"
+        )
     path = beside(out, "_mask.mkv")
     if found := _AREA.fullmatch(text):
         holes = _area([int(number) for number in found.groups()], video)

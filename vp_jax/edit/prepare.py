@@ -11,7 +11,7 @@ import numpy as np
 
 from vp_jax.edit.ask import Understood, override, plan_by_vlm, understand
 from vp_jax.edit.instruction import REMOVED, parse_instruction
-from vp_jax.edit.masks import first_hole, mask_file
+from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file
 from vp_jax.edit.plan import EditPlan
 from vp_jax.edit.rules import plan_by_hand, plan_by_rules
 from vp_jax.errors import UserError
@@ -55,7 +55,7 @@ class Given:
     mask: str | None = None
     mask_dilate: int | None = None
     first_frame: str | None = None
-    segmenter: str = "grabcut"
+    segmenter: str = WITHOUT_WORDS
     mask_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
