@@ -21,6 +21,7 @@ from typing import Any
 
 from vp_jax.cli import sample
 from vp_jax.cli.main import parser_of
+from vp_jax.cli.parser import Parser
 from vp_jax.cli.paths import at_home
 from vp_jax.edit.first_frame import ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
 from vp_jax.edit.instruction import EDITS
@@ -47,9 +48,9 @@ _SHARED = ("video", "out", "checkpoint", "seed")
 """Flags that are given to the job as they are."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     """The flags of this command."""
-    parser.passes_on = "sample_options"  # type: ignore[attr-defined]
+    parser.passes_on = "sample_options"
     flag: Any = parser.add_argument_group("what").add_argument
     flag("--video", type=Path, help="video file or folder of frames; default: the packaged clip")
     flag("--instruction", help="what to do, in one sentence")
