@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
     flag("--plan", type=Path, help="plan (.json): read if it exists, else written")
     flag("--dry_run", action="store_true", help="make mask and plan, show them, and stop")
     flag = parser.add_argument_group("in place of what the plan says").add_argument
-    flag("--operation", choices=EDITS)
+    flag("--operation", choices=EDITS, help="of the edit; change: another look, swap: another thing")
     flag("--target", help="words of the thing to edit")
     flag("--caption", help="what the edited video shows")
     flag("--region_caption", help="what the edited region shows, for the first frame")
