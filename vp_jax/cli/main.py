@@ -24,8 +24,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "sample": Command("fill the masked region of a video", sigterm=True),
-    "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
+    "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),
     "shards": Command("VPData as ArrayRecord shards"),
