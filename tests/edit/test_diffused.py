@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
         "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
     }
     unet = UNet2DConditionModel(
-        in_channels=9, out_channels=4, cross_attention_dim=8, attention_head_dim=4, **size, **blocks
+        sample_size=64, in_channels=9, out_channels=4, cross_attention_dim=8, attention_head_dim=4, **size, **blocks
     )
     coder = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
     vae = AutoencoderKL(latent_channels=4, **size, **coder)
