@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,7 +108,8 @@ def _as_named(thing: Thing, text: str, *, shaped: bool = True) -> Thing:
         name: next((word for word in words if word in known), None)
         for name, known in (("shape", SHAPES), ("colour", COLOURS), ("pattern", PATTERNS))
     }
-    new = replace(thing, **{name: word for name, word in found.items() if word is not None})
+    changes: dict[str, Any] = {name: word for name, word in found.items() if word is not None}
+    new = replace(thing, **changes)
     if found["shape"] is None if shaped else new == thing:
         raise UserError(
             f"the drawn world has no {show(text)!r}: it has {', '.join(SHAPES)}; {', '.join(COLOURS)}; "
