@@ -26,6 +26,7 @@ COMMANDS = {
     "sample": Command("fill the masked region of a video", sigterm=True),
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
     "mask": Command("the mask of a video: a box, points or words, tracked through it"),
+    "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "bench": Command("benchmarks: run methods, score results of any method, tables, a page", sigterm=True),
     "study": Command("a blind preference study: its page, a server, its report"),
