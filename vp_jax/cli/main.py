@@ -27,6 +27,7 @@ COMMANDS = {
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),
+    "curate": Command("raw videos to VPData: masks, captions, records, and a page"),
     "shards": Command("VPData as ArrayRecord shards"),
     "latents": Command("a data set as latent shards: run VAE and T5 once, train many times"),
     "plots": Command("draw the curves of a training run"),

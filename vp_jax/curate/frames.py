@@ -1,0 +1,30 @@
+"""Frames of a record's video, through the project's one reader."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vp_jax.media.video import video_pictures
+
+
+def frames_of(path: Path, wanted: Container[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (number, frame uint8 RGB HWC) of a video, the requested ones or all. Raises `UserError`."""
+    with contextlib.closing(video_pictures(path, wanted, threads=1)) as found:
+        for _, number, picture in found:
+            yield number, picture.rgb_HWC
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most ``most`` numbers of ``count``, evenly spaced, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if most > 1 else [count // 2]
+
+
+def sampled(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
+    """Frames of these numbers, by number. Raises `UserError`."""
+    return dict(frames_of(path, frozenset(numbers)))

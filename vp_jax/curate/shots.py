@@ -1,0 +1,24 @@
+"""Shots of a clip, and the pieces that they are cut into."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vp_jax.curate.record import ClipRecord
+
+Span = tuple[int, int]
+"""Frames [start, stop)."""
+
+
+def shots_of(clip: ClipRecord) -> list[Span]:
+    """The shots of a clip, in order."""
+    ends = [0, *clip.cuts, clip.frames]
+    return [(start, stop) for start, stop in zip(ends, ends[1:]) if stop > start]
+
+
+def pieces_of(shot: Span, rate: Fraction, piece_seconds: float, least_seconds: float) -> list[Span]:
+    """A shot in pieces of ``piece_seconds``; a rest shorter than ``least_seconds`` is left out (paper, section 3.1)."""
+    length, least = int(Fraction(piece_seconds) * rate), Fraction(least_seconds) * rate
+    starts = range(shot[0], shot[1], max(1, length))
+    spans = [(start, min(start + length, shot[1])) for start in starts]
+    return [(start, stop) for start, stop in spans if stop - start >= least]
