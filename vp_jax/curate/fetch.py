@@ -96,6 +96,6 @@ def _wait_for(host: str, per_second: float) -> None:
     """Wait until the host may be asked again."""
     with _lock:
         now = time.monotonic()
-        at = max(now, _last.get(host, 0.0) + 1 / per_second)
+        at = max(now, _last.get(host, now - 1 / per_second) + 1 / per_second)
         _last[host] = at
     time.sleep(at - now)

@@ -6,6 +6,7 @@ bands, so only clips that share a band are compared. The first of each group sta
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -40,5 +41,5 @@ def near_duplicates(clips: Sequence[ClipRecord], most_bits: int) -> dict[str, st
 def _bands(value: int, length: int, count: int) -> Iterator[int]:
     """``count`` parts of the bits of a value."""
     ends = [length * number // count for number in range(count + 1)]
-    for start, end in zip(ends, ends[1:]):
+    for start, end in itertools.pairwise(ends):
         yield value >> start & ((1 << end - start) - 1)

@@ -1,4 +1,4 @@
-"""The page of a run, ``OUT/index.html``: the funnel with examples of each stage, histograms, and clips with their masks.
+"""The page of a run, ``OUT/index.html``: the funnel with examples of each stage, histograms, clips with their masks.
 
 One file without scripts; a content policy in it forbids every request. All text is escaped.
 """
@@ -197,7 +197,8 @@ def _costs(costs: Costs) -> str:
     )
     head = "<tr><th>stage</th><th>records a second</th><th>seconds of video a second</th><th>share</th>"
     words = "".join(f"<p>{_safe(sentence)}.</p>" for sentence in costs.sentences())
-    return f'{words}<div class="wide"><table>{head}<th>core hours for {costs.videos:,} videos</th></tr>{rows}</table></div>'
+    last = f"<th>core hours for {costs.videos:,} videos</th></tr>"
+    return f'{words}<div class="wide"><table>{head}{last}{rows}</table></div>'
 
 
 def _left_out(done: CurationRun) -> str:

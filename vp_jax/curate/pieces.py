@@ -21,8 +21,13 @@ from vp_jax.errors import UserError
 from vp_jax.media.film import open_film
 from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.source import read_source
+from vp_jax.media.video import probe
 
 COPIED, LOSSLESS, ENCODED = "copied", "encoded without loss", "encoded with loss"
+
+
+_COPIED_CODECS = ("h264", "hevc", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4")
+"""Decoders of what .mp4 holds and other programs expect in it."""
 
 
 def cut_pieces(source: Path, spans: Sequence[Span], files: Sequence[Path], rate: Fraction) -> list[str]:
@@ -45,7 +50,7 @@ def cut_pieces(source: Path, spans: Sequence[Span], files: Sequence[Path], rate:
     made = []
     for (start, stop), file in zip(spans, files):
         expected = [digests[number] for number in range(start, stop)]
-        if _copy(source, start, stop, file) and _digests(file) == expected:
+        if _copy(source, start, stop, file) and probe(file).fps == rate and _digests(file) == expected:
             made.append(COPIED)
             continue
         _encode(source, start, stop, file, rate)
@@ -72,6 +77,8 @@ def _copy(source: Path, start: int, stop: int, file: Path) -> bool:
             return False
         first, end = times[start], times[stop] if stop < len(times) else None
         with open_film(source) as (container, stream), av.open(str(file), "w", format="mp4") as output:
+            if stream.codec_context.name not in _COPIED_CODECS:
+                return False
             out = output.add_stream_from_template(stream)
             begun = False
             for packet in container.demux(stream):

@@ -4,8 +4,8 @@ For each frame that is looked at:
 
     motion      DIS flow to a neighbour, less the median flow (the camera's), in pixels
     saliency    distance of a pixel's colour from the nearest of the colours along the border (boundary prior)
-    foreground  motion above its limit, or saliency above Otsu's; closed, small parts removed
-    boxes       of connected parts, by score = mean saliency + mean motion, times the root of the area
+    boxes       of connected parts whose saliency is above Otsu's threshold, and of moving parts elsewhere; by score,
+                the mean of saliency or motion times the root of the area
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from vp_jax.curate.measures import flow_between
 _ROWS = 160
 _MOVES = 0.6
 """Pixels at `_ROWS` rows that a thing moves between the two frames, at least."""
+_SAME = 0.2
+"""Overlap from which a moving part is one that stands out."""
 _STANDS_OUT = 18.0
 """Distance in Lab from the border's colours, at least."""
 
@@ -43,7 +45,8 @@ def propose(
     Args:
       frame_HWC: uint8 RGB.
       neighbour_HWC: a frame shortly before or after it; None: motion is not looked at.
-      least_area, most_area: of a box, as a share of the frame.
+      least_area: of a box, as a share of the frame.
+      most_area: the same, at most.
       most: boxes.
     """
     height, width = frame_HWC.shape[:2]
@@ -51,23 +54,33 @@ def propose(
     size = max(16, round(width * scale)), max(16, round(height * scale))
     small_HWC = cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA)
     saliency_HW = _saliency(small_HWC)
-    motion_HW = np.zeros_like(saliency_HW)
+    found = _boxes(_stands_out(saliency_HW), saliency_HW / 100)
     if neighbour_HWC is not None:
         motion_HW = _motion(small_HWC, cv2.resize(neighbour_HWC, size, interpolation=cv2.INTER_AREA))
+        moving = _boxes(motion_HW > _MOVES, motion_HW / 100)
+        found += [box for box in moving if all(overlap_of(box[:4], other[:4]) < _SAME for other in found)]
+    pixels = size[0] * size[1]
+    fitting = [box for box in found if least_area <= box.width * box.height / pixels <= most_area]
+    best = sorted(fitting, key=lambda box: -box.score)[:most]
+    return [_at_size(box, size, (width, height)) for box in best]
+
+
+def _stands_out(saliency_HW: np.ndarray) -> np.ndarray:
     threshold, _ = cv2.threshold(np.clip(saliency_HW, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
-    foreground_HW = (motion_HW > _MOVES) | (saliency_HW > max(threshold, _STANDS_OUT))
-    closed_HW = cv2.morphologyEx(foreground_HW.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    opened_HW = cv2.morphologyEx(closed_HW, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(opened_HW, connectivity=8)
-    found = []
+    return np.asarray(saliency_HW > max(threshold, _STANDS_OUT))
+
+
+def _boxes(foreground_HW: np.ndarray, weight_HW: np.ndarray) -> list[Proposal]:
+    """Boxes of connected parts; the score is the mean weight times the root of the area."""
+    closed_HW = cv2.morphologyEx(foreground_HW.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    opened_HW = cv2.morphologyEx(closed_HW, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(opened_HW, connectivity=4)
+    out = []
     for label in range(1, count):
-        x, y, columns, rows = (int(value) for value in stats[label, :4])
-        area = columns * rows / (size[0] * size[1])
-        if least_area <= area <= most_area:
-            part_HW = labels_HW == label
-            score = (saliency_HW[part_HW].mean() / 100 + motion_HW[part_HW].mean()) * np.sqrt(part_HW.mean())
-            found.append(_at_size(x, y, columns, rows, float(score), size, (width, height)))
-    return sorted(found, key=lambda box: -box.score)[:most]
+        part_HW = labels_HW == label
+        score = float(weight_HW[part_HW].mean() * np.sqrt(part_HW.mean()))
+        out.append(Proposal(*(int(value) for value in stats[label, :4]), score))
+    return out
 
 
 def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
@@ -80,13 +93,12 @@ def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
     return float(inner / (first[2] * first[3] + second[2] * second[3] - inner))
 
 
-def _at_size(
-    x: int, y: int, columns: int, rows: int, score: float, small: tuple[int, int], size: tuple[int, int]
-) -> Proposal:
+def _at_size(box: Proposal, small: tuple[int, int], size: tuple[int, int]) -> Proposal:
     across, down = size[0] / small[0], size[1] / small[1]
-    left, top = int(x * across), int(y * down)
-    right, bottom = min(size[0], round((x + columns) * across)), min(size[1], round((y + rows) * down))
-    return Proposal(left, top, max(1, right - left), max(1, bottom - top), round(score, 4))
+    left, top = int(box.x * across), int(box.y * down)
+    right = min(size[0], round((box.x + box.width) * across))
+    bottom = min(size[1], round((box.y + box.height) * down))
+    return Proposal(left, top, max(1, right - left), max(1, bottom - top), round(box.score, 4))
 
 
 def _saliency(small_HWC: np.ndarray) -> np.ndarray:

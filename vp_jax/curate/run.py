@@ -22,7 +22,7 @@ from vp_jax.curate.settings import CurationSettings
 from vp_jax.curate.store import KEPT, StageStore, Step, walk
 from vp_jax.curate.write import TRAIN, Written, named, write_output
 from vp_jax.errors import UserError
-from vp_jax.files import locked, replace_parts, fresh_folder, write_text
+from vp_jax.files import fresh_folder, locked, replace_parts, write_text
 
 
 class CurationRun(NamedTuple):

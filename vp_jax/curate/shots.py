@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 from vp_jax.curate.record import ClipRecord
@@ -13,7 +14,7 @@ Span = tuple[int, int]
 def shots_of(clip: ClipRecord) -> list[Span]:
     """The shots of a clip, in order."""
     ends = [0, *clip.cuts, clip.frames]
-    return [(start, stop) for start, stop in zip(ends, ends[1:]) if stop > start]
+    return [(start, stop) for start, stop in itertools.pairwise(ends) if stop > start]
 
 
 def pieces_of(shot: Span, rate: Fraction, piece_seconds: float, least_seconds: float) -> list[Span]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class ThingStatistics:
         """
         seen = [look for look in self._looks if not look.lost]
         areas = np.array([look.area for look in seen] or [0.0])
-        pairs = [(a.area, b.area) for a, b in zip(seen, seen[1:]) if b.frame == a.frame + 1]
+        pairs = [(a.area, b.area) for a, b in itertools.pairwise(seen) if b.frame == a.frame + 1]
         changes = np.array([abs(a - b) / max(a, b) for a, b in pairs] or [0.0])
         centres = np.array([look.centre for look in seen])
         jitter = np.linalg.norm(np.diff(centres, 2, axis=0), axis=1).mean() if len(seen) > 2 else 0.0

@@ -90,7 +90,7 @@ class StageStore:
             outcome = _outcome(stage, clip, place)._replace(seconds=time.monotonic() - begun)
             (partial / "result.json").write_text(json.dumps(_to_json(outcome)))
         self._note(stage.name, folder.name, clip.name)
-        return outcome
+        return self.stored(stage, clip)
 
     def _note(self, stage: str, key: str, name: str) -> None:
         folder = self.root / "work" / "done"

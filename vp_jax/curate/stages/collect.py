@@ -1,16 +1,19 @@
 """Collect: a source becomes a video that is there, complete, and worth annotating (paper section 3.1, collection).
 
 The file is loaded if it has an address, its digest is taken, all of it is decoded, and what no later stage can mend is
-left out: files that are damaged, short, still, or framed by black bars. Perceptual hashes of key frames are kept for the
-comparison of all clips with one another.
+left out: files that are damaged, short, still, or framed by black bars. Perceptual hashes of key frames are kept for
+the comparison of all clips with one another.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+
+import numpy as np
 
 from vp_jax import digests
 from vp_jax.curate.fetch import FetchRules, fetch
@@ -82,7 +85,7 @@ class Collect:
             )
         ]
 
-    def _check(self, pictures: list) -> None:  # type: ignore[type-arg]
+    def _check(self, pictures: Sequence[np.ndarray]) -> None:
         if (change := largest_change(pictures)) < self.least_change:
             raise Dropped(f"still picture: changes by {change:.2f} grey values, expected {self.least_change:g} or more")
         if (bars := black_bars(pictures)) > self.most_bars:

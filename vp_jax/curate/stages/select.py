@@ -1,7 +1,7 @@
 """Select: clips that are worth training on (paper: aesthetics, motion and safety; it states no limits).
 
-Embedded are motion, sharpness, exposure, black bars and still pictures. Limits of other scores, which plug-ins measured,
-are given by name.
+Embedded are motion, sharpness, exposure, black bars and still pictures. Limits of other scores, which plug-ins
+measured, are given by name.
 """
 
 from __future__ import annotations
