@@ -6,13 +6,13 @@ vp-jax curate VIDEOS OUT --config curate:things   smaller things too, from 1 % o
 
 from ml_collections import ConfigDict
 
-KINDS = ("paper", "things")
+VARIANTS = ("paper", "things")
 
 
 def get_config(kind: str = "paper") -> ConfigDict:
     """Settings of the stages in `vp_jax.curate.settings`."""
-    if kind not in KINDS:
-        raise ValueError(f"{kind!r}: expected {' or '.join(KINDS)}")
+    if kind not in VARIANTS:
+        raise ValueError(f"{kind!r}: expected {' or '.join(VARIANTS)}")
     config = ConfigDict()
     config.duplicate_bits = 10  # of 192, in which key frames of near-duplicates may differ; -1: none are looked for
     config.validation = 0.0  # share of the sources

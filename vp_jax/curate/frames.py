@@ -18,7 +18,7 @@ def frames_of(path: Path, wanted: Container[int] | None = None) -> Iterator[tupl
             yield number, picture.rgb_HWC
 
 
-def evenly(count: int, most: int) -> list[int]:
+def spaced(count: int, most: int) -> list[int]:
     """At most ``most`` numbers of ``count``, evenly spaced, the first and the last among them."""
     if count <= most:
         return list(range(count))

@@ -1,6 +1,6 @@
 """Numbers of pictures by which clips are chosen: motion, sharpness, exposure, black bars, likeness.
 
-Pictures are grey, uint8, scaled so that they have about `ROWS` rows: limits then hold for every size of video.
+Pictures are grey, uint8, scaled so that they have about `MEASURED_ROWS` rows: limits then hold for every size of video.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-ROWS = 120
+MEASURED_ROWS = 120
 """Rows of the pictures that are measured."""
 _DARK = 20
 """Grey value up to which a border is black: 16 is black of limited range, and encoders add noise."""
@@ -18,12 +18,12 @@ _HASH = (9, 8)
 
 
 def measured_picture(frame_HWC: np.ndarray) -> np.ndarray:
-    """A frame uint8 RGB as a grey picture uint8 HW of at most `ROWS` rows."""
+    """A frame uint8 RGB as a grey picture uint8 HW of at most `MEASURED_ROWS` rows."""
     grey_HW = cv2.cvtColor(frame_HWC, cv2.COLOR_RGB2GRAY)
-    if grey_HW.shape[0] <= ROWS:
+    if grey_HW.shape[0] <= MEASURED_ROWS:
         return np.asarray(grey_HW)
-    columns = max(1, round(grey_HW.shape[1] * ROWS / grey_HW.shape[0]))
-    return np.asarray(cv2.resize(grey_HW, (columns, ROWS), interpolation=cv2.INTER_AREA))
+    columns = max(1, round(grey_HW.shape[1] * MEASURED_ROWS / grey_HW.shape[0]))
+    return np.asarray(cv2.resize(grey_HW, (columns, MEASURED_ROWS), interpolation=cv2.INTER_AREA))
 
 
 def difference_hash(grey_HW: np.ndarray) -> str:

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from vp_jax.curate.frames import frames_of
-from vp_jax.curate.shots import Span
+from vp_jax.curate.shots import FrameSpan
 from vp_jax.errors import UserError
 from vp_jax.media.film import open_film
 from vp_jax.media.native_writer import Pasting, write_pasted
@@ -30,7 +30,7 @@ _COPIED_CODECS = ("h264", "hevc", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4
 """Decoders of what .mp4 holds and other programs expect in it."""
 
 
-def cut_pieces(source: Path, spans: Sequence[Span], files: Sequence[Path], rate: Fraction) -> list[str]:
+def cut_pieces(source: Path, spans: Sequence[FrameSpan], files: Sequence[Path], rate: Fraction) -> list[str]:
     """Write the frames ``[start, stop)`` of a video, each span to its file.
 
     Args:

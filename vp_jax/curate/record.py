@@ -84,7 +84,7 @@ class Dropped(Exception):
     """A stage leaves a clip out. The message is the reason, in one line, with value and limit."""
 
 
-class Place(NamedTuple):
+class StagePlace(NamedTuple):
     """Where a stage works.
 
     Attributes:
@@ -117,7 +117,7 @@ class CurationStage(Protocol):
     name: ClassVar[str]
     version: ClassVar[int]
 
-    def process(self, clip: ClipRecord, place: Place) -> Sequence[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> Sequence[ClipRecord]:
         """The records that a clip becomes.
 
         Raises:

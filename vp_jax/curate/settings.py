@@ -20,7 +20,7 @@ from vp_jax.curate.stages.split import SplitClips
 from vp_jax.curate.stages.tag import Tag
 from vp_jax.errors import UserError
 
-STAGES: Mapping[str, type] = {
+CURATION_STAGES: Mapping[str, type] = {
     stage.name: stage  # type: ignore[attr-defined]
     for stage in (
         *(Collect, FindCuts, Tag, ProposeBoxes, TrackMasks, FilterMasks),
@@ -55,12 +55,12 @@ def settings_from(config: Mapping[str, Any]) -> CurationSettings:
       UserError: an unknown stage or setting.
     """
     values = {name: dict(part) for name, part in config.items() if hasattr(part, "items")}
-    if unknown := sorted({*values} - {*STAGES}):
-        raise UserError(f"settings of an unknown stage {unknown[0]}: expected {', '.join(STAGES)}")
+    if unknown := sorted({*values} - {*CURATION_STAGES}):
+        raise UserError(f"settings of an unknown stage {unknown[0]}: expected {', '.join(CURATION_STAGES)}")
     if "fetch" in values.get("collect", {}):
         values["collect"]["fetch"] = FetchRules(**dict(values["collect"]["fetch"]))
     stages: list[CurationStage] = []
-    for name, kind in STAGES.items():
+    for name, kind in CURATION_STAGES.items():
         try:
             stages.append(kind(**values.get(name, {})))
         except TypeError as error:

@@ -7,17 +7,17 @@ from fractions import Fraction
 
 from vp_jax.curate.record import ClipRecord
 
-Span = tuple[int, int]
+FrameSpan = tuple[int, int]
 """Frames [start, stop)."""
 
 
-def shots_of(clip: ClipRecord) -> list[Span]:
+def shots_of(clip: ClipRecord) -> list[FrameSpan]:
     """The shots of a clip, in order."""
     ends = [0, *clip.cuts, clip.frames]
     return [(start, stop) for start, stop in itertools.pairwise(ends) if stop > start]
 
 
-def pieces_of(shot: Span, rate: Fraction, piece_seconds: float, least_seconds: float) -> list[Span]:
+def pieces_of(shot: FrameSpan, rate: Fraction, piece_seconds: float, least_seconds: float) -> list[FrameSpan]:
     """A shot in pieces of ``piece_seconds``; a rest shorter than ``least_seconds`` is left out (paper, section 3.1)."""
     length, least = int(Fraction(piece_seconds) * rate), Fraction(least_seconds) * rate
     starts = range(shot[0], shot[1], max(1, length))

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vp_jax.curate.record import ClipRecord, CurationStage, Dropped, Place, key_of
+from vp_jax.curate.record import ClipRecord, CurationStage, Dropped, StagePlace, key_of
 from vp_jax.data.records import BadRecord
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import replacing
@@ -31,7 +31,7 @@ KEPT, DROPPED, FAILED, WAITING = "kept", "dropped", "failed", "waiting"
 """Outcomes of a stage: records, left out by a rule, not usable, and not computed (the run was interrupted)."""
 
 
-class Outcome(NamedTuple):
+class StageOutcome(NamedTuple):
     """What a stage made of a record.
 
     Attributes:
@@ -68,16 +68,16 @@ class StageStore:
         key = key_of(stage, clip)
         return self.root / "work" / stage.name / key[:2] / key
 
-    def stored(self, stage: CurationStage, clip: ClipRecord) -> Outcome:
+    def stored(self, stage: CurationStage, clip: ClipRecord) -> StageOutcome:
         """The stored outcome; `WAITING` if there is none."""
         file = self.folder(stage, clip) / "result.json"
         if not file.is_file():
-            return Outcome(WAITING)
+            return StageOutcome(WAITING)
         values = read_json(file)
         records = tuple(ClipRecord(**record) for record in values.pop("records"))
-        return Outcome(records=records, **values)
+        return StageOutcome(records=records, **values)
 
-    def run(self, stage: CurationStage, clip: ClipRecord) -> Outcome:
+    def run(self, stage: CurationStage, clip: ClipRecord) -> StageOutcome:
         """The outcome of a stage: the stored one, or computed and stored."""
         found = self.stored(stage, clip)
         if found.kind != WAITING and not found.again:
@@ -86,7 +86,7 @@ class StageStore:
         begun = time.monotonic()
         with replacing(folder) as partial:
             partial.mkdir()
-            place = Place(self.root, partial, folder.relative_to(self.root).as_posix())
+            place = StagePlace(self.root, partial, folder.relative_to(self.root).as_posix())
             outcome = _outcome(stage, clip, place)._replace(seconds=time.monotonic() - begun)
             (partial / "result.json").write_text(json.dumps(_to_json(outcome)))
         self._note(stage.name, folder.name, clip.name)
@@ -113,7 +113,7 @@ class Step(NamedTuple):
 
     stage: CurationStage
     clip: ClipRecord
-    outcome: Outcome
+    outcome: StageOutcome
 
 
 def walk(store: StageStore, stages: Sequence[CurationStage], clips: Sequence[ClipRecord]) -> Iterator[Step]:
@@ -125,22 +125,22 @@ def walk(store: StageStore, stages: Sequence[CurationStage], clips: Sequence[Cli
             yield from walk(store, stages[1:], outcome.records)
 
 
-def _outcome(stage: CurationStage, clip: ClipRecord, place: Place) -> Outcome:
+def _outcome(stage: CurationStage, clip: ClipRecord, place: StagePlace) -> StageOutcome:
     try:
-        return Outcome(KEPT, records=tuple(stage.process(clip, place)))
+        return StageOutcome(KEPT, records=tuple(stage.process(clip, place)))
     except Dropped as error:
-        return Outcome(DROPPED, str(error))
+        return StageOutcome(DROPPED, str(error))
     except TryAgain as error:
-        return Outcome(FAILED, escaped(str(error)), again=True)
+        return StageOutcome(FAILED, escaped(str(error)), again=True)
     except (UserError, BadRecord) as error:
-        return Outcome(FAILED, escaped(str(error)))
+        return StageOutcome(FAILED, escaped(str(error)))
     except ModuleNotFoundError:
         raise  # of the run, not of the record: the program says what to install
     except Exception as error:  # one damaged record among thousands must not end the run
-        return Outcome(FAILED, escaped(f"unexpected {type(error).__name__}: {error}"), again=True)
+        return StageOutcome(FAILED, escaped(f"unexpected {type(error).__name__}: {error}"), again=True)
 
 
-def _to_json(outcome: Outcome) -> dict[str, Any]:
+def _to_json(outcome: StageOutcome) -> dict[str, Any]:
     return {**outcome._asdict(), "records": [dataclasses.asdict(record) for record in outcome.records]}
 
 

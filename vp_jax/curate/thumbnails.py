@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vp_jax.curate.frames import evenly, sampled
+from vp_jax.curate.frames import sampled, spaced
 from vp_jax.curate.labels_video import read_labels
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.sources import ADDRESSES
@@ -42,7 +42,7 @@ class Thumbnails:
     def strip(self, clip: ClipRecord) -> str:
         """Frames of a clip in two rows, its masks tinted, as a data address; "" if it cannot be read."""
         try:
-            numbers = evenly(clip.frames, _STRIP + 2)[1:-1] or [0]
+            numbers = spaced(clip.frames, _STRIP + 2)[1:-1] or [0]
             frames = sampled(self._root / clip.video, numbers)
             labels = dict(zip(numbers, read_labels(self._root / clip.masks, frozenset(numbers))))
         except (UserError, OSError):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.curate.drawn_sources import scene_frames
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages.box import ProposeBoxes
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
@@ -20,7 +20,9 @@ def film(tmp_path_factory):
     folder = tmp_path_factory.mktemp("film")
     shots = [scene_frames(seed, 24, 48, 72)[0] for seed in (3, 4)]
     write_video(folder / "a.mp4", np.concatenate([*shots, shots[0][:4]]), 8)
-    return ClipRecord("a", "a.mp4", frames=52, height=48, width=72, fps="8", cuts=[24, 48]), Place(folder, folder, "")
+    return ClipRecord("a", "a.mp4", frames=52, height=48, width=72, fps="8", cuts=[24, 48]), StagePlace(
+        folder, folder, ""
+    )
 
 
 def test_things_are_numbered_through_all_shots_that_are_long_enough(film):

@@ -6,7 +6,7 @@ import pytest
 from tests.curate.drawn_sources import scene_frames
 from tests.vlm.fake_server import fake_server
 from vp_jax.curate.labels_video import write_labels
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages.caption import CaptionClips, alone
 from vp_jax.curate.stages.tag import Tag
 from vp_jax.curate.store import TryAgain
@@ -21,7 +21,7 @@ def clip(tmp_path_factory):
     write_labels(folder / "a.mkv", labels_FHW, 8)
     things = {str(thing): {"area": 0.1} for thing in range(1, labels_FHW.max() + 1)}
     record = ClipRecord("a", "a.mp4", frames=12, fps="8", masks="a.mkv", things=things, height=48, width=72)
-    return record, Place(folder, folder, "")
+    return record, StagePlace(folder, folder, "")
 
 
 def test_the_template_says_that_it_is_one(clip):

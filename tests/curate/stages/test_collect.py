@@ -9,7 +9,7 @@ import pytest
 
 from tests.curate.drawn_sources import scene_frames
 from vp_jax.curate.fetch import FetchRules
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages.collect import Collect
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
@@ -27,7 +27,7 @@ def film(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "work").mkdir()
-    return Place(tmp_path, tmp_path / "work", "work")
+    return StagePlace(tmp_path, tmp_path / "work", "work")
 
 
 def test_a_good_video_is_described(film, place):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vp_jax.curate.labels_video import read_labels
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.curate.stages.mask import TrackMasks
 from vp_jax.media.video_writer import write_video
 from vp_jax.segment.tracking import Tracked
@@ -29,7 +29,7 @@ def film(tmp_path):
     write_video(tmp_path / "a.mp4", np.zeros((12, 24, 32, 3), np.uint8), 8)
     boxes = [(1, 2, 4, 4, 8, 6, 1.0, ""), (2, 9, 0, 0, 16, 12, 1.0, "")]
     clip = ClipRecord("a", "a.mp4", frames=12, height=24, width=32, fps="8", cuts=[4, 8], boxes=boxes)
-    return clip, Place(tmp_path, tmp_path, "here")
+    return clip, StagePlace(tmp_path, tmp_path, "here")
 
 
 def test_every_shot_with_boxes_is_tracked_by_itself(film):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vp_jax.curate.labels_video import read_labels, write_labels
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.curate.stages.pack import PackMasks
 from vp_jax.media.labels import LabelMap
 
@@ -14,7 +14,7 @@ def test_all_forms_hold_the_same_masks(tmp_path):
     clip = ClipRecord("a", "a", frames=5, height=16, width=24, fps="8", masks="masks.mkv", things={"1": {}, "3": {}})
     folder = tmp_path / "packed"
     folder.mkdir()
-    (found,) = PackMasks().process(clip, Place(tmp_path, folder, "packed"))
+    (found,) = PackMasks().process(clip, StagePlace(tmp_path, folder, "packed"))
     expected_FHW = np.where(labels_FHW == 2, 0, labels_FHW)
     assert found.masks == "packed/labels.mkv"
     with np.load(folder / "all_masks.npz") as file:
@@ -28,5 +28,5 @@ def test_all_forms_hold_the_same_masks(tmp_path):
 def test_without_npz_only_videos_are_written(tmp_path):
     write_labels(tmp_path / "masks.mkv", np.ones((2, 16, 24), np.uint8), 8)
     clip = ClipRecord("a", "a", frames=2, height=16, width=24, fps="8", masks="masks.mkv", things={"1": {}})
-    PackMasks(npz=False).process(clip, Place(tmp_path, tmp_path, ""))
+    PackMasks(npz=False).process(clip, StagePlace(tmp_path, tmp_path, ""))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["labels.mkv", "masks.mkv", "thing_1.mkv"]

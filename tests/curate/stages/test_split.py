@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vp_jax.curate.labels_video import read_labels, write_labels
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages.split import SplitClips
 from vp_jax.media.video_writer import write_video
 
@@ -18,7 +18,7 @@ def film(tmp_path):
     things = {"1": {"start": 0, "stop": 26}, "2": {"start": 26, "stop": 30}}
     boxes = [(1, 20, 0, 0, 4, 4, 1.0, "")]
     clip = ClipRecord("a", "a.mp4", frames=30, fps="2", cuts=[26], masks="m.mkv", things=things, boxes=boxes, stop=30)
-    return clip, Place(tmp_path, tmp_path, "here")
+    return clip, StagePlace(tmp_path, tmp_path, "here")
 
 
 def test_pieces_keep_masks_things_and_boxes_of_their_frames(film):

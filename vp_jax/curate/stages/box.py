@@ -15,7 +15,7 @@ import numpy as np
 from vp_jax.curate.frames import sampled
 from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.proposals import Proposal, overlap_of, propose
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
 
@@ -51,7 +51,7 @@ class ProposeBoxes:
     name: ClassVar[str] = "box"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         if self.model != EMBEDDED and not is_plugin(self.model):
             raise UserError(f"box.model {self.model!r}: expected {EMBEDDED} or package.module:function")

@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from vp_jax.curate.ask import ask_model
-from vp_jax.curate.frames import evenly, sampled
+from vp_jax.curate.frames import sampled, spaced
 from vp_jax.curate.labels_video import read_labels
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 
 TEMPLATE = "template"
 DENSE = (
@@ -26,7 +26,7 @@ REGION = (
     "These are key frames of one video, in order, with everything but one thing greyed out. Describe that thing in one "
     "sentence: what it is, its colours, and what it does. Do not mention that anything is greyed out."
 )
-SCHEMA = {"type": "object", "properties": {"caption": {"type": "string"}}, "required": ["caption"]}
+CAPTION_SCHEMA = {"type": "object", "properties": {"caption": {"type": "string"}}, "required": ["caption"]}
 _PLACES = (("upper", "middle", "lower"), ("left", "centre", "right"))
 
 
@@ -45,9 +45,9 @@ class CaptionClips:
     name: ClassVar[str] = "caption"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
-        numbers = evenly(clip.frames, self.key_frames)
+        numbers = spaced(clip.frames, self.key_frames)
         if self.model == TEMPLATE:
             labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
             captions = {thing: _region_template(labels, int(thing)) for thing in clip.things}
@@ -56,13 +56,13 @@ class CaptionClips:
             captions = self._asked(clip, place, numbers)
         return [clip.but(captions=captions, models=clip.made_by(self.name, self.model))]
 
-    def _asked(self, clip: ClipRecord, place: Place, numbers: Sequence[int]) -> dict[str, str]:
+    def _asked(self, clip: ClipRecord, place: StagePlace, numbers: Sequence[int]) -> dict[str, str]:
         frames = [*sampled(place.path(clip.video), numbers).values()]
         labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
-        captions = {"": str(ask_model(self.model, DENSE, frames, SCHEMA)["caption"]).strip()}
+        captions = {"": str(ask_model(self.model, DENSE, frames, CAPTION_SCHEMA)["caption"]).strip()}
         for thing in clip.things:
             shown = [alone(frame, map_HW == int(thing)) for frame, map_HW in zip(frames, labels)]
-            captions[thing] = str(ask_model(self.model, REGION, shown, SCHEMA)["caption"]).strip()
+            captions[thing] = str(ask_model(self.model, REGION, shown, CAPTION_SCHEMA)["caption"]).strip()
         return captions
 
 
@@ -82,7 +82,7 @@ def _dense_template(clip: ClipRecord, regions: dict[str, str]) -> str:
 
 
 def _region_template(labels: Sequence[np.ndarray], thing: int) -> str:
-    """Place and size of a thing, which is all that is known without a model."""
+    """StagePlace and size of a thing, which is all that is known without a model."""
     masks = [map_HW == thing for map_HW in labels]
     found = [(np.argwhere(mask_HW).mean(axis=0) / mask_HW.shape) for mask_HW in masks if mask_HW.any()]
     centre = np.mean(found, axis=0) if found else np.array([0.5, 0.5])

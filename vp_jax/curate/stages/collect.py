@@ -17,9 +17,9 @@ import numpy as np
 
 from vp_jax import digests
 from vp_jax.curate.fetch import FetchRules, fetch
-from vp_jax.curate.frames import evenly, sampled
+from vp_jax.curate.frames import sampled, spaced
 from vp_jax.curate.measures import black_bars, difference_hash, largest_change, measured_picture
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.sources import ADDRESSES
 from vp_jax.errors import UserError
 from vp_jax.media.video import probe
@@ -50,7 +50,7 @@ class Collect:
     name: ClassVar[str] = "collect"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         video = self._file(clip, place)
         sha256 = digests.of_file(place.path(video))
@@ -66,12 +66,12 @@ class Collect:
         seconds = float(info.frames / info.fps)
         if seconds < self.least_seconds:
             raise Dropped(f"too short: {seconds:.1f} s, expected {self.least_seconds:g} s or more")
-        numbers = evenly(info.frames, self.key_frames)
+        numbers = spaced(info.frames, self.key_frames)
         pictures = {number: measured_picture(frame) for number, frame in sampled(place.path(video), numbers).items()}
         if len(pictures) < len(numbers):
             raise UserError(f"damaged: {info.frames} frames are promised, the last key frames are missing")
         self._check([*pictures.values()])
-        hashed = [numbers[index] for index in evenly(len(numbers), self.hashed + 2)[1:-1]]
+        hashed = [numbers[index] for index in spaced(len(numbers), self.hashed + 2)[1:-1]]
         return [
             clip.but(
                 video=video,
@@ -91,7 +91,7 @@ class Collect:
         if (bars := black_bars(pictures)) > self.most_bars:
             raise Dropped(f"black bars: {bars:.0%} of the picture, expected {self.most_bars:.0%} or less")
 
-    def _file(self, clip: ClipRecord, place: Place) -> str:
+    def _file(self, clip: ClipRecord, place: StagePlace) -> str:
         """The file, loaded if it has an address; what was loaded is kept when the process is killed."""
         if not clip.video.startswith(ADDRESSES):
             return clip.video

@@ -13,7 +13,7 @@ import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
 
 from vp_jax.curate.frames import frames_of
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FindCuts:
     name: ClassVar[str] = "cuts"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         fps = float(clip.rate)
         detector = AdaptiveDetector(

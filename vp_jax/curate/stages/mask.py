@@ -17,8 +17,8 @@ import numpy as np
 from vp_jax.curate.frames import frames_of
 from vp_jax.curate.labels_video import write_labels
 from vp_jax.curate.plugins import is_plugin, load_plugin
-from vp_jax.curate.record import ClipRecord, Place
-from vp_jax.curate.shots import Span, shots_of
+from vp_jax.curate.record import ClipRecord, StagePlace
+from vp_jax.curate.shots import FrameSpan, shots_of
 from vp_jax.curate.statistics import ThingStatistics
 
 
@@ -35,7 +35,7 @@ class TrackMasks:
     name: ClassVar[str] = "mask"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         statistics: dict[int, ThingStatistics] = {}
         labels = (labels_HW for shot in shots_of(clip) for labels_HW in self._shot(clip, place, shot, statistics))
@@ -45,7 +45,7 @@ class TrackMasks:
         return [clip.but(masks=place.called("masks.mkv"), things=things, models=models)]
 
     def _shot(
-        self, clip: ClipRecord, place: Place, shot: Span, statistics: dict[int, ThingStatistics]
+        self, clip: ClipRecord, place: StagePlace, shot: FrameSpan, statistics: dict[int, ThingStatistics]
     ) -> Iterator[np.ndarray]:
         """Labels of the frames of a shot; what is measured of its things goes into ``statistics``."""
         start, stop = shot

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class FilterMasks:
     name: ClassVar[str] = "mask_filter"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         faults = {thing: list(self.faults(values)) for thing, values in clip.things.items()}
         things = {thing: values for thing, values in clip.things.items() if not faults[thing]}

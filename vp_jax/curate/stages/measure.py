@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vp_jax.curate.frames import evenly, sampled
+from vp_jax.curate.frames import sampled, spaced
 from vp_jax.curate.measures import measured_picture, scores_of
 from vp_jax.curate.plugins import load_plugin
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class MeasureClips:
     name: ClassVar[str] = "measure"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
-        numbers = evenly(clip.frames - 1, self.key_frames)
+        numbers = spaced(clip.frames - 1, self.key_frames)
         frames = sampled(place.path(clip.video), [*numbers, *(number + 1 for number in numbers)])
         pictures = {number: measured_picture(frame_HWC) for number, frame_HWC in frames.items()}
         pairs = [(pictures[number], pictures[number + 1]) for number in numbers]

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from vp_jax.curate.labels_video import read_labels, write_labels
-from vp_jax.curate.record import ClipRecord, Place
+from vp_jax.curate.record import ClipRecord, StagePlace
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of files in archives: equal masks give equal bytes."""
@@ -36,7 +36,7 @@ class PackMasks:
     name: ClassVar[str] = "pack"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         things = [int(thing) for thing in clip.things]
         source = place.path(clip.masks)

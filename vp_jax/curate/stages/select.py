@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.errors import UserError
 
 
@@ -41,7 +41,7 @@ class SelectClips:
     name: ClassVar[str] = "select"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         if faults := list(self.faults(clip)):
             raise Dropped("; ".join(faults))

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from vp_jax.curate.labels_video import read_labels, write_labels
 from vp_jax.curate.pieces import cut_pieces
-from vp_jax.curate.record import ClipRecord, Dropped, Place
-from vp_jax.curate.shots import Span, pieces_of, shots_of
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
+from vp_jax.curate.shots import FrameSpan, pieces_of, shots_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SplitClips:
     name: ClassVar[str] = "split"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         shots = shots_of(clip)
         spans = [span for shot in shots for span in pieces_of(shot, clip.rate, self.piece_seconds, self.least_seconds)]
@@ -48,7 +48,9 @@ class SplitClips:
             records.append(self._piece(clip, place, span, file, masks, how))
         return records
 
-    def _piece(self, clip: ClipRecord, place: Place, span: Span, file: str, masks: str, how: str) -> ClipRecord:
+    def _piece(
+        self, clip: ClipRecord, place: StagePlace, span: FrameSpan, file: str, masks: str, how: str
+    ) -> ClipRecord:
         start, stop = span
         boxes = [(box[0], box[1] - start, *box[2:]) for box in clip.boxes if start <= box[1] < stop]
         return clip.but(
@@ -66,7 +68,7 @@ class SplitClips:
         )
 
 
-def _things_in(clip: ClipRecord, span: Span) -> dict[str, dict[str, float]]:
+def _things_in(clip: ClipRecord, span: FrameSpan) -> dict[str, dict[str, float]]:
     """Things whose shot holds the span."""
     start, stop = span
     return {

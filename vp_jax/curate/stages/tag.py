@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vp_jax.curate.ask import ask_model
-from vp_jax.curate.frames import evenly, sampled
+from vp_jax.curate.frames import sampled, spaced
 from vp_jax.curate.plugins import is_plugin, load_plugin
-from vp_jax.curate.record import ClipRecord, Dropped, Place
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 
 PROMPT = (
     "These are key frames of one video, in order. List the things in it that could be cut out with a mask: people, "
     "animals, vehicles, objects. One or two words each, the most prominent first."
 )
-SCHEMA = {
+TAG_SCHEMA = {
     "type": "object",
     "properties": {"tags": {"type": "array", "items": {"type": "string"}}},
     "required": ["tags"],
@@ -44,15 +44,15 @@ class Tag:
     name: ClassVar[str] = "tag"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: Place) -> list[ClipRecord]:
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         if not self.model:
             return [clip]
-        frames = [*sampled(place.path(clip.video), evenly(clip.frames, self.key_frames)).values()]
+        frames = [*sampled(place.path(clip.video), spaced(clip.frames, self.key_frames)).values()]
         if is_plugin(self.model):
             tags = load_plugin(self.model)(frames)
         else:
-            tags = ask_model(self.model, PROMPT, frames, SCHEMA)["tags"]
+            tags = ask_model(self.model, PROMPT, frames, TAG_SCHEMA)["tags"]
         words = list(dict.fromkeys(word.strip().lower() for word in tags if word.strip()))[: self.most]
         if self.required and not words:
             raise Dropped("no tag: the model names nothing that could be masked")
