@@ -6,13 +6,11 @@ vp-jax curate VIDEOS OUT --config curate:things   smaller things too, from 1 % o
 
 from ml_collections import ConfigDict
 
-VARIANTS = ("paper", "things")
-
 
 def get_config(kind: str = "paper") -> ConfigDict:
     """Settings of the stages in `vp_jax.curate.settings`."""
-    if kind not in VARIANTS:
-        raise ValueError(f"{kind!r}: expected {' or '.join(VARIANTS)}")
+    if kind not in ("paper", "things"):
+        raise ValueError(f"{kind!r}: expected paper or things")
     config = ConfigDict()
     config.duplicate_bits = 10  # of 192, in which key frames of near-duplicates may differ; -1: none are looked for
     config.validation = 0.0  # share of the sources

@@ -18,13 +18,6 @@ def frames_of(path: Path, wanted: Container[int] | None = None) -> Iterator[tupl
             yield number, picture.rgb_HWC
 
 
-def spaced(count: int, most: int) -> list[int]:
-    """At most ``most`` numbers of ``count``, evenly spaced, the first and the last among them."""
-    if count <= most:
-        return list(range(count))
-    return sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if most > 1 else [count // 2]
-
-
 def sampled(path: Path, numbers: Sequence[int]) -> dict[int, np.ndarray]:
     """Frames of these numbers, by number. Raises `UserError`."""
     return dict(frames_of(path, frozenset(numbers)))

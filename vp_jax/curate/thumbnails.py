@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from vp_jax.curate.frames import sampled, spaced
+from vp_jax.curate.frames import sampled
 from vp_jax.curate.labels_video import read_labels
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.sources import ADDRESSES
 from vp_jax.errors import UserError
+from vp_jax.media.pictures import evenly
 
 _WIDTH, _STRIP = 180, 4
 _EARLY = 12
@@ -42,7 +43,7 @@ class Thumbnails:
     def strip(self, clip: ClipRecord) -> str:
         """Frames of a clip in two rows, its masks tinted, as a data address; "" if it cannot be read."""
         try:
-            numbers = spaced(clip.frames, _STRIP + 2)[1:-1] or [0]
+            numbers = evenly(clip.frames, _STRIP + 2)[1:-1] or [0]
             frames = sampled(self._root / clip.video, numbers)
             labels = dict(zip(numbers, read_labels(self._root / clip.masks, frozenset(numbers))))
         except (UserError, OSError):

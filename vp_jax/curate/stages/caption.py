@@ -13,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 
 from vp_jax.curate.ask import ask_model
-from vp_jax.curate.frames import sampled, spaced
+from vp_jax.curate.frames import sampled
 from vp_jax.curate.labels_video import read_labels
 from vp_jax.curate.record import ClipRecord, StagePlace
+from vp_jax.media.pictures import evenly
 
 TEMPLATE = "template"
 DENSE = (
@@ -47,7 +48,7 @@ class CaptionClips:
 
     def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
-        numbers = spaced(clip.frames, self.key_frames)
+        numbers = evenly(clip.frames, self.key_frames)
         if self.model == TEMPLATE:
             labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
             captions = {thing: _region_template(labels, int(thing)) for thing in clip.things}

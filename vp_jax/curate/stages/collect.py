@@ -17,11 +17,12 @@ import numpy as np
 
 from vp_jax import digests
 from vp_jax.curate.fetch import FetchRules, fetch
-from vp_jax.curate.frames import sampled, spaced
+from vp_jax.curate.frames import sampled
 from vp_jax.curate.measures import black_bars, difference_hash, largest_change, measured_picture
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.sources import ADDRESSES
 from vp_jax.errors import UserError
+from vp_jax.media.pictures import evenly
 from vp_jax.media.video import probe
 
 
@@ -66,12 +67,12 @@ class Collect:
         seconds = float(info.frames / info.fps)
         if seconds < self.least_seconds:
             raise Dropped(f"too short: {seconds:.1f} s, expected {self.least_seconds:g} s or more")
-        numbers = spaced(info.frames, self.key_frames)
+        numbers = evenly(info.frames, self.key_frames)
         pictures = {number: measured_picture(frame) for number, frame in sampled(place.path(video), numbers).items()}
         if len(pictures) < len(numbers):
             raise UserError(f"damaged: {info.frames} frames are promised, the last key frames are missing")
         self._check([*pictures.values()])
-        hashed = [numbers[index] for index in spaced(len(numbers), self.hashed + 2)[1:-1]]
+        hashed = [numbers[index] for index in evenly(len(numbers), self.hashed + 2)[1:-1]]
         return [
             clip.but(
                 video=video,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from vp_jax.curate.frames import sampled, spaced
+from vp_jax.curate.frames import sampled
 from vp_jax.curate.measures import measured_picture, scores_of
 from vp_jax.curate.plugins import load_plugin
 from vp_jax.curate.record import ClipRecord, StagePlace
+from vp_jax.media.pictures import evenly
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class MeasureClips:
 
     def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
-        numbers = spaced(clip.frames - 1, self.key_frames)
+        numbers = evenly(clip.frames - 1, self.key_frames)
         frames = sampled(place.path(clip.video), [*numbers, *(number + 1 for number in numbers)])
         pictures = {number: measured_picture(frame_HWC) for number, frame_HWC in frames.items()}
         pairs = [(pictures[number], pictures[number + 1]) for number in numbers]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vp_jax.curate.ask import ask_model
-from vp_jax.curate.frames import sampled, spaced
+from vp_jax.curate.frames import sampled
 from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
+from vp_jax.media.pictures import evenly
 
 PROMPT = (
     "These are key frames of one video, in order. List the things in it that could be cut out with a mask: people, "
@@ -48,7 +49,7 @@ class Tag:
         """See `vp_jax.curate.record.CurationStage`."""
         if not self.model:
             return [clip]
-        frames = [*sampled(place.path(clip.video), spaced(clip.frames, self.key_frames)).values()]
+        frames = [*sampled(place.path(clip.video), evenly(clip.frames, self.key_frames)).values()]
         if is_plugin(self.model):
             tags = load_plugin(self.model)(frames)
         else:
