@@ -46,6 +46,11 @@ def test_a_detector_gets_the_tags_and_gives_words(film):
     assert found.models["box"].endswith("words_boxes")
 
 
+def test_words_leave_the_search_to_the_tracker(film):
+    clip, place = film
+    assert ProposeBoxes(model="words").process(clip.but(tags=["cat"]), place) == [clip.but(tags=["cat"])]
+
+
 def test_an_unknown_model_is_named(film):
-    with pytest.raises(UserError, match="expected proposals or package"):
+    with pytest.raises(UserError, match="expected proposals, words or package"):
         ProposeBoxes(model="yolo").process(*film)

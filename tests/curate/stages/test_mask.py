@@ -44,6 +44,22 @@ def test_every_shot_with_boxes_is_tracked_by_itself(film):
     assert found.things["2"]["area"] == pytest.approx(0.25) and found.things["1"]["lost"] == pytest.approx(0.25)
 
 
+def find_words(frames, prompts):
+    """A tracker that finds a thing by its words, everywhere."""
+    for number, frame_HWC in enumerate(frames()):
+        labels_HW = np.zeros(frame_HWC.shape[:2], np.uint8)
+        labels_HW[: len(prompts[0].text)] = prompts[0].thing
+        yield Tracked(number, labels_HW, {prompts[0].thing: 1.0}, frozenset())
+
+
+def test_a_clip_without_boxes_is_tracked_by_its_tags(film):
+    clip, place = film
+    stage = TrackMasks(backend="tests.curate.stages.test_mask:find_words")
+    (found,) = stage.process(clip.but(boxes=[], tags=["cat"]), place)
+    assert {*found.things} == {"1", "2", "3"} and found.things["2"]["start"] == 4
+    assert found.things["3"]["area"] == pytest.approx(3 / 24)
+
+
 def test_the_embedded_tracker_follows_a_box(film):
     clip, place = film
     frames_FHWC = np.full((12, 24, 32, 3), 60, np.uint8)

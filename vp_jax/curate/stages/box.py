@@ -19,7 +19,7 @@ from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
 
-EMBEDDED = "proposals"
+EMBEDDED, WORDS = "proposals", "words"
 Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
 
@@ -29,8 +29,9 @@ class ProposeBoxes:
     """The stage.
 
     Attributes:
-      model: "proposals" (embedded), or ``package.module:function`` that takes a frame HWC and the tags and returns
-        (x, y, width, height, score, words) in pixels.
+      model: "proposals" (embedded); "words": no boxes, the tracker looks for the tags itself; or
+        ``package.module:function`` that takes a frame HWC and the tags and returns (x, y, width, height, score, words)
+        in pixels.
       interval: seconds between the frames of a shot that are looked at.
       most_frames: of a shot that are looked at.
       least_seconds: shots that are shorter will not become clips and are not looked at.
@@ -53,8 +54,10 @@ class ProposeBoxes:
 
     def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
+        if self.model == WORDS:
+            return [clip]
         if self.model != EMBEDDED and not is_plugin(self.model):
-            raise UserError(f"box.model {self.model!r}: expected {EMBEDDED} or package.module:function")
+            raise UserError(f"box.model {self.model!r}: expected {EMBEDDED}, {WORDS} or package.module:function")
         step = max(1, round(self.interval * clip.rate))
         found: list[tuple[Any, ...]] = []
         thing = 1

@@ -49,18 +49,13 @@ class TrackMasks:
     ) -> Iterator[np.ndarray]:
         """Labels of the frames of a shot; what is measured of its things goes into ``statistics``."""
         start, stop = shot
-        boxes = [box for box in clip.boxes if start <= box[1] < stop]
-        if not boxes:
+        prompts = _prompts(clip, shot, first=len(statistics) + 1)
+        if not prompts:
             for _ in range(start, stop):
                 yield np.zeros((clip.height, clip.width), np.uint8)
             return
-        things = sorted({int(box[0]) for box in boxes})
+        things = sorted({prompt.thing for prompt in prompts})
         statistics |= {thing: ThingStatistics(start, stop) for thing in things}
-        prompts_of = importlib.import_module("vp_jax.segment.prompts")
-        prompts = [
-            prompts_of.Box(*(int(side) for side in box[2:6]), frame=int(box[1]) - start, thing=int(box[0]))
-            for box in boxes
-        ]
         frames = functools.partial(_frames, place.path(clip.video), start, stop)
         for tracked in self._track(frames, prompts):
             labels_HW = np.asarray(tracked.labels_HW, np.uint8)
@@ -76,6 +71,18 @@ class TrackMasks:
         else:
             tracking = importlib.import_module("vp_jax.segment.tracking")
             yield from tracking.track(frames, prompts, backend=self.backend)
+
+
+def _prompts(clip: ClipRecord, shot: FrameSpan, first: int) -> list[Any]:
+    """The boxes of a shot, or where a clip has none its tags, as things from number ``first`` on; labels end at 255."""
+    from vp_jax.segment.prompts import Box, Words
+
+    start, stop = shot
+    boxes = [box for box in clip.boxes if start <= box[1] < stop]
+    if clip.boxes:
+        sides = [tuple(int(side) for side in box[2:6]) for box in boxes]
+        return [Box(*side, frame=int(box[1]) - start, thing=int(box[0])) for side, box in zip(sides, boxes)]
+    return [Words(tag, thing=first + number) for number, tag in enumerate(clip.tags) if first + number < 256]
 
 
 def _frames(path: Any, start: int, stop: int) -> Iterator[np.ndarray]:
