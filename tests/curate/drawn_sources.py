@@ -87,7 +87,8 @@ def _faults(folder: Path, seed: int, frames: int, height: int, width: int) -> li
     (folder / "broken_cut_off.mp4").write_bytes(cut_off[: len(cut_off) // 2])
     (folder / "broken_noise.mp4").write_bytes(np.random.default_rng(0).bytes(20_000))
     (folder / "broken_empty.mp4").write_bytes(b"")
-    out += [Drawn(f"broken_{kind}.mp4", "", "collect") for kind in ("cut_off", "noise", "empty")]
+    faults = {"cut_off": "damaged", "noise": "cannot be read", "empty": "cannot be read"}
+    out += [Drawn(f"broken_{kind}.mp4", fault, "collect") for kind, fault in faults.items()]
     (folder / "twin_copy.mp4").write_bytes(cut_off)
     first, _ = scene_frames(500, frames, height, width)
     smaller = [cv2.resize(frame, (width * 3 // 4, height * 3 // 4), interpolation=cv2.INTER_AREA) for frame in first]

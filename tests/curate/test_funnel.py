@@ -15,7 +15,9 @@ STEPS = [
     Step(COLLECT, ClipRecord("a", "a.mp4"), StageOutcome(KEPT, records=(CLIP,), seconds=2.0)),
     Step(COLLECT, ClipRecord("b", "b.mp4"), StageOutcome(DROPPED, "too short: 3.0 s", seconds=1.0)),
     Step(COLLECT, ClipRecord("c", "c.mp4"), StageOutcome(DROPPED, "too short: 4.5 s", seconds=1.0)),
-    Step(COLLECT, ClipRecord("d", "d.mp4"), StageOutcome(FAILED, "d.mp4: damaged")),
+    Step(
+        COLLECT, ClipRecord("d", "d.mp4"), StageOutcome(FAILED, "damaged, decoding stopped at frame 23 (Invalid data)")
+    ),
     Step(COLLECT, ClipRecord("e", "e.mp4"), StageOutcome(KEPT, records=(CLIP.but(name="e"),))),
     Step(SPLIT, CLIP, StageOutcome(KEPT, records=PIECES)),
 ]
@@ -24,7 +26,10 @@ STEPS = [
 def test_counts_of_every_stage_and_of_duplicates():
     collect, duplicates, split = funnel_of(STEPS, [COLLECT, SPLIT], {"e": "a"}).counts
     assert (collect.came, collect.went, collect.dropped, collect.failed, collect.seconds) == (5, 2, 2, 1, 4.0)
-    assert collect.video_seconds == 40.0 and collect.reasons == {"too short": 2, "d.mpN": 1}
+    assert collect.video_seconds == 40.0 and collect.reasons == {
+        "too short": 2,
+        "damaged, decoding stopped at frame N": 1,
+    }
     assert (duplicates.stage, duplicates.came, duplicates.went) == (DUPLICATES, 2, 1)
     assert (split.came, split.went) == (1, 2)
 

@@ -62,6 +62,14 @@ def test_reasons_are_kept_and_what_may_pass_is_tried_again(store, what, kind, re
     assert len(CALLS) == calls
 
 
+def test_a_reason_does_not_repeat_the_file(store, monkeypatch):
+    def damaged(self, clip, place):
+        raise UserError(f"{place.path(clip.video)}: damaged")
+
+    monkeypatch.setattr(Trial, "process", damaged)
+    assert store.run(Trial(), CLIP).reason == "damaged"
+
+
 def test_a_missing_package_ends_the_run(store, monkeypatch):
     monkeypatch.setattr(Trial, "process", lambda *_: __import__("no_such_package_here"))
     with pytest.raises(ModuleNotFoundError):

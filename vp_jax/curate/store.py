@@ -133,7 +133,8 @@ def _outcome(stage: CurationStage, clip: ClipRecord, place: StagePlace) -> Stage
     except TryAgain as error:
         return StageOutcome(FAILED, escaped(str(error)), again=True)
     except (UserError, BadRecord) as error:
-        return StageOutcome(FAILED, escaped(str(error)))
+        about_itself = f"{place.path(clip.video)}: "  # the journal names the clip
+        return StageOutcome(FAILED, escaped(str(error)).removeprefix(about_itself))
     except ModuleNotFoundError:
         raise  # of the run, not of the record: the program says what to install
     except Exception as error:  # one damaged record among thousands must not end the run
