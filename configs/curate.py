@@ -37,7 +37,7 @@ def get_config(kind: str = "paper") -> ConfigDict:
         most_area=0.95,
         same=0.1,
     )
-    config.mask = dict(backend="grabcut")
+    config.mask = dict(backend="grabcut", most_rows=360)
     config.mask_filter = dict(  # paper: 30 to 70 %, under 20 %
         least_area=0.3,
         most_area=0.7,

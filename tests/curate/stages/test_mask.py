@@ -60,6 +60,14 @@ def test_a_clip_without_boxes_is_tracked_by_its_tags(film):
     assert found.things["3"]["area"] == pytest.approx(3 / 24)
 
 
+def test_a_large_video_is_tracked_smaller_and_its_labels_stretched_back(film):
+    clip, place = film
+    (found,) = TrackMasks("tests.curate.stages.test_mask:stand_still", most_rows=12).process(*film)
+    labels_FHW = np.stack(list(read_labels(place.folder / "masks.mkv")))
+    assert labels_FHW.shape == (12, 24, 32) and found.things["2"]["area"] == pytest.approx(0.25)
+    assert np.array_equal(np.argwhere(labels_FHW[0])[[0, -1]], [(4, 4), (9, 11)])
+
+
 def test_the_embedded_tracker_follows_a_box(film):
     clip, place = film
     frames_FHWC = np.full((12, 24, 32, 3), 60, np.uint8)

@@ -10,8 +10,10 @@ import functools
 import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 
 from vp_jax.curate.frames import frames_of
@@ -28,9 +30,12 @@ class TrackMasks:
 
     Attributes:
       backend: of `vp_jax.segment.tracking.track`, or ``package.module:function`` that is called as that is.
+      most_rows: larger videos are tracked at this height, and their labels stretched back, which leaves steps at the
+        edges; 0: as they are.
     """
 
     backend: str = "grabcut"
+    most_rows: int = 360
 
     name: ClassVar[str] = "mask"
     version: ClassVar[int] = 1
@@ -49,21 +54,22 @@ class TrackMasks:
     ) -> Iterator[np.ndarray]:
         """Labels of the frames of a shot; what is measured of its things goes into ``statistics``."""
         start, stop = shot
-        prompts = _prompts(clip, shot, first=len(statistics) + 1)
+        scale = self.most_rows / clip.height if 0 < self.most_rows < clip.height else 1.0
+        prompts = _prompts(clip, shot, first=len(statistics) + 1, scale=scale)
         if not prompts:
             for _ in range(start, stop):
                 yield np.zeros((clip.height, clip.width), np.uint8)
             return
         things = sorted({prompt.thing for prompt in prompts})
         statistics |= {thing: ThingStatistics(start, stop) for thing in things}
-        frames = functools.partial(_frames, place.path(clip.video), start, stop)
+        frames = functools.partial(_frames, place.path(clip.video), start, stop, scale)
         for tracked in self._track(frames, prompts):
             labels_HW = np.asarray(tracked.labels_HW, np.uint8)
             for thing in things:
                 found = statistics[thing]
                 lost = thing in tracked.lost
                 found.add(tracked.frame, labels_HW == thing, float(tracked.confidence.get(thing, 0.0)), lost)
-            yield labels_HW
+            yield _stretched(labels_HW, clip.height, clip.width)
 
     def _track(self, frames: Any, prompts: list[Any]) -> Iterator[Any]:
         if is_plugin(self.backend):
@@ -73,18 +79,27 @@ class TrackMasks:
             yield from tracking.track(frames, prompts, backend=self.backend)
 
 
-def _prompts(clip: ClipRecord, shot: FrameSpan, first: int) -> list[Any]:
+def _prompts(clip: ClipRecord, shot: FrameSpan, first: int, scale: float) -> list[Any]:
     """The boxes of a shot, or where a clip has none its tags, as things from number ``first`` on; labels end at 255."""
     from vp_jax.segment.prompts import Box, Words
 
     start, stop = shot
     boxes = [box for box in clip.boxes if start <= box[1] < stop]
     if clip.boxes:
-        sides = [tuple(int(side) for side in box[2:6]) for box in boxes]
+        sides = [tuple(max(place // 2, int(side * scale)) for place, side in enumerate(box[2:6])) for box in boxes]
         return [Box(*side, frame=int(box[1]) - start, thing=int(box[0])) for side, box in zip(sides, boxes)]
     return [Words(tag, thing=first + number) for number, tag in enumerate(clip.tags) if first + number < 256]
 
 
-def _frames(path: Any, start: int, stop: int) -> Iterator[np.ndarray]:
+def _frames(path: Path, start: int, stop: int, scale: float) -> Iterator[np.ndarray]:
     for _, frame_HWC in frames_of(path, range(start, stop)):
-        yield frame_HWC
+        if scale == 1:
+            yield frame_HWC
+        else:
+            yield np.asarray(cv2.resize(frame_HWC, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+
+
+def _stretched(labels_HW: np.ndarray, height: int, width: int) -> np.ndarray:
+    if labels_HW.shape == (height, width):
+        return labels_HW
+    return np.asarray(cv2.resize(labels_HW, (width, height), interpolation=cv2.INTER_NEAREST))
