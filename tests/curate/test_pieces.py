@@ -45,6 +45,13 @@ def test_a_start_between_key_frames_is_encoded_without_loss(tmp_path, frames):
     assert cut_pieces(tmp_path / "a.mp4", [(5, 20)], [tmp_path / "piece.mp4"], RATE) == [LOSSLESS]
 
 
+def test_a_folder_of_images_becomes_a_video(tmp_path, frames):
+    write_video(tmp_path / "images", frames, RATE)
+    (how,) = cut_pieces(tmp_path / "images", [(4, 9)], [tmp_path / "piece.mp4"], RATE)
+    piece_FHWC, _ = read_video(tmp_path / "piece.mp4")
+    assert how == ENCODED and np.abs(piece_FHWC.astype(int) - frames[4:9]).mean() < 3
+
+
 def test_shots_become_pieces_of_ten_seconds_without_short_rests():
     clip = ClipRecord("a", "a", frames=1000, fps="10", cuts=[250, 300])
     assert shots_of(clip) == [(0, 250), (250, 300), (300, 1000)]

@@ -7,11 +7,11 @@ from vp_jax.errors import UserError
 
 
 def test_a_folder_gives_every_video_below_it_by_name(tmp_path):
-    for name in ("b.MP4", "sub/a.mov", "notes.txt", ".hidden.mp4", ".vp/x.mp4"):
+    for name in ("b.MP4", "b_mask.mp4", "sub/a.mov", "notes.txt", ".hidden.mp4", ".vp/x.mp4", "images/0.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = list_sources([str(tmp_path)], "CC0")
-    assert [record.name for record in found] == ["b.MP4", "sub/a.mov"]
+    assert [record.name for record in found] == ["b.MP4", "images", "sub/a.mov"]
     assert {record.licence for record in found} == {"CC0"} and found[0].video == str(tmp_path / "b.MP4")
 
 

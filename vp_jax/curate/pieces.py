@@ -71,6 +71,8 @@ def _digests(file: Path) -> list[bytes]:
 
 def _copy(source: Path, start: int, stop: int, file: Path) -> bool:
     """Copy the packets of a span; False if it starts at no key frame, or .mp4 does not take them."""
+    if source.is_dir():
+        return False
     try:
         times, key_times = _packet_times(source)
         if stop > len(times) or times[start] not in key_times:

@@ -1,9 +1,11 @@
 """What is to be curated: folders of videos, tables, and lists of addresses, as records that nobody has opened yet.
 
-a folder     every video below it
-.csv         a column video (a path, relative to the table) or url; also name, source, licence, sha256
-.txt         one address per line; lines that start with # are remarks
-a video      itself
+    a folder     every video below it, folders of images among them
+    .csv         a column video (a path, relative to the table) or url; also name, source, licence, sha256
+    .txt         one address per line; lines that start with # are remarks
+    a video      itself
+
+``NAME_mask`` is the mask of a video, by the rule of folders of training data, and no source.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vp_jax.curate.record import ClipRecord
-from vp_jax.data.sources.folders import VIDEO_SUFFIXES
+from vp_jax.data.sources.folders import MASK, VIDEO_SUFFIXES
 from vp_jax.data.sources.tables import TableRow, read_table
 from vp_jax.errors import UserError
+from vp_jax.media.images import IMAGE_SUFFIXES
 from vp_jax.media.inputs import read_text
 from vp_jax.reading import show
 
@@ -53,10 +56,10 @@ def _records(source: str, licence: str) -> Iterator[ClipRecord]:
     if not path.exists():
         raise UserError(f"{show(source)}: no such file or folder; expected a folder of videos, a .csv or a .txt")
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
+        for file in [path, *sorted(path.rglob("*"))]:
             hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file() and not hidden:
-                name = file.relative_to(path).as_posix()
+            if not hidden and not file.stem.lower().endswith(MASK) and (_is_video(file) or _holds_images(file)):
+                name = file.relative_to(path).as_posix() if file != path else path.name
                 yield ClipRecord(name, str(file.absolute()), source=name, licence=licence)
     elif path.suffix.lower() == ".csv":
         table = read_table(path)
@@ -75,6 +78,14 @@ def _records(source: str, licence: str) -> Iterator[ClipRecord]:
         yield ClipRecord(path.name, str(path.absolute()), source=path.name, licence=licence)
     else:
         raise UserError(f"{show(source)}: expected a folder of videos, a video, a .csv or a .txt of addresses")
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
+
+
+def _holds_images(folder: Path) -> bool:
+    return folder.is_dir() and any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir())
 
 
 def _addressed(address: str, licence: str) -> ClipRecord:

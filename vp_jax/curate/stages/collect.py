@@ -23,7 +23,7 @@ from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.sources import ADDRESSES
 from vp_jax.errors import UserError
 from vp_jax.media.pictures import evenly
-from vp_jax.media.video import probe
+from vp_jax.media.video import image_files, probe
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Collect:
     def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
         """See `vp_jax.curate.record.CurationStage`."""
         video = self._file(clip, place)
-        sha256 = digests.of_file(place.path(video))
+        sha256 = _digest_of(place.path(video))
         if clip.sha256 and clip.sha256 != sha256:
             raise UserError(f"SHA-256 is {sha256}, expected {clip.sha256}: the file changed or is damaged")
         info = probe(place.path(video))
@@ -102,3 +102,10 @@ class Collect:
         file = "video" + (Path(clip.video.partition("?")[0]).suffix.lower() or ".mp4")
         part.replace(place.folder / file)
         return place.called(file)
+
+
+def _digest_of(video: Path) -> str:
+    """SHA-256 of a file, or of the digests of the images of a folder."""
+    if not video.is_dir():
+        return digests.of_file(video)
+    return digests.of_json([digests.of_file(file) for file in image_files(video)])
