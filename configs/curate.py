@@ -12,7 +12,7 @@ def get_config(kind: str = "paper") -> ConfigDict:
     if kind not in ("paper", "things"):
         raise ValueError(f"{kind!r}: expected paper or things")
     config = ConfigDict()
-    config.duplicate_bits = 10  # of 192, in which key frames of near-duplicates may differ; -1: none are looked for
+    config.duplicate_bits = 12  # of 192, in which key frames of near-duplicates may differ; -1: none are looked for
     config.validation = 0.0  # share of the sources
     config.shards = True
     config.licence = ""  # of sources that state none

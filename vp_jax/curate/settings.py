@@ -42,7 +42,7 @@ class CurationSettings(NamedTuple):
     """
 
     stages: Sequence[CurationStage]
-    duplicate_bits: int = 10
+    duplicate_bits: int = 12
     validation: float = 0.0
     shards: bool = True
     licence: str = ""
