@@ -87,10 +87,12 @@ def test_provenance_says_where_every_clip_comes_from(done):
 
 def test_a_rerun_computes_nothing_and_a_new_threshold_only_what_depends_on_it(drawn, done):
     store, before = StageStore(done.root), output_of(done.root)
+    built = [file.stat().st_ino for file in sorted(done.shards.rglob("*.array_record*"))]
     small_run(drawn[0], done.root)
     computed = store.computed()
     assert set(computed.values()) == {1} and output_of(done.root) == before
-    small_run(drawn[0], done.root, "select.least_motion=0.0011")
+    assert [file.stat().st_ino for file in sorted(done.shards.rglob("*.array_record*"))] == built != []
+    small_run(drawn[0], done.root, "select.least_motion=0.0011", "shards=false")
     assert {stage for stage, _ in store.computed() - computed} == {"select"}
     small_run(drawn[0], done.root)
     assert output_of(done.root) == before

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vp_jax import digests
 from vp_jax.curate.engine import run_stages
 from vp_jax.curate.funnel import Funnel, funnel_of, journal_lines
 from vp_jax.curate.near_duplicates import near_duplicates
@@ -98,20 +99,26 @@ def _packs_npz(settings: CurationSettings) -> bool:
 
 
 def _shards(root: Path, tables: Sequence[Path]) -> Path:
-    """ArrayRecord shards of the layout, in place of those of an earlier run."""
+    """ArrayRecord shards of the layout, in place of those of an earlier run, unless they are of the same clips."""
     from vp_jax.data.shards.vpdata_tfds import VpdataConfig, build
     from vp_jax.data.sources.vpdata import Layout
 
+    made_of = digests.of_json([file.read_text() for file in (*tables, root / "provenance.jsonl")])
+    note, folder = root / ".shards.of", root / "shards"
+    if folder.is_dir() and note.is_file() and note.read_text() == made_of:
+        return folder
     new = root / ".shards"
     fresh_folder(new)
     csvs = {("train" if TRAIN in table.name else "validation"): table for table in tables}
     with _quiet():
         build(VpdataConfig(Layout.under(root / "vpdata"), csvs, frames=1, min_caption=0), new)
-    shutil.rmtree(root / "shards", ignore_errors=True)
+    note.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
     for hidden in new.rglob(".*.lock"):
         hidden.unlink()
-    replace_parts(new, root / "shards")
-    return root / "shards"
+    replace_parts(new, folder)
+    write_text(note, made_of)
+    return folder
 
 
 @contextlib.contextmanager
