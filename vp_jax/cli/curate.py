@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
     inputs.add_argument("--sample", type=int, metavar="N", help="a random sample of so many sources, to see what comes")
     outputs = parser.add_argument_group("output")
     outputs.add_argument("out", metavar="OUT", help="folder; what an earlier run did in it is not repeated")
-    outputs.add_argument("--videos", type=int, default=VIDEOS, help=f"to extrapolate to; default: {VIDEOS:,}")
+    outputs.add_argument("--videos", type=int, help=f"to extrapolate to; default: {VIDEOS:,}, of a sample all sources")
     outputs.add_argument("--price", type=float, default=0.04, help="of a CPU core for an hour; default: 0.04")
 
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
         sources = sample_of(sources, args.sample)
         print(f"{len(sources)} of {total} sources, chosen by the digest of their names")
     done = curate(sources, args.out, chosen, args.beam_options)
-    costs = costs_of(done, args.videos, args.price)
+    costs = costs_of(done, args.videos or (VIDEOS if args.sample is None else total), args.price)
     write_page(done, costs)
     print("\n".join([*done.funnel.lines(), "", *costs.lines()]))
     for line in _next_steps(done):
@@ -71,5 +71,7 @@ def _next_steps(done: CurationRun) -> list[str]:
     lines = [f"{len(done.clips)} clips: {root / 'index.html'} shows them, {root / 'journal.jsonl'} names the rest"]
     if done.shards is not None:
         return [*lines, f"python train.py --config tpu_v4 --config.data.path={done.shards}"]
-    table = done.tables[0]
-    return [*lines, f"python train.py --config tpu_v4 --config.data.path={table.parent} --config.data.csv={table}"]
+    return [
+        *lines,
+        f"python train.py --config tpu_v4 --config.data.kind=csv --config.data.csv={root / 'clips_train.csv'}",
+    ]
