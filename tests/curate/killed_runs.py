@@ -15,27 +15,28 @@ from tests.curate.small_run import small_run
 from vp_jax.curate.store import StageStore
 
 
-def _results(root):
-    return sum(1 for _ in (root / "work").rglob("result.json")) if (root / "work").exists() else 0
+def results_in(root: Path) -> int:
+    """Results that were computed so far."""
+    return sum(file.read_bytes().count(b"\n") for file in (root / "work" / "done").glob("*.jsonl"))
 
 
 def killed(sources: Path, root: Path, kills: int) -> int:
     """Run until the end, killed ``kills`` times at most; how often it was."""
     draws, count = random.Random(7), 0
     while True:
-        wanted = _results(root) + draws.randint(1, 12)
+        wanted = results_in(root) + draws.randint(1, 12)
         pid = os.fork()
         if not pid:
             small_run(sources, root)
             os._exit(0)
         while os.waitpid(pid, os.WNOHANG) == (0, 0):
-            if count < kills and _results(root) >= wanted:
+            if count < kills and results_in(root) >= wanted:
                 time.sleep(draws.random() * 0.02)
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 count += 1
                 break
-            time.sleep(0.002)
+            time.sleep(0.01)
         else:
             return count
 

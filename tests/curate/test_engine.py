@@ -10,9 +10,12 @@ import time
 
 import pytest
 
+from tests.curate.killed_runs import results_in
 from tests.curate.small_run import output_of, small_run
 from tests.layout import ROOT
-from vp_jax.curate.engine import options_of
+from vp_jax.curate.engine import options_of, run_stages
+from vp_jax.curate.record import ClipRecord
+from vp_jax.curate.stages.collect import Collect
 from vp_jax.curate.store import StageStore
 from vp_jax.errors import UserError
 
@@ -20,6 +23,11 @@ from vp_jax.errors import UserError
 def test_an_unknown_option_of_beam_is_named():
     with pytest.raises(UserError, match="Beam has no option --no_such_thing"):
         options_of(["--no_such_thing=3"])
+
+
+def test_an_unknown_runner_is_named(tmp_path):
+    with pytest.raises(UserError, match="Unexpected pipeline runner: NoRunner"):
+        run_stages([Collect()], [ClipRecord("a", "a.mp4")], tmp_path, ["--runner=NoRunner"])
 
 
 def test_options_of_other_runners_pass_unchanged():
@@ -45,8 +53,8 @@ def test_a_dask_cluster_gives_the_same_when_a_worker_is_killed(drawn, done, tmp_
     store, killed = StageStore(tmp_path / "out"), []
 
     def kill_one(pid):
-        while len(list((store.root / "work").rglob("result.json"))) < 30:
-            time.sleep(0.01)
+        while results_in(store.root) < 30:
+            time.sleep(0.02)
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
 

@@ -23,6 +23,8 @@ from vp_jax.curate.store import StageStore
 from vp_jax.errors import UserError
 
 DASK = "DaskRunner"
+_DASK_PATH = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+"""Beam knows this runner by its complete name only."""
 
 
 class RunStage(beam.DoFn):
@@ -58,7 +60,12 @@ def run_stages(
         records: Any = pipeline | "clips" >> beam.Create(list(clips))
         for number, stage in enumerate(stages):
             records = records | f"{number}-{stage.name}" >> beam.ParDo(RunStage(stage, str(root)))
-        pipeline.run().wait_until_finish()
+        result = pipeline.run()
+        try:
+            result.wait_until_finish()
+        finally:
+            if client := getattr(result, "client", None):  # Dask's, which Beam leaves connected
+                client.close()
 
 
 def options_of(given: Sequence[str]) -> PipelineOptions:
@@ -68,10 +75,12 @@ def options_of(given: Sequence[str]) -> PipelineOptions:
       UserError: an option that Beam's own runner does not know.
     """
     runner = next((option.partition("=")[2] for option in given if option.startswith("--runner=")), "")
+    if runner == DASK:
+        import apache_beam.runners.dask.dask_runner  # noqa: F401  makes its options known
+
+        given = [_DASK_PATH if option == f"--runner={DASK}" else option for option in given]
     options = PipelineOptions([*([] if runner else ["--runner=DirectRunner"]), *given])
     if runner in ("", "DirectRunner", DASK):
-        if runner == DASK:
-            import apache_beam.runners.dask.dask_runner  # noqa: F401  its options become known
         known, named = PipelineOptions([]).get_all_options(), options.get_all_options(retain_unknown_options=True)
         if unknown := sorted({*named} - {*known}):
             raise UserError(f"Beam has no option --{unknown[0]}: see its page of pipeline options")
@@ -88,5 +97,7 @@ def _reported() -> Iterator[None]:
         while cause is not None:
             if isinstance(cause, UserError | ModuleNotFoundError):
                 raise cause from error
+            if str(cause).startswith("Unexpected pipeline runner"):
+                raise UserError(f"Beam: {cause}") from error
             cause = cause.__cause__ or cause.__context__
         raise
