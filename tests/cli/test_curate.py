@@ -29,6 +29,7 @@ def curated(drawn, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_the_command_prints_funnel_costs_and_how_to_train(drawn, curated, capsys):
     run(["curate", str(drawn), str(curated), "--config", "curate:things", *flags("shards=false")])
     printed = capsys.readouterr().out
@@ -37,6 +38,7 @@ def test_the_command_prints_funnel_costs_and_how_to_train(drawn, curated, capsys
     assert (curated / "index.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_sample_is_curated_first(drawn, tmp_path, capsys):
     sample = ["--sample", "6", "--config", "curate:things"]
     run(["curate", str(drawn), str(tmp_path / "out"), *sample, *flags("shards=false")])

@@ -7,6 +7,8 @@ import pytest
 from vp_jax.curate.page import page_of, write_page
 from vp_jax.curate.speed import costs_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(done):

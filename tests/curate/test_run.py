@@ -14,6 +14,8 @@ from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
 from vp_jax.media.video import read_video
 
+pytestmark = pytest.mark.slow
+
 
 def journal_of(root):
     return [json.loads(line) for line in (root / "journal.jsonl").read_text().splitlines()]

@@ -4,6 +4,7 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from vp_jax.curate.record import ClipRecord
@@ -15,6 +16,7 @@ def picture(address):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
 
 
+@pytest.mark.slow
 def test_a_clip_is_shown_alone_and_with_masks(done):
     clip, pictures = done.clips[0].clip, Thumbnails(done.root)
     assert picture(pictures.one(clip)).shape == (120, 180, 3) and pictures.one(clip) is pictures.one(clip)
