@@ -18,6 +18,7 @@ from vp_jax.curate.proposals import Proposal, overlap_of, propose
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
+from vp_jax.segment.prompts import MOST_THINGS
 
 EMBEDDED, WORDS = "proposals", "words"
 Boxes = list[tuple[Proposal, str]]
@@ -73,8 +74,9 @@ class ProposeBoxes:
             thing += len(best)
         if not found:
             raise Dropped("nothing to mask: no thing moves or stands out")
-        kept = [box for box in found if box[0] < 256]
-        return [clip.but(boxes=kept, models=clip.made_by(self.name, self.model))]
+        kept = [box for box in found if box[0] <= MOST_THINGS]
+        rest = f", {len(found) - len(kept)} things left out after {MOST_THINGS}" if len(kept) < len(found) else ""
+        return [clip.but(boxes=kept, models=clip.made_by(self.name, self.model + rest))]
 
     def _look(self, clip: ClipRecord, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
         frame_HWC = frames[number]

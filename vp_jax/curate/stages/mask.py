@@ -7,7 +7,6 @@ of labels, 0 for the background, so tracks never overlap; statistics of each thi
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.curate.shots import FrameSpan, shots_of
 from vp_jax.curate.statistics import ThingStatistics
+from vp_jax.segment.prompts import MOST_THINGS, Box, Words
+from vp_jax.segment.tracking import track
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,17 @@ class TrackMasks:
         if is_plugin(self.backend):
             yield from load_plugin(self.backend)(frames, prompts)
         else:
-            tracking = importlib.import_module("vp_jax.segment.tracking")
-            yield from tracking.track(frames, prompts, backend=self.backend)
+            yield from track(frames, prompts, backend=self.backend)
 
 
 def _prompts(clip: ClipRecord, shot: FrameSpan, first: int, scale: float) -> list[Any]:
     """The boxes of a shot, or where a clip has none its tags, as things from number ``first`` on; labels end at 255."""
-    from vp_jax.segment.prompts import Box, Words
-
     start, stop = shot
     boxes = [box for box in clip.boxes if start <= box[1] < stop]
     if clip.boxes:
         sides = [tuple(max(place // 2, int(side * scale)) for place, side in enumerate(box[2:6])) for box in boxes]
         return [Box(*side, frame=int(box[1]) - start, thing=int(box[0])) for side, box in zip(sides, boxes)]
-    return [Words(tag, thing=first + number) for number, tag in enumerate(clip.tags) if first + number < 256]
+    return [Words(tag, thing=first + number) for number, tag in enumerate(clip.tags) if first + number <= MOST_THINGS]
 
 
 def _frames(path: Path, start: int, stop: int, scale: float) -> Iterator[np.ndarray]:
