@@ -6,6 +6,7 @@ import pytest
 from vp_jax.curate.labels_video import read_labels
 from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.curate.stages.mask import TrackMasks
+from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
 from vp_jax.segment.tracking import Tracked
 
@@ -58,6 +59,24 @@ def test_a_clip_without_boxes_is_tracked_by_its_tags(film):
     (found,) = stage.process(clip.but(boxes=[], tags=["cat"]), place)
     assert {*found.things} == {"1", "2", "3"} and found.things["2"]["start"] == 4
     assert found.things["3"]["area"] == pytest.approx(3 / 24)
+
+
+def pick(frames, prompts):
+    """A tracker that refuses thing 1."""
+    if any(prompt.thing == 1 for prompt in prompts):
+        raise UserError("box of thing 1: nothing stands out")
+    yield from stand_still(frames, prompts)
+
+
+def test_a_thing_that_the_tracker_refuses_is_named_and_others_are_tracked(film):
+    clip, place = film
+    stage = TrackMasks("tests.curate.stages.test_mask:pick")
+    one_shot = [(1, 0, 0, 0, 8, 6, 1.0, ""), (2, 1, 0, 0, 16, 12, 1.0, "")]
+    (found,) = stage.process(clip.but(boxes=one_shot, cuts=[]), place)
+    assert "thing 1: box of thing 1: nothing stands out" in found.models["mask"]
+    assert found.things["1"]["lost"] == 1 and found.things["2"]["area"] == pytest.approx(0.25)
+    with pytest.raises(UserError, match="no thing can be tracked: thing 1: box of thing 1"):
+        stage.process(clip.but(boxes=one_shot[:1], cuts=[]), place)
 
 
 def test_a_large_video_is_tracked_smaller_and_its_labels_stretched_back(film):
