@@ -71,7 +71,8 @@ class TrackMasks:
         statistics |= {thing: ThingStatistics(start, stop) for thing in things}
         frames = functools.partial(_frames, place.path(clip.video), start, stop, scale)
         done = 0
-        for done, tracked in enumerate(self._started(frames, prompts, refused), start=1):
+        for tracked in self._started(frames, prompts, refused):
+            done += 1
             labels_HW = np.asarray(tracked.labels_HW, np.uint8)
             for thing in things:
                 lost = thing in tracked.lost or thing not in tracked.confidence
