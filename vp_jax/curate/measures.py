@@ -68,7 +68,7 @@ def clipped(grey_HW: np.ndarray) -> float:
 
 def flow_between(first_HW: np.ndarray, second_HW: np.ndarray) -> np.ndarray:
     """Dense optical flow HW2 (x, y) in pixels, by DIS (arXiv 1603.03590)."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     return np.asarray(dis.calc(first_HW, second_HW, None))  # type: ignore[call-overload]
 
 

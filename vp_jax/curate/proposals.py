@@ -79,7 +79,8 @@ def _boxes(foreground_HW: np.ndarray, weight_HW: np.ndarray) -> list[Proposal]:
     for label in range(1, count):
         part_HW = labels_HW == label
         score = float(weight_HW[part_HW].mean() * np.sqrt(part_HW.mean()))
-        out.append(Proposal(*(int(value) for value in stats[label, :4]), score))
+        x, y, width, height = (int(value) for value in stats[label, :4])
+        out.append(Proposal(x, y, width, height, score))
     return out
 
 
