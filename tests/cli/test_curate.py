@@ -62,7 +62,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_training_takes_the_output_without_a_further_command(curated, tmp_path):
+def test_training_takes_the_output_without_a_further_command(curated, tmp_path, one_device):
     config = settings.config_from_file("tiny")
     for change in ("steps=5", f"data.path={curated / 'shards'}", "data.kind=vpdata", "validation.every=0"):
         settings.change(config, f"--config.{change}")
