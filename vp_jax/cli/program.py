@@ -19,6 +19,8 @@ from vp_jax.interrupts import Terminated, sure_interrupt
 NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 EXTRAS = {
     "apache_beam": "build",
+    "dask": "curate",
+    "distributed": "curate",
     "tensorboardX": "train",
     "matplotlib": "train",
     "torch": "torch",

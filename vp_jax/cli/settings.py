@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from vp_jax.cli.parser import Parser
 
 FOLDER = Path(__file__).parent.parent / "configs"
+OTHERS = ("curate",)
+"""Packaged files that are not of training; the command of this name takes them."""
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", tuple: "values with commas"}
 _EXPECTED = "expected a Python file with get_config(), such as configs/tiny.py"
 
@@ -61,7 +63,7 @@ def read(args: argparse.Namespace) -> ConfigDict | None:
 
 def names() -> list[str]:
     """The packaged files that can be named without a path."""
-    return sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__init__", "common"))
+    return sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__init__", "common", *OTHERS))
 
 
 def config_from_file(name: str) -> ConfigDict:
@@ -132,7 +134,7 @@ def _find(name: str) -> Path:
     if file.suffix or len(file.parts) != 1:
         advice = f"the packaged one is --config {file.stem}" if file.stem in names() else _EXPECTED
         raise UserError(f"--config {show(name)}: no such file, {advice}")
-    if name not in names():
+    if name not in (*names(), *OTHERS):
         near = difflib.get_close_matches(name, names(), 1)
         raise UserError(
             f"--config {show(name)}: {f'did you mean {near[0]}?' if near else 'no such packaged settings'} "

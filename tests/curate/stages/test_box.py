@@ -1,0 +1,56 @@
+"""Boxes: one thing per track of boxes, in every shot that can become a clip."""
+
+import numpy as np
+import pytest
+
+from tests.curate.drawn_sources import scene_frames
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
+from vp_jax.curate.stages.box import ProposeBoxes
+from vp_jax.errors import UserError
+from vp_jax.media.video_writer import write_video
+
+
+def words_boxes(frame_HWC, tags):
+    """A detector as a plug-in."""
+    return [(4, 5, 20, 10, 0.5, tag) for tag in tags] + [(0, 0, 1, 1, 1.0, "tiny")]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("film")
+    shots = [scene_frames(seed, 24, 48, 72)[0] for seed in (3, 4)]
+    write_video(folder / "a.mp4", np.concatenate([*shots, shots[0][:4]]), 8)
+    return ClipRecord("a", "a.mp4", frames=52, height=48, width=72, fps="8", cuts=[24, 48]), StagePlace(
+        folder, folder, ""
+    )
+
+
+def test_things_are_numbered_through_all_shots_that_are_long_enough(film):
+    clip, place = film
+    (found,) = ProposeBoxes(least_seconds=2.0).process(clip, place)
+    shots = [box[1] // 24 for box in found.boxes]
+    assert {*shots} == {0, 1} and [box[0] for box in found.boxes] == list(range(1, len(shots) + 1))
+    assert all(0 <= box[2] and box[2] + box[4] <= 72 and box[3] + box[5] <= 48 for box in found.boxes)
+
+
+def test_no_shot_that_is_long_enough_has_nothing_to_mask(film):
+    with pytest.raises(Dropped, match="nothing to mask"):
+        ProposeBoxes().process(*film)
+
+
+def test_a_detector_gets_the_tags_and_gives_words(film):
+    clip, place = film
+    stage = ProposeBoxes(model="tests.curate.stages.test_box:words_boxes", least_seconds=2.0)
+    (found,) = stage.process(clip.but(tags=["cat"]), place)
+    assert {tuple(box[2:6]) + (box[7],) for box in found.boxes} == {(4, 5, 20, 10, "cat")}
+    assert found.models["box"].endswith("words_boxes")
+
+
+def test_words_leave_the_search_to_the_tracker(film):
+    clip, place = film
+    assert ProposeBoxes(model="words").process(clip.but(tags=["cat"]), place) == [clip.but(tags=["cat"])]
+
+
+def test_an_unknown_model_is_named(film):
+    with pytest.raises(UserError, match="expected proposals, words or package"):
+        ProposeBoxes(model="yolo").process(*film)

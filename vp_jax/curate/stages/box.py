@@ -1,0 +1,111 @@
+"""Box: where things are, at fixed intervals of every shot (paper: Grounding DINO on the tags).
+
+Embedded are proposals by motion and saliency, which know no classes. Boxes of one shot that overlap from one looked-at
+frame to the next are one thing; the best box of a thing is what it is tracked from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from vp_jax.curate.frames import sampled
+from vp_jax.curate.plugins import is_plugin, load_plugin
+from vp_jax.curate.proposals import Proposal, overlap_of, propose
+from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
+from vp_jax.curate.shots import shots_of
+from vp_jax.errors import UserError
+from vp_jax.segment.prompts import MOST_THINGS
+
+EMBEDDED, WORDS = "proposals", "words"
+Boxes = list[tuple[Proposal, str]]
+"""Boxes of a frame with their words."""
+
+
+@dataclass(frozen=True)
+class ProposeBoxes:
+    """The stage.
+
+    Attributes:
+      model: "proposals" (embedded); "words": no boxes, the tracker looks for the tags itself; or
+        ``package.module:function`` that takes a frame HWC and the tags and returns (x, y, width, height, score, words)
+        in pixels.
+      interval: seconds between the frames of a shot that are looked at.
+      most_frames: of a shot that are looked at.
+      least_seconds: shots that are shorter will not become clips and are not looked at.
+      most_things: of a shot.
+      least_area, most_area: of a box, as a share of the frame.
+      same: overlap (intersection over union) from which boxes of neighbouring looks are one thing.
+    """
+
+    model: str = EMBEDDED
+    interval: float = 2.0
+    most_frames: int = 8
+    least_seconds: float = 6.0
+    most_things: int = 3
+    least_area: float = 0.01
+    most_area: float = 0.95
+    same: float = 0.1
+
+    name: ClassVar[str] = "box"
+    version: ClassVar[int] = 1
+
+    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
+        """See `vp_jax.curate.record.CurationStage`."""
+        if self.model == WORDS:
+            return [clip]
+        if self.model != EMBEDDED and not is_plugin(self.model):
+            raise UserError(f"box.model {self.model!r}: expected {EMBEDDED}, {WORDS} or package.module:function")
+        step = max(1, round(self.interval * clip.rate))
+        found: list[tuple[Any, ...]] = []
+        thing = 1
+        for start, stop in shots_of(clip):
+            if stop - start < self.least_seconds * clip.rate:
+                continue
+            numbers = list(range(start + min(step // 2, (stop - start) // 2), stop, step))[: self.most_frames]
+            frames = sampled(place.path(clip.video), [*numbers, *(min(number + 1, stop - 1) for number in numbers)])
+            looks = {number: self._look(clip, frames, number, min(number + 1, stop - 1)) for number in numbers}
+            best = self._things(looks)[: self.most_things]
+            for place_in_shot, (number, box, words) in enumerate(best):
+                found.append((thing + place_in_shot, number, *box, words))
+            thing += len(best)
+        if not found:
+            raise Dropped("nothing to mask: no thing moves or stands out")
+        kept = [box for box in found if box[0] <= MOST_THINGS]
+        rest = f", {len(found) - len(kept)} things left out after {MOST_THINGS}" if len(kept) < len(found) else ""
+        return [clip.but(boxes=kept, models=clip.made_by(self.name, self.model + rest))]
+
+    def _look(self, clip: ClipRecord, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
+        frame_HWC = frames[number]
+        if self.model == EMBEDDED:
+            neighbour = frames[next_number] if next_number != number else None
+            limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
+            return [(box, "") for box in propose(frame_HWC, neighbour, **limits)]  # type: ignore[arg-type]
+        answers = load_plugin(self.model)(frame_HWC, list(clip.tags))
+        boxes = [(Proposal(*map(int, box[:4]), float(box[4])), str(box[5])) for box in answers]
+        size = frame_HWC.shape[0] * frame_HWC.shape[1]
+        return [
+            (box, words) for box, words in boxes if self.least_area <= box.width * box.height / size <= self.most_area
+        ]
+
+    def _things(self, looks: dict[int, Boxes]) -> list[tuple[int, Proposal, str]]:
+        """The best box of each thing with its frame, the most frequent and best things first."""
+        things: list[list[tuple[int, Proposal, str]]] = []
+        for number, boxes in looks.items():
+            free = list(things)
+            for box, words in boxes:
+                near = max(free, key=lambda thing: overlap_of(thing[-1][1], box), default=None)
+                if near is not None and overlap_of(near[-1][1], box) >= self.same:
+                    near.append((number, box, words))
+                    free.remove(near)
+                else:
+                    things.append([(number, box, words)])
+        things.sort(key=lambda seen: -sum(box.score for _, box, _ in seen))
+        return [max(seen, key=_score) for seen in things]
+
+
+def _score(seen: Sequence[Any]) -> float:
+    return float(seen[1].score)
