@@ -24,6 +24,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "sample": Command("fill the masked region of a video", sigterm=True),
+    "serve": Command("a page in the browser and an HTTP API: mark a thing, fill or remove it"),
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),

@@ -1,4 +1,4 @@
-"""What a running job reports: `MediaRead`, `Planned`, `Position` and `Arrived` many times, `Done`; a `Note` where due."""
+"""What a running job reports: `MediaRead`, `Planned`, `Position` and `Arrived` many times, `Done`; and `Note`s."""
 
 from __future__ import annotations
 
