@@ -15,7 +15,7 @@ from vp_jax import __version__
 from vp_jax.errors import UserError
 from vp_jax.jobs import packaged
 from vp_jax.serve import job_routes, media_routes
-from vp_jax.serve.desk import Conflict, Desk, NotFound, Options
+from vp_jax.serve.desk import WORDS, Conflict, Desk, NotFound, Options
 from vp_jax.serve.guard import COOKIE, Guard, same, session_of
 from vp_jax.serve.metrics import RequestCounter
 from vp_jax.serve.routes import ERRORS, DeskOf, server
@@ -118,6 +118,7 @@ async def health(desk: DeskOf) -> Health:
         waiting=desk.device.waiting,
         running=int(desk.device.current is not None),
         max_upload=desk.options.max_upload,
+        words=desk.options.backend in WORDS,
     )
 
 

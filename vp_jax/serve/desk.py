@@ -34,6 +34,8 @@ PARTS: dict[str, tuple[str, type[State]]] = {
     "mask": (places.MASKS, MaskState),
     "job": (places.JOBS, JobState),
 }
+WORDS = ("sam3_video", "grounding_dino")
+"""Backends of masks that understand words."""
 MOST_WAITING = 200
 """Tasks that may wait for one worker."""
 _AT_WORK = ("waiting", "preparing", "tracking", "running")

@@ -213,3 +213,4 @@ class Health(BaseModel):
     waiting: int
     running: int
     max_upload: int
+    words: bool
