@@ -51,7 +51,7 @@ def job_for(request: JobRequest, checkpoint: str | Path, video: Path, mask: Path
         mask=mask,
         out=files["result"],
         report=files["report"],
-        first_frame="original" if request.keep_first_frame else None,
+        first_frame=None if request.first_frame == "model" else request.first_frame,
         checkpoint=checkpoint,
         settings=settings,
         keep_job=True,

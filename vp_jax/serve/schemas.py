@@ -81,7 +81,7 @@ class JobRequest(_Strict):
     task: Literal["fill", "remove"] = "fill"
     prompt: _Words | None = None
     negative_prompt: _Words | None = None
-    keep_first_frame: bool = False
+    first_frame: Literal["model", "original"] = "model"
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     seed: _Seed | None = None

@@ -15,7 +15,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Line:
       folder: of the server.
       environment: variables on top of the server's own.
       restarted: called when the process ended unexpectedly.
+      command: that starts the process; its role and the folder follow.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Line:
         folder: Path,
         environment: Mapping[str, str] | None = None,
         restarted: Callable[[str], None] = lambda role: None,
+        command: Sequence[str] = (sys.executable, "-m", "vp_jax.serve.worker"),
     ) -> None:
-        self.role, self._folder, self._restarted = role, folder, restarted
+        self._command = (*command, role, str(folder))
+        self.role, self._restarted = role, restarted
         self._environment = {**os.environ, **(environment or {})}
         self._waiting: collections.deque[Task] = collections.deque()
         self._some = asyncio.Event()
@@ -177,7 +180,7 @@ class Line:
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "vp_jax.serve.worker", self.role, str(self._folder)),
+                *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=self._environment,

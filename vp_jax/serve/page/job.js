@@ -53,7 +53,7 @@ export class JobView {
     const key = `${job.width} ${job.frames} ${live ? "live" : job.version} ${job.id}`;
     if (key !== this.drawn) {
       this.drawn = key; this.arrived = -1;
-      const after = live ? new Layer((number) => `/api/jobs/${job.id}/arriving/${number}?t=${job.version}-${job.redo?.seed ?? 0}`) : job.version ? new Layer((number) => `/api/jobs/${job.id}/frames/${number}?v=${job.version}`) : null;
+      const after = live ? new Layer((number) => `/api/jobs/${job.id}/arriving/${number}?t=${job.version}-${job.redo?.seed ?? 0}`, () => this.state.arrived) : job.version ? new Layer((number) => `/api/jobs/${job.id}/frames/${number}?v=${job.version}`) : null;
       this.stage.marks = null;
       this.stage.show({ width: job.width, height: job.height, frames: job.frames, base: job.request.extend && after ? null : this.before, mask: null, after });
       this.player.show(job.fps);

@@ -121,7 +121,7 @@ export function open(state) { states[state.kind].set(state.id, state); location.
 function setUpStart() {
   $("limit").textContent = `mp4, mov, mkv, webm or gif, up to ${words.bytes(health.max_upload)}`;
   $("model").textContent = `model: ${health.model}`; $("model").hidden = false;
-  $("model_note").textContent = health.note ? `This server runs ${health.note}.` : ""; $("model_note").hidden = !health.note;
+  $("model_note").textContent = health.note ? `About the model: ${health.note}.` : ""; $("model_note").hidden = !health.note;
   $("file").onchange = () => $("file").files[0] && send($("file").files[0]);
   $("upload").querySelector("button").onclick = () => sending?.cancel();
   $("example").onclick = act(async () => open(await call("POST", "/api/videos/example")));

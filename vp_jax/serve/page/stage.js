@@ -2,9 +2,9 @@
 
 const KEPT = 90;
 
-// Pictures of one layer by number, the last used ones kept.
+// Pictures of one layer by number, the last used ones kept. `count` says how many there are so far.
 export class Layer {
-  constructor(address) { this.address = address; this.found = new Map(); this.asked = new Map(); }
+  constructor(address, count = () => Infinity) { this.address = address; this.count = count; this.found = new Map(); this.asked = new Map(); }
 
   get(number) {
     const picture = this.found.get(number);
@@ -14,6 +14,7 @@ export class Layer {
 
   async load(number) {
     if (this.get(number)) return this.get(number);
+    if (number >= this.count()) return null;
     if (!this.asked.has(number)) {
       this.asked.set(number, fetch(this.address(number)).then(async (answer) => {
         if (!answer.ok) return null;

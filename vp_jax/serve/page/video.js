@@ -17,7 +17,7 @@ export class VideoView {
     $("words_form").onsubmit = act(async () => { this.marks.words = $("words").value.trim() || null; await this.#track(); });
     $("mask_file").onchange = act(() => this.#maskFile($("mask_file").files[0]));
     for (const radio of document.querySelectorAll("[name=task]")) radio.onchange = () => { this.#task(); this.#estimateSoon(); };
-    for (const id of ["prompt", "negative", "steps", "guidance", "seed", "grow", "fit", "format", "keep_first", "invert"]) $(id).addEventListener("input", () => this.#estimateSoon());
+    for (const id of ["prompt", "negative", "steps", "guidance", "seed", "grow", "fit", "format", "first_frame", "invert"]) $(id).addEventListener("input", () => this.#estimateSoon());
     $("run").onclick = act(() => this.#run());
   }
 
@@ -32,6 +32,8 @@ export class VideoView {
       const last = [...states.mask.values()].filter((mask) => mask.video === state.id).at(-1);
       this.memory.set(state.id, { mask: last?.id, marks: last ? structuredClone(last.marks) : NO_MARKS() });
       if (state.suggestion) $("prompt").value = state.suggestion;
+      $("first_frame").value = state.suggestion ? "original" : "model";  // the packaged model continues a first frame
+      $("grow").value = state.suggestion ? 2 : "";
     }
     $("words_form").hidden = !health.words; $("words").value = this.marks.words ?? "";
     $("remove").onclick = act(async () => { if (confirm("Delete this video and its masks? Finished jobs stay.")) await call("DELETE", `/api/videos/${this.state.id}`); });
@@ -40,7 +42,7 @@ export class VideoView {
     $("stage_help").textContent = "Keys: ← → frame, space plays. On the picture: shift + arrows move a cross, enter sets a mark there.";
     this.player.key = (event) => this.#key(event);
     this.player.moved = () => this.#hint();
-    this.base = new Layer((number) => `/api/videos/${this.state.id}/frames/${number}`);
+    this.base = new Layer((number) => `/api/videos/${this.state.id}/frames/${number}`, () => this.state.prepared);
     this.version = null; this.tracked = -1; this.stage.frame = 0; this.stage.cursor = null; this.sized = "";
     this.#task();
     this.update();
@@ -57,7 +59,8 @@ export class VideoView {
       ?? `${words.many(video.frames, "frame")}, ${video.width}×${video.height}, ${+video.fps.toFixed(2)} per second${video.has_sound ? ", with sound" : ""}`;
     if (video.state === "failed") { fail(new Error(`${video.name}: ${video.error}`)); }
     const sized = `${video.width} ${video.frames} ${video.state}`;
-    if (sized !== this.sized) { this.sized = sized; this.#layers(); this.player.show(video.fps); }
+    if (video.prepared && !this.base.get(this.stage.frame)) this.stage.refresh();
+    if (sized !== this.sized) { this.sized = sized; this.#layers(); this.player.show(video.fps); this.#estimateSoon(); }
     this.#drawMask();
   }
 
@@ -74,7 +77,7 @@ export class VideoView {
     const mask = this.mask, key = mask ? `${mask.id} ${mask.version}` : "";
     if (key !== this.version) {
       this.version = key; this.tracked = -1;
-      this.maskLayer = mask ? new Layer((number) => `/api/masks/${mask.id}/frames/${number}?v=${mask.version}`) : null;
+      this.maskLayer = mask ? new Layer((number) => `/api/masks/${mask.id}/frames/${number}?v=${mask.version}`, () => this.mask?.tracked ?? 0) : null;
       this.#layers();
     }
     if (mask && mask.tracked !== this.tracked) { this.tracked = mask.tracked; this.stage.refresh(); }
@@ -98,7 +101,7 @@ export class VideoView {
 
   #hint() {
     const video = this.state, empty = !this.mask && !this.marks.boxes.length && !this.marks.points.length;
-    const text = video.state === "failed" ? "This file cannot be used" : !video.prepared ? "Reading the video…" : empty ? "Drag a box around the thing, or click on it" : "";
+    const text = video.state === "failed" ? "This file cannot be used" : !video.prepared ? "Reading the video…" : empty && !this.stage.drag ? "Drag a box around the thing, or click on it" : "";
     $("stage_hint").textContent = text; $("stage_hint").hidden = !text;
   }
 
@@ -186,7 +189,7 @@ export class VideoView {
       if (!from || document.querySelector("[name=tool]:checked").value !== "box" || !far(event)) return;
       const [x, y] = this.stage.place(from), [u, v] = this.stage.place(event);
       this.stage.drag = { x: Math.min(x, u), y: Math.min(y, v), width: Math.abs(u - x), height: Math.abs(v - y) };
-      this.stage.draw();
+      this.stage.draw(); this.#hint();
     });
     area.addEventListener("pointercancel", () => { from = null; this.stage.drag = null; this.stage.draw(); });
     area.addEventListener("pointerup", act(async (event) => {
@@ -234,7 +237,7 @@ export class VideoView {
     return {
       video: this.state.id, mask: this.mask?.id ?? null, task: document.querySelector("[name=task]:checked").value, prompt: text("prompt"), negative_prompt: text("negative"),
       steps: number("steps"), guidance: number("guidance"), seed: number("seed"), mask_dilate: number("grow"), fit: $("fit").value, format: $("format").value,
-      keep_first_frame: $("keep_first").checked, invert_mask: $("invert").checked,
+      first_frame: $("first_frame").value, invert_mask: $("invert").checked,
     };
   }
 
@@ -263,7 +266,7 @@ export class VideoView {
       if (turn !== this.turn) return;
       const rows = [
         ["Work", `${words.many(found.windows, "window")} of ${words.many(found.steps, "step")}`],
-        ["Memory of the device", `about ${words.bytes(found.memory)}`],
+        ["Memory", `about ${words.bytes(found.memory)}`],
         ["Time", found.seconds == null ? "known after a first job" : `about ${words.span(found.seconds)}`],
         ["Size", found.model_width === found.width && found.model_height === found.height ? "as it is" : `made at ${found.model_width}×${found.model_height}`],
       ];
