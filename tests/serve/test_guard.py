@@ -16,7 +16,9 @@ def client(token=None, base="http://localhost:8000"):
     return TestClient(Guard(app, token=token, most_upload=4 * MOST_BODY), base_url=base)
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1:8000", "[::1]:8000", "[::1]", "::1", "LocalHost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:80", "127.0.0.1:8000", "[::1]:8000", "[::1]", "::1", "LocalHost"]
+)
 def test_names_of_this_machine(host):
     assert is_loopback(host)
 

@@ -21,6 +21,7 @@ from vp_jax.errors import UserError
 from vp_jax.files import clear_left_behind, write_text
 from vp_jax.reading import read_bytes
 from vp_jax.serve import places
+from vp_jax.serve.checks import check_request
 from vp_jax.serve.hub import Hub
 from vp_jax.serve.metrics import Counters
 from vp_jax.serve.schemas import ID, Everything, JobRequest, JobState, Marks, MaskState, RedoRequest, VideoState
@@ -168,6 +169,7 @@ class Desk:
         """Put a job in line. It has links to its video and mask, which may change or go."""
         video = self.video(request.video)
         mask = self._ready_mask(request)
+        check_request(request)
         self.check_ready(request.video)
         self._check_room(self.device)
         name, folder = self.new_folder("job")
@@ -228,6 +230,7 @@ class Desk:
         """
         self.check_ready(request.video)
         self._ready_mask(request)
+        check_request(request)
         self._check_room(self.planner)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         found: dict[str, Any] = {}

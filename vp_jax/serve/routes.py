@@ -31,7 +31,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 FILE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
     }
 }
 """OpenAPI of an upload."""

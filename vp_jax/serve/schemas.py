@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from vp_jax import __version__
 
@@ -16,10 +16,12 @@ Token = Annotated[str, StringConstraints(pattern=ID, min_length=16, max_length=1
 """A random name that the server gave."""
 _Place = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 _Length = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
-_Frame = Annotated[int, Field(ge=0, le=10_000_000)]
-_Thing = Annotated[int, Field(ge=1, le=255)]
+_Whole = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
+"""JSON knows one kind of number: 1.0 is an integer."""
+_Frame = Annotated[int, _Whole, Field(ge=0, le=10_000_000)]
+_Thing = Annotated[int, _Whole, Field(ge=1, le=255)]
 _Words = Annotated[str, StringConstraints(max_length=2000)]
-_Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+_Seed = Annotated[int, _Whole, Field(ge=0, le=2**31 - 1)]
 
 
 class _Strict(BaseModel):
@@ -82,13 +84,13 @@ class JobRequest(_Strict):
     prompt: _Words | None = None
     negative_prompt: _Words | None = None
     first_frame: Literal["model", "original"] = "model"
-    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    steps: Annotated[int, _Whole, Field(ge=1, le=1000)] | None = None
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     seed: _Seed | None = None
     clip_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    mask_dilate: Annotated[int, Field(ge=0, le=1000)] | None = None
+    mask_dilate: Annotated[int, _Whole, Field(ge=0, le=1000)] | None = None
     invert_mask: bool = False
-    feather: Annotated[int, Field(ge=0, le=100)] = 0
+    feather: Annotated[int, _Whole, Field(ge=0, le=100)] = 0
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     extend: Annotated[str, StringConstraints(pattern=r"^[0-9:, ]{1,40}$", max_length=40)] | None = None
     format: Literal["mp4", "mkv", "webm"] = "mp4"
@@ -97,7 +99,7 @@ class JobRequest(_Strict):
 class RedoRequest(_Strict):
     """One window of a finished job to be made anew, with another seed, another prompt or both."""
 
-    window: Annotated[int, Field(ge=1, le=1_000_000)]
+    window: Annotated[int, _Whole, Field(ge=1, le=1_000_000)]
     seed: _Seed | None = None
     prompt: _Words | None = None
 
