@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax import trees
-from vp_jax.convert import branch, dit, t5, vae
+from vp_jax.convert import branch, dit, inpaint, t5, vae
 from vp_jax.convert.engine import Rule, Shape
 from vp_jax.models.folder import abstract_model
 
@@ -54,6 +54,10 @@ MODELS: dict[str, Kind] = {
     "transformer": Kind(
         dit.RULES, dit.IGNORED, dit.config_from_torch, dit.config_to_torch, torch_shapes=dit.torch_shapes
     ),
+    "fun_inp": Kind(
+        dit.RULES, dit.IGNORED, inpaint.FUN_INP.from_torch, inpaint.FUN_INP.to_torch, torch_shapes=dit.torch_shapes
+    ),
+    "void": Kind(dit.RULES, dit.IGNORED, inpaint.VOID.from_torch, inpaint.VOID.to_torch, torch_shapes=dit.torch_shapes),
     "branch": Kind(
         branch.RULES,
         branch.IGNORED,

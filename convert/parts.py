@@ -107,7 +107,7 @@ def convert(
     return dataclasses.replace(report, seconds=time.perf_counter() - start)
 
 
-OUR_KINDS = {"transformer": "dit", "text_encoder": "t5", "id_adapter": "lora"}
+OUR_KINDS = {"transformer": "dit", "fun_inp": "dit", "void": "dit", "text_encoder": "t5", "id_adapter": "lora"}
 """What descriptions call the parts that have another name there."""
 
 

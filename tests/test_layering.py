@@ -53,8 +53,8 @@ def test_no_circle_on_the_ground_floor():
     "library, rooms",
     [
         ("orbax", {"checkpoint"}),
-        ("torch", {"convert"}),
-        ("diffusers", set()),
+        ("torch", {"convert", "segment", "vlm", "edit"}),
+        ("diffusers", {"edit"}),
         ("peft", set()),
         ("transformers", {"segment", "vlm"}),
     ],

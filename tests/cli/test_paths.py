@@ -16,6 +16,7 @@ NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
     *("extend",),
     *("base", "config.NAME", "look"),
+    *("instruction", "original_caption", "vlm", "target", "caption", "region_caption", "segmenter"),
 }
 """Arguments that are words, or names within a folder that another argument gives."""
 NO_PATH_SETTINGS = {

@@ -1,4 +1,4 @@
-"""A server in this process with a real worker for media, a video, its mask, and a job that an earlier server finished."""
+"""A server in this process with a real worker for media; a video, its mask, and a job that was finished before."""
 
 import time
 from pathlib import Path

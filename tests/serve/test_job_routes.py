@@ -69,3 +69,14 @@ def test_an_estimate_says_what_a_job_needs(served):
     assert found["memory"] > found["memory_weights"] > 1e7 and 0 < found["hole_share"] < 0.2
     answer = client.post("/api/estimates", json={**body, "first_frame": "original", "mask_dilate": 1000})
     assert answer.status_code == 422 and "server" not in answer.json()["error"]
+
+
+def test_an_instruction_becomes_words_of_a_job(served):
+    client = served[0]
+    found = client.post("/api/plans", json={"instruction": "make the dog a fox"}).json()
+    assert (found["operation"], found["task"], found["target"]) == ("swap", "fill", "the dog")
+    assert found["prompt"] == "a fox"
+    found = client.post("/api/plans", json={"instruction": "remove the red circle"}).json()
+    assert (found["task"], found["target"], found["prompt"]) == ("remove", "the red circle", None)
+    answer = client.post("/api/plans", json={"instruction": "why?"})
+    assert answer.status_code == 422 and "\n" not in answer.json()["error"]

@@ -99,3 +99,10 @@ def test_the_time_left_comes_from_steady_steps(monkeypatch):
 
 def test_marks_of_arguments_are_not_shown_to_people():
     assert plain("`invert_mask` turns it round") == "invert mask turns it round"
+
+
+def test_a_first_frame_is_filled_from_around_the_mask(folder, painter):  # noqa: F811
+    job, _ = run(folder, state(prompt="a disc", steps=1, first_frame="fill"))
+    assert job.state == "done"
+    first_HWC = np.asarray(Image.open(folder / "result_first" / "1.png")).astype(int)
+    assert np.abs(first_HWC[26, 18] - 120).max() < 40  # grey, where the red disc was

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vp_jax.cli.parser import Parser
 
-PART_KINDS = ("transformer", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
+PART_KINDS = ("transformer", "fun_inp", "void", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
 WEIGHT_TYPES = ("bfloat16", "float16", "float32", "stored")
 
 

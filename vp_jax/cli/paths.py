@@ -13,7 +13,7 @@ from typing import Any
 from vp_jax.errors import UserError
 from vp_jax.reading import show
 
-TEXTS = ("workdir", "config", "first_frame", "compilation_cache", "lora", "data", "out", "csv")
+TEXTS = ("workdir", "config", "first_frame", "mask", "compilation_cache", "lora", "data", "out", "csv")
 """Arguments that are paths, or may be, and are kept as text."""
 PAIRS = ("csv",)
 """Arguments ``NAME=PATH``."""

@@ -75,6 +75,7 @@ class Job:
       redo: make this window of a kept job anew; the rest has to be what it was, see `vp_jax.jobs.redo`.
       demonstration: ``video`` and ``mask`` are the packaged clip, which the run writes first; the hole is compared with
         what was there.
+      edit: the plan of `vp_jax.edit` that made the job, JSON values for its record.
 
     Raises:
       UserError: in one line, the first thing that cannot work.
@@ -120,6 +121,7 @@ class Job:
     fresh: bool = False
     redo: Redo | None = None
     demonstration: bool = False
+    edit: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self._check_settings()

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from vp_jax.edit.instruction import REMOVED, parse_instruction
+from vp_jax.edit.rules import plan_by_rules
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
 from vp_jax.serve.routes import PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
-from vp_jax.serve.schemas import ID, EstimateReply, JobRequest, JobState, RedoRequest
+from vp_jax.serve.schemas import ID, EstimateReply, JobRequest, JobState, PlanReply, PlanRequest, RedoRequest
 
 router = APIRouter(prefix="/api")
 
@@ -26,6 +28,20 @@ _REPORT_POLICY = (
     "script-src 'unsafe-inline'"
 )
 """The report is a page of its own; it may run its script and reach nothing."""
+
+
+@router.post("/plans")
+async def plan(body: PlanRequest) -> PlanReply:
+    """Understand an instruction, by rules: what to mark, and a job's words. Nothing is kept."""
+    found = plan_by_rules(body.instruction, parse_instruction(body.instruction), body.caption)
+    return PlanReply(
+        operation=found.operation,
+        target=found.target,
+        task="remove" if found.operation == REMOVED else "fill",
+        prompt=found.caption,
+        negative_prompt=found.negative_prompt,
+        notes=list(found.notes),
+    )
 
 
 @router.post("/estimates")

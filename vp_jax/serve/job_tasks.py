@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from vp_jax.edit.first_frame import FILLED, Wanted, filled, paint
+from vp_jax.edit.instruction import REMOVED
+from vp_jax.edit.plan import GROWTH_OF_EDIT
+from vp_jax.errors import UserError
 from vp_jax.jobs.dry_run import dry_run
 from vp_jax.jobs.events import Arrived, Done, Estimate, JobEvent, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job, Redo
 from vp_jax.jobs.loading import ModelCache
 from vp_jax.jobs.redo import redo_job
 from vp_jax.jobs.run import run as run_job
-from vp_jax.media.video import video_pictures
+from vp_jax.media.masks import dilate, stream_masks
+from vp_jax.media.video import read_frames, video_pictures
 from vp_jax.serve import places
 from vp_jax.serve.schemas import EstimateReply, JobRequest, JobState, RedoRequest, WindowState
 from vp_jax.serve.shelf import ShelfWriter
@@ -51,7 +57,7 @@ def job_for(request: JobRequest, checkpoint: str | Path, video: Path, mask: Path
         mask=mask,
         out=files["result"],
         report=files["report"],
-        first_frame=None if request.first_frame == "model" else request.first_frame,
+        first_frame="original" if request.first_frame == "original" else None,
         checkpoint=checkpoint,
         settings=settings,
         keep_job=True,
@@ -105,6 +111,8 @@ def run_task(
         job = job_for(state.request, checkpoint, folder / places.VIDEO, mask if mask.exists() else None, folder)
         if state.redo is not None:
             job = _redo(job, state.redo)
+        elif state.request.first_frame == FILLED:
+            job = _filled(job)
         yield {"state": "running", "notes": [], "error": None, "arrived": 0, "eta": None, "done": 0, "label": "reading"}
         pace = _Pace()
         with ShelfWriter(folder / places.ARRIVING) as arriving, contextlib.closing(run_job(job, loader)) as events:
@@ -114,6 +122,21 @@ def run_task(
         yield {"label": "making pictures of the result"}
         yield from _show_result(job, folder)
     yield {"state": "done", "label": "", "eta": None, "redo": None, "version": state.version + 1}
+
+
+def _filled(job: Job) -> Job:
+    """The job, going on from a picture of frame 0 whose hole is filled from its rim."""
+    assert job.mask is not None
+    holes = stream_masks(job.mask)
+    hole_HW = holes[0] ^ job.invert_mask
+    if not hole_HW.any():
+        raise UserError("first frame filled from around the mask: it is empty in frame 1, keep that frame as it is")
+    grown = round(GROWTH_OF_EDIT[REMOVED] * min(hole_HW.shape)) if job.task == "remove" else 0
+    grown = grown if job.mask_dilate is None else job.mask_dilate
+    frame_HWC = read_frames(job.video, [0])[0]
+    wanted = Wanted(frame_HWC, dilate(hole_HW[None], grown)[0], job.prompt or "", job.negative_prompt or "")
+    painted = paint(FILLED, wanted, [0], job.out, filled)
+    return dataclasses.replace(job, first_frame=str(painted.chosen(1)))
 
 
 def _redo(job: Job, redo: RedoRequest) -> Job:

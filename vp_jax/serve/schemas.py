@@ -18,10 +18,10 @@ _Place = Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
 _Length = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
 _Whole = BeforeValidator(lambda value: int(value) if isinstance(value, float) and value.is_integer() else value)
 """JSON knows one kind of number: 1.0 is an integer."""
-_Frame = Annotated[int, _Whole, Field(ge=0, le=10_000_000)]
-_Thing = Annotated[int, _Whole, Field(ge=1, le=255)]
+_Frame = Annotated[int, Field(ge=0, le=10_000_000), _Whole]
+_Thing = Annotated[int, Field(ge=1, le=255), _Whole]
 _Words = Annotated[str, StringConstraints(max_length=2000)]
-_Seed = Annotated[int, _Whole, Field(ge=0, le=2**31 - 1)]
+_Seed = Annotated[int, Field(ge=0, le=2**31 - 1), _Whole]
 
 
 class _Strict(BaseModel):
@@ -83,23 +83,41 @@ class JobRequest(_Strict):
     task: Literal["fill", "remove"] = "fill"
     prompt: _Words | None = None
     negative_prompt: _Words | None = None
-    first_frame: Literal["model", "original"] = "model"
-    steps: Annotated[int, _Whole, Field(ge=1, le=1000)] | None = None
+    first_frame: Literal["model", "original", "fill"] = "model"
+    steps: Annotated[int, Field(ge=1, le=1000), _Whole] | None = None
     guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     seed: _Seed | None = None
     clip_weight: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    mask_dilate: Annotated[int, _Whole, Field(ge=0, le=1000)] | None = None
+    mask_dilate: Annotated[int, Field(ge=0, le=1000), _Whole] | None = None
     invert_mask: bool = False
-    feather: Annotated[int, _Whole, Field(ge=0, le=100)] = 0
+    feather: Annotated[int, Field(ge=0, le=100), _Whole] = 0
     fit: Literal["stretch", "letterbox", "crop"] = "stretch"
     extend: Annotated[str, StringConstraints(pattern=r"^[0-9:, ]{1,40}$", max_length=40)] | None = None
     format: Literal["mp4", "mkv", "webm"] = "mp4"
 
 
+class PlanRequest(_Strict):
+    """An edit in one sentence, such as ``make the dog a fox``."""
+
+    instruction: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    caption: _Words | None = None
+
+
+class PlanReply(BaseModel):
+    """What was understood of an instruction: the target to mark, and fields of a job, to be changed at will."""
+
+    operation: str
+    target: str
+    task: Literal["fill", "remove"]
+    prompt: str | None
+    negative_prompt: str | None
+    notes: list[str]
+
+
 class RedoRequest(_Strict):
     """One window of a finished job to be made anew, with another seed, another prompt or both."""
 
-    window: Annotated[int, _Whole, Field(ge=1, le=1_000_000)]
+    window: Annotated[int, Field(ge=1, le=1_000_000), _Whole]
     seed: _Seed | None = None
     prompt: _Words | None = None
 

@@ -18,6 +18,7 @@ export class VideoView {
     $("mask_file").onchange = act(() => this.#maskFile($("mask_file").files[0]));
     for (const radio of document.querySelectorAll("[name=task]")) radio.onchange = () => { this.#task(); this.#estimateSoon(); };
     for (const id of ["prompt", "negative", "steps", "guidance", "seed", "grow", "fit", "format", "first_frame", "invert"]) $(id).addEventListener("input", () => this.#estimateSoon());
+    $("plan_form").onsubmit = act(() => this.#plan());
     $("run").onclick = act(() => this.#run());
   }
 
@@ -229,6 +230,23 @@ export class VideoView {
     const remove = document.querySelector("[name=task]:checked").value === "remove";
     $("prompt_label").textContent = remove ? "What is behind it (may stay empty)" : "What the finished video shows";
     $("prompt").placeholder = remove ? "an empty background" : "a red fox runs through the snow";
+  }
+
+  // What a sentence asks for, as words that can be changed.
+  async #plan() {
+    const instruction = $("instruction").value.trim();
+    if (!instruction) { $("instruction").focus(); return; }
+    try {
+      const found = await call("POST", "/api/plans", { instruction });
+      document.querySelector(`[name=task][value=${found.task}]`).checked = true;
+      $("prompt").value = found.prompt ?? ""; $("negative").value = found.negative_prompt ?? "";
+      const target = found.target ? `Mark ${found.target}. ` : "";
+      $("plan_said").textContent = this.mask ? "Understood. Complete the words below: they should say all that the video shows." : `Understood. ${target}Then complete the words below.`;
+      this.#task(); this.#estimateSoon();
+    } catch (error) {
+      if (error.status !== 422) throw error;
+      $("plan_said").textContent = error.message;
+    }
   }
 
   #request() {

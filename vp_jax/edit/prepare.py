@@ -1,0 +1,140 @@
+"""From what a person gave to a plan and its mask: by rules, by a model, or from a plan that was written before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vp_jax.edit.ask import Understood, override, plan_by_vlm, understand
+from vp_jax.edit.instruction import REMOVED, parse_instruction
+from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file
+from vp_jax.edit.plan import EditPlan
+from vp_jax.edit.rules import plan_by_hand, plan_by_rules
+from vp_jax.errors import UserError
+from vp_jax.inference.inputs import Video
+from vp_jax.vlm import Vlm
+from vp_jax.world.synthetic import WorldClip
+
+_OVERRIDES = (
+    "operation",
+    "target",
+    "caption",
+    "region_caption",
+    "negative_prompt",
+    "mask",
+    "mask_dilate",
+    "first_frame",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a person gave; everything but one of ``instruction``, ``operation`` and ``plan`` may miss.
+
+    Attributes:
+      instruction: what to do, in words.
+      original_caption: what the video shows now.
+      plan: one that was written before; the fields below take the place of its own.
+      operation, target, caption, region_caption, negative_prompt, mask, mask_dilate, first_frame: see `EditPlan`.
+      segmenter: backend for masks by words, boxes and points.
+      mask_options: of `vp_jax.inference.inputs.Mask.open`, for the mask's file.
+    """
+
+    instruction: str | None = None
+    original_caption: str | None = None
+    plan: EditPlan | None = None
+    operation: str | None = None
+    target: str | None = None
+    caption: str | None = None
+    region_caption: str | None = None
+    negative_prompt: str | None = None
+    mask: str | None = None
+    mask_dilate: int | None = None
+    first_frame: str | None = None
+    segmenter: str = WITHOUT_WORDS
+    mask_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class ReadyEdit(NamedTuple):
+    """An edit that is ready to be a job.
+
+    Attributes:
+      plan: what is done.
+      mask: file of the mask.
+      frame_HWC: first frame of the source, uint8 RGB.
+      hole_HW: mask of the first frame, bool, not grown.
+    """
+
+    plan: EditPlan
+    mask: Path
+    frame_HWC: np.ndarray
+    hole_HW: np.ndarray
+
+
+def prepare_edit(
+    given: Given, video: Video, out: Path, *, vlm: Vlm | None = None, clip: WorldClip | None = None
+) -> ReadyEdit:
+    """Plan an edit and make its mask.
+
+    Args:
+      given: what a person gave.
+      video: the source.
+      out: result of the job; a mask that has to be made is written beside it.
+      vlm: a model that understands the instruction and writes the captions; ``None``: rules do.
+      clip: the drawn clip that ``video`` shows, if it does.
+
+    Raises:
+      UserError: an instruction that cannot be understood, nothing that says where, or no usable reply.
+    """
+    frame_HWC = np.asarray(video.frames_FHWC[0])
+    original = given.original_caption or (clip.caption if clip is not None else None)
+    if vlm is not None and given.plan is None and given.instruction:
+        return _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
+    plan = _overridden(given.plan or _by_rules(given, original), given)
+    mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
+    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options))
+
+
+def _by_rules(given: Given, original: str | None) -> EditPlan:
+    if not given.instruction:
+        return plan_by_hand(given.operation or "", given.target or "", given.caption)
+    try:
+        instruction = parse_instruction(given.instruction)
+    except UserError:
+        if not (given.operation and (given.caption or given.operation == REMOVED)):
+            raise
+        plan = plan_by_hand(given.operation, given.target or "", given.caption)
+        return dataclasses.replace(plan, instruction=" ".join(given.instruction.split()))
+    return plan_by_rules(given.instruction, instruction, original)
+
+
+def _by_vlm(
+    given: Given,
+    video: Video,
+    out: Path,
+    frame_HWC: np.ndarray,
+    vlm: Vlm,
+    clip: WorldClip | None,
+    original: str | None,
+) -> ReadyEdit:
+    assert given.instruction is not None
+    found = understand(vlm, given.instruction, frame_HWC, original)
+    found = Understood(
+        given.operation or found.operation, given.target or found.target, found.original_caption, found.box
+    )
+    where = given.mask or (found.box if clip is None else None)
+    mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
+    hole_HW = first_hole(mask, video, given.mask_options)
+    plan = plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW)
+    return ReadyEdit(_overridden(override(plan, mask=where), given), mask, frame_HWC, hole_HW)
+
+
+def _overridden(plan: EditPlan, given: Given) -> EditPlan:
+    changes = {name: getattr(given, name) for name in _OVERRIDES}
+    if changes["caption"] and not changes["region_caption"] and not plan.region_caption:
+        changes["region_caption"] = changes["caption"]
+    return override(plan, **changes)
