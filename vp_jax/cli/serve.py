@@ -62,6 +62,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from vp_jax.segment.backends import BACKENDS
+
+    if args.backend not in BACKENDS:
+        raise UserError(f"backend {args.backend!r}: expected one of {', '.join(BACKENDS)}")
     if args.max_upload < 1:
         raise UserError(f"--max_upload {args.max_upload}: expected 1 MB or more")
     if args.checkpoint is not None and not args.checkpoint.is_dir():
