@@ -65,6 +65,16 @@ class Server:
         self.process.communicate(timeout=60)
 
 
+@contextlib.contextmanager
+def serving(folder):
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        if server.process.returncode is None:
+            server.stop()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("served")
@@ -110,103 +120,100 @@ def fits(page):
 
 
 def test_the_way_from_a_video_to_a_result_in_a_browser(folder, film, tmp_path):
-    server = Server(folder)
-    with browser(server.address, 1280, 860, accept_downloads=True) as page:
-        page.locator("#file").set_input_files(film)
-        expect(page.locator("#title")).to_have_text("my film.mkv")
-        expect(page.locator("#facts")).to_contain_text("17 frames, 96×64", timeout=WAIT)
-        expect(page.locator("#run")).to_be_disabled()
+    with serving(folder) as server:
+        with browser(server.address, 1280, 860, accept_downloads=True) as page:
+            page.locator("#file").set_input_files(film)
+            expect(page.locator("#title")).to_have_text("my film.mkv")
+            expect(page.locator("#facts")).to_contain_text("17 frames, 96×64", timeout=WAIT)
+            expect(page.locator("#run")).to_be_disabled()
 
-        drag(page, (46, 10), (84, 48))
-        expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
-        page.locator("#stage").focus()
-        for _ in range(8):
-            page.keyboard.press("ArrowRight")
-        expect(page.locator("#at")).to_have_text("frame 9 of 17")
-        page.mouse.click(*at(page, 62, 32))
-        expect(page.locator("#marks")).to_contain_text("part of it, frame 9")
-        expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
+            drag(page, (46, 10), (84, 48))
+            expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
+            page.locator("#stage").focus()
+            for _ in range(8):
+                page.keyboard.press("ArrowRight")
+            expect(page.locator("#at")).to_have_text("frame 9 of 17")
+            page.mouse.click(*at(page, 62, 32))
+            expect(page.locator("#marks")).to_contain_text("part of it, frame 9")
+            expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
 
-        page.fill("#prompt", "a red circle over brown dots")
-        page.click("summary:has-text('More settings')")
-        page.fill("#steps", "4")
-        expect(page.locator("#estimate dl")).to_contain_text("1 window of 4 steps", timeout=WAIT)
-        expect(page.locator("#estimate dl")).to_contain_text("MB")
-        page.click("#run")
-        expect(page.locator("#job_title")).to_have_text("At work", timeout=WAIT)
-        expect(page.locator("#windows button")).to_have_count(1, timeout=WAIT)
-        expect(page.locator("#job_title")).to_have_text("Finished", timeout=WAIT)
+            page.fill("#prompt", "a red circle over brown dots")
+            page.click("summary:has-text('More settings')")
+            page.fill("#steps", "4")
+            expect(page.locator("#estimate dl")).to_contain_text("1 window of 4 steps", timeout=WAIT)
+            expect(page.locator("#estimate dl")).to_contain_text("MB")
+            page.click("#run")
+            expect(page.locator("#job_title")).to_have_text("At work", timeout=WAIT)
+            expect(page.locator("#windows button")).to_have_count(1, timeout=WAIT)
+            expect(page.locator("#job_title")).to_have_text("Finished", timeout=WAIT)
 
-        page.wait_for_timeout(300)
-        both = page.locator("#stage").screenshot()
-        drag(page, (48, 60), (95, 60))
-        assert page.locator("#stage").screenshot() != both
-        page.fill("#redo_seed", "7")
-        page.click("#redo_form button")
-        expect(page.locator("#job_title")).to_have_text("Window 1 anew", timeout=WAIT)
-        expect(page.locator("#job_title")).to_have_text("Finished", timeout=WAIT)
-        with page.expect_download() as download:
-            page.click("#download")
-        assert download.value.suggested_filename == "my film_result.mp4"
-        download.value.save_as(tmp_path / "result.mp4")
-    assert read_video(tmp_path / "result.mp4")[0].shape == (17, 64, 96, 3)
-    (job,) = server.call("GET", "/api/state")["jobs"]
-    assert (job["state"], job["version"]) == ("done", 2)
+            page.wait_for_timeout(300)
+            both = page.locator("#stage").screenshot()
+            drag(page, (48, 60), (95, 60))
+            assert page.locator("#stage").screenshot() != both
+            page.fill("#redo_seed", "7")
+            page.click("#redo_form button")
+            expect(page.locator("#job_title")).to_have_text("Window 1 anew", timeout=WAIT)
+            expect(page.locator("#job_title")).to_have_text("Finished", timeout=WAIT)
+            with page.expect_download() as download:
+                page.click("#download")
+            assert download.value.suggested_filename == "my film_result.mp4"
+            download.value.save_as(tmp_path / "result.mp4")
+        assert read_video(tmp_path / "result.mp4")[0].shape == (17, 64, 96, 3)
+        (job,) = server.call("GET", "/api/state")["jobs"]
+        assert (job["state"], job["version"]) == ("done", 2)
 
-    with browser(server.address, 420, 860, has_touch=True, color_scheme="dark") as page:
-        expect(page.locator("#videos li")).to_have_count(1)
-        assert fits(page)
-        for path in (f"#/job/{job['id']}", f"#/video/{job['request']['video']}"):
-            page.goto(server.address + path)
-            expect(page.locator("#work")).to_be_visible()
+        with browser(server.address, 420, 860, has_touch=True, color_scheme="dark") as page:
+            expect(page.locator("#videos li")).to_have_count(1)
             assert fits(page)
-    server.stop()
+            for path in (f"#/job/{job['id']}", f"#/video/{job['request']['video']}"):
+                page.goto(server.address + path)
+                expect(page.locator("#work")).to_be_visible()
+                assert fits(page)
     assert server.process.returncode in (0, 130)
 
 
 def test_a_killed_server_goes_on_with_its_queue_and_loses_nothing(folder):
-    server = Server(folder)
-    (before,) = server.call("GET", "/api/state")["jobs"]
-    request = {**before["request"], "steps": 16, "format": "mkv"}
-    jobs = [server.call("POST", "/api/jobs", request)["id"] for _ in range(2)]
-    server.until(f"/api/jobs/{jobs[0]}", lambda job: job["done"] >= 2)
-    server.kill()
+    with serving(folder) as server:
+        (before,) = server.call("GET", "/api/state")["jobs"]
+        request = {**before["request"], "steps": 16, "format": "mkv"}
+        jobs = [server.call("POST", "/api/jobs", request)["id"] for _ in range(2)]
+        server.until(f"/api/jobs/{jobs[0]}", lambda job: job["done"] >= 2)
+        server.kill()
 
-    server = Server(folder)
-    states = server.call("GET", "/api/state")["jobs"]
-    assert [job["id"] for job in states] == [before["id"], *jobs] and states[0] == before
-    results = []
-    for job in jobs:
-        server.until(f"/api/jobs/{job}", lambda job: job["state"] == "done")
-        results.append(server.call("GET", f"/api/jobs/{job}/files/result"))
-    assert results[0] == results[1]  # the job that was interrupted, and one that was not
-    record = server.call("GET", f"/api/jobs/{jobs[0]}/files/record")
-    assert record["settings"]["steps"] == 16
-    server.stop()
+    with serving(folder) as server:
+        states = server.call("GET", "/api/state")["jobs"]
+        assert [job["id"] for job in states] == [before["id"], *jobs] and states[0] == before
+        results = []
+        for job in jobs:
+            server.until(f"/api/jobs/{job}", lambda job: job["state"] == "done")
+            results.append(server.call("GET", f"/api/jobs/{job}/files/result"))
+        assert results[0] == results[1]  # the job that was interrupted, and one that was not
+        record = server.call("GET", f"/api/jobs/{jobs[0]}/files/record")
+        assert record["settings"]["steps"] == 16
 
 
 def test_twenty_clients_at_once_are_served(folder, film):
-    server = Server(folder)
-    content = film.read_bytes()
+    with serving(folder) as server:
+        content = film.read_bytes()
 
-    def client(number):
-        video = server.call("POST", f"/api/videos?name={number}.mkv", content)["id"]
-        server.until(f"/api/videos/{video}", lambda state: state["state"] == "ready")
-        box = {"x": 46, "y": 10, "width": 38, "height": 38}
-        mask = server.call("POST", "/api/masks", {"video": video, "boxes": [box]})["id"]
-        found = server.until(f"/api/masks/{mask}", lambda state: state["state"] == "ready")
-        picture = server.call("GET", f"/api/videos/{video}/frames/16")
-        return round(found["share"], 6), len(picture)
+        def client(number):
+            video = server.call("POST", f"/api/videos?name={number}.mkv", content)["id"]
+            server.until(f"/api/videos/{video}", lambda state: state["state"] == "ready")
+            box = {"x": 46, "y": 10, "width": 38, "height": 38}
+            mask = server.call("POST", "/api/masks", {"video": video, "boxes": [box]})["id"]
+            found = server.until(f"/api/masks/{mask}", lambda state: state["state"] == "ready")
+            picture = server.call("GET", f"/api/videos/{video}/frames/16")
+            return round(found["share"], 6), len(picture)
 
-    with ThreadPoolExecutor(20) as pool:
-        waiting = [pool.submit(client, number) for number in range(20)]
-        longest = 0.0
-        while not all(future.done() for future in waiting):
-            begin = time.perf_counter()
-            assert server.call("GET", "/healthz")["status"] == "ok"
-            longest = max(longest, time.perf_counter() - begin)
-            time.sleep(0.2)
-    assert len({future.result() for future in waiting}) == 1
-    assert longest < 5
-    assert server.call("GET", "/metrics").decode().count('vp_jax_requests_total{method="POST"') >= 2
-    server.stop()
+        with ThreadPoolExecutor(20) as pool:
+            waiting = [pool.submit(client, number) for number in range(20)]
+            longest = 0.0
+            while not all(future.done() for future in waiting):
+                begin = time.perf_counter()
+                assert server.call("GET", "/healthz")["status"] == "ok"
+                longest = max(longest, time.perf_counter() - begin)
+                time.sleep(0.2)
+        assert len({future.result() for future in waiting}) == 1
+        assert longest < 5
+        assert server.call("GET", "/metrics").decode().count('vp_jax_requests_total{method="POST"') >= 2
