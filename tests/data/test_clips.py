@@ -212,14 +212,14 @@ def test_the_middle_of_tall_and_wide_pictures_is_kept():
 
 
 def test_what_a_tokenizer_does_not_use_is_marked_and_noted():
-    class PageWords:
+    class Words:
         def __call__(self, text):
             return np.zeros(2, np.int32)
 
         def unused(self, text):
             return " ".join(text.split()[2:])
 
-    cut, read = (Tokenize.by(PageWords())({"caption": text, "note": "slow"}, rng()) for text in ("a b c d", "a b"))
+    cut, read = (Tokenize.by(Words())({"caption": text, "note": "slow"}, rng()) for text in ("a b c d", "a b"))
     assert cut["unread"] and cut["note"] == "slow; its caption is not read completely: c d"
     assert not read["unread"] and read["note"] == "slow"
     assert "unread" not in Tokenize.by(lambda text: [1])({"caption": "a"}, rng())

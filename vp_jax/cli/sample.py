@@ -30,6 +30,7 @@ from vp_jax.cli.main import parser_of
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.paths import at_home
 from vp_jax.cli.program import status_of
+from vp_jax.cli.tracked import tracked_mask
 from vp_jax.errors import UserError, escaped
 from vp_jax.files import beside
 from vp_jax.inference.inputs import FITS
@@ -72,7 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _input_flags(flag: Any) -> None:
     flag("--video", type=Path, help="video file or folder of frames; with neither this nor --mask, a drawn clip")
-    flag("--mask", type=Path, help="video, folder, one image for all frames, or .npz of labels")
+    flag(
+        "--mask",
+        type=Path,
+        help="video, folder, image or .npz of labels; or box:x,y,w,h, points:x,y;x,y, words: tracked",
+    )
     flag("--task", choices=TASKS, default=FILL, help="remove: fill the hole, grown, with background; needs no prompt")
     flag(
         "--extend", metavar="SIDES", help="pixels to add, left=160,right=160, or an aspect, 16:9; then --mask may miss"
@@ -172,6 +177,8 @@ def job_of(args: argparse.Namespace) -> Job:
     missing = [f"--{name}" for name in needed if values[name] is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not given: expected --video, --mask and --out, or no argument at all")
+    if values["mask"] is not None and not os.path.lexists(values["mask"]):
+        values["mask"] = tracked_mask(values)
     return Job(**values, settings=settings)
 
 

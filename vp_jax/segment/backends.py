@@ -13,6 +13,7 @@ name               what it is
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +21,43 @@ from vp_jax.errors import UserError
 from vp_jax.segment.tracking import Backend
 
 
-def _grabcut(**options: Any) -> Backend:
+def _grabcut() -> Backend:
     from vp_jax.segment.grabcut import GrabCut
 
-    return GrabCut(**options)
+    return GrabCut()
 
 
-BACKENDS: dict[str, Callable[..., Backend]] = {"grabcut": _grabcut}
+def _sam2(weights: str | None = None, device: str | None = None) -> Backend:
+    from vp_jax.segment.sam import Sam2
+
+    return Sam2(weights, device=device)
+
+
+def _edgetam(weights: str | None = None, device: str | None = None) -> Backend:
+    from vp_jax.segment.sam import Sam2
+
+    return Sam2(weights, "EdgeTamVideoModel", "edgetam_video", device)
+
+
+def _sam3(weights: str | None = None, device: str | None = None) -> Backend:
+    from vp_jax.segment.sam import Sam3
+
+    return Sam3(weights, device)
+
+
+def _grounding_dino(weights: str | None = None, sam2: str | None = None, device: str | None = None) -> Backend:
+    from vp_jax.segment.sam import Grounded
+
+    return Grounded(weights, sam2, device=device)
+
+
+TRACKERS: dict[str, Callable[..., Backend]] = {
+    "grabcut": _grabcut,
+    "sam2_video": _sam2,
+    "edgetam_video": _edgetam,
+    "sam3_video": _sam3,
+    "grounding_dino": _grounding_dino,
+}
 """What makes a backend, by its name."""
 
 
@@ -34,8 +65,12 @@ def make_backend(name: str, **options: Any) -> Backend:
     """A backend by its name.
 
     Raises:
-      UserError: an unknown name, or what the backend cannot be made of.
+      UserError: an unknown name, an option that the backend does not have, or what it cannot be made of.
     """
-    if name not in BACKENDS:
-        raise UserError(f"backend {name!r}: expected one of {', '.join(BACKENDS)}")
-    return BACKENDS[name](**options)
+    if name not in TRACKERS:
+        raise UserError(f"backend {name!r}: expected one of {', '.join(TRACKERS)}")
+    make = TRACKERS[name]
+    for option in options:
+        if option not in inspect.signature(make).parameters:
+            raise UserError(f"{option}: backend {name} does not take it, leave it off")
+    return make(**options)

@@ -12,6 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+SMALLEST = 16
+"""Pixels a side of the smallest picture that has a flow."""
+
 
 class Flows(NamedTuple):
     """Flows between a frame and the frame before.
@@ -27,19 +30,17 @@ class Flows(NamedTuple):
 
 @functools.cache
 def _dis() -> cv2.DISOpticalFlow:
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     dis.setFinestScale(0)
     return dis
 
 
-def flows_between(frame_HWC: np.ndarray, before_HWC: np.ndarray) -> Flows:
-    """Flows of a frame against the frame before it, both uint8 RGB of one size.
+def flows_between(grey_HW: np.ndarray, before_HW: np.ndarray) -> Flows:
+    """Flows of a frame against the frame before it, both grey, uint8, of one size.
 
     The check there and back allows an error of 1.5 pixels and a tenth of the movement (Sundaram et al. 2010).
     """
-    now, before = (_grey(picture_HWC) for picture_HWC in (frame_HWC, before_HWC))
-    back_HW2 = _dis().calc(now, before, None)
-    there_HW2 = _dis().calc(before, now, None)
+    back_HW2, there_HW2 = dis_flow(grey_HW, before_HW), dis_flow(before_HW, grey_HW)
     round_HW2 = back_HW2 + carried(there_HW2, back_HW2)
     error_HW = np.linalg.norm(round_HW2, axis=-1)
     agree_HW = error_HW < 1.5 + 0.1 * np.linalg.norm(back_HW2, axis=-1)
@@ -54,6 +55,8 @@ def carried(picture: np.ndarray, flow_HW2: np.ndarray) -> np.ndarray:
     return cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _grey(frame_HWC: np.ndarray) -> np.ndarray:
-    """Grey values, of pictures of at least 16 pixels a side, which DIS needs."""
-    return cv2.cvtColor(np.ascontiguousarray(frame_HWC), cv2.COLOR_RGB2GRAY)
+def dis_flow(grey_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
+    """Flow from a grey picture to another, float32 (H, W, 2); none where they are too small to have one."""
+    if min(grey_HW.shape) < SMALLEST:
+        return np.zeros((*grey_HW.shape, 2), np.float32)
+    return _dis().calc(np.ascontiguousarray(grey_HW), np.ascontiguousarray(other_HW), None)

@@ -1,169 +1,109 @@
-"""The default backend: GrabCut (Rother et al. 2004), carried from frame to frame by optical flow; needs no weights.
+"""The default backend: GrabCut in the prompted frame, carried on by optical flow; needs no weights.
 
-In the frame of a prompt, GrabCut separates a thing by colour, inside a box or around points. In every later frame, the
-mask is carried there by dense flow; a band around its outline is undecided and fitted again, with the colours learned
-so far. A thing whose carried pixels do not agree with the flow back, or whose colours are gone, is lost: its mask is
-empty until its colours are seen again near to where it was expected.
+See `vp_jax.segment.cutting` for the prompted frame and `vp_jax.segment.following` for all others. Frames are read nine
+ahead, so that the background behind a thing may be seen. Docs/masks.md has what it reaches and where it fails.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.segment.flow import Flows, carried, flows_between
-from vp_jax.segment.prompts import AnyPrompt, Box, FirstMask, Placed, Point, Scribble, Words, described, things_of
+from vp_jax.segment.background import REACH, Background, Part
+from vp_jax.segment.colour_words import box_of_words
+from vp_jax.segment.cutting import first_cut
+from vp_jax.segment.flow import flows_between
+from vp_jax.segment.following import APART, follow, kept_parts
+from vp_jax.segment.prompts import AnyPrompt, Box, Placed, Words, described, scaled, things_of
+from vp_jax.segment.smoothing import smoothed_odds
+from vp_jax.segment.thing import Thing
 from vp_jax.segment.tracking import Tracked
+from vp_jax.segment.views import View, Window, windows
 
-_FIRST_ROUNDS, _ROUNDS = 6, 2
-"""Iterations of GrabCut in a prompted frame, and in each later one."""
 LEAST_CONFIDENCE = 0.25
 """Confidence below which a thing is lost."""
 
 
-@dataclasses.dataclass
-class _Thing:
-    """What is known of one thing: its mask in the frame before, and the colour models of it and of what is around."""
-
-    mask_HW: np.ndarray
-    area: float
-    inside: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((1, 65)))
-    outside: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((1, 65)))
-
-
 class GrabCut:
-    """See the top of this file.
-
-    Args:
-      band: half the width of the undecided band around a carried outline, as a share of the thing's diameter.
-    """
-
-    def __init__(self, band: float = 0.12) -> None:
-        self.band = band
+    """See the top of this file and `vp_jax.segment.tracking.Backend`."""
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`."""
-        for prompt in prompts:
-            if isinstance(prompt, Words):
-                raise UserError(f"{described(prompt)}: grabcut does not understand words; give a box or points")
+        """See `vp_jax.segment.tracking.Backend`.
+
+        Raises:
+          UserError: words without a colour, see `vp_jax.segment.colour_words`, or a prompt that marks nothing.
+        """
         placed = [prompt for prompt in prompts if not isinstance(prompt, Words)]
-        things: dict[int, _Thing] = {}
-        before_HWC: np.ndarray | None = None
-        for number, frame_HWC in enumerate(frames):
-            found: dict[int, tuple[np.ndarray, float]] = {}
-            flows = flows_between(frame_HWC, before_HWC) if things and before_HWC is not None else None
-            for name in things_of(placed):
-                here = [prompt for prompt in placed if prompt.thing == name and prompt.frame == number]
-                if flows is not None and name in things:
-                    found[name] = self._follow(things[name], frame_HWC, flows)
-                if here:
-                    others = [p for p in placed if p.thing != name and p.frame == number]
-                    things[name] = first_cut(frame_HWC, here, others, found.get(name, (None, 0.0))[0])
-                    found[name] = things[name].mask_HW, 1.0
-            yield _result(number, frame_HWC.shape[:2], found)
-            before_HWC = frame_HWC
-
-    def _follow(self, thing: _Thing, frame_HWC: np.ndarray, flows: Flows) -> tuple[np.ndarray, float]:
-        """The mask in the next frame and its confidence."""
-        carried_HW = carried(thing.mask_HW.astype(np.float32), flows.back_HW2)
-        if not (carried_HW > 0.5).any():
-            return np.zeros_like(thing.mask_HW), 0.0
-        reach = max(2, round(self.band * np.sqrt(thing.area)))
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-        wide_HW = cv2.dilate((carried_HW > 0.3).astype(np.uint8), kernel) > 0
-        core_HW = cv2.erode((carried_HW > 0.7).astype(np.uint8), kernel) > 0
-        trimap_HW = np.full(thing.mask_HW.shape, cv2.GC_BGD, np.uint8)
-        trimap_HW[wide_HW] = cv2.GC_PR_BGD
-        trimap_HW[carried_HW > 0.5] = cv2.GC_PR_FGD
-        trimap_HW[core_HW & flows.agree_HW] = cv2.GC_FGD
-        thing.mask_HW = cut(frame_HWC, trimap_HW, thing, _ROUNDS)
-        agree = float(flows.agree_HW[carried_HW > 0.5].mean())
-        return thing.mask_HW, agree
+        words = [prompt for prompt in prompts if isinstance(prompt, Words)]
+        things: dict[int, Thing] = {}
+        background = Background()
+        for window in windows(frames, REACH):
+            now, before = window.now, window.views.get(window.now.number - 1)
+            sure: dict[int, float] = {}
+            if things and before is not None:
+                flows = flows_between(now.grey_HW, before.grey_HW)
+                sure = {name: follow(thing, window, flows, background) for name, thing in things.items()}
+            if now.number == 0:
+                placed += [_box_of_named(named, now) for named in words]
+            here = [scaled(prompt, now.scale, now.size) for prompt in placed if prompt.frame == now.number]
+            for name in things_of(here):
+                things[name], sure[name] = _prompted(name, here, window, background, things.get(name)), 1.0
+            yield _result(now, things, sure)
 
 
-def first_cut(
-    frame_HWC: np.ndarray, prompts: Sequence[Placed], others: Sequence[Placed], known_HW: np.ndarray | None = None
-) -> _Thing:
-    """A thing as its prompts show it in one frame.
-
-    Args:
-      frame_HWC: uint8 RGB.
-      prompts: of the thing.
-      others: of other things, which this one does not hold.
-      known_HW: mask that a track has here already, which the prompts correct.
-    """
-    trimap_HW = trimap_of(frame_HWC.shape[:2], prompts, others, known_HW)
-    thing = _Thing(known_HW if known_HW is not None else np.zeros(trimap_HW.shape, bool), 0.0)
-    given = [prompt for prompt in prompts if isinstance(prompt, FirstMask)]
-    thing.mask_HW = cut(frame_HWC, trimap_HW, thing, _FIRST_ROUNDS)
-    if given:
-        thing.mask_HW = np.asarray(given[-1].mask_HW, bool)
-    thing.area = float(thing.mask_HW.sum())
+def _prompted(name: int, here: Sequence[Placed], window: Window, background: Background, before: Thing | None) -> Thing:
+    """A thing in a frame with prompts of it."""
+    own = [prompt for prompt in here if prompt.thing == name]
+    others = [prompt for prompt in here if prompt.thing != name]
+    known_HW = before.soft_HW > 0.5 if before is not None and not before.missing else None
+    mask_HW = first_cut(window.now.rgb_HWC, own, others, known_HW)
+    if not mask_HW.any():
+        raise UserError(f"{described(own[-1])}: nothing in it stands out from what is around; give points or a mask")
+    box = _box_of(own, window.now.size)
+    thing = Thing.seen(window.now, mask_HW, box, before)
+    if box is not None and thing.apart < APART and len(own) == 1:
+        mask_HW = _with_motion(window, box, mask_HW, background)
+        thing = Thing.seen(window.now, mask_HW, box, before)
+        thing.apart = 0.0
     return thing
 
 
-def trimap_of(
-    size: tuple[int, int], prompts: Sequence[Placed], others: Sequence[Placed], known_HW: np.ndarray | None
-) -> np.ndarray:
-    """What GrabCut is to decide, uint8 (H, W) of ``cv2.GC_*``."""
-    height, width = size
-    boxes = [prompt for prompt in prompts if isinstance(prompt, Box)]
-    masks = [prompt for prompt in prompts if isinstance(prompt, FirstMask)]
-    radius = max(1, round(0.012 * min(size)))
-    trimap_HW = np.full(size, cv2.GC_PR_BGD, np.uint8)
-    if known_HW is not None:
-        trimap_HW[known_HW] = cv2.GC_PR_FGD
-    for box in boxes:
-        trimap_HW[:] = cv2.GC_BGD
-        rows, columns = (
-            slice(max(0, round(box.y)), round(box.y + box.height)),
-            slice(max(0, round(box.x)), round(box.x + box.width)),
-        )
-        trimap_HW[rows, columns] = cv2.GC_PR_FGD
-    for mask in masks:
-        trimap_HW[:] = np.where(mask.mask_HW, cv2.GC_PR_FGD, cv2.GC_BGD)
-    if not boxes and not masks and known_HW is None:
-        for prompt in prompts:
-            if isinstance(prompt, Point | Scribble) and prompt.inside:
-                _draw(trimap_HW, prompt, round(0.15 * min(height, width)), cv2.GC_PR_FGD)
-    for prompt in others:
-        if isinstance(prompt, Point | Scribble) and prompt.inside:
-            _draw(trimap_HW, prompt, radius, cv2.GC_BGD)
-    for prompt in prompts:
-        if isinstance(prompt, Point | Scribble):
-            _draw(trimap_HW, prompt, radius, cv2.GC_FGD if prompt.inside else cv2.GC_BGD)
-    return trimap_HW
+def _box_of_named(named: Words, view: View) -> Placed:
+    """The box of what words name, in pixels of the original frame."""
+    return scaled(box_of_words(named.text, view.rgb_HWC, view.number, named.thing), 1 / view.scale, view.full_size)
 
 
-def _draw(trimap_HW: np.ndarray, prompt: Point | Scribble, radius: int, value: int) -> None:
-    points_N2 = np.array([[prompt.x, prompt.y]]) if isinstance(prompt, Point) else np.asarray(prompt.points_N2)
-    corners = np.round(points_N2).astype(np.int32)
-    for x, y in corners.tolist():
-        cv2.circle(trimap_HW, (x, y), radius, value, -1)
-    if len(corners) > 1:
-        cv2.polylines(trimap_HW, [corners], False, value, 2 * radius + 1)
+def _box_of(prompts: Sequence[Placed], size: tuple[int, int]) -> Part | None:
+    """The last box of some prompts, inside the picture."""
+    for prompt in reversed(prompts):
+        if isinstance(prompt, Box):
+            rows = slice(max(0, round(prompt.y)), min(size[0], round(prompt.y + prompt.height)))
+            columns = slice(max(0, round(prompt.x)), min(size[1], round(prompt.x + prompt.width)))
+            return Part(rows, columns)
+    return None
 
 
-def cut(frame_HWC: np.ndarray, trimap_HW: np.ndarray, thing: _Thing, rounds: int) -> np.ndarray:
-    """Run GrabCut on a trimap, with the thing's colour models if it has some, and keep these; the mask, bool (H, W)."""
-    certain = np.isin(trimap_HW, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if not certain.any() or certain.all():
-        return certain
-    picture_HWC = np.ascontiguousarray(frame_HWC[..., ::-1])
-    mode = cv2.GC_INIT_WITH_MASK if not thing.inside.any() else cv2.GC_EVAL
-    cv2.setRNGSeed(0)
-    cv2.grabCut(picture_HWC, trimap_HW, None, thing.outside, thing.inside, rounds, mode)
-    return np.isin(trimap_HW, (cv2.GC_FGD, cv2.GC_PR_FGD))
+def _with_motion(window: Window, box: Part, mask_HW: np.ndarray, background: Background) -> np.ndarray:
+    """The mask in a box, from GrabCut's mask and from what the next frames show of the background."""
+    around_HW = np.zeros(mask_HW.shape, bool)
+    around_HW[box.grown(4, mask_HW.shape)] = True
+    moving = background.evidence(window, box, around_HW, mask_HW)
+    odds = moving + np.where(mask_HW[box], 1.5, -1.0)
+    found = kept_parts(smoothed_odds(odds, window.now.lab_HWC[box]) > 0.5, np.ones_like(moving), float(mask_HW.sum()))
+    if found.sum() < 0.2 * mask_HW.sum():
+        return mask_HW
+    out_HW = np.zeros_like(mask_HW)
+    out_HW[box] = found
+    return out_HW
 
 
-def _result(number: int, size: tuple[int, ...], found: dict[int, tuple[np.ndarray, float]]) -> Tracked:
-    labels_HW = np.zeros(size, np.uint8)
-    lost = frozenset(name for name, (_, sure) in found.items() if sure < LEAST_CONFIDENCE)
-    for name, (mask_HW, _) in sorted(found.items(), key=lambda item: item[1][1]):
+def _result(view: View, things: dict[int, Thing], sure: dict[int, float]) -> Tracked:
+    labels_HW = np.zeros(view.full_size, np.uint8)
+    lost = frozenset(name for name, value in sure.items() if value < LEAST_CONFIDENCE or things[name].missing)
+    for name in sorted(sure, key=lambda name: sure[name]):
         if name not in lost:
-            labels_HW[mask_HW] = name
-    return Tracked(number, labels_HW, {name: sure for name, (_, sure) in found.items()}, lost)
+            labels_HW[view.enlarged(things[name].soft_HW)] = name
+    confidence = {name: 0.0 if things[name].missing else float(min(1.0, value)) for name, value in sure.items()}
+    return Tracked(view.number, labels_HW, confidence, lost)

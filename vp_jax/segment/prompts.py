@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from vp_jax.errors import UserError
@@ -151,6 +152,21 @@ def check_inside(prompt: Placed, height: int, width: int) -> None:
         for x, y in points:
             if not (0 <= x < width and 0 <= y < height):
                 raise UserError(f"point {x:g},{y:g}: lies outside {size}")
+
+
+def scaled(prompt: Placed, scale: float, size: tuple[int, int]) -> Placed:
+    """A prompt for a picture reduced by ``scale`` to ``size`` (height, width)."""
+    if scale == 1:
+        return prompt
+    if isinstance(prompt, Box):
+        sides = {name: getattr(prompt, name) * scale for name in ("x", "y", "width", "height")}
+        return dataclasses.replace(prompt, **sides)
+    if isinstance(prompt, Point):
+        return dataclasses.replace(prompt, x=prompt.x * scale, y=prompt.y * scale)
+    if isinstance(prompt, Scribble):
+        return dataclasses.replace(prompt, points_N2=np.asarray(prompt.points_N2) * scale)
+    small_HW = cv2.resize(prompt.mask_HW.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
+    return dataclasses.replace(prompt, mask_HW=small_HW > 0)
 
 
 def described(prompt: AnyPrompt) -> str:

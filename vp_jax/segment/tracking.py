@@ -77,7 +77,7 @@ def track(
       frames: gives a fresh iterator over the frames, uint8 (H, W, 3) RGB; called again for the pass backwards.
       prompts: at least one for each thing. The first prompted frame of a thing is where its track starts, in both
         directions; further prompts correct it from their frame on.
-      backend: a name of `vp_jax.segment.backends.BACKENDS`, or a backend.
+      backend: a name of `vp_jax.segment.backends.TRACKERS`, or a backend.
       options: of a backend that is given by name.
 
     Yields:

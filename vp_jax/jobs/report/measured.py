@@ -10,7 +10,7 @@ import numpy as np
 
 from vp_jax.eval.continuity import ContinuityMeter
 
-Box = tuple[int, int, int, int]
+PixelBounds = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
 
 
@@ -25,7 +25,7 @@ class HoleMeter:
     def __init__(self, starts: Sequence[int], overlap: int) -> None:
         self._starts, self._meter = list(starts), ContinuityMeter(starts, overlap)
         self._colours: list[list[float] | None] = []
-        self.boxes: list[Box | None] = []
+        self.boxes: list[PixelBounds | None] = []
         self.areas: list[float] = []
 
     def add(self, result_HWC: np.ndarray, hole_HW: np.ndarray) -> None:
@@ -57,7 +57,7 @@ class HoleMeter:
         }
 
 
-def hole_box(hole_HW: np.ndarray) -> Box | None:
+def hole_box(hole_HW: np.ndarray) -> PixelBounds | None:
     """The smallest box that holds a hole; None if there is none."""
     rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
     if not len(rows):

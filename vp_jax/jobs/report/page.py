@@ -27,7 +27,7 @@ from vp_jax.jobs.report.html_text import (
     safe,
     tag,
 )
-from vp_jax.jobs.report.measured import Box
+from vp_jax.jobs.report.measured import PixelBounds
 from vp_jax.jobs.report.sentences import JobRecord, sentences, span
 
 
@@ -43,7 +43,7 @@ class Drawn(NamedTuple):
 
     contact: bytes
     clip: PageClip | None
-    boxes: Sequence[Box | None]
+    boxes: Sequence[PixelBounds | None]
     first: int = 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Point = tuple[float, float]
+Corner = tuple[float, float]
 
 
 def _length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def _folded(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.n
     return x, y
 
 
-def _side(x: np.ndarray, y: np.ndarray, start: Point, end: Point) -> np.ndarray:
+def _side(x: np.ndarray, y: np.ndarray, start: Corner, end: Corner) -> np.ndarray:
     """Distance to a straight side, negative on its right for who walks it from start to end."""
     side_x, side_y = end[0] - start[0], end[1] - start[1]
     length = math.hypot(side_x, side_y)
