@@ -15,7 +15,7 @@ from vp_jax.errors import UserError
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
     *("extend",),
-    *("host", "token", "backend"),
+    *("host", "token", "backend", "weights", "sam2"),
     *("base", "config.NAME", "look"),
     *("instruction", "original_caption", "vlm", "target", "caption", "region_caption", "segmenter"),
 }

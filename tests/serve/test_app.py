@@ -69,7 +69,7 @@ def test_every_error_is_one_line(served):
 
 def test_health_names_the_model(served):
     found = served[0].get("/healthz").json()
-    assert (found["status"], found["model"], found["max_upload"], found["words"]) == ("ok", "nano", 1 << 20, False)
+    assert (found["status"], found["model"], found["max_upload"], found["words"]) == ("ok", "nano", 1 << 20, True)
     assert "tiny model" in found["note"]
 
 

@@ -31,7 +31,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--folder", type=Path, help="of videos and results; default: the user's data directory")
     parser.add_argument("--max_upload", type=int, default=2048, metavar="MB", help="default: 2048")
     parser.add_argument("--checkpoint", type=Path, help="folder of converted weights; default: the packaged nano model")
-    parser.add_argument("--backend", default="grabcut", help="of masks; default: grabcut, which needs no weights")
+    parser.add_argument("--backend", default="grabcut", help="of masks, see vp-jax mask --help; default: grabcut")
+    parser.add_argument("--weights", help="folder or hub id of the backend's weights")
+    parser.add_argument("--sam2", help="folder or hub id of SAM 2, for the backend grounding_dino")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,7 +55,9 @@ def run(args: argparse.Namespace) -> None:
         with locked(
             folder / places.LOCK_NAME, f"another server uses {show(folder)}: stop it, or give another --folder"
         ):
-            options = Options(folder, str(args.checkpoint or "nano"), args.backend, token, args.max_upload << 20)
+            backend = {name: getattr(args, name) for name in ("weights", "sam2") if getattr(args, name)}
+            checkpoint = str(args.checkpoint.absolute()) if args.checkpoint else "nano"
+            options = Options(folder, checkpoint, args.backend, token, args.max_upload << 20, backend)
             app = create_app(options)
             print(_address(args.host, listening.getsockname()[1], token), flush=True)
             print(f"files in {show(folder)}; Ctrl-C stops, unfinished jobs go on with the next start", flush=True)
@@ -62,10 +66,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from vp_jax.segment.backends import BACKENDS
+    from vp_jax.segment.backends import TRACKERS
 
-    if args.backend not in BACKENDS:
-        raise UserError(f"backend {args.backend!r}: expected one of {', '.join(BACKENDS)}")
+    if args.backend not in TRACKERS:
+        raise UserError(f"backend {args.backend!r}: expected one of {', '.join(TRACKERS)}")
     if args.max_upload < 1:
         raise UserError(f"--max_upload {args.max_upload}: expected 1 MB or more")
     if args.checkpoint is not None and not args.checkpoint.is_dir():

@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -35,8 +35,8 @@ PARTS: dict[str, tuple[str, type[State]]] = {
     "mask": (places.MASKS, MaskState),
     "job": (places.JOBS, JobState),
 }
-WORDS = ("sam3_video", "grounding_dino")
-"""Backends of masks that understand words."""
+WORDS = ("grabcut", "sam3_video", "grounding_dino")
+"""Backends of masks that understand words; of grabcut, colours."""
 MOST_WAITING = 200
 """Tasks that may wait for one worker."""
 _AT_WORK = ("waiting", "preparing", "tracking", "running")
@@ -59,6 +59,7 @@ class Options(NamedTuple):
       backend: of masks, see `vp_jax.segment.backends`.
       token: that requests need; ``None`` for this machine alone.
       max_upload: bytes of an upload.
+      backend_options: of the backend: where its weights are.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Options(NamedTuple):
     backend: str = "grabcut"
     token: str | None = None
     max_upload: int = 2 << 30
+    backend_options: Mapping[str, str] = {}
 
 
 class Desk:
@@ -362,7 +364,8 @@ def _message(state: State, options: Options) -> dict[str, Any]:
         return {"kind": "run", "state": state.model_dump()}
     if state.uploaded:
         return {"kind": "read_mask", "video": state.video}
-    return {"kind": "track", "video": state.video, "marks": state.marks.model_dump(), "backend": options.backend}
+    backend = {"backend": options.backend, "options": dict(options.backend_options)}
+    return {"kind": "track", "video": state.video, "marks": state.marks.model_dump(), **backend}
 
 
 def _check_marks(marks: Marks) -> None:

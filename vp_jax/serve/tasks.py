@@ -82,7 +82,7 @@ def _check_length(info: VideoInfo) -> None:
         raise UserError("video states no frame rate: write it to mp4 or mkv with one")
 
 
-def track_mask(folder: Path, video: Path, marks: Marks, backend: str) -> Generator[Report, None, None]:
+def track_mask(folder: Path, video: Path, marks: Marks, backend: str, **options: str) -> Generator[Report, None, None]:
     """Track what marks name through a video, and keep the mask.
 
     Args:
@@ -90,6 +90,7 @@ def track_mask(folder: Path, video: Path, marks: Marks, backend: str) -> Generat
       video: folder of the video.
       marks: at least one.
       backend: see `vp_jax.segment.backends`.
+      options: of the backend.
 
     Raises:
       UserError: marks outside of the picture, or words for a backend that knows none.
@@ -101,7 +102,7 @@ def track_mask(folder: Path, video: Path, marks: Marks, backend: str) -> Generat
     prompts += [Point(**mark.model_dump()) for mark in marks.points]
     prompts += [Words(marks.words)] if marks.words else []
     with names_hidden(video, folder):
-        found = track(lambda: _frames(video / places.VIDEO), prompts, backend=backend)
+        found = track(lambda: _frames(video / places.VIDEO), prompts, backend=backend, **options)
         lost: list[tuple[int, int]] = []
         with _MaskShelves(folder) as shelves:
             for tracked in found:

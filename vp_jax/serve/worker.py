@@ -83,7 +83,8 @@ class Work:
             return tasks.prepare_video(videos / name)
         if kind == "track":
             marks = Marks.model_validate(message["marks"])
-            return tasks.track_mask(masks / name, videos / message["video"], marks, message["backend"])
+            video, backend = videos / message["video"], message["backend"]
+            return tasks.track_mask(masks / name, video, marks, backend, **message.get("options", {}))
         if kind == "read_mask":
             return tasks.read_mask_file(masks / name, videos / message["video"])
 

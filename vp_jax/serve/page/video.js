@@ -13,6 +13,7 @@ export class VideoView {
     this.memory = new Map();  // of each video: its mask and its marks
     this.#pointer();
     $("clear").onclick = act(() => this.#clear());
+    $("stop").onclick = act(() => call("POST", `/api/masks/${this.mask.id}/cancel`));
     $("overlay").onchange = () => this.#layers();
     $("words_form").onsubmit = act(async () => { this.marks.words = $("words").value.trim() || null; await this.#track(); });
     $("mask_file").onchange = act(() => this.#maskFile($("mask_file").files[0]));
@@ -124,6 +125,7 @@ export class VideoView {
     const list = [];
     const line = (text, kind, ...more) => list.push(make("p", { className: kind }, text, ...more));
     if (mask?.state === "failed") line(mask.error, "warns");
+    if (mask?.state === "cancelled") line(`Stopped at frame ${mask.tracked} of ${mask.frames}. Correct a mark, or mark the thing again.`, "warns");
     for (const lost of (mask?.lost ?? []).slice(0, 4)) {
       line(`Lost in ${words.frames(lost)}. `, "warns", make("button", { type: "button", className: "quiet", textContent: "Mark it there", onclick: () => { this.player.go(lost[0]); $("stage").focus(); } }));
     }
