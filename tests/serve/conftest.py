@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from tests.clip_files import encode
 from tests.serve.drawn import disc_film, finished_job
 from vp_jax.serve.app import create_app
-from vp_jax.serve.desk import Options
+from vp_jax.serve.desk import ServerOptions
 
 
 class Client(TestClient):
@@ -36,7 +36,7 @@ def served(tmp_path_factory, film):
     """A client of a server, ids of a video, a mask and a finished job."""
     folder = tmp_path_factory.mktemp("server")
     job = finished_job(folder, film)
-    app = create_app(Options(folder, max_upload=1 << 20))
+    app = create_app(ServerOptions(folder, max_upload=1 << 20))
     with Client(app, base_url="http://localhost:8000") as client:
         video = client.post("/api/videos?name=a+film.mp4", content=film.read_bytes()).json()["id"]
         client.until(f"/api/videos/{video}", "ready", "failed")

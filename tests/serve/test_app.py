@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.serve.drawn import GONE, JOB, finished_job
 from vp_jax.serve.app import create_app
-from vp_jax.serve.desk import Options
+from vp_jax.serve.desk import ServerOptions
 from vp_jax.serve.guard import COOKIE
 
 JSON = {"content-type": "application/json"}
@@ -27,7 +27,7 @@ TOKEN = "a token of some length"
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     """A client of a server with a token, which no worker serves."""
-    app = create_app(Options(tmp_path_factory.mktemp("guarded"), token=TOKEN))
+    app = create_app(ServerOptions(tmp_path_factory.mktemp("guarded"), token=TOKEN))
     return TestClient(app, base_url="http://films.example.org")
 
 
@@ -96,7 +96,7 @@ def live(tmp_path_factory, film):
     """The address of a server behind a real socket, with a finished job."""
     folder = tmp_path_factory.mktemp("live")
     finished_job(folder, film)
-    config = uvicorn.Config(create_app(Options(folder, max_upload=1 << 20)), port=0, log_level="warning")
+    config = uvicorn.Config(create_app(ServerOptions(folder, max_upload=1 << 20)), port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

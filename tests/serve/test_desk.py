@@ -7,9 +7,9 @@ import pytest
 from tests.serve.drawn import GONE, JOB, finished_job
 from vp_jax.errors import UserError
 from vp_jax.serve import desk as desk_module
-from vp_jax.serve.desk import Conflict, Desk, NotFound, Options
+from vp_jax.serve.desk import Conflict, Desk, NotFound, ServerOptions
 from vp_jax.serve.schemas import JobRequest, Marks, RedoRequest
-from vp_jax.serve.workers import Line
+from vp_jax.serve.workers import TaskLine
 
 BOX = Marks.model_validate({"boxes": [{"x": 1, "y": 1, "width": 9, "height": 9}]})
 
@@ -17,9 +17,9 @@ BOX = Marks.model_validate({"boxes": [{"x": 1, "y": 1, "width": 9, "height": 9}]
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A desk whose workers never begin."""
-    monkeypatch.setattr(Line, "start", lambda line: None)
-    monkeypatch.setattr(Line, "cancel", cancel_waiting)
-    desk = Desk(Options(tmp_path))
+    monkeypatch.setattr(TaskLine, "start", lambda line: None)
+    monkeypatch.setattr(TaskLine, "cancel", cancel_waiting)
+    desk = Desk(ServerOptions(tmp_path))
     desk.open()
     return desk
 
@@ -157,9 +157,9 @@ def test_a_job_is_resumed_after_a_failure_and_not_before(desk):
 
 
 def test_a_redo_that_comes_to_nothing_leaves_the_result(tmp_path, film, monkeypatch):
-    monkeypatch.setattr(Line, "start", lambda line: None)
+    monkeypatch.setattr(TaskLine, "start", lambda line: None)
     finished_job(tmp_path, film)
-    desk = Desk(Options(tmp_path))
+    desk = Desk(ServerOptions(tmp_path))
     desk.open()
     for redo, fault in (
         (RedoRequest(window=3, seed=1), "windows 1 to 2"),

@@ -20,7 +20,7 @@ from vp_jax.serve.tasks import write_example
 
 pytestmark = pytest.mark.slow
 CHROMIUM = "/usr/bin/chromium"
-WAIT = 120_000
+WAIT = 400_000
 """Milliseconds that a page may take to show something on a busy machine."""
 
 
@@ -48,7 +48,7 @@ class Server:
         return json.loads(content) if answer.headers.get_content_type() == "application/json" else content
 
     def until(self, path, ready):
-        for _ in range(2400):
+        for _ in range(8000):
             found = self.call("GET", path)
             if ready(found):
                 return found

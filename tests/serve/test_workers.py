@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from vp_jax.serve import workers
-from vp_jax.serve.workers import Line, Task
+from vp_jax.serve.workers import Task, TaskLine
 
 PROCESS = """
 import json, os, sys, time
@@ -38,7 +38,7 @@ def run(folder, kinds, during=None):
     ends, pids, lost = {}, [], []
 
     async def work():
-        line = Line("media", folder, None, lost.append, (sys.executable, "-c", PROCESS))
+        line = TaskLine("media", folder, None, lost.append, (sys.executable, "-c", PROCESS))
         finished = asyncio.Event()
 
         def end_of(name):
@@ -102,7 +102,7 @@ def test_nothing_is_heard_of_a_dropped_task(tmp_path):
 
 async def _dropped(folder):
     heard = asyncio.Event()
-    line = Line("media", folder, None, command=(sys.executable, "-c", PROCESS))
+    line = TaskLine("media", folder, None, command=(sys.executable, "-c", PROCESS))
     line.add(Task("a", lambda: {"task": "a", "kind": "good"}, lambda values: heard.set(), lambda how, why: heard.set()))
     line.drop("a")
     line.start()

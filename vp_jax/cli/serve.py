@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
     from vp_jax.serve import places
     from vp_jax.serve.app import create_app
-    from vp_jax.serve.desk import Options
+    from vp_jax.serve.desk import ServerOptions
     from vp_jax.serve.guard import is_loopback
 
     _check(args)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         ):
             backend = {name: getattr(args, name) for name in ("weights", "sam2") if getattr(args, name)}
             checkpoint = str(args.checkpoint.absolute()) if args.checkpoint else "nano"
-            options = Options(folder, checkpoint, args.backend, token, args.max_upload << 20, backend)
+            options = ServerOptions(folder, checkpoint, args.backend, token, args.max_upload << 20, backend)
             app = create_app(options)
             print(_address(args.host, listening.getsockname()[1], token), flush=True)
             print(f"files in {show(folder)}; Ctrl-C stops, unfinished jobs go on with the next start", flush=True)

@@ -15,7 +15,7 @@ from vp_jax import __version__
 from vp_jax.errors import UserError
 from vp_jax.jobs import packaged
 from vp_jax.serve import job_routes, media_routes
-from vp_jax.serve.desk import WORDS, Conflict, Desk, NotFound, Options
+from vp_jax.serve.desk import WORDS, Conflict, Desk, NotFound, ServerOptions
 from vp_jax.serve.guard import COOKIE, Guard, same, session_of
 from vp_jax.serve.metrics import RequestCounter
 from vp_jax.serve.routes import ERRORS, DeskOf, server
@@ -31,7 +31,7 @@ _PAGE = {
 """The files of the page, read once: no request names a file."""
 
 
-def create_app(options: Options) -> FastAPI:
+def create_app(options: ServerOptions) -> FastAPI:
     """The server as an ASGI application.
 
     Args:
@@ -56,8 +56,8 @@ def create_app(options: Options) -> FastAPI:
     )
     app.state.desk = desk
     app.include_router(server)
-    app.include_router(media_routes.router)
-    app.include_router(job_routes.router)
+    app.include_router(media_routes.media_router)
+    app.include_router(job_routes.job_router)
     _answer_errors(app)
     app.add_middleware(RequestCounter, counters=desk.counters)
     app.add_middleware(Guard, token=options.token, most_upload=options.max_upload)
@@ -94,7 +94,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 @server.get("/", response_class=Response, include_in_schema=False)
-async def page() -> Response:
+async def index_page() -> Response:
     """The page."""
     return await page_file("index.html")
 

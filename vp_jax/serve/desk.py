@@ -26,11 +26,11 @@ from vp_jax.serve.hub import Hub
 from vp_jax.serve.metrics import Counters
 from vp_jax.serve.schemas import ID, Everything, JobRequest, JobState, Marks, MaskState, RedoRequest, VideoState
 from vp_jax.serve.shelf import link_shelf
-from vp_jax.serve.workers import Line, Task, log
+from vp_jax.serve.workers import Task, TaskLine, log
 
 State = VideoState | MaskState | JobState
 Kept = TypeVar("Kept", VideoState, MaskState, JobState)
-PARTS: dict[str, tuple[str, type[State]]] = {
+KIND_PLACES: dict[str, tuple[str, type[State]]] = {
     "video": (places.VIDEOS, VideoState),
     "mask": (places.MASKS, MaskState),
     "job": (places.JOBS, JobState),
@@ -50,7 +50,7 @@ class Conflict(Exception):
     """The object is not in a state in which that is possible; the message says what to do."""
 
 
-class Options(NamedTuple):
+class ServerOptions(NamedTuple):
     """How the server works.
 
     Attributes:
@@ -73,14 +73,14 @@ class Options(NamedTuple):
 class Desk:
     """All states, and the lines of tasks."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServerOptions) -> None:
         self.options, self.hub, self.counters = options, Hub(), Counters()
         self.videos: dict[str, VideoState] = {}
         self.masks: dict[str, MaskState] = {}
         self.jobs: dict[str, JobState] = {}
-        self.media = Line("media", options.folder, restarted=self._restarted)
-        self.planner = Line("planner", options.folder, {"JAX_PLATFORMS": "cpu"}, self._restarted)
-        self.device = Line("device", options.folder, restarted=self._restarted)
+        self.media = TaskLine("media", options.folder, restarted=self._restarted)
+        self.planner = TaskLine("planner", options.folder, {"JAX_PLATFORMS": "cpu"}, self._restarted)
+        self.device = TaskLine("device", options.folder, restarted=self._restarted)
         self.lines = (self.media, self.planner, self.device)
 
     def open(self) -> None:
@@ -97,7 +97,7 @@ class Desk:
         await asyncio.gather(*(line.stop() for line in self.lines))
 
     def _stored(self) -> Iterable[State]:
-        for part, model in PARTS.values():
+        for part, model in KIND_PLACES.values():
             (self.options.folder / part).mkdir(mode=0o700, exist_ok=True)
             for folder in (self.options.folder / part).iterdir():
                 clear_left_behind(folder)
@@ -111,7 +111,7 @@ class Desk:
 
     def folder_of(self, state: State) -> Path:
         """Where an object is kept: a name that the server made itself."""
-        return self.options.folder / PARTS[state.kind][0] / state.id
+        return self.options.folder / KIND_PLACES[state.kind][0] / state.id
 
     def video(self, name: str) -> VideoState:
         """A video by its id. `NotFound` if there is none."""
@@ -133,7 +133,7 @@ class Desk:
     def new_folder(self, kind: str) -> tuple[str, Path]:
         """A new id, and its folder."""
         name = secrets.token_urlsafe(12)
-        folder = self.options.folder / PARTS[kind][0] / name
+        folder = self.options.folder / KIND_PLACES[kind][0] / name
         folder.mkdir(mode=0o700)
         return name, folder
 
@@ -288,7 +288,7 @@ class Desk:
             raise Conflict(f"the mask is {state.state}: wait until it is ready")
         return state
 
-    def _check_room(self, line: Line) -> None:
+    def _check_room(self, line: TaskLine) -> None:
         if line.waiting >= MOST_WAITING:
             raise Conflict(f"{MOST_WAITING} tasks wait already: try again later")
 
@@ -357,7 +357,7 @@ class Desk:
         self.counters.add("vp_jax_worker_restarts_total", worker=role)
 
 
-def _message(state: State, options: Options) -> dict[str, Any]:
+def _message(state: State, options: ServerOptions) -> dict[str, Any]:
     if isinstance(state, VideoState):
         return {"kind": "prepare"}
     if isinstance(state, JobState):

@@ -14,7 +14,7 @@ from vp_jax.serve.desk import Desk, NotFound
 from vp_jax.serve.routes import PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
 from vp_jax.serve.schemas import ID, EstimateReply, JobRequest, JobState, PlanReply, PlanRequest, RedoRequest
 
-router = APIRouter(prefix="/api")
+job_router = APIRouter(prefix="/api")
 
 _KINDS = {".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm", ".png": "image/png"}
 _KINDS |= {".json": "application/json", ".html": "text/html"}
@@ -30,8 +30,8 @@ _REPORT_POLICY = (
 """The report is a page of its own; it may run its script and reach nothing."""
 
 
-@router.post("/plans")
-async def plan(body: PlanRequest) -> PlanReply:
+@job_router.post("/plans")
+async def add_plan(body: PlanRequest) -> PlanReply:
     """Understand an instruction, by rules: what to mark, and a job's words. Nothing is kept."""
     found = plan_by_rules(body.instruction, parse_instruction(body.instruction), body.caption)
     return PlanReply(
@@ -44,51 +44,51 @@ async def plan(body: PlanRequest) -> PlanReply:
     )
 
 
-@router.post("/estimates")
-async def estimate(body: JobRequest, desk: DeskOf) -> EstimateReply:
+@job_router.post("/estimates")
+async def add_estimate(body: JobRequest, desk: DeskOf) -> EstimateReply:
     """What a job would need: windows, memory, disk, time; and what is odd about its mask. Nothing is kept."""
     return EstimateReply.model_validate(await desk.estimate(body))
 
 
-@router.post("/jobs", status_code=201)
+@job_router.post("/jobs", status_code=201)
 async def add_job(body: JobRequest, desk: DeskOf) -> JobState:
     """Put a job in the queue."""
     return desk.add_job(body)
 
 
-@router.get("/jobs/{id}")
+@job_router.get("/jobs/{id}")
 async def job(id: IdInPath, desk: DeskOf) -> JobState:
     """A job's state: how far it is, seconds left, windows, what of the source reached the result."""
     return desk.job(id)
 
 
-@router.post("/jobs/{id}/cancel", status_code=202)
+@job_router.post("/jobs/{id}/cancel", status_code=202)
 async def cancel_job(id: IdInPath, desk: DeskOf) -> JobState:
     """Stop a job, or take it out of the queue; what it has done is kept."""
     desk.cancel(desk.job(id))
     return desk.job(id)
 
 
-@router.post("/jobs/{id}/resume", status_code=202)
+@job_router.post("/jobs/{id}/resume", status_code=202)
 async def resume_job(id: IdInPath, desk: DeskOf) -> JobState:
     """Put a cancelled or failed job in the queue again; it goes on where it was."""
     return desk.resume(id)
 
 
-@router.post("/jobs/{id}/redo", status_code=202)
+@job_router.post("/jobs/{id}/redo", status_code=202)
 async def redo_window(id: IdInPath, body: RedoRequest, desk: DeskOf) -> JobState:
     """Make one window of a finished job anew; those that continue it follow. The result stays until it is done."""
     return desk.redo(id, body)
 
 
-@router.delete("/jobs/{id}", status_code=204)
+@job_router.delete("/jobs/{id}", status_code=204)
 async def remove_job(id: IdInPath, desk: DeskOf) -> Response:
     """Forget a job that is not at work, and its results."""
     desk.remove(desk.job(id))
     return Response(status_code=204)
 
 
-@router.get("/jobs/{id}/files/{name}", responses=_FILES, response_class=FileResponse)
+@job_router.get("/jobs/{id}/files/{name}", responses=_FILES, response_class=FileResponse)
 async def job_file(
     id: IdInPath, name: Literal["result", "comparison", "contact", "record", "report"], desk: DeskOf
 ) -> FileResponse:
@@ -105,7 +105,7 @@ async def job_file(
     return FileResponse(file, media_type=_KINDS[file.suffix], filename=shown, headers=headers)
 
 
-@router.get("/jobs/{id}/{layer}/{number}", responses=images("image/jpeg"), **PICTURE)
+@job_router.get("/jobs/{id}/{layer}/{number}", responses=images("image/jpeg"), **PICTURE)
 async def job_frame(
     id: IdInPath, layer: Literal["source", "frames", "arriving"], number: FrameInPath, desk: DeskOf
 ) -> Response:
@@ -114,7 +114,7 @@ async def job_frame(
     return shelved(desk.folder_of(desk.job(id)) / names[layer], number, "image/jpeg")
 
 
-@router.get(
+@job_router.get(
     "/events",
     response_class=StreamingResponse,
     responses={200: {"description": "An event stream without end.", "content": {"text/event-stream": {}}}},

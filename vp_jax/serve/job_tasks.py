@@ -25,7 +25,7 @@ from vp_jax.media.video import read_frames, video_pictures
 from vp_jax.serve import places
 from vp_jax.serve.schemas import EstimateReply, JobRequest, JobState, RedoRequest, WindowState
 from vp_jax.serve.shelf import ShelfWriter
-from vp_jax.serve.tasks import Report, jpeg, names_hidden
+from vp_jax.serve.tasks import Update, jpeg, names_hidden
 
 _SETTINGS = ("steps", "guidance", "seed", "clip_weight")
 _FIELDS = ("task", "prompt", "negative_prompt", "mask_dilate", "invert_mask", "feather", "fit", "extend")
@@ -67,7 +67,7 @@ def job_for(request: JobRequest, checkpoint: str | Path, video: Path, mask: Path
 
 def estimate_job(
     request: JobRequest, checkpoint: str | Path, video: Path, mask: Path | None, folder: Path
-) -> Generator[Report, None, None]:
+) -> Generator[Update, None, None]:
     """Read a job's files and find out what it will need; nothing is written.
 
     Raises:
@@ -94,7 +94,7 @@ def estimate_job(
 
 def run_task(
     folder: Path, state: JobState, checkpoint: str | Path, loader: ModelCache
-) -> Generator[Report, None, None]:
+) -> Generator[Update, None, None]:
     """Run a job, or go on with it; what is finished of it stays when this is closed.
 
     Args:
@@ -143,7 +143,7 @@ def _redo(job: Job, redo: RedoRequest) -> Job:
     return redo_job(job.out, Redo(redo.window, redo.seed, redo.prompt), {"report": job.report})
 
 
-def _report(event: JobEvent, pace: _Pace, arriving: ShelfWriter, notes: list[str]) -> Report:
+def _report(event: JobEvent, pace: _Pace, arriving: ShelfWriter, notes: list[str]) -> Update:
     """What of an event the page shows."""
     if isinstance(event, MediaRead):
         height, width = event.size
@@ -194,7 +194,7 @@ class _Pace:
         return steady[len(steady) // 2] if steady else None
 
 
-def _show_result(job: Job, folder: Path) -> Generator[Report, None, None]:
+def _show_result(job: Job, folder: Path) -> Generator[Update, None, None]:
     """Pictures of the finished file, for the page."""
     with (
         ShelfWriter(folder / places.FRAMES) as shelf,

@@ -28,7 +28,7 @@ from vp_jax.serve import places
 from vp_jax.serve.schemas import Marks
 from vp_jax.serve.shelf import ShelfWriter, read_shelf, shelf_length
 
-Report = dict[str, Any]
+Update = dict[str, Any]
 """New values of fields."""
 
 MOST_FRAMES = 20_000
@@ -47,7 +47,7 @@ def write_example(file: Path) -> str:
     return str(packaged.demonstration(file)["prompt"])
 
 
-def prepare_video(folder: Path) -> Generator[Report, None, None]:
+def prepare_video(folder: Path) -> Generator[Update, None, None]:
     """Decode an upload once: its size and rate, and pictures of it for the page.
 
     Raises:
@@ -82,7 +82,7 @@ def _check_length(info: VideoInfo) -> None:
         raise UserError("video states no frame rate: write it to mp4 or mkv with one")
 
 
-def track_mask(folder: Path, video: Path, marks: Marks, backend: str, **options: str) -> Generator[Report, None, None]:
+def track_mask(folder: Path, video: Path, marks: Marks, backend: str, **options: str) -> Generator[Update, None, None]:
     """Track what marks name through a video, and keep the mask.
 
     Args:
@@ -121,7 +121,7 @@ def with_frame(spans: list[tuple[int, int]], number: int) -> list[tuple[int, int
     return [*spans, (number, number)]
 
 
-def read_mask_file(folder: Path, video: Path) -> Generator[Report, None, None]:
+def read_mask_file(folder: Path, video: Path) -> Generator[Update, None, None]:
     """Take an uploaded mask: a video, or one picture for all frames.
 
     Raises:
@@ -165,7 +165,7 @@ class _MaskShelves:
         self._overlays.add(number, overlay(hole_HW))
 
 
-def _finish_mask(folder: Path, video: Path) -> Report:
+def _finish_mask(folder: Path, video: Path) -> Update:
     """Write the mask as a job reads it, and look for what is odd about it."""
     info = probe(video / places.VIDEO)
     holes = _shelved_holes(folder, info)

@@ -48,7 +48,7 @@ class Task:
     tries: int = 0
 
 
-class Line:
+class TaskLine:
     """Tasks in a line before one process, which starts with the first of them.
 
     Args:
