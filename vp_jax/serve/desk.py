@@ -39,6 +39,8 @@ WORDS = ("grabcut", "sam3_video", "grounding_dino")
 """Backends of masks that understand words; of grabcut, colours."""
 MOST_WAITING = 200
 """Tasks that may wait for one worker."""
+_FROM_START: dict[str, Any] = {"state": "waiting", "error": None, "done": 0, "arrived": 0, "eta": None, "label": ""}
+"""A job that waits for its turn, the first time or again."""
 _AT_WORK = ("waiting", "preparing", "tracking", "running")
 
 
@@ -88,7 +90,8 @@ class Desk:
         for state in sorted(self._stored(), key=lambda state: state.made):
             self._all(state.kind)[state.id] = state
             if state.state in _AT_WORK:
-                self._change(state, {"state": "waiting"}, enqueue=True)
+                again = _FROM_START if isinstance(state, JobState) else {"state": "waiting"}
+                self._change(state, again, enqueue=True)
         for line in self.lines:
             line.start()
 
@@ -197,7 +200,7 @@ class Desk:
         if redo.seed is None and redo.prompt is None:
             raise UserError("nothing would change: give another seed or prompt")
         self._check_room(self.device)
-        return self._change(state, {"redo": redo, "state": "waiting", "error": None}, enqueue=True)
+        return self._change(state, {"redo": redo, **_FROM_START}, enqueue=True)
 
     def resume(self, name: str) -> JobState:
         """Put a job in line again that was cancelled or has failed; it goes on where it was."""
@@ -205,7 +208,7 @@ class Desk:
         if state.state not in ("cancelled", "failed"):
             raise Conflict(f"the job is {state.state}: only a cancelled or failed one is resumed")
         self._check_room(self.device)
-        return self._change(state, {"state": "waiting", "error": None}, enqueue=True)
+        return self._change(state, _FROM_START, enqueue=True)
 
     def cancel(self, state: State) -> None:
         """End what is at work on an object, or take it out of the line."""

@@ -145,7 +145,11 @@ async function main() {
   window.addEventListener("hashchange", route);
   health = await call("GET", "/healthz");
   setUpStart();
-  $("login_form").onsubmit = act(async () => { await call("POST", "/api/session", { token: $("token").value.trim() }); await begin(); });
+  $("login_form").onsubmit = act(async () => {
+    try { await call("POST", "/api/session", { token: $("token").value.trim() }); } catch (error) { throw new Error(error.message); }
+    $("token").value = "";
+    await begin();
+  });
   const token = /[#&]token=([\w.~-]+)/.exec(location.hash)?.[1];
   if (token) { await call("POST", "/api/session", { token }); history.replaceState(null, "", "#/"); }
   await begin();
