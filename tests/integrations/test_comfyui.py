@@ -67,20 +67,7 @@ def test_a_thing_is_masked_in_every_frame(pack, video):
     assert ((mask > 0) & truth).sum() / ((mask > 0) | truth).sum() > 0.7
 
 
-def test_a_video_is_inpainted_within_its_mask(pack, video, painter, monkeypatch):  # noqa: F811
-    steps = []
-    comfy = types.ModuleType("comfy.utils")
-
-    class ProgressBar:
-        def __init__(self, total):
-            pass
-
-        def update_absolute(self, value, total):
-            steps.append((value, total))
-
-    comfy.ProgressBar = ProgressBar
-    monkeypatch.setitem(sys.modules, "comfy", types.ModuleType("comfy"))
-    monkeypatch.setitem(sys.modules, "comfy.utils", comfy)
+def test_a_video_is_inpainted_within_its_mask(pack, video, painter):  # noqa: F811
     (model,) = execute(pack, "VpJaxLoadModel", checkpoint="nano")
     mask = torch.zeros(48, 64)
     mask[16:32, 16:32] = 1
@@ -90,16 +77,29 @@ def test_a_video_is_inpainted_within_its_mask(pack, video, painter, monkeypatch)
     assert result.shape == video.shape and result.dtype == torch.float32
     assert torch.equal(result[:, ~hole], video[:, ~hole])
     assert torch.allclose(result[:, hole] * 255, torch.tensor(PAINT, dtype=torch.float32))
-    assert steps[-1] == (2, 2) and painter.calls["windows"][2].steps == 2
+    assert painter.calls["windows"][2].steps == 2
+
+
+def test_steps_move_the_bar_of_comfyui(pack, monkeypatch):
+    moved = []
+    comfy = types.ModuleType("comfy.utils")
+    comfy.ProgressBar = lambda total: types.SimpleNamespace(update_absolute=lambda *values: moved.append(values))
+    assert sys.modules["custom_vp_jax.nodes"]._progress() is None
+    monkeypatch.setitem(sys.modules, "comfy", types.ModuleType("comfy"))
+    monkeypatch.setitem(sys.modules, "comfy.utils", comfy)
+    sys.modules["custom_vp_jax.nodes"]._progress()(3, 20, "window 1/1")
+    assert moved == [(3, 20)]
 
 
 def test_a_first_frame_is_filled_from_around_the_mask(pack, video, painter):  # noqa: F811
     mask = (video[:, :, :, 0] > 0.8).float()
-    (result,) = execute(
-        pack, "VpJaxInpaint", model=painter, video=video, mask=mask, prompt="wall", steps=1, grow=2, first_frame="fill"
-    )
-    first = (result[0] * 255).numpy()
-    assert np.abs(first - 120).max() < 40
+    given = {"model": painter, "video": video, "mask": mask, "prompt": "wall", "steps": 1, "grow": 2}
+    execute(pack, "VpJaxInpaint", **given, first_frame="fill")
+    read = painter.calls["windows"][0]
+    assert not read.holes_FHW[0].any() and read.holes_FHW[1].any()
+    assert np.abs(read.frames_FHWC[0].astype(int) - 120).max() < 40  # grey, where the red disc was
+    execute(pack, "VpJaxInpaint", **given)
+    assert painter.calls["windows"][0].holes_FHW[0].any()
 
 
 def test_a_sentence_is_an_edit(pack, video, painter):  # noqa: F811
