@@ -75,6 +75,7 @@ class TaskLine:
         self.current: Task | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -115,7 +116,7 @@ class TaskLine:
             return False
         if not self.current.cancelled:
             self.current.cancelled = True
-            asyncio.get_running_loop().create_task(self._end(self.current))
+            self._ending = asyncio.get_running_loop().create_task(self._end(self.current))
         return True
 
     def drop(self, name: str) -> None:

@@ -1,6 +1,6 @@
 // The picture: frames, the mask over them, marks, and before beside after. Pictures come from the server one by one.
 
-const KEPT = 90;
+const KEPT = 60;
 
 // Pictures of one layer by number, the last used ones kept. `count` says how many there are so far.
 export class Layer {
