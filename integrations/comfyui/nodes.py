@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from vp_jax import Pipeline, UserError
-from vp_jax.edit.first_frame import FILLED, Wanted, filled, pasted
+from vp_jax.edit.first_frame import FILLED, filled, pasted
 from vp_jax.edit.instruction import REMOVED, parse_instruction
 from vp_jax.edit.rules import plan_by_rules
+from vp_jax.edit.wanted import Wanted
 from vp_jax.media.masks import dilate
 from vp_jax.segment.prompts import parse_prompts
 from vp_jax.segment.tracking import track
@@ -174,10 +175,10 @@ def _inpainted(
     options |= {name: sampling[name] for name in ("steps", "guidance") if sampling.get(name)}
     if first := _first_frame(sampling.get("first_frame", "model"), frames_FHWC[0], holes_FHW[0], prompt, negative):
         options["first_frame"] = first[0]
-    words = {"prompt": prompt.strip() or None, "negative_prompt": negative.strip() or None}
-    if task == "fill" and words["prompt"] is None:
+    words, unwanted = prompt.strip() or None, negative.strip() or None
+    if task == "fill" and words is None:
         raise UserError("prompt is empty: describe what the finished video shows, or take the task remove")
-    result = model(frames_FHWC, holes_FHW, **words, progress=_progress(), **options)
+    result = model(frames_FHWC, holes_FHW, words, negative_prompt=unwanted, progress=_progress(), **options)
     return _like(video, result.frames_FHWC.astype(np.float32) / 255)
 
 
@@ -198,7 +199,8 @@ def _frames(video: Any) -> np.ndarray:
     array = np.asarray(video)
     if array.ndim != 4 or array.shape[-1] != 3:
         raise UserError(f"video of shape {array.shape}: expected (frames, height, width, 3)")
-    return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    frames_FHWC: np.ndarray = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+    return frames_FHWC
 
 
 def _holes(mask: Any, frames: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -29,7 +29,7 @@ from vp_jax.serve.shelf import link_shelf
 from vp_jax.serve.workers import Task, TaskLine, log
 
 State = VideoState | MaskState | JobState
-Kept = TypeVar("Kept", VideoState, MaskState, JobState)
+Kept = TypeVar("Kept", bound=VideoState | MaskState | JobState)
 KIND_PLACES: dict[str, tuple[str, type[State]]] = {
     "video": (places.VIDEOS, VideoState),
     "mask": (places.MASKS, MaskState),
@@ -130,8 +130,8 @@ class Desk:
 
     def everything(self) -> Everything:
         """All states, the oldest first."""
-        found = [list(self.videos.values()), list(self.masks.values()), list(self.jobs.values())]
-        return Everything(videos=found[0], masks=found[1], jobs=found[2])
+        videos, masks, jobs = list(self.videos.values()), list(self.masks.values()), list(self.jobs.values())
+        return Everything(videos=videos, masks=masks, jobs=jobs)
 
     def new_folder(self, kind: str) -> tuple[str, Path]:
         """A new id, and its folder."""
@@ -296,7 +296,8 @@ class Desk:
             raise Conflict(f"{MOST_WAITING} tasks wait already: try again later")
 
     def _all(self, kind: str) -> dict[str, Any]:
-        return {"video": self.videos, "mask": self.masks, "job": self.jobs}[kind]
+        states: dict[str, dict[str, Any]] = {"video": self.videos, "mask": self.masks, "job": self.jobs}
+        return states[kind]
 
     def _add(self, state: Kept) -> Kept:
         self._keep(state)
@@ -314,7 +315,7 @@ class Desk:
         self.hub.publish(state.id, state.kind, state)
 
     def _change(self, state: Kept, values: dict[str, Any], *, enqueue: bool = False, keep: bool = True) -> Kept:
-        new = type(state).model_validate({**dict(state), **values})
+        new = cast(Kept, type(state).model_validate({**dict(state), **values}))
         (self._keep if keep else self._show)(new)
         if enqueue:
             self._enqueue(new)

@@ -12,7 +12,17 @@ from vp_jax.edit.rules import plan_by_rules
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
 from vp_jax.serve.routes import PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
-from vp_jax.serve.schemas import ID, EstimateReply, JobRequest, JobState, PlanReply, PlanRequest, RedoRequest
+from vp_jax.serve.schemas import (
+    ID,
+    EstimateReply,
+    JobRequest,
+    JobState,
+    MaskState,
+    PlanReply,
+    PlanRequest,
+    RedoRequest,
+    VideoState,
+)
 
 job_router = APIRouter(prefix="/api")
 
@@ -125,7 +135,8 @@ async def events(
 ) -> StreamingResponse:
     """States as they change: events `video`, `mask`, `job` with the complete state, and `removed`."""
     found = desk.everything()
-    first = [(state.id, state.kind, state) for state in (*found.videos, *found.masks, *found.jobs)]
+    states: list[VideoState | MaskState | JobState] = [*found.videos, *found.masks, *found.jobs]
+    first = [(state.id, state.kind, state) for state in states]
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(desk.hub.listen(first, of), media_type="text/event-stream", headers=headers)
 

@@ -10,9 +10,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from vp_jax.edit.first_frame import FILLED, Wanted, filled, paint
+from vp_jax.edit.first_frame import FILLED, filled, paint
 from vp_jax.edit.instruction import REMOVED
 from vp_jax.edit.plan import GROWTH_OF_EDIT
+from vp_jax.edit.wanted import Wanted
 from vp_jax.errors import UserError
 from vp_jax.jobs.dry_run import dry_run
 from vp_jax.jobs.events import Arrived, Done, Estimate, JobEvent, MediaRead, Note, Planned

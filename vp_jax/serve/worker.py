@@ -88,6 +88,7 @@ class Work:
         if kind == "read_mask":
             return tasks.read_mask_file(masks / name, videos / message["video"])
 
+        from vp_jax.jobs.loading import ModelCache
         from vp_jax.serve import job_tasks
 
         checkpoint = message["checkpoint"] if message["checkpoint"] == "nano" else Path(message["checkpoint"])
@@ -97,7 +98,7 @@ class Work:
             video = videos / request.video / places.VIDEO
             return job_tasks.estimate_job(request, checkpoint, video, mask, jobs / name)
         if self._loader is None:
-            self._loader = job_tasks.ModelCache()
+            self._loader = ModelCache()
         return job_tasks.run_task(jobs / name, JobState.model_validate(message["state"]), checkpoint, self._loader)
 
 
