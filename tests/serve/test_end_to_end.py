@@ -98,6 +98,7 @@ def browser(address, width, height, **options):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
         page.goto(address)
+        expect.set_options(timeout=60_000)
         yield page
         chromium.close()
         assert faults == []

@@ -153,6 +153,7 @@ async function main() {
   const token = /[#&]token=([\w.~-]+)/.exec(location.hash)?.[1];
   if (token) { await call("POST", "/api/session", { token }); history.replaceState(null, "", "#/"); }
   await begin();
+  if ($("file").files[0] && !sending) send($("file").files[0]);  // chosen before the page was ready
 }
 
 main().catch((error) => { if (error.status === 401) { location.hash = "#/login"; route(); } else fail(error); });
