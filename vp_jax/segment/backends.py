@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vp_jax.errors import UserError
-from vp_jax.segment.tracking import Backend
+from vp_jax.segment.results import Backend
 
 
 def _grabcut() -> Backend:

@@ -12,7 +12,7 @@ A neighbour says nothing where the thing itself covers the ground in it, or wher
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -25,10 +25,12 @@ NEIGHBOURS = (3, -3, 6, -6, 9, -9)
 REACH = max(NEIGHBOURS)
 _THRESHOLD, _SLOPE, _MOST = 28.0, 0.08, 4.0
 """Difference in Lab (sum over channels) that is as likely of the thing as of the ground, odds per unit, limit."""
+_LEAST_THRESHOLD, _NOISE = 12.0, 2.5
+"""Threshold where the ground is laid over itself without fault, and the threshold as a multiple of its faults."""
 _INVERSE = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-class Part(NamedTuple):
+class Region(NamedTuple):
     """A rectangle of a picture; its slices are of rows and of columns."""
 
     rows: slice
@@ -39,16 +41,16 @@ class Part(NamedTuple):
         """Height and width."""
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
-    def grown(self, by: int, size: tuple[int, int]) -> Part:
+    def grown(self, by: int, size: tuple[int, int]) -> Region:
         """The rectangle with a margin, inside a picture of a size."""
         rows = slice(max(0, self.rows.start - by), min(size[0], self.rows.stop + by))
-        return Part(rows, slice(max(0, self.columns.start - by), min(size[1], self.columns.stop + by)))
+        return Region(rows, slice(max(0, self.columns.start - by), min(size[1], self.columns.stop + by)))
 
-    def within(self, other: Part) -> Part:
+    def within(self, other: Region) -> Region:
         """This rectangle in the coordinates of a larger one."""
         down, right = other.rows.start, other.columns.start
         rows = slice(self.rows.start - down, self.rows.stop - down)
-        return Part(rows, slice(self.columns.start - right, self.columns.stop - right))
+        return Region(rows, slice(self.columns.start - right, self.columns.stop - right))
 
 
 class Background:
@@ -66,7 +68,7 @@ class Background:
             self._known[pair[::-1]] = np.linalg.inv(matrix)
         return self._known[pair]
 
-    def evidence(self, window: Window, part: Part, around_HW: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
+    def evidence(self, window: Window, part: Region, around_HW: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
         """Log-odds that pixels of ``part`` are no background, float32 (r, c), within +-4; 0 where nothing is known.
 
         Args:
@@ -110,7 +112,9 @@ def _homography(grey_HW: np.ndarray, other_HW: np.ndarray, thing_HW: np.ndarray)
     corners = cv2.goodFeaturesToTrack(grey_HW, 400, 0.005, 5, mask=outside_HW)
     if corners is None or len(corners) < 12:
         return np.eye(3)
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(grey_HW, other_HW, corners, None, winSize=(21, 21), maxLevel=4)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(
+        grey_HW, other_HW, corners, cast(Any, None), winSize=(21, 21), maxLevel=4
+    )
     kept = found.ravel() > 0
     if kept.sum() < 12:
         return np.eye(3)
@@ -120,7 +124,7 @@ def _homography(grey_HW: np.ndarray, other_HW: np.ndarray, thing_HW: np.ndarray)
 
 
 def _laid_over(
-    now: View, other: View, matrix: np.ndarray, wide: Part, around: np.ndarray
+    now: View, other: View, matrix: np.ndarray, wide: Region, around: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Difference of a neighbour's background from the frame, sum over Lab, and where the neighbour has a picture."""
     height, width = wide.shape
@@ -136,7 +140,15 @@ def _laid_over(
     rest = np.where(around[..., None], smooth, rest).astype(np.float32)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     laid = cv2.remap(laid, x + rest[..., 0], y + rest[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.abs(lab_of(laid) - now.lab_HWC[wide]).sum(axis=-1), covered
+    difference = np.abs(lab_of(laid) - now.lab_HWC[wide]).sum(axis=-1)
+    return difference * (_THRESHOLD / _threshold(difference[covered & ~around])), covered
+
+
+def _threshold(ground: np.ndarray) -> float:
+    """The difference that separates thing and ground, by the differences of ground that is laid over itself."""
+    if len(ground) < 50:
+        return _THRESHOLD
+    return float(np.clip(_NOISE * np.percentile(ground, 80), _LEAST_THRESHOLD, _THRESHOLD))
 
 
 def _marks(grey_HW: np.ndarray, mask_HW: np.ndarray) -> np.ndarray | None:
@@ -153,7 +165,7 @@ def _hidden(
     cover_HW = mask_HW.astype(np.uint8)
     if marks_N12 is not None:
         there, found, _ = cv2.calcOpticalFlowPyrLK(
-            now.grey_HW, other.grey_HW, marks_N12, None, winSize=(15, 15), maxLevel=3
+            now.grey_HW, other.grey_HW, marks_N12, cast(Any, None), winSize=(15, 15), maxLevel=3
         )
         kept = found.ravel() > 0
         if kept.sum() >= 3:

@@ -63,8 +63,8 @@ def _of_colour(frame_HWC: np.ndarray, colour: str) -> np.ndarray:
     """Pixels of a colour, bool (H, W)."""
     hue, saturation, value = np.moveaxis(cv2.cvtColor(np.ascontiguousarray(frame_HWC), cv2.COLOR_RGB2HSV), -1, 0)
     if colour in GREYS:
-        return value < 50 if colour == "black" else (value > 200) & (saturation < 40)
+        return np.asarray(value < 50 if colour == "black" else (value > 200) & (saturation < 40))
     degrees = hue.astype(int) * 2
     first, last = HUES[colour]
     near = (degrees >= first) | (degrees <= last) if first > last else (degrees >= first) & (degrees <= last)
-    return near & (saturation > 110) & (value > 60)
+    return np.asarray(near & (saturation > 110) & (value > 60))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from vp_jax.segment.background import Part
+from vp_jax.segment.background import Region
 
 _PLACE, _WIDTH, _MOST = 28.0, 14.0, 2.5
 """Lab units that one box size of distance counts as, Lab units that count as one standard deviation, limit of odds."""
@@ -45,20 +45,26 @@ class Appearance:
         self._inside, self._outside = [self._some(features[inside], 1200)], []
         self.learn(features, np.zeros_like(inside), ~inside)
 
-    def odds(self, features: np.ndarray) -> np.ndarray:
-        """Log-odds that pixels belong to the thing, within +-2.5, shaped as ``features`` without its last axis."""
+    def odds(self, features: np.ndarray, place: float = 1.0) -> np.ndarray:
+        """Log-odds that pixels belong to the thing, within +-2.5, shaped as ``features`` without its last axis.
+
+        Args:
+          features: see `features_of`.
+          place: how much places count beside colours.
+        """
         if not self._inside or not self._outside:
             return np.zeros(features.shape[:-1], np.float32)
-        flat = features.reshape(-1, features.shape[-1])
-        near, far = (_distance(np.concatenate(samples), flat) for samples in (self._inside, self._outside))
+        weight = np.array([1, 1, 1, place, place], np.float32)
+        flat = features.reshape(-1, features.shape[-1]) * weight
+        near, far = (_distance(np.concatenate(samples) * weight, flat) for samples in (self._inside, self._outside))
         odds = np.clip((far**2 - near**2) / (2 * _WIDTH**2), -_MOST, _MOST)
-        return odds.reshape(features.shape[:-1]).astype(np.float32)
+        return np.asarray(odds.reshape(features.shape[:-1]), np.float32)
 
     def _some(self, samples: np.ndarray, count: int) -> np.ndarray:
         return samples[self._random.permutation(len(samples))[:count]]
 
 
-def features_of(lab_HWC: np.ndarray, part: Part, centre: np.ndarray, scale: float) -> np.ndarray:
+def features_of(lab_HWC: np.ndarray, part: Region, centre: np.ndarray, scale: float) -> np.ndarray:
     """Colour and relative place of the pixels of a part, float32 (r, c, 5).
 
     Args:
@@ -94,4 +100,4 @@ def told_apart(features: np.ndarray, mask: np.ndarray) -> float:
 def _distance(samples: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Mean distance to the three nearest samples, at most 80."""
     distance, _ = cKDTree(samples).query(features, 3, distance_upper_bound=_FAR)
-    return np.minimum(distance, _FAR).mean(axis=1)
+    return np.asarray(np.minimum(distance, _FAR).mean(axis=1))

@@ -12,6 +12,8 @@ from vp_jax.segment.prompts import Box, FirstMask, Placed, Point, Scribble
 _ROUNDS = 6
 """Iterations of GrabCut."""
 _SURE, _MAYBE = (cv2.GC_FGD, cv2.GC_PR_FGD), (cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+_NO_BOX = (0, 0, 1, 1)
+"""Not read: a trimap says more than a box."""
 BRUSH = 0.012
 """Radius of a point, as a share of the picture's shorter side."""
 
@@ -57,14 +59,14 @@ def trimap_of(
     if known_HW is not None and not boxes:
         near_HW = np.zeros(size, np.uint8)
         for mark in marks:
-            _draw(near_HW, mark, round(0.12 * shorter), 1)
+            _draw(near_HW, mark, round(0.2 * shorter), 1)
         trimap_HW[:] = np.where(known_HW, cv2.GC_FGD, cv2.GC_BGD)
         trimap_HW[near_HW > 0] = np.where(known_HW, *_MAYBE)[near_HW > 0]
     elif not boxes:
         trimap_HW[1:-1, 1:-1] = cv2.GC_PR_BGD
-        for mark in marks:
-            if mark.inside:
-                _draw(trimap_HW, mark, round(0.08 * shorter), cv2.GC_PR_FGD)
+    for mark in marks:
+        if mark.inside and not boxes:
+            _draw(trimap_HW, mark, round(0.08 * shorter), cv2.GC_PR_FGD)
     for prompt in others:
         if isinstance(prompt, Point | Scribble) and prompt.inside:
             _draw(trimap_HW, prompt, radius, cv2.GC_BGD)
@@ -81,7 +83,7 @@ def cut(frame_HWC: np.ndarray, trimap_HW: np.ndarray) -> np.ndarray:
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
     bgr_HWC = np.ascontiguousarray(frame_HWC[..., ::-1])
-    cv2.grabCut(bgr_HWC, trimap_HW, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(bgr_HWC, trimap_HW, _NO_BOX, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(trimap_HW, _SURE)
 
 

@@ -7,7 +7,7 @@ A flow ``flow_HW2`` from picture A to picture B says where each pixel of A is in
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -59,4 +59,5 @@ def dis_flow(grey_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
     """Flow from a grey picture to another, float32 (H, W, 2); none where they are too small to have one."""
     if min(grey_HW.shape) < SMALLEST:
         return np.zeros((*grey_HW.shape, 2), np.float32)
-    return _dis().calc(np.ascontiguousarray(grey_HW), np.ascontiguousarray(other_HW), None)
+    pair = np.ascontiguousarray(grey_HW), np.ascontiguousarray(other_HW)
+    return np.asarray(_dis().calc(*pair, cast(Any, None)))

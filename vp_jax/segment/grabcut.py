@@ -11,35 +11,35 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.segment.background import REACH, Background, Part
+from vp_jax.segment.background import REACH, Background, Region
 from vp_jax.segment.colour_words import box_of_words
 from vp_jax.segment.cutting import first_cut
 from vp_jax.segment.flow import flows_between
-from vp_jax.segment.following import APART, follow, kept_parts
+from vp_jax.segment.following import TOLD_APART, follow, kept_parts
 from vp_jax.segment.prompts import AnyPrompt, Box, Placed, Words, described, scaled, things_of
+from vp_jax.segment.results import Tracked
 from vp_jax.segment.smoothing import smoothed_odds
-from vp_jax.segment.thing import Thing
-from vp_jax.segment.tracking import Tracked
-from vp_jax.segment.views import View, Window, windows
+from vp_jax.segment.thing import TrackedThing
+from vp_jax.segment.views import View, Window, with_neighbours
 
 LEAST_CONFIDENCE = 0.25
 """Confidence below which a thing is lost."""
 
 
 class GrabCut:
-    """See the top of this file and `vp_jax.segment.tracking.Backend`."""
+    """See the top of this file and `vp_jax.segment.results.Backend`."""
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`.
+        """See `vp_jax.segment.results.Backend`.
 
         Raises:
           UserError: words without a colour, see `vp_jax.segment.colour_words`, or a prompt that marks nothing.
         """
         placed = [prompt for prompt in prompts if not isinstance(prompt, Words)]
         words = [prompt for prompt in prompts if isinstance(prompt, Words)]
-        things: dict[int, Thing] = {}
+        things: dict[int, TrackedThing] = {}
         background = Background()
-        for window in windows(frames, REACH):
+        for window in with_neighbours(frames, REACH):
             now, before = window.now, window.views.get(window.now.number - 1)
             sure: dict[int, float] = {}
             if things and before is not None:
@@ -53,7 +53,9 @@ class GrabCut:
             yield _result(now, things, sure)
 
 
-def _prompted(name: int, here: Sequence[Placed], window: Window, background: Background, before: Thing | None) -> Thing:
+def _prompted(
+    name: int, here: Sequence[Placed], window: Window, background: Background, before: TrackedThing | None
+) -> TrackedThing:
     """A thing in a frame with prompts of it."""
     own = [prompt for prompt in here if prompt.thing == name]
     others = [prompt for prompt in here if prompt.thing != name]
@@ -62,10 +64,10 @@ def _prompted(name: int, here: Sequence[Placed], window: Window, background: Bac
     if not mask_HW.any():
         raise UserError(f"{described(own[-1])}: nothing in it stands out from what is around; give points or a mask")
     box = _box_of(own, window.now.size)
-    thing = Thing.seen(window.now, mask_HW, box, before)
-    if box is not None and thing.apart < APART and len(own) == 1:
+    thing = TrackedThing.seen(window.now, mask_HW, box, before)
+    if box is not None and thing.apart < TOLD_APART and len(own) == 1:
         mask_HW = _with_motion(window, box, mask_HW, background)
-        thing = Thing.seen(window.now, mask_HW, box, before)
+        thing = TrackedThing.seen(window.now, mask_HW, box, before)
         thing.apart = 0.0
     return thing
 
@@ -75,23 +77,24 @@ def _box_of_named(named: Words, view: View) -> Placed:
     return scaled(box_of_words(named.text, view.rgb_HWC, view.number, named.thing), 1 / view.scale, view.full_size)
 
 
-def _box_of(prompts: Sequence[Placed], size: tuple[int, int]) -> Part | None:
+def _box_of(prompts: Sequence[Placed], size: tuple[int, int]) -> Region | None:
     """The last box of some prompts, inside the picture."""
     for prompt in reversed(prompts):
         if isinstance(prompt, Box):
             rows = slice(max(0, round(prompt.y)), min(size[0], round(prompt.y + prompt.height)))
             columns = slice(max(0, round(prompt.x)), min(size[1], round(prompt.x + prompt.width)))
-            return Part(rows, columns)
+            return Region(rows, columns)
     return None
 
 
-def _with_motion(window: Window, box: Part, mask_HW: np.ndarray, background: Background) -> np.ndarray:
+def _with_motion(window: Window, box: Region, mask_HW: np.ndarray, background: Background) -> np.ndarray:
     """The mask in a box, from GrabCut's mask and from what the next frames show of the background."""
     around_HW = np.zeros(mask_HW.shape, bool)
     around_HW[box.grown(4, mask_HW.shape)] = True
     moving = background.evidence(window, box, around_HW, mask_HW)
     odds = moving + np.where(mask_HW[box], 1.5, -1.0)
-    found = kept_parts(smoothed_odds(odds, window.now.lab_HWC[box]) > 0.5, np.ones_like(moving), float(mask_HW.sum()))
+    soft, same = smoothed_odds(odds, window.now.lab_HWC[box]), np.ones_like(moving)
+    found = kept_parts(soft > 0.5, same, same, float(mask_HW.sum()))
     if found.sum() < 0.2 * mask_HW.sum():
         return mask_HW
     out_HW = np.zeros_like(mask_HW)
@@ -99,7 +102,7 @@ def _with_motion(window: Window, box: Part, mask_HW: np.ndarray, background: Bac
     return out_HW
 
 
-def _result(view: View, things: dict[int, Thing], sure: dict[int, float]) -> Tracked:
+def _result(view: View, things: dict[int, TrackedThing], sure: dict[int, float]) -> Tracked:
     labels_HW = np.zeros(view.full_size, np.uint8)
     lost = frozenset(name for name, value in sure.items() if value < LEAST_CONFIDENCE or things[name].missing)
     for name in sorted(sure, key=lambda name: sure[name]):

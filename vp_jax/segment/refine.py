@@ -96,4 +96,4 @@ def _majority(held: collections.deque[np.ndarray], number: int, start: int) -> n
 def outline_of(mask_HW: np.ndarray) -> np.ndarray:
     """The pixels of a mask that touch its outside, bool (H, W)."""
     inner_HW = cv2.erode(mask_HW.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1)
-    return mask_HW & (inner_HW == 0)
+    return np.asarray(mask_HW & (inner_HW == 0))

@@ -15,7 +15,7 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.reading import show
 from vp_jax.segment.prompts import AnyPrompt, Box, FirstMask, Placed, Point, Scribble, Words, described, things_of
-from vp_jax.segment.tracking import Tracked
+from vp_jax.segment.results import Tracked
 
 LOOKS_BACK = 32
 """Frames whose features a session keeps."""
@@ -23,12 +23,14 @@ LEAST_PRESENCE = 0.5
 """Probability of a thing to be in sight below which it is lost."""
 
 
-def transformers_classes(backend: str, *names: str) -> list[Any]:
+def transformers_classes(backend: str, weights: str | None, *names: str) -> list[Any]:
     """Classes of transformers.
 
     Raises:
-      UserError: transformers, torch or what they need is not installed, or too old.
+      UserError: no weights named; or transformers, torch or what they need is not installed, or too old.
     """
+    if weights is None:
+        raise UserError(f"backend {backend}: no weights given, expected a folder or a hub id")
     try:
         library = importlib.import_module("transformers")
         importlib.import_module("torch")
@@ -40,14 +42,12 @@ def transformers_classes(backend: str, *names: str) -> list[Any]:
         ) from error
 
 
-def pretrained(kind: Any, weights: str | None, backend: str) -> Any:
+def pretrained(kind: Any, weights: str | None) -> Any:
     """A model or a processor from a folder or a hub id.
 
     Raises:
-      UserError: no weights named, or none to be read there.
+      UserError: nothing of the kind is to be read there.
     """
-    if weights is None:
-        raise UserError(f"backend {backend}: no weights given, expected a folder or a hub id")
     try:
         return kind.from_pretrained(weights)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
@@ -56,7 +56,7 @@ def pretrained(kind: Any, weights: str | None, backend: str) -> Any:
 
 
 class Sam2:
-    """`vp_jax.segment.tracking.Backend` over `Sam2VideoModel` or `EdgeTamVideoModel`: boxes, points, masks.
+    """`vp_jax.segment.results.Backend` over `Sam2VideoModel` or `EdgeTamVideoModel`: boxes, points, masks.
 
     Args:
       weights: folder or hub id of model and processor.
@@ -68,13 +68,13 @@ class Sam2:
     def __init__(
         self, weights: str | None, kind: str = "Sam2VideoModel", backend: str = "sam2_video", device: str | None = None
     ) -> None:
-        model, processor = transformers_classes(backend, kind, "Sam2VideoProcessor")
+        model, processor = transformers_classes(backend, weights, kind, "Sam2VideoProcessor")
         self._name, self._device = backend, device or _device()
-        self._model = pretrained(model, weights, backend).to(self._device).eval()
-        self._processor = pretrained(processor, weights, backend)
+        self._model = pretrained(model, weights).to(self._device).eval()
+        self._processor = pretrained(processor, weights)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`.
+        """See `vp_jax.segment.results.Backend`.
 
         Raises:
           UserError: words.
@@ -116,7 +116,7 @@ class Sam2:
 
 
 class Sam3:
-    """`vp_jax.segment.tracking.Backend` over `Sam3VideoModel`: words, every instance of which becomes one thing.
+    """`vp_jax.segment.results.Backend` over `Sam3VideoModel`: words, every instance of which becomes one thing.
 
     Args:
       weights: folder or hub id of model and processor.
@@ -124,13 +124,13 @@ class Sam3:
     """
 
     def __init__(self, weights: str | None, device: str | None = None) -> None:
-        model, processor = transformers_classes("sam3_video", "Sam3VideoModel", "Sam3VideoProcessor")
+        model, processor = transformers_classes("sam3_video", weights, "Sam3VideoModel", "Sam3VideoProcessor")
         self._device = device or _device()
-        self._model = pretrained(model, weights, "sam3_video").to(self._device).eval()
-        self._processor = pretrained(processor, weights, "sam3_video")
+        self._model = pretrained(model, weights).to(self._device).eval()
+        self._processor = pretrained(processor, weights)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`.
+        """See `vp_jax.segment.results.Backend`.
 
         Raises:
           UserError: a prompt that is not words.
@@ -167,16 +167,18 @@ class Grounded:
     def __init__(
         self, weights: str | None, sam2: str | None = None, threshold: float = 0.3, device: str | None = None
     ) -> None:
-        kinds = transformers_classes("grounding_dino", "GroundingDinoForObjectDetection", "GroundingDinoProcessor")
+        kinds = transformers_classes(
+            "grounding_dino", weights, "GroundingDinoForObjectDetection", "GroundingDinoProcessor"
+        )
         self._device, self._threshold = device or _device(), threshold
-        self._model = pretrained(kinds[0], weights, "grounding_dino").to(self._device).eval()
-        self._processor = pretrained(kinds[1], weights, "grounding_dino")
+        self._model = pretrained(kinds[0], weights).to(self._device).eval()
+        self._processor = pretrained(kinds[1], weights)
         if sam2 is None:
             raise UserError("backend grounding_dino: no `sam2` given, expected the folder or hub id of SAM 2's weights")
         self._tracker = Sam2(sam2, device=device)
 
     def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """See `vp_jax.segment.tracking.Backend`; prompts that are no words go to SAM 2.
+        """See `vp_jax.segment.results.Backend`; prompts that are no words go to SAM 2.
 
         Raises:
           UserError: words for which nothing is found in the first frame.
@@ -213,7 +215,7 @@ def session_inputs(prompts: Sequence[Placed]) -> dict[str, Any]:
     for prompt in prompts:
         if isinstance(prompt, Box):
             inputs["input_boxes"] = [[[prompt.x, prompt.y, prompt.x + prompt.width, prompt.y + prompt.height]]]
-        else:
+        elif not isinstance(prompt, FirstMask):
             own = np.array([[prompt.x, prompt.y]]) if isinstance(prompt, Point) else _along(prompt)
             points += own.tolist()
             labels += [int(prompt.inside)] * len(own)
@@ -257,7 +259,8 @@ def forget(session: Any, before: int, kept: set[int]) -> None:
 def _along(scribble: Scribble) -> np.ndarray:
     """Up to 16 points of a scribble's corners."""
     corners = np.asarray(scribble.points_N2, float)
-    return corners[np.unique(np.linspace(0, len(corners) - 1, min(16, len(corners))).round().astype(int))]
+    chosen = np.unique(np.linspace(0, len(corners) - 1, min(16, len(corners))).round().astype(int))
+    return np.asarray(corners[chosen])
 
 
 def _chained(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

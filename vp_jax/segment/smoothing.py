@@ -38,4 +38,4 @@ def _overlap(shift: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[slic
 
 
 def _sigmoid(odds: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-odds))
+    return np.asarray(1 / (1 + np.exp(-odds)))

@@ -7,7 +7,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from vp_jax.segment.background import Part
+from vp_jax.segment.background import Region
 from vp_jax.segment.colours import Appearance, features_of, told_apart
 from vp_jax.segment.views import View
 
@@ -19,7 +19,7 @@ _TURN, _GROW = 0.15, 0.05
 
 
 @dataclasses.dataclass
-class Thing:
+class TrackedThing:
     """State of one thing after a frame.
 
     Attributes:
@@ -48,7 +48,7 @@ class Thing:
     missing: int = 0
 
     @classmethod
-    def seen(cls, view: View, mask_HW: np.ndarray, box: Part | None, before: Thing | None) -> Thing:
+    def seen(cls, view: View, mask_HW: np.ndarray, box: Region | None, before: TrackedThing | None) -> TrackedThing:
         """The thing as it is in a prompted frame, with what was known before the prompt.
 
         Args:
@@ -76,14 +76,14 @@ class Thing:
         """Geometric mean of the box's sides."""
         return float(np.sqrt(self.size.prod()))
 
-    def part(self, picture: tuple[int, int], share: float = 1.35, margin: float = 4) -> Part:
+    def part(self, picture: tuple[int, int], share: float = 1.35, margin: float = 4) -> Region:
         """The box grown to a share of its size and by a margin, inside the picture; empty if it left that."""
         half = self.size * share / 2 + margin
         low = np.maximum(0, np.floor(self.centre - half)).astype(int)
         high = np.minimum(picture[::-1], np.ceil(self.centre + half)).astype(int)
-        return Part(slice(low[1], max(low[1], high[1])), slice(low[0], max(low[0], high[0])))
+        return Region(slice(low[1], max(low[1], high[1])), slice(low[0], max(low[0], high[0])))
 
-    def update(self, view: View, part: Part, soft_HW: np.ndarray, sure: np.ndarray, unsure: np.ndarray) -> float:
+    def update(self, view: View, part: Region, soft_HW: np.ndarray, sure: np.ndarray, unsure: np.ndarray) -> float:
         """Take a frame's mask; the share of its usual area that is seen.
 
         Args:
@@ -124,10 +124,10 @@ class Thing:
             self.area += 0.15 * (float(mask_HW.sum()) - self.area)
 
 
-def bounds(mask_HW: np.ndarray) -> Part:
+def bounds(mask_HW: np.ndarray) -> Region:
     """The smallest rectangle that holds a mask; empty for an empty mask."""
     x, y, width, height = cv2.boundingRect(mask_HW.astype(np.uint8))
-    return Part(slice(y, y + height), slice(x, x + width))
+    return Region(slice(y, y + height), slice(x, x + width))
 
 
 def _outline(mask_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,12 +15,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.segment.backends import make_backend
 from vp_jax.segment.prompts import (
     AnyPrompt,
     Placed,
@@ -31,41 +32,15 @@ from vp_jax.segment.prompts import (
     first_frame_of,
     things_of,
 )
+from vp_jax.segment.results import Backend, Tracked
+
+__all__ = ["Backend", "FrameSource", "Tracked", "track"]
 
 PART_BYTES = 128 * 2**20
 """Pixels that a pass backwards holds at once."""
 
 FrameSource = Callable[[], Iterator[np.ndarray]]
 """Gives a fresh iterator over the frames, uint8 (H, W, 3) RGB, each time it is called."""
-
-
-class Tracked(NamedTuple):
-    """The things of one frame.
-
-    Attributes:
-      frame: its number.
-      labels_HW: uint8; 0 where no thing is, k where thing k is.
-      confidence: of each thing's mask, 0 to 1.
-      lost: things that were lost: out of sight or not to be told from the background. Their mask is empty.
-    """
-
-    frame: int
-    labels_HW: np.ndarray
-    confidence: dict[int, float]
-    lost: frozenset[int] = frozenset()
-
-
-class Backend(Protocol):
-    """Tracks things from the first frame to the last, and yields a result for each frame as soon as it can."""
-
-    def track(self, frames: Iterable[np.ndarray], prompts: Sequence[AnyPrompt]) -> Iterator[Tracked]:
-        """Track the things of ``prompts``, whose frames count from the first of ``frames``.
-
-        Args:
-          frames: uint8 (H, W, 3) RGB of one size, read once.
-          prompts: checked by `vp_jax.segment.prompts.check_prompts`; a thing has no mask before its first one. A
-            prompt on a later frame corrects the track there and keeps what was learned before.
-        """
 
 
 def track(
@@ -89,8 +64,6 @@ def track(
     """
     check_prompts(prompts)
     if isinstance(backend, str):
-        from vp_jax.segment.backends import make_backend
-
         backend = make_backend(backend, **options)
     elif options:
         raise UserError(f"options {', '.join(options)}: only for a backend that is given by name")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOST_PIXELS = 300_000
+WORKING_PIXELS = 300_000
 """Larger frames are reduced to so many pixels for tracking, and their masks enlarged."""
 
 
@@ -19,7 +19,7 @@ class View:
     def __init__(self, number: int, frame_HWC: np.ndarray) -> None:
         height, width = frame_HWC.shape[:2]
         self.number, self.full_size = number, (height, width)
-        self.scale = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
+        self.scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
         self.rgb_HWC = np.ascontiguousarray(frame_HWC)
         if self.scale < 1:
             size = max(16, round(width * self.scale)), max(16, round(height * self.scale))
@@ -60,7 +60,7 @@ class Window(NamedTuple):
     views: dict[int, View]
 
 
-def windows(frames: Iterable[np.ndarray], reach: int) -> Iterator[Window]:
+def with_neighbours(frames: Iterable[np.ndarray], reach: int) -> Iterator[Window]:
     """Each frame with up to ``reach`` neighbours on each side; so many frames are read ahead."""
     views: dict[int, View] = {}
     number = 0

@@ -29,8 +29,8 @@ def made(prompt="a fox", clip=True, **changes):
     files = {"result": Path("/job") / f"{prompt}.mp4", "comparison": Path("/job/out_comparison.mp4")}
     held = PageClip(b"MP4 FILE", Panel(135, 240, 144, 0)) if clip else None
     drawn = Drawn(b"PNG", held, [(48, 27, 96, 54), None], 1)
-    return page(record, PageWords(prompt, prompt, prompt, [(prompt, prompt)], {prompt: [prompt]}, [prompt]), drawn, files,
-                PLACE)  # fmt: skip
+    words = PageWords(prompt, prompt, prompt, [(prompt, prompt)], {prompt: [prompt]}, [prompt])
+    return page(record, words, drawn, files, PLACE)
 
 
 class Reader(HTMLParser):
