@@ -8,6 +8,7 @@ import pytest
 from tests.vlm import fake_edit
 from tests.vlm.fake_server import fake_server
 from vp_jax.cli.main import run
+from vp_jax.edit.world import packaged_clip, write_world_video
 from vp_jax.errors import UserError
 from vp_jax.media.images import read_image
 from vp_jax.media.video import read_video
@@ -56,7 +57,9 @@ def test_a_model_behind_an_endpoint_plans(capsys):
         (["--instruction", "make it blue"], "or give --operation, --target and --caption, or a model with --vlm"),
         (["--instruction", "remove the dog"], "no thing of that name in the clip"),
         (["--operation", "swap", "--target", "the square"], "caption: what does the edited video show"),
-        (["--instruction", "add a star"], "mask: where"),
+        (["--instruction", "make the square a fox"], "the drawn world has no 'a fox': it has circle"),
+        (["--video", "VIDEO", "--instruction", "add a star"], "mask: where"),
+        (["--video", "VIDEO", "--operation", "remove", "--mask", "area:0,0,9,9", "--first_frame", "drawn"], "only the"),
         (["--instruction", "remove the square", "--first_frame", "flux"], "expected a picture, original, fill"),
         (["--instruction", "remove the square", "--vlm", "gpt"], "expected http://HOST:PORT/v1"),
         (["--instruction", "remove the square", "--candidates", "0"], "candidates 0: expected 1 or more"),
@@ -66,7 +69,10 @@ def test_a_model_behind_an_endpoint_plans(capsys):
         (["--instruction", "remove the square", "--video", "missing.mp4"], "missing.mp4: no such file"),
     ],
 )
-def test_a_mistake_is_one_line(arguments, line):
+def test_a_mistake_is_one_line(folder, arguments, line):
+    if "VIDEO" in arguments:
+        write_world_video(packaged_clip(), folder / "VIDEO.mkv")
+        arguments = [word.replace("VIDEO", "VIDEO.mkv") for word in arguments]
     with pytest.raises(UserError, match=line):
         edit(*arguments)
 

@@ -49,7 +49,7 @@ def test_it_is_shown_in_lines():
         "edit     swap the dog",
         "caption  a fox runs",
         "region   a fox",
-        "first    generated with the other frames",
+        "first    none, it is generated with the others",
         "by       rules",
         "note     one",
     ]

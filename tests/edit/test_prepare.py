@@ -1,5 +1,7 @@
 """From what a person gave to plan and mask, by rules and through a fake endpoint."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,9 @@ def test_an_instruction_beyond_the_grammar_goes_on_by_hand(tmp_path, clip, video
 
 def test_a_plan_that_was_written_before_is_followed(tmp_path, video, clip):
     plan = EditPlan(operation="swap", target="the square", caption="a star")
-    assert prepare_edit(Given(plan=plan), video, tmp_path / "out.mkv", clip=clip).plan == plan
+    assert prepare_edit(Given(plan=plan), video, tmp_path / "out.mkv", clip=clip).plan == dataclasses.replace(
+        plan, first_frame="drawn"
+    )
 
 
 def test_a_model_plans_in_two_questions(tmp_path, clip, video):
@@ -76,6 +80,7 @@ def test_a_model_plans_in_two_questions(tmp_path, clip, video):
         region_caption="a red star",
         negative_prompt="square",
         written_by="fake-vlm",
+        first_frame="drawn",
     )
     assert "<instruction>make it sparkle</instruction>" in first.text and clip.caption in first.text
     assert [len(chat.images) for chat in (first, second)] == [1, 2]

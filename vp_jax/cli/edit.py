@@ -23,7 +23,7 @@ from vp_jax.cli import sample
 from vp_jax.cli.main import parser_of
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.paths import at_home
-from vp_jax.edit.first_frame import ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
+from vp_jax.edit.first_frame import NO_FRAME, ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
 from vp_jax.edit.instruction import EDITS
 from vp_jax.edit.job import edit_job, sampled_by
 from vp_jax.edit.masks import WITHOUT_WORDS
@@ -59,7 +59,7 @@ def add_arguments(parser: Parser) -> None:
     flag("--plan", type=Path, help="plan (.json): read if it exists, else written")
     flag("--dry_run", action="store_true", help="make mask and plan, show them, and stop")
     flag = parser.add_argument_group("in place of what the plan says").add_argument
-    flag("--operation", choices=EDITS)
+    flag("--operation", choices=EDITS, help="of the edit; change: another look, swap: another thing")
     flag("--target", help="words of the thing to edit")
     flag("--caption", help="what the edited video shows")
     flag("--region_caption", help="what the edited region shows, for the first frame")
@@ -68,7 +68,7 @@ def add_arguments(parser: Parser) -> None:
     flag("--mask_dilate", type=int, help="grow the mask by so many source pixels; default: by the operation")
     flag("--segmenter", default=WITHOUT_WORDS, help="what finds boxes, points and words; default: grabcut")
     flag = parser.add_argument_group("first frame").add_argument
-    flag("--first_frame", help="picture, original, fill, lama, t2v or diffusers:FOLDER_OR_ID; default: generated too")
+    flag("--first_frame", help="picture, original, fill, lama, t2v, diffusers:FOLDER_OR_ID or none")
     flag("--candidates", type=int, default=1, help="so many first frames; with more than one, choose and run again")
     flag("--choose", type=int, help="number of the candidate to take")
     flag("--first_seed", type=int, help="seed of the first candidate; the next have the next; default: --seed")
@@ -113,7 +113,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Video) -> int:
     loader = ModelCache()
-    kind, growth = ready.plan.first_frame, ready.plan.growth(video.size)
+    kind = None if ready.plan.first_frame == NO_FRAME else ready.plan.first_frame
+    growth = ready.plan.growth(video.size)
     picture = None if kind is None or is_painted(kind) else kind
     if picture not in (None, ORIGINAL_FRAME) and not Path(str(picture)).exists():
         painter_of(str(picture), sampled_by(base, loader))  # raises: no such kind
@@ -128,7 +129,7 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
         first = base.settings.get("seed", 42) if args.first_seed is None else args.first_seed
         seeds = [first + number for number in range(args.candidates)]
         model = [str(job.checkpoint), job.settings, str(job.model_options), job.prompt] if kind == SAMPLED else []
-        found = paint(kind, wanted, seeds, base.out, painter_of(kind, sampled_by(job, loader)), model)
+        found = paint(kind, wanted, seeds, base.out, painter_of(kind, sampled_by(job, loader), ready.drawn_HWC), model)
         print(f"first    {len(found.files)} painted, see {show(found.sheet)}")
         if args.choose is None and len(seeds) > 1:
             print("choose   run the same command again with --choose NUMBER")

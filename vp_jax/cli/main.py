@@ -24,10 +24,10 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "sample": Command("fill the masked region of a video", sigterm=True),
-    "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
-    "serve": Command("a page in the browser and an HTTP API: mark a thing, fill or remove it"),
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
+    "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
     "mask": Command("the mask of a video: a box, points or words, tracked through it"),
+    "serve": Command("a page in the browser and an HTTP API: mark a thing, fill or remove it"),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),
     "shards": Command("VPData as ArrayRecord shards"),

@@ -19,11 +19,12 @@ LARGEST = 1024
 """Longer side of the picture that is painted; larger frames are reduced, and the result is enlarged again."""
 
 
-def painter(place: str) -> Painter:
+def painter(place: str, steps: int | None = None) -> Painter:
     """A painter by the pipeline in a folder, or of a hub id; loaded when the first picture is painted.
 
     Args:
       place: folder or hub id.
+      steps: denoising steps of each picture; ``None``: the pipeline's own number.
 
     Raises:
       UserError: no name.
@@ -34,7 +35,7 @@ def painter(place: str) -> Painter:
     def paint_all(wanted: Wanted, seeds: Sequence[int]) -> Iterator[np.ndarray]:
         pipeline = _load(place)
         for seed in seeds:
-            yield _painted(pipeline, wanted, seed)
+            yield _painted(pipeline, wanted, seed, steps)
 
     return paint_all
 
@@ -70,13 +71,20 @@ def _load(place: str) -> Any:
     return pipeline
 
 
-def _painted(pipeline: Any, wanted: Wanted, seed: int) -> np.ndarray:
+def _painted(pipeline: Any, wanted: Wanted, seed: int, steps: int | None) -> np.ndarray:
     import torch
 
     rows, columns = painted_size(*wanted.hole_HW.shape)
     image = Image.fromarray(wanted.frame_HWC).resize((columns, rows), Image.Resampling.LANCZOS)
     mask = Image.fromarray(wanted.hole_HW.astype(np.uint8) * 255).resize((columns, rows), Image.Resampling.NEAREST)
-    given = {"negative_prompt": wanted.negative_prompt, "height": rows, "width": columns, "strength": 1.0}
+    given: dict[str, Any] = {
+        "negative_prompt": wanted.negative_prompt,
+        "height": rows,
+        "width": columns,
+        "strength": 1.0,
+    }
+    if steps is not None:
+        given["num_inference_steps"] = steps
     known = inspect.signature(pipeline.__call__).parameters
     done = pipeline(
         prompt=wanted.prompt,

@@ -6,6 +6,8 @@
 ``fill``              OpenCV's two inpainting methods at several radii: for removals before plain backgrounds
 ``lama``              LaMa, where the package ``simple-lama-inpainting`` is installed
 ``t2v``               the model of the job itself on one frame
+``drawn``             of the packaged clip: the edited scene, drawn; its default
+``none``              frame 0 is generated with the others; the default of everything else
 ``diffusers:PLACE``   a folder or hub id of diffusers: FLUX.1-Fill, SDXL and Stable Diffusion inpainting
 ===================== ================================================================================================
 
@@ -32,6 +34,7 @@ from vp_jax.media.pictures import PictureRow, fitted, grid
 from vp_jax.reading import read_json, show
 
 ORIGINAL_FRAME, FILLED, LAMA, SAMPLED, DIFFUSERS = "original", "fill", "lama", "t2v", "diffusers:"
+DRAWN, NO_FRAME = "drawn", "none"
 MOST_CANDIDATES = 16
 _METHODS = (cv2.INPAINT_TELEA, cv2.INPAINT_NS)
 _RADII = (3, 6, 12, 24)
@@ -67,11 +70,16 @@ class Candidates(NamedTuple):
 
 def is_painted(kind: str | None) -> bool:
     """Whether a first frame has to be painted: it is neither a file nor the original, and not generated later."""
-    return kind in (FILLED, LAMA, SAMPLED) or (kind or "").startswith(DIFFUSERS)
+    return kind in (FILLED, LAMA, SAMPLED, DRAWN) or (kind or "").startswith(DIFFUSERS)
 
 
-def painter_of(kind: str, sampled: Painter) -> Painter:
-    """What paints the first frames of a kind; ``sampled`` is the job's own model, for ``t2v``.
+def painter_of(kind: str, sampled: Painter, drawn_HWC: np.ndarray | None = None) -> Painter:
+    """What paints the first frames of a kind.
+
+    Args:
+      kind: see the module.
+      sampled: the job's own model, for ``t2v``.
+      drawn_HWC: the edited scene, for ``drawn``.
 
     Raises:
       UserError: no such kind.
@@ -81,6 +89,10 @@ def painter_of(kind: str, sampled: Painter) -> Painter:
 
         return painter(kind.removeprefix(DIFFUSERS))
     painters: dict[str, Painter] = {FILLED: filled, LAMA: by_lama, SAMPLED: sampled}
+    if kind == DRAWN:
+        if drawn_HWC is None:
+            raise UserError("first_frame drawn: only the packaged clip is drawn, leave `video` off")
+        return lambda wanted, seeds: (drawn_HWC for _ in seeds)
     if kind not in painters:
         raise UserError(
             f"first_frame {show(kind)}: no such file; expected a picture, original, fill, lama, t2v or "

@@ -9,7 +9,7 @@ the red car                         a thing by its words; needs a segmenter that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,6 @@ def mask_file(
         raise UserError(
             f"mask: where is {show(text)!r}? Give `mask`, a `segmenter` that reads words, or a model with `vlm`"
         )
-    path = beside(out, "_mask.mkv")
     if found := _AREA.fullmatch(text):
         holes = _area([int(number) for number in found.groups()], video)
     elif clip is not None and ":" not in text:
@@ -70,6 +69,12 @@ def mask_file(
         raise UserError(f"mask {show(text)}: no such file")
     else:
         holes = _tracked(text, video, segmenter, options or {})
+    return write_masks(holes, video, out)
+
+
+def write_masks(holes: Iterable[np.ndarray], video: Video, out: Path) -> Path:
+    """Write masks, bool (H, W) each, beside ``out``, lossless; returns their file."""
+    path = beside(out, "_mask.mkv")
     write_video(path, (_grey(hole_HW) for hole_HW in holes), video.fps, clock=video.clock)
     return path
 

@@ -105,7 +105,7 @@ class EditPlan:
             "region": self.region_caption,
             "not": self.negative_prompt or "",
             "mask": self.mask or "",
-            "first": self.first_frame or "generated with the other frames",
+            "first": self.first_frame or "none, it is generated with the others",
             "by": self.written_by,
         }
         return [f"{name:8} {text}" for name, text in shown.items() if text] + [

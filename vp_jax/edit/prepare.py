@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vp_jax.edit.ask import Understood, override, plan_by_vlm, understand
-from vp_jax.edit.instruction import REMOVED, parse_instruction
-from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file
-from vp_jax.edit.plan import EditPlan
+from vp_jax.edit.first_frame import DRAWN
+from vp_jax.edit.instruction import ADD, REMOVED, parse_instruction
+from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file, write_masks
+from vp_jax.edit.plan import BY_RULES, EditPlan
 from vp_jax.edit.rules import plan_by_hand, plan_by_rules
+from vp_jax.edit.world import drawn_edit, drawn_frame, drawn_masks
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Video
 from vp_jax.vlm import Vlm
+from vp_jax.world.edit import Edit
 from vp_jax.world.synthetic import WorldClip
 
 _OVERRIDES = (
@@ -67,12 +70,14 @@ class ReadyEdit(NamedTuple):
       mask: file of the mask.
       frame_HWC: first frame of the source, uint8 RGB.
       hole_HW: mask of the first frame, bool, not grown.
+      drawn_HWC: first frame of the edited scene, uint8, of a drawn clip.
     """
 
     plan: EditPlan
     mask: Path
     frame_HWC: np.ndarray
     hole_HW: np.ndarray
+    drawn_HWC: np.ndarray | None = None
 
 
 def prepare_edit(
@@ -93,10 +98,26 @@ def prepare_edit(
     frame_HWC = np.asarray(video.frames_FHWC[0])
     original = given.original_caption or (clip.caption if clip is not None else None)
     if vlm is not None and given.plan is None and given.instruction:
-        return _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
-    plan = _overridden(given.plan or _by_rules(given, original), given)
+        plan = _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
+    else:
+        plan = given.plan or _by_rules(given, original)
+    plan = _overridden(plan, given)
+    drawn_HWC = None
+    if clip is not None and (plan.first_frame in (None, DRAWN) or (plan.mask is None and not plan.target)):
+        edit = drawn_edit(clip, plan.operation, plan.target, plan.region_caption or plan.caption or "")
+        plan, drawn_HWC = _of_scene(plan, given, edit), drawn_frame(clip, edit)
+        if plan.mask is None:
+            mask = write_masks(drawn_masks(clip, edit), video, out)
+            return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)
     mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
-    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options))
+    return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)
+
+
+def _of_scene(plan: EditPlan, given: Given, edit: Edit) -> EditPlan:
+    """A plan for a drawn clip: the scene says what rules cannot know, and its first frame is drawn."""
+    plan = override(plan, first_frame=plan.first_frame or DRAWN)
+    by_scene = plan.operation == ADD and plan.written_by == BY_RULES and given.plan is None and not given.caption
+    return override(plan, caption=edit.prompt) if by_scene else plan
 
 
 def _by_rules(given: Given, original: str | None) -> EditPlan:
@@ -120,17 +141,19 @@ def _by_vlm(
     vlm: Vlm,
     clip: WorldClip | None,
     original: str | None,
-) -> ReadyEdit:
+) -> EditPlan:
     assert given.instruction is not None
     found = understand(vlm, given.instruction, frame_HWC, original)
     found = Understood(
         given.operation or found.operation, given.target or found.target, found.original_caption, found.box
     )
     where = given.mask or (found.box if clip is None else None)
-    mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
-    hole_HW = first_hole(mask, video, given.mask_options)
-    plan = plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW)
-    return ReadyEdit(_overridden(override(plan, mask=where), given), mask, frame_HWC, hole_HW)
+    if clip is not None and where is None and found.operation == ADD:
+        hole_HW = np.zeros(video.size, bool)  # drawn later, once it is known what is added
+    else:
+        mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
+        hole_HW = first_hole(mask, video, given.mask_options)
+    return override(plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW), mask=where)
 
 
 def _overridden(plan: EditPlan, given: Given) -> EditPlan:
