@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
             app = create_app(options)
             print(_address(args.host, listening.getsockname()[1], token), flush=True)
             print(f"files in {show(folder)}; Ctrl-C stops, unfinished jobs go on with the next start", flush=True)
-            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+            config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2, server_header=False)
             uvicorn.Server(config).run(sockets=[listening])
 
 
