@@ -25,7 +25,8 @@ ROWS = [
     ("world", "training"),
     ("runs", "jobs", "curate"),
     ("edit", "vpbench", "planning"),
-    ("cli", "serve"),
+    ("serve",),
+    ("cli",),
     ("__main__",),
 ]
 """Rooms of ``vp_jax`` from the ground up; a room imports only from earlier rows (docs/architecture.md)."""
@@ -33,7 +34,7 @@ ROWS = [
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}
 GROUND = frozenset(ROWS[0])
 
-ALONE: dict[str, set[str]] = {"convert": {"cli"}, "configs": set()}
+ALONE: dict[str, set[str]] = {"convert": {"cli"}, "configs": set(), "serve": {"cli"}}
 """Rooms that only these rooms import: the converter's users call the command, settings are read from files."""
 
 LINKED = ("convert", "configs")

@@ -12,7 +12,7 @@ from tests.painter import PAINT, painter  # noqa: F401
 from vp_jax.errors import UserError
 from vp_jax.inference.plan import Position
 from vp_jax.inference.settings import Settings
-from vp_jax.jobs.events import Done, MediaRead, Note, Planned
+from vp_jax.jobs.events import Arrived, Done, MediaRead, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.outputs import job_folder
 from vp_jax.jobs.run import run
@@ -40,7 +40,8 @@ def job(tmp_path):
 
 
 def test_events_tell_what_is_read_planned_sampled_and_written(job, painter, tmp_path):  # noqa: F811
-    read, planned, *positions, outside, done = run(job())
+    read, planned, *between, outside, done = run(job())
+    positions = [event for event in between if not isinstance(event, Arrived)]
     assert outside == Note("outside", "of the hole unchanged, over 14 frames of the written file")
     share = HOLE.mean()
     assert read == MediaRead(14, (45, 61), 8, pytest.approx(share), 14)

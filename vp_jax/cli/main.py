@@ -27,6 +27,7 @@ COMMANDS = {
     "train": Command("train the context encoder, the ID adapter, or a small model from scratch"),
     "mask": Command("the mask of a video: a box, points or words, tracked through it"),
     "edit": Command("edit a video by an instruction: make the dog a fox", sigterm=True),
+    "serve": Command("a page in the browser and an HTTP API: mark a thing, fill or remove it"),
     "convert": Command("published PyTorch weights to a folder that sample and train read, and back"),
     "bench": Command("benchmarks: run methods, score results of any method, tables, a page", sigterm=True),
     "study": Command("a blind preference study: its page, a server, its report"),

@@ -25,6 +25,8 @@ EXTRAS = {
     "matplotlib": "train",
     "torch": "torch",
     "libtpu": "aot",
+    "fastapi": "serve",
+    "uvicorn": "serve",
     "cv2": "bench",
     "diffusers": "test",
     "transformers": "test",

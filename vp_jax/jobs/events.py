@@ -1,10 +1,12 @@
-"""What a running job reports: `MediaRead`, `Planned`, `Position` many times, `Done`; and a `Note` where one is due."""
+"""What a running job reports: `MediaRead`, `Planned`, `Position` and `Arrived` many times, `Done`; and `Note`s."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from vp_jax.inference.plan import Position, WindowPlan
 from vp_jax.inference.settings import Settings
@@ -46,6 +48,18 @@ class Planned(NamedTuple):
     plan: WindowPlan
     files: tuple[Path, ...]
     fit: Fit | None = None
+
+
+class Arrived(NamedTuple):
+    """Frames are decoded, to be looked at while the rest is made; they are not pasted into the source yet.
+
+    Attributes:
+      start: number of the first.
+      frames_FHWC: uint8 RGB, at the size that the model generates.
+    """
+
+    start: int
+    frames_FHWC: np.ndarray
 
 
 class Note(NamedTuple):
@@ -92,4 +106,4 @@ class Estimate(NamedTuple):
     seconds: float | None
 
 
-JobEvent = MediaRead | Planned | Position | Note | Estimate | Done
+JobEvent = MediaRead | Planned | Position | Arrived | Note | Estimate | Done

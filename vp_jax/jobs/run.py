@@ -20,7 +20,7 @@ from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look
 from vp_jax.inference.task import REMOVE, growth_of
 from vp_jax.jobs.claim import claimed
-from vp_jax.jobs.events import Done, JobEvent, Note, Planned
+from vp_jax.jobs.events import Arrived, Done, JobEvent, Note, Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
 from vp_jax.jobs.media import Media, read_media
@@ -222,6 +222,7 @@ def _inpaint(
                 yield Note("kept", damaged.pop(0))
             if isinstance(event, Decoded):
                 spool.add(event.start, event.frames_FHWC)
+                yield Arrived(event.start, event.frames_FHWC)
             if isinstance(event, StepDone):
                 clock.step(event.window)
             if here := position(event, plan, settings):
