@@ -43,7 +43,12 @@ METRICS = {
     "flicker": "flicker (grey levels)",
     "hole_psnr": "PSNR in the hole (dB)",
 }
-ROWS = {"reference": "reference mode", "own": "own noise for every window", "default": "default"}
+ROWS = {
+    "reference": "reference mode",
+    "own": "own noise for every window",
+    "default": "default",
+    "joint": "windows denoised together",
+}
 
 
 def own_noise(settings: Settings, number: int) -> NoiseSource:
@@ -99,7 +104,7 @@ def table(values: dict[str, dict[str, dict[str, float]]]) -> str:
         cells = [interval(list(values[metric][row].values())) for metric in METRICS]
         text = " | ".join(f"{cell.mean:.2f} [{cell.low:.2f}, {cell.high:.2f}]" for cell in cells)
         lines.append(f"| {label} | {text} | {len(values['flicker'][row])} |")
-    for row in ("reference", "own"):
+    for row in ("reference", "own", "joint"):
         cells = [paired(values[metric], "default", row) for metric in METRICS]
         text = " | ".join(f"{cell.mean:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}]" for cell in cells)
         lines.append(f"| default minus {ROWS[row]} | {text} | |")
@@ -124,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 seed = zlib.crc32(f"{setup.seed} {case.name}".encode())
                 settings = Settings(
                     steps=setup.steps, guidance=setup.guidance, dynamic_guidance=False, window=cases.WINDOW, seed=seed,
-                    mode="reference" if row == "reference" else "default",
+                    mode="reference" if row == "reference" else "default", joint=row == "joint",
                 )  # fmt: skip
                 key = Key(row, "continuity", case.name, f"{zlib.crc32(repr(settings).encode()):08x}-{case.digest}")
                 if (found := store.read().get(key)) is None:

@@ -114,3 +114,22 @@ def test_a_model_without_text_encoder_needs_embeddings(job, painter, monkeypatch
     monkeypatch.setattr(painter, "has_text_encoder", False)
     with pytest.raises(UserError, match="has no text encoder: give `prompt_embeds` instead of `prompt`"):
         list(run(job()))
+
+
+def test_the_comparison_grows_in_the_folder_of_the_job_and_may_be_left_off(job, painter, tmp_path):  # noqa: F811
+    made = job()
+    with closing(run(made)) as events:
+        positions = (event for event in events if isinstance(event, Position) and event.label.startswith("decoding"))
+        next(positions)
+        assert (job_folder(made.out) / "comparison.mp4").name in {p.name for p in job_folder(made.out).iterdir()}
+        list(events)
+    assert read_video(tmp_path / "out_comparison.mp4")[0].shape[0] == 14
+    assert not (job_folder(made.out) / "comparison.mp4").exists()
+    alone = job(out=tmp_path / "alone.mkv", comparison=False)
+    list(run(alone))
+    assert {path.name for path in tmp_path.glob("alone*")} == {
+        "alone.mkv",
+        "alone.job",
+        "alone.json",
+        "alone_contact.png",
+    }

@@ -17,20 +17,18 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax.digests import Damaged
-from vp_jax.inference.inputs import Mask
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import WindowPlan
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowProgram
 from vp_jax.jobs.claim import check_ours
-from vp_jax.jobs.events import Estimate, JobEvent, Note, Planned
+from vp_jax.jobs.events import Estimate, JobEvent, Note
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import Manifest
-from vp_jax.jobs.media import Media, read_media
+from vp_jax.jobs.media import Media, cuts_note, read_media
 from vp_jax.jobs.outputs import job_folder
-from vp_jax.jobs.prepare import check_unfinished
+from vp_jax.jobs.prepare import check_unfinished, planned, request_of
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
@@ -62,21 +60,21 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
     yield media.event()
     for line in media.check.notes:
         yield Note("mask", line)
+    if media.cuts:
+        yield cuts_note(media)
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)
     pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
-    settings = pipeline.settings.changed(**job.settings)
-    size, frames = pipeline.size(job.height, job.width), len(media.video)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)
-    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    request = request_of(job, pipeline, media)
+    settings = request.settings
     if isinstance(media.prompt, Prompts):
         media.prompt.texts(request.plan, settings, media.video)
-    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
+    yield planned(job, request)
     room = WindowProgram(pipeline.models, settings, pipeline.schedule).room(
         request.padded.holes(request.plan, settings)
     )
-    yield estimate(pipeline, settings, request.plan, size, room, _measured(folder))
+    yield estimate(pipeline, settings, request.plan, request.size, room, _measured(folder))
 
 
 def estimate(

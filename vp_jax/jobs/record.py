@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import itertools
 import json
 import resource
 import sys
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from PIL.Image import Image
 
 from vp_jax.errors import escaped
 from vp_jax.eval import video_metrics
@@ -21,7 +24,7 @@ from vp_jax.inference.result import Result
 from vp_jax.jobs import packaged
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
-from vp_jax.jobs.outputs import outputs
+from vp_jax.jobs.outputs import COMPARISON, outputs
 from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
 from vp_jax.jobs.report.measured import HoleMeter
 from vp_jax.jobs.report.page import Drawn, Words, page
@@ -31,6 +34,9 @@ from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
 from vp_jax.provenance import versions
 
+_KEYFRAMES = 24
+"""Most frames between key frames of the comparison: a player shows what was written up to the last one."""
+
 
 class Pictures(NamedTuple):
     """What was drawn and measured of a result.
@@ -38,10 +44,14 @@ class Pictures(NamedTuple):
     Attributes:
       meter: of the hole, every frame taken.
       clip: the video of the page; None without a page, or if it is too long for one.
+      contact: the contact sheet.
+      comparison: the comparison video, where it was written first; None if there is none.
     """
 
     meter: HoleMeter
     clip: PageClip | None
+    contact: Image
+    comparison: Path | None = None
 
 
 class Checked(NamedTuple):
@@ -62,11 +72,17 @@ class Checked(NamedTuple):
     mask_findings: Sequence[str] = ()
 
 
-def write_pictures(job: Job, result: Result) -> Pictures:
-    """Write the comparison video and the contact sheet, and measure the hole; every frame is made once."""
-    _, comparison, contact, _ = outputs(job.out)
+def draw_pictures(job: Job, result: Result, folder: Path, ready: Iterator[int]) -> Pictures:
+    """Draw what goes beside a result, and measure its hole, as its frames get ready; every frame is made once.
+
+    Args:
+      job: what is asked for.
+      result: whose frames come in their order.
+      folder: of the job; the comparison video grows there and can be watched.
+      ready: yields once for each frame that there is.
+    """
     request, frames = result.request, len(result)
-    meter = HoleMeter(request.plan.windows, request.settings.overlap or 0)
+    meter = HoleMeter(request.plan.windows, request.settings.overlap or 0, request.plan.cuts)
     numbers = pictures.evenly(frames, pictures.SHEET_COLUMNS)
     chosen: list[pictures.Shown] = []
     panel = panel_of(*request.video.size, frames) if job.report is not None else None
@@ -74,7 +90,9 @@ def write_pictures(job: Job, result: Result) -> Pictures:
     with ClipWriter(panel, request.video.fps) if panel else contextlib.nullcontext() as writer:
 
         def passing() -> Iterator[pictures.Shown]:
-            for number, shown in enumerate(_shown(result)):
+            for number, shown in zip(
+                itertools.islice(ready, frames), itertools.starmap(pictures.Shown, result.shown())
+            ):
                 meter.add(shown.result_HWC, shown.hole_HW)
                 if number in numbers:
                     chosen.append(shown)
@@ -82,17 +100,24 @@ def write_pictures(job: Job, result: Result) -> Pictures:
                     writer.add(shown.original_HWC, shown.result_HWC)
                 yield shown
 
-        write_video(comparison, pictures.compared(passing()), request.video.fps, clock=clock)
+        comparison = folder / COMPARISON if job.comparison else None
+        if comparison is not None:
+            compared = pictures.compared(passing())
+            write_video(comparison, compared, request.video.fps, clock=clock, keyframes=_KEYFRAMES, growing=True)
+        else:
+            collections.deque(passing(), maxlen=0)
         clip = writer.finish() if writer is not None else None
     parts = (np.stack(part) for part in zip(*chosen))
     sheet = pictures.contact_sheet(*parts, title=escaped(job.prompt or ""), numbers=numbers)
-    write_atomically(contact, sheet.save)
-    return Pictures(meter, clip)
+    return Pictures(meter, clip, sheet, comparison)
 
 
-def _shown(result: Result) -> Iterator[pictures.Shown]:
-    """The frames of source and result, in turn."""
-    return map(pictures.Shown, result.request.video.frames_FHWC, result.request.holes_FHW, result.frames)
+def place_pictures(hidden: Job, drawn: Pictures) -> None:
+    """Write the contact sheet, and move the comparison to its place."""
+    _, comparison, contact, _ = outputs(hidden.out)
+    if drawn.comparison is not None:
+        drawn.comparison.replace(comparison)
+    write_atomically(contact, drawn.contact.save)
 
 
 def record_of(
@@ -122,6 +147,7 @@ def record_of(
         "model_size": request.size,
         "fit": {"name": job.fit, "box": request.fit.boxes[0].size, "boxes": len(set(request.fit.boxes))},
         "windows": list(request.plan.windows),
+        "cuts": list(request.plan.cuts),
         "seeds": [window.seed for window in windows],
         "prompts": [window.prompt for window in windows],
         "padded_frames": request.plan.padded_frames,
@@ -176,7 +202,7 @@ def write_record(job: Job, hidden: Job, record: Mapping[str, Any], drawn: Pictur
       job: its files are what the page links to.
       hidden: the same job, its files where they are written until all are complete.
       record: see `record_of`.
-      drawn: see `write_pictures`.
+      drawn: see `draw_pictures`.
     """
     write_text(outputs(hidden.out).record, json.dumps(record, indent=2, default=str) + "\n")
     if job.report is not None and hidden.report is not None:
@@ -209,7 +235,7 @@ def _files(job: Job) -> dict[str, Path]:
     result, comparison, contact, record = outputs(job.out)
     return {
         f"result: {result.name}": result,
-        "comparison": comparison,
+        **({"comparison": comparison} if job.comparison else {}),
         "contact sheet": contact,
         "record: settings, measurements and versions as JSON": record,
         f"source: {Path(job.video).name}": Path(job.video),

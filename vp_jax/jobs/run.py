@@ -7,23 +7,25 @@ last finished window, or step.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vp_jax.files import replacing_all
-from vp_jax.inference.inputs import Mask, Video
+from vp_jax.inference.inputs import Video
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look
 from vp_jax.inference.task import REMOVE, growth_of
+from vp_jax.jobs.beside import Beside
 from vp_jax.jobs.claim import claimed
-from vp_jax.jobs.events import Done, JobEvent, Note, Planned
+from vp_jax.jobs.events import Done, JobEvent, Note
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
-from vp_jax.jobs.media import Media, read_media
+from vp_jax.jobs.media import Media, cuts_note, read_media
+from vp_jax.jobs.outputs import COMPARISON
 from vp_jax.jobs.preview import write_preview
 from vp_jax.media.streams.carried import Carried
 from vp_jax.reading import show
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files ar
     from vp_jax.inference.request import Request
     from vp_jax.inference.result import Result
     from vp_jax.jobs.prepare import OpenJob
+    from vp_jax.jobs.record import Pictures
     from vp_jax.jobs.spool import FrameSpool
     from vp_jax.media.fidelity import Fidelity
 
@@ -89,6 +92,8 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         yield line
     for line in media.check.notes:
         yield Note("mask", line)
+    if media.cuts:
+        yield cuts_note(media)
     if job.preview is not None:
         write_preview(job.preview, media.video.frames_FHWC, media.holes_FHW, media.check)
         yield Note("preview", f"{show(job.preview)}; nothing was generated, leave `preview` off to go on")
@@ -97,7 +102,8 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
     from vp_jax.inference.result import Result
     from vp_jax.jobs import compile_cache
-    from vp_jax.jobs.prepare import check_unfinished, open_job
+    from vp_jax.jobs.prepare import check_unfinished, open_job, planned, request_of
+    from vp_jax.jobs.record import draw_pictures
     from vp_jax.jobs.spool import FrameSpool
 
     cache = compile_cache.keep(job.compilation_cache)
@@ -107,20 +113,20 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         yield Note("verify", _verify(job))
     check_unfinished(job, folder)
     pipeline = loader.load(job)
-    settings = pipeline.settings.changed(**job.settings)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
-    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
-    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
-    size, frames = request.size, len(media.video)
-    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
+    request = request_of(job, pipeline, media)
+    yield planned(job, request)
     clock.lap("load")
     damaged: list[str] = []
     prepared = open_job(job, pipeline, request, media, loader, folder, damaged.append)
     clock.lap("encode_prompt")
-    with FrameSpool(folder, (request.plan.output_frames, *request.size, 3)) as spool:
-        yield from _inpaint(pipeline, request, prepared, damaged, spool, clock)
+    with contextlib.ExitStack() as stack:
+        stack.callback((folder / COMPARISON).unlink, missing_ok=True)
+        spool = stack.enter_context(FrameSpool(folder, (request.plan.output_frames, *request.size, 3)))
+        result = Result(request, spool)
+        drawing = stack.enter_context(Beside(functools.partial(draw_pictures, job, result, folder)))
+        yield from _inpaint(pipeline, request, prepared, damaged, spool, drawing, clock)
         clock.lap("inpaint")
-        yield from _write(job, Result(request, spool), prepared, media, cache, clock)
+        yield from _write(job, result, prepared, media, drawing, cache, clock)
     keep = len(request.plan.windows) > 1 if job.keep_job is None else job.keep_job
     notes = {"seconds_per_step": round(clock.seconds["inpaint"] / clock.steps, 4)} if clock.steps else {}
     kept = prepared.store.finish(keep=keep, **notes)
@@ -128,10 +134,16 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
 
 def _write(
-    job: Job, result: Result, prepared: OpenJob, media: Media, cache: Path | None, clock: Clock
+    job: Job,
+    result: Result,
+    prepared: OpenJob,
+    media: Media,
+    drawing: Beside[Pictures],
+    cache: Path | None,
+    clock: Clock,
 ) -> Iterator[JobEvent]:
     """Write the result and everything beside it, all files or none."""
-    from vp_jax.jobs.record import Checked, record_of, write_pictures, write_record
+    from vp_jax.jobs.record import Checked, place_pictures, record_of, write_record
 
     carried: list[Carried] = []
     lost: list[str] = []
@@ -146,7 +158,8 @@ def _write(
             *(found.line for found in outside),
         ]:
             yield Note(*line.split(" ", 1))
-        drawn = write_pictures(hidden, result)
+        drawn = drawing.finish()
+        place_pictures(hidden, drawn)
         clock.lap("write")
         checked = Checked(carried, lost, outside[0] if outside else None, media.note, media.check.notes)
         record = record_of(
@@ -197,9 +210,16 @@ def _verify(job: Job) -> str:
 
 
 def _inpaint(
-    pipeline: Pipeline, request: Request, prepared: OpenJob, damaged: list[str], spool: FrameSpool, clock: Clock
+    pipeline: Pipeline,
+    request: Request,
+    prepared: OpenJob,
+    damaged: list[str],
+    spool: FrameSpool,
+    drawing: Beside[Pictures],
+    clock: Clock,
 ) -> Iterator[JobEvent]:
-    """Sample and decode all windows into ``spool``; the store keeps windows, ``damaged`` has the lines about it."""
+    """Sample and decode all windows into ``spool``, from which ``drawing`` takes frames; the store keeps windows,
+    ``damaged`` has the lines about it."""
     from vp_jax.inference.decode import Decoded
     from vp_jax.inference.progress import position
     from vp_jax.inference.stream import StepDone
@@ -207,7 +227,7 @@ def _inpaint(
 
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
-    kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store)
+    kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store, plan)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
         enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
@@ -218,6 +238,7 @@ def _inpaint(
                 yield Note("kept", damaged.pop(0))
             if isinstance(event, Decoded):
                 spool.add(event.start, event.frames_FHWC)
+                drawing.ready(len(event.frames_FHWC))
             if isinstance(event, StepDone):
                 clock.step(event.window)
             if here := position(event, plan, settings):

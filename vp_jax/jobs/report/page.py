@@ -74,14 +74,15 @@ def page(record: JobRecord, words: Words, drawn: Drawn, files: Mapping[str, Path
       record: see `vp_jax.jobs.record.record_of`.
       words: heading and what goes with it.
       drawn: pictures.
-      files: of the job by their names for people; ``comparison`` is shown where the video is too long.
+      files: of the job by their names for people, the result first; ``comparison`` is shown where the video is too
+        long, or the result where there is none.
       place: where the page will be; links are relative to it.
     """
     style, script = (resources.files(__package__).joinpath(f"page.{end}").read_text() for end in ("css", "js"))
     body = [
         f"<h1>{safe(words.title)}</h1><p class=lead>{safe(words.lead)}</p>",
         f"<blockquote>{safe(words.prompt)}</blockquote>" if words.prompt else "",
-        _player(drawn.clip, record) if drawn.clip else _linked(files["comparison"], place),
+        _player(drawn.clip, record) if drawn.clip else _linked(files, place),
         _said(record, words.numbers),
         _curves(record),
         "<h2>Frame by frame</h2>"
@@ -155,13 +156,14 @@ type="checkbox" class="box">Show the hole</label><span class="at"></span></div>
 _SPEEDS = (("Full speed", 1), ("Half speed", 0.5), ("Quarter speed", 0.25))
 
 
-def _linked(comparison: Path, place: Path) -> str:
-    """A video that stays in its file."""
-    source = safe(address(Path(comparison).name)) if comparison.parent == place.parent else ""
+def _linked(files: Mapping[str, Path], place: Path) -> str:
+    """A video that stays in its file: the comparison, or the result."""
+    name, shown = ("the comparison", files["comparison"]) if "comparison" in files else next(iter(files.items()))
+    source = safe(address(Path(shown).name)) if shown.parent == place.parent else ""
     video = f'<video src="{source}" controls muted preload="metadata"></video>' if source else ""
     return (
         f'<section class="player loose">{video}<p class="lead">The video is too long to be held by this page: '
-        f"{link(comparison, place, 'the comparison')} and the result are files of their own.</p></section>"
+        f"{link(shown, place, name)} is a file of its own.</p></section>"
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from vp_jax.media.cuts import cuts_text
+
 JobRecord = Mapping[str, Any]
 """What `vp_jax.jobs.record.record_of` returns."""
 
@@ -25,6 +27,7 @@ def sentences(record: JobRecord) -> list[Sentence]:
     """What happened, for people: the source, what was kept, how smoothly the hole runs, the cost."""
     return [
         *_frames(record),
+        *_cuts(record),
         *_mask(record),
         *_outside(record),
         *_streams(record),
@@ -58,6 +61,14 @@ def _frames(record: JobRecord) -> Iterator[Sentence]:
     yield Sentence(
         f"Windows: {windows} of {settings['window']} frames{shared}, {_count(settings['steps'], 'step')} each."
     )
+
+
+def _cuts(record: JobRecord) -> Iterator[Sentence]:
+    if record.get("cuts"):
+        yield Sentence(
+            f"Scene cuts: a shot begins at frame {cuts_text(record['cuts'])}; each has windows of its own, and remembers "
+            "nothing of the others."
+        )
 
 
 def _fitted(fit: Mapping[str, Any]) -> str:
@@ -112,7 +123,8 @@ def _seams(record: JobRecord) -> Iterator[Sentence]:
     found = record["continuity"]
     seams = [seam for seam in found["seams"] if seam["jump"] is not None]
     if not found["seams"]:
-        yield Sentence("Seams: none, one window made all frames.")
+        made = "no shot has more than one window" if record.get("cuts") else "one window made all frames"
+        yield Sentence(f"Seams: none, {made}.")
     elif not seams:
         yield Sentence("Seams: not measured, the hole is empty or stands still there.")
     elif len(seams) <= 3:
