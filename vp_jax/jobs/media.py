@@ -14,6 +14,7 @@ from vp_jax.inference.inputs import Mask, Video, fit_frames
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, check_open_frames, holes_of, keeps_first, with_holes
+from vp_jax.inference.task import growth_of
 from vp_jax.jobs import packaged
 from vp_jax.jobs.events import MediaRead, Note
 from vp_jax.jobs.job import Job
@@ -39,6 +40,7 @@ class Media(NamedTuple):
       check: what is odd about the holes.
       digests: of what the model reads of ``video`` and of ``mask``.
       cuts: frames that begin a shot.
+      grown: source pixels by which the hole was grown on each side.
     """
 
     video: Video
@@ -49,6 +51,7 @@ class Media(NamedTuple):
     check: MaskCheck
     digests: dict[str, str]
     cuts: tuple[int, ...] = ()
+    grown: int = 0
 
     def event(self) -> MediaRead:
         """What is reported of it."""
@@ -99,8 +102,9 @@ def read_media(job: Job) -> Media:
         masks.check_extent(empty=not seen.some, full=seen.full)
         check_open_frames(open_frames=int(np.count_nonzero(check.area_F)), first_frame=first_frame)
     digests = {"video": _digest(extended, first_frame), "mask": seen.digest}
+    grown = 0 if mask is None else growth_of(job.task, video.size) if mask.grow is None else mask.grow
     cuts = check_cuts(cuts, len(video)) if finder is None else tuple(cut for cut in finder.cuts if cut < len(video))
-    return Media(extended, packed, mask.note if mask else "", prompt, first_frame, check, digests, cuts)
+    return Media(extended, packed, mask.note if mask else "", prompt, first_frame, check, digests, cuts, grown)
 
 
 class _Seen:

@@ -7,13 +7,10 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import resource
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from PIL.Image import Image
 
@@ -24,6 +21,7 @@ from vp_jax.inference.result import Result
 from vp_jax.jobs import packaged
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
+from vp_jax.jobs.memory import peak_memory
 from vp_jax.jobs.outputs import COMPARISON, outputs
 from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
 from vp_jax.jobs.report.measured import HoleMeter
@@ -63,6 +61,7 @@ class Checked(NamedTuple):
       outside: how the written pixels outside of the hole differ; None: not measured.
       mask_note: how the mask was read, "" if that needs no word.
       mask_findings: what is odd about it.
+      mask_grown: source pixels by which the hole was grown on each side.
     """
 
     carried: Sequence[Carried] = ()
@@ -70,6 +69,7 @@ class Checked(NamedTuple):
     outside: Fidelity | None = None
     mask_note: str = ""
     mask_findings: Sequence[str] = ()
+    mask_grown: int = 0
 
 
 def draw_pictures(job: Job, result: Result, folder: Path, ready: Iterator[int]) -> Pictures:
@@ -130,6 +130,7 @@ def record_of(
     cache: Path | None,
     windows: Sequence[ChosenWindow] = (),
     window_seconds: Mapping[int, float] | None = None,
+    window_memory: Mapping[int, Mapping[str, int]] | None = None,
 ) -> dict[str, Any]:
     """Everything that made a result, and what is known about it, as JSON values but for paths."""
     request, meter = result.request, drawn.meter
@@ -138,6 +139,7 @@ def record_of(
         "arguments": dataclasses.asdict(job),
         "seconds": dict(seconds),
         "window_seconds": [_rounded((window_seconds or {}).get(k)) for k in range(len(request.plan.windows))],
+        "window_memory": [dict((window_memory or {}).get(k, {})) for k in range(len(request.plan.windows))],
         "memory": peak_memory(),
         "versions": versions(),
         "frames": len(result),
@@ -158,6 +160,7 @@ def record_of(
         "mask": {
             "share": float(np.mean(meter.areas)),
             "frames": int(np.count_nonzero(meter.areas)),
+            "grown": checked.mask_grown,
             "note": checked.mask_note,
             "findings": list(checked.mask_findings),
         },
@@ -165,14 +168,6 @@ def record_of(
         "compilation_cache": cache,
         "hole": measure(result) if job.demonstration else None,
     }
-
-
-def peak_memory() -> dict[str, int]:
-    """Peak bytes of this process, and of its first device where it counts them."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    found = {"host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    device = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    return found if device is None else {**found, "device_peak": int(device)}
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vp_jax.files import replacing_all
-from vp_jax.inference.inputs import Video
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.task import REMOVE, growth_of
+from vp_jax.inference.task import REMOVE
 from vp_jax.jobs.beside import Beside
 from vp_jax.jobs.claim import claimed
 from vp_jax.jobs.events import Done, JobEvent, Note
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
 from vp_jax.jobs.media import Media, cuts_note, read_media
+from vp_jax.jobs.memory import used_memory
 from vp_jax.jobs.outputs import COMPARISON
 from vp_jax.jobs.preview import write_preview
 from vp_jax.media.streams.carried import Carried
@@ -47,6 +47,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.steps = 0
         self.window_seconds: dict[int, float] = {}
+        self.window_memory: dict[int, dict[str, int]] = {}
         self._begin = self._step_begin = time.perf_counter()
 
     def lap(self, phase: str) -> None:
@@ -61,6 +62,10 @@ class Clock:
         self.steps += 1
         self.window_seconds[window] = self.window_seconds.get(window, 0.0) + now - self._step_begin
         self._step_begin = now
+
+    def window(self, window: int) -> None:
+        """A window is finished."""
+        self.window_memory[window] = used_memory()
 
 
 def run(job: Job, loader: ModelCache | None = None) -> Generator[JobEvent, None, None]:
@@ -88,7 +93,7 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     yield media.event()
     if media.video.note:
         yield Note("video", media.video.note)
-    for line in _changes(job, media.video):
+    for line in _changes(job, media):
         yield line
     for line in media.check.notes:
         yield Note("mask", line)
@@ -161,7 +166,8 @@ def _write(
         drawn = drawing.finish()
         place_pictures(hidden, drawn)
         clock.lap("write")
-        checked = Checked(carried, lost, outside[0] if outside else None, media.note, media.check.notes)
+        fidelity = outside[0] if outside else None
+        checked = Checked(carried, lost, fidelity, media.note, media.check.notes, media.grown)
         record = record_of(
             job,
             result,
@@ -171,21 +177,22 @@ def _write(
             cache=cache,
             windows=prepared.store.manifest.windows,
             window_seconds=clock.window_seconds,
+            window_memory=clock.window_memory,
         )
         write_record(job, hidden, record, drawn)
 
 
-def _changes(job: Job, video: Video) -> list[Note]:
+def _changes(job: Job, media: Media) -> list[Note]:
     """What a task or a border makes of what was given."""
+    video = media.video
     notes, border, (height, width) = [], video.border, video.size
     if border is not None:
         height, width = height - border.top - border.bottom, width - border.left - border.right
         notes.append(Note("extend", f"{width}x{height} pixels become {video.size[1]}x{video.size[0]}"))
     if job.task == REMOVE:
-        grown = growth_of(job.task, (height, width)) if job.mask_dilate is None else job.mask_dilate
         words = "" if job.prompt is None else f", prompt {show(job.prompt)}"
         words += f", not {show(job.negative_prompt)}" if job.negative_prompt else ""
-        notes.append(Note("remove", f"the hole is grown by {grown} pixels{words}"))
+        notes.append(Note("remove", f"the hole is grown by {media.grown} pixels{words}"))
     return notes
 
 
@@ -222,7 +229,7 @@ def _inpaint(
     ``damaged`` has the lines about it."""
     from vp_jax.inference.decode import Decoded
     from vp_jax.inference.progress import position
-    from vp_jax.inference.stream import StepDone
+    from vp_jax.inference.stream import StepDone, WindowDone
     from vp_jax.jobs.store import resumable
 
     plan, settings = request.plan, request.settings
@@ -241,5 +248,7 @@ def _inpaint(
                 drawing.ready(len(event.frames_FHWC))
             if isinstance(event, StepDone):
                 clock.step(event.window)
+            if isinstance(event, WindowDone):
+                clock.window(event.window)
             if here := position(event, plan, settings):
                 yield here

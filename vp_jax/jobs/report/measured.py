@@ -60,6 +60,11 @@ class HoleMeter:
             "colour": self._colours,
             "window_colour": [None if np.isnan(colour).any() else _rounded(colour) for colour in colours],
             "seams": jumps,
+            "window_change": [
+                _mean(part.change_F[start - first : stop - first])
+                for (first, starts), part in zip(self._shots, found)
+                for start, stop in zip(starts, [*starts[1:], first + len(part.change_F)])
+            ],
             "flicker": _mean(np.concatenate([part.change_F for part in found])),
             "seam_jump": _mean(np.concatenate([part.seam_K[1:] for part in found])),
             "colour_drift": _mean(np.concatenate(drifts)),

@@ -187,9 +187,19 @@ def _curves(record: JobRecord) -> str:
     plots = [
         curve("Change from frame to frame in the hole", f"grey levels{banded}", [Line(found["change"])], seams=seams),
         curve("Mean colour of the hole", "red, green and blue, 0 to 255", colours, seams=seams, from_zero=False),
+        bars("Jump of each seam", "times the median change", [seam["jump"] for seam in found["seams"]], "seam"),
+        bars("Change within each window", "grey levels from frame to frame", found.get("window_change", ())),
         bars("Time of each window", "seconds, compilation included", record["window_seconds"]),
+        *(
+            bars(f"Memory behind each window: the {what}", "GB", [used.get(name) for used in _gigabytes(record)])
+            for name, what in (("host", "process"), ("device", "device"))
+        ),
     ]
     return f"<h2>How the hole runs</h2>{''.join(plots)}" if any(plots) else ""
+
+
+def _gigabytes(record: JobRecord) -> list[dict[str, float]]:
+    return [{name: used / 1e9 for name, used in window.items()} for window in record.get("window_memory", ())]
 
 
 def _settings(record: JobRecord) -> str:

@@ -66,8 +66,8 @@ def _frames(record: JobRecord) -> Iterator[Sentence]:
 def _cuts(record: JobRecord) -> Iterator[Sentence]:
     if record.get("cuts"):
         yield Sentence(
-            f"Scene cuts: a shot begins at frame {cuts_text(record['cuts'])}; each has windows of its own, and remembers "
-            "nothing of the others."
+            f"Scene cuts: a shot begins at frame {cuts_text(record['cuts'])}; each has windows of its own, and "
+            "remembers nothing of the others."
         )
 
 
@@ -84,6 +84,8 @@ def _mask(record: JobRecord) -> Iterator[Sentence]:
     yield Sentence(
         f"Mask: {_percent(mask['share'])} of all pixels, in {mask['frames']} of {_count(record['frames'], 'frame')}."
     )
+    if mask.get("grown"):
+        yield Sentence(f"Mask: grown by {_count(mask['grown'], 'pixel')} on each side.")
     if mask["note"]:
         yield Sentence(f"Mask: {mask['note']}{_stop(mask['note'])}")
     for note in mask["findings"]:
