@@ -100,11 +100,12 @@ def result_of(pipeline: Pipeline, case: cases.Case, row: str, settings: Settings
 def table(values: dict[str, dict[str, dict[str, float]]]) -> str:
     """Markdown: means with intervals, then differences from the default, clip by clip."""
     lines = ["| | " + " | ".join(METRICS.values()) + " | clips |", "|---|" + "---:|" * (len(METRICS) + 1)]
-    for row, label in ROWS.items():
+    rows = list(values["flicker"])
+    for row in rows:
         cells = [interval(list(values[metric][row].values())) for metric in METRICS]
         text = " | ".join(f"{cell.mean:.2f} [{cell.low:.2f}, {cell.high:.2f}]" for cell in cells)
-        lines.append(f"| {label} | {text} | {len(values['flicker'][row])} |")
-    for row in ("reference", "own", "joint"):
+        lines.append(f"| {ROWS[row]} | {text} | {len(values['flicker'][row])} |")
+    for row in [row for row in rows if row != "default" and "default" in rows]:
         cells = [paired(values[metric], "default", row) for metric in METRICS]
         text = " | ".join(f"{cell.mean:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}]" for cell in cells)
         lines.append(f"| default minus {ROWS[row]} | {text} | |")
@@ -116,16 +117,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--videos", type=Path, nargs="+", help="files to take clips from; default: the drawn world")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="of the table; default: all")
     args = parser.parse_args(argv)
     setup = setup_of(args)
     compile_cache.keep(None)
     chosen = list(clips_of(args.videos, args.clips) if args.videos else cases.inpainting(args.clips, cases.LONG))
     pipeline, store = Pipeline.load(setup.model, precision="float32"), Store(setup.out / "continuity.jsonl")
-    values: dict[str, dict[str, dict[str, float]]] = {metric: {row: {} for row in ROWS} for metric in METRICS}
+    values: dict[str, dict[str, dict[str, float]]] = {
+        metric: {row: {} for row in ROWS if row in args.rows} for metric in METRICS
+    }
     with Progress() as progress:
         for number, case in enumerate(chosen):
-            for at, row in enumerate(ROWS):
-                progress(number * len(ROWS) + at, len(chosen) * len(ROWS), f"{case.name}/{row}")
+            for at, row in enumerate(args.rows):
+                progress(number * len(args.rows) + at, len(chosen) * len(args.rows), f"{case.name}/{row}")
                 seed = zlib.crc32(f"{setup.seed} {case.name}".encode())
                 settings = Settings(
                     steps=setup.steps, guidance=setup.guidance, dynamic_guidance=False, window=cases.WINDOW, seed=seed,
