@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -92,13 +93,13 @@ def agreed(states: Sequence[LoopState], shared: int) -> list[LoopState]:
       states: of the windows in their order, latents (B, T, h, w, C).
       shared: latents that neighbours have in common, a window's first not counted.
     """
-    out = [LoopState(*(np.array(part) for part in state)) for state in states]
+    parts = [[np.array(part) for part in state] for state in states]
     weight_T = np.arange(1, shared + 1, dtype=np.float32)[:, None, None, None] / np.float32(shared + 1)
-    for before, after in itertools.pairwise(out) if shared else ():
+    for before, after in itertools.pairwise(parts) if shared else ():
         for left_BThwC, right_BThwC in zip(before, after):
             mean = left_BThwC[:, -shared:] * (1 - weight_T) + right_BThwC[:, 1 : 1 + shared] * weight_T
             left_BThwC[:, -shared:] = right_BThwC[:, 1 : 1 + shared] = mean
-    return out
+    return [LoopState(*cast(Any, part)) for part in parts]
 
 
 def _continued(waiting: Sequence[WindowLatents], states: Sequence[LoopState], shared: int) -> list[WindowLatents]:
@@ -108,5 +109,5 @@ def _continued(waiting: Sequence[WindowLatents], states: Sequence[LoopState], sh
         image_BThwC = np.array(latents.image_BThwC)
         place = before.x0_old.shape[1] - 1 - shared
         image_BThwC[:, :1] = before.x0_old[:, place : place + 1]
-        out.append(latents._replace(image_BThwC=image_BThwC))
+        out.append(latents._replace(image_BThwC=cast(Any, image_BThwC)))
     return out

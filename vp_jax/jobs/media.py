@@ -88,7 +88,7 @@ def read_media(job: Job) -> Media:
     cuts = parsed_cuts(job.cuts) if job.settings.get("mode") != "reference" or job.cuts != AUTO else ()
     finder = CutFinder() if cuts is None else None
     frames: dict[str, Any] = {"start": job.start, "stop": job.stop, "fps": job.fps, "folder_fps": job.folder_fps}
-    video = Video.open(job.video, **frames, seen=finder and finder.add)
+    video = Video.open(job.video, **frames, seen=finder.add if finder else None)
     mask = None
     if job.mask is not None:
         options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}

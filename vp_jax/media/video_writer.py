@@ -163,7 +163,7 @@ def write_frames(
     path = Path(path)
     suffix = path.suffix.lower()
     pace = Pace(Fraction(fps).limit_denominator(1001 * 1000), clock, suffix)
-    place = contextlib.nullcontext(path) if growing else replacing(path)
+    place: contextlib.AbstractContextManager[Path] = contextlib.nullcontext(path) if growing else replacing(path)
     with place as partial, Tracks(tracks, suffix) as carried:
         try:
             _encode(partial, iter(frames), track, pace, carried, growing=growing)
