@@ -14,7 +14,10 @@ from vp_jax.errors import UserError
 
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
-    *("extend",),
+    *(
+        "cuts",
+        "extend",
+    ),
     *("base", "config.NAME", "look"),
 }
 """Arguments that are words, or names within a folder that another argument gives."""
