@@ -66,19 +66,20 @@ def _joint_shot(
 ) -> Iterator[StepDone | WindowDone]:
     settings, program, put = compiled.program.settings, compiled.program, compiled.put
     shared, waiting, states = settings.overlap_latents, list[WindowLatents](), list[LoopState]()
-    inputs_of: list[Callable[[WindowLatents], WindowInputs]] = []
+    given: list[tuple[jax.Array, NoiseSource]] = []
     for number in range(shot.window, shot.window + shot.windows):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
         noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
         latents = compiled.encode(pixels, holes, None, noise)
-        inputs_of.append(lambda latents, text=text_BME, noise=noise: WindowInputs(put(latents), text, None, noise))
+        given.append((text_BME, noise))
         states.append(jax.device_get(program.begin(WindowInputs(latents, text_BME, None, noise))))
         waiting.append(jax.device_get(latents))
     for index in range(settings.steps):
         if index and program.models.takes_image:
             waiting = _continued(waiting, states, shared)
         for place, latents in enumerate(waiting):
-            state, _ = compiled.denoise_step(put(states[place]), index, inputs_of[place](latents), record=False)
+            inputs = WindowInputs(put(latents), given[place][0], None, given[place][1])
+            state, _ = compiled.denoise_step(put(states[place]), index, inputs, record=False)
             states[place] = jax.device_get(state)
             yield StepDone(shot.window + place, index + 1, state)
         states = agreed(states, shared)

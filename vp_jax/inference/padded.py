@@ -100,8 +100,9 @@ class StreamedVideo:
         plan = plan_windows(len(frames_FHWC), settings, cuts)
         self.size, self.length, self._fit = fit.model, plan.padded_frames, fit
         self._shots = [range(start, stop) for start, stop in zip((0, *cuts), (*cuts, len(frames_FHWC)))]
-        complete = isinstance(frames_FHWC, Streamed) and fit.complete
-        self._frames = frames_FHWC.reduced(*fit.inside.size) if complete else again(frames_FHWC)
+        self._frames = again(frames_FHWC)
+        if isinstance(frames_FHWC, Streamed) and fit.complete:
+            self._frames = frames_FHWC.reduced(*fit.inside.size)
         self._holes, self._first = again(holes_FHW), first_frame_HWC
         self._covered = settings.mode != "reference"
         self._groups: dict[range, tuple[np.ndarray, np.ndarray]] = {}

@@ -103,7 +103,9 @@ def read_media(job: Job) -> Media:
         check_open_frames(open_frames=int(np.count_nonzero(check.area_F)), first_frame=first_frame)
     digests = {"video": _digest(extended, first_frame), "mask": seen.digest}
     grown = 0 if mask is None else growth_of(job.task, video.size) if mask.grow is None else mask.grow
-    cuts = check_cuts(cuts, len(video)) if finder is None else tuple(cut for cut in finder.cuts if cut < len(video))
+    cuts = (
+        check_cuts(cuts or (), len(video)) if finder is None else tuple(cut for cut in finder.cuts if cut < len(video))
+    )
     return Media(extended, packed, mask.note if mask else "", prompt, first_frame, check, digests, cuts, grown)
 
 
