@@ -43,7 +43,12 @@ METRICS = {
     "flicker": "flicker (grey levels)",
     "hole_psnr": "PSNR in the hole (dB)",
 }
-ROWS = {"reference": "reference mode", "own": "own noise for every window", "default": "default"}
+ROWS = {
+    "reference": "reference mode",
+    "own": "own noise for every window",
+    "default": "default",
+    "joint": "windows denoised together",
+}
 
 
 def own_noise(settings: Settings, number: int) -> NoiseSource:
@@ -95,11 +100,12 @@ def result_of(pipeline: Pipeline, case: cases.Case, row: str, settings: Settings
 def table(values: dict[str, dict[str, dict[str, float]]]) -> str:
     """Markdown: means with intervals, then differences from the default, clip by clip."""
     lines = ["| | " + " | ".join(METRICS.values()) + " | clips |", "|---|" + "---:|" * (len(METRICS) + 1)]
-    for row, label in ROWS.items():
+    rows = list(values["flicker"])
+    for row in rows:
         cells = [interval(list(values[metric][row].values())) for metric in METRICS]
         text = " | ".join(f"{cell.mean:.2f} [{cell.low:.2f}, {cell.high:.2f}]" for cell in cells)
-        lines.append(f"| {label} | {text} | {len(values['flicker'][row])} |")
-    for row in ("reference", "own"):
+        lines.append(f"| {ROWS[row]} | {text} | {len(values['flicker'][row])} |")
+    for row in [row for row in rows if row != "default" and "default" in rows]:
         cells = [paired(values[metric], "default", row) for metric in METRICS]
         text = " | ".join(f"{cell.mean:+.2f} [{cell.low:+.2f}, {cell.high:+.2f}]" for cell in cells)
         lines.append(f"| default minus {ROWS[row]} | {text} | |")
@@ -111,20 +117,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--videos", type=Path, nargs="+", help="files to take clips from; default: the drawn world")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), help="of the table; default: all")
     args = parser.parse_args(argv)
     setup = setup_of(args)
     compile_cache.keep(None)
     chosen = list(clips_of(args.videos, args.clips) if args.videos else cases.inpainting(args.clips, cases.LONG))
     pipeline, store = Pipeline.load(setup.model, precision="float32"), Store(setup.out / "continuity.jsonl")
-    values: dict[str, dict[str, dict[str, float]]] = {metric: {row: {} for row in ROWS} for metric in METRICS}
+    values: dict[str, dict[str, dict[str, float]]] = {
+        metric: {row: {} for row in ROWS if row in args.rows} for metric in METRICS
+    }
     with Progress() as progress:
         for number, case in enumerate(chosen):
-            for at, row in enumerate(ROWS):
-                progress(number * len(ROWS) + at, len(chosen) * len(ROWS), f"{case.name}/{row}")
+            for at, row in enumerate(args.rows):
+                progress(number * len(args.rows) + at, len(chosen) * len(args.rows), f"{case.name}/{row}")
                 seed = zlib.crc32(f"{setup.seed} {case.name}".encode())
                 settings = Settings(
                     steps=setup.steps, guidance=setup.guidance, dynamic_guidance=False, window=cases.WINDOW, seed=seed,
-                    mode="reference" if row == "reference" else "default",
+                    mode="reference" if row == "reference" else "default", joint=row == "joint",
                 )  # fmt: skip
                 key = Key(row, "continuity", case.name, f"{zlib.crc32(repr(settings).encode()):08x}-{case.digest}")
                 if (found := store.read().get(key)) is None:

@@ -42,9 +42,9 @@ class Painter(Pipeline):
     def windows_continue(self, settings):
         return True
 
-    def windows(self, video, prompt, settings, *, noise_of=None, start=BEGINNING):
+    def windows(self, video, prompt, settings, *, noise_of=None, start=BEGINNING, plan=None):
         alike = not isinstance(prompt, Prompt) and all(one is prompt[0] for one in prompt)
-        plan = plan_windows(video.length, settings)
+        plan = plan or plan_windows(video.length, settings)
         self.calls["windows"] = (_in_memory(video, plan, settings), prompt[0] if alike else prompt, settings)
         x = np.zeros((1, 3, 4, 6, 4), np.float32)
         for window in range(start.window, len(plan.windows)):

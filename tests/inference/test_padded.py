@@ -129,3 +129,22 @@ def test_a_streamed_video_of_another_size_than_multiples_of_16_is_refused():
     frames, holes = long_video(5)
     with pytest.raises(UserError, match="height 40: expected a multiple of 16"):
         StreamedVideo(frames, holes, fit_of("stretch", holes, (40, 48)), WINDOW)
+
+
+@pytest.mark.parametrize("name", FIT_NAMES)
+def test_a_shot_of_a_streamed_video_is_padded_as_a_video_of_its_own(name):
+    source_FHWC, holes_FHW = long_video(30)
+    fit, cuts = fit_of(name, holes_FHW, (32, 48)), (7, 20)
+    plan, video = plan_windows(30, WINDOW, cuts), StreamedVideo(source_FHWC, holes_FHW, fit, WINDOW, cuts=cuts)
+    small_FHWC, small_FHW = fit.frames(source_FHWC), fit.holes(holes_FHW)
+    wanted, covered = [], []
+    for shot in plan.shots:
+        span = slice(shot.start, shot.start + shot.frames)
+        alone, own = pad_video(small_FHWC[span], small_FHW[span], WINDOW), plan_windows(shot.frames, WINDOW)
+        wanted += [alone.window(start, 5) for start in own.windows]
+        covered += list(alone.holes(own, WINDOW))
+    for start, want in zip(plan.windows, wanted, strict=True):
+        for mine, theirs in zip(video.window(start, 5), want, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(video.holes(plan, WINDOW), covered, strict=True):
+        np.testing.assert_array_equal(mine, theirs)

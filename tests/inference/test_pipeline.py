@@ -100,6 +100,19 @@ def test_progress_is_reported(pipe, video, clip):
     assert calls[0] == (1, 6, "window 1/3") and calls[-1] == (6, 6, f"decoding {FRAMES}/{FRAMES} frames")
 
 
+def test_a_shot_reads_nothing_of_what_was_before_its_cut(pipe, video, clip, call):
+    frames, holes = video
+    cut = call(cuts=(6,), clip_weight=0.5)
+    assert cut.request.plan.windows == (0, 4, 6) and len(cut) == FRAMES
+    alone = pipe(frames[:6], holes[:6], clip[2], steps=2, guidance=3.0, clip_weight=0.5)
+    np.testing.assert_array_equal(cut.model_FHWC[:6], alone.model_FHWC)
+    other = frames.copy()
+    other[:6] = 255 - other[:6]
+    after = pipe(other, holes, clip[2], steps=2, guidance=3.0, clip_weight=0.5, cuts=(6,))
+    np.testing.assert_array_equal(cut.model_FHWC[6:], after.model_FHWC[6:])
+    assert (cut.model_FHWC[:6] != after.model_FHWC[:6]).any()
+
+
 def test_a_given_first_frame_is_what_the_model_continues(pipe, video, clip, call, tmp_path):
     """As if the video had begun with it, without a hole there."""
     frames, holes = video
@@ -137,6 +150,7 @@ KNOBS = [
     {"window": 9},
     {"mode": "reference"},
     {"clip_weight": 0.5},
+    {"joint": True},
     {"replace_background": False, "paste": False},
     {"hole_fill": "mean"},
     {"hole_fill": "black"},
@@ -144,9 +158,9 @@ KNOBS = [
     {"injection": Injection(tokens="all")},
     {"seed": 7},
 ]
-TWO_WINDOWS = {"window", "mode", "clip_weight"}
+TWO_WINDOWS = {"window", "mode", "clip_weight", "joint"}
 """Arguments that show in several windows alone; the others are tried on one window, which has fewer programs."""
-APART = {"video", "mask", "negative_prompt", "progress", "first_frame", "overlap", "extend"}
+APART = {"video", "mask", "negative_prompt", "progress", "first_frame", "overlap", "extend", "cuts"}
 """Arguments with tests of their own in this file."""
 
 

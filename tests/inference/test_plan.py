@@ -41,3 +41,20 @@ def test_windows_of_one_frame_are_for_one_frame():
     assert plan_windows(1, settings(window=1, overlap=0)).output_frames == 1
     with pytest.raises(UserError, match="window 1 makes a single frame, the video has 11"):
         plan_windows(11, settings(window=1, overlap=0))
+
+
+def test_every_shot_has_windows_of_its_own():
+    plan = plan_windows(30, settings(), (7, 20))
+    alone = [plan_windows(frames, settings()) for frames in (7, 13, 10)]
+    assert plan.windows == (0, 4, 7, 11, 15, 20, 24, 28)
+    assert [shot[:4] for shot in plan.shots] == [(0, 7, 0, 2), (7, 13, 2, 3), (20, 10, 5, 3)]
+    assert [shot.latents for shot in plan.shots] == [part.latents for part in alone]
+    assert (plan.cuts, plan.fresh, plan.output_frames) == ((7, 20), {0, 2, 5}, 30)
+    assert plan.padded_frames == sum(part.padded_frames for part in alone)
+
+
+def test_cuts_outside_of_a_video_and_in_reference_mode_are_named():
+    with pytest.raises(UserError, match="cuts 7,30: the video has frames 0 to 29"):
+        plan_windows(30, settings(), (7, 30))
+    with pytest.raises(UserError, match="cuts 50: reference mode knows no scene cuts, leave them off"):
+        plan_windows(120, settings(window=49, overlap=0, mode="reference"), (50,))

@@ -22,6 +22,13 @@ def test_another_seed_or_text_changes_the_keys_of_its_window_and_its_dependants(
     assert len(set(job.keys)) == 4
 
 
+def test_a_window_behind_a_scene_cut_depends_on_none_before_it():
+    job = dataclasses.replace(JOB, fresh=(0, 2))
+    for changed, window in (([0, 1], 0), ([1], 1), ([2, 3], 2)):
+        keys = job.with_window(window, ChosenWindow(7, "a fox", "t")).keys
+        assert [number for number in range(4) if keys[number] != job.keys[number]] == changed
+
+
 def test_every_fact_changes_every_key_and_notes_none():
     other = dataclasses.replace(JOB, facts={**JOB.facts, "steps": 6})
     assert not set(other.keys) & set(JOB.keys)
@@ -37,7 +44,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert Manifest.read(tmp_path).finished
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1, "digest": "x"}', None])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 2, "digest": "x"}', None])
 def test_anything_else_is_damage(tmp_path, text):
     JOB.write(tmp_path)
     whole = (tmp_path / MANIFEST).read_text()
@@ -52,6 +59,7 @@ def test_anything_else_is_damage(tmp_path, text):
         {"facts": []},
         {"notes": "x"},
         {"chained": 1},
+        {"fresh": ("0",)},
         {"finished": None},
         {"windows": (ChosenWindow("3", "a fox", "t"),)},
         {"windows": (ChosenWindow(-1, "a fox", "t"),)},

@@ -142,8 +142,16 @@ def test_a_job_makes_of_files_what_the_pipeline_makes_of_arrays(tmp_path, change
 
 def test_a_source_that_changes_after_it_was_opened_is_refused(tmp_path, moving_mask):
     media = read_media(small_job(tmp_path, mask=moving_mask[0]))
-    for frames, folder in ((media.video.frames_FHWC, tmp_path / "video"), (media.holes_FHW, moving_mask[0])):
-        file = sorted(folder.iterdir())[-1]
-        Image.fromarray(np.full((32, 32, 3), 255, np.uint8)).save(file)
-        with pytest.raises(UserError, match="changed while it was used, start again"):
-            frames[0]
+    file = sorted((tmp_path / "video").iterdir())[-1]
+    Image.fromarray(np.full((32, 32, 3), 255, np.uint8)).save(file)
+    with pytest.raises(UserError, match="changed while it was used, start again"):
+        media.video.frames_FHWC[0]
+
+
+def test_a_mask_is_read_once_and_what_happens_to_its_file_later_does_not_matter(tmp_path, moving_mask):
+    path, holes_FHW = moving_mask
+    media = read_media(small_job(tmp_path, mask=path))
+    for file in path.iterdir():
+        file.unlink()
+    for _ in range(2):
+        np.testing.assert_array_equal(np.stack(list(media.holes_FHW)), holes_FHW)

@@ -13,7 +13,8 @@ from vp_jax.inference.settings import Settings
 from vp_jax.jobs import packaged
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
-from vp_jax.jobs.record import Checked, measure, peak_memory, record_of, write_pictures, write_record
+from vp_jax.jobs.memory import peak_memory
+from vp_jax.jobs.record import Checked, draw_pictures, measure, place_pictures, record_of, write_record
 from vp_jax.media.canvas import Finished
 from vp_jax.media.fidelity import Fidelity
 from vp_jax.media.streams.carried import Carried
@@ -43,7 +44,8 @@ def job(tmp_path, **changes):
 
 def written(made, result, checked=NOTHING, **more):
     """Write everything; the pictures and the record."""
-    drawn = write_pictures(made, result)
+    drawn = draw_pictures(made, result, made.out.parent, iter(range(len(result))))
+    place_pictures(made, drawn)
     record = record_of(made, result, SECONDS, drawn=drawn, checked=checked, cache=made.out.parent, **more)
     write_record(made, made, record, drawn)
     return drawn, json.loads(made.out.with_suffix(".json").read_text())
@@ -77,7 +79,13 @@ def test_what_was_measured_and_checked_is_in_the_record_as_numbers(result, tmp_p
     windows = [ChosenWindow(42, "a fox", "x"), ChosenWindow(7, "a cat", "y")]
     _, record = written(job(tmp_path), result, checked, windows=windows, window_seconds={1: 2.5})
     assert record["outside"] == {"frames": 6, "largest": 42, "psnr": 42.61, "kind": ""}
-    assert record["mask"] == {"share": HOLES.mean(), "frames": 6, "note": "", "findings": ["the hole jumps"]}
+    assert record["mask"] == {
+        "share": HOLES.mean(),
+        "frames": 6,
+        "grown": 0,
+        "note": "",
+        "findings": ["the hole jumps"],
+    }
     assert record["lost"] == ["data 1: lost"] and record["window_seconds"] == [None, 2.5]
     assert record["seeds"] == [42, 7] and record["prompts"] == ["a fox", "a cat"]
     change = np.abs(np.diff((FRAMES // 2).astype(int), axis=0)[:, 16:32, 16:40]).mean((1, 2, 3))
@@ -109,7 +117,8 @@ def test_links_of_the_page_lead_to_the_files_and_not_to_where_they_are_written_f
     made, hidden = job(tmp_path), tmp_path / "not_yet"
     hidden.mkdir()
     partly = made.written_to([hidden / path.name for path in made.files])
-    drawn = write_pictures(partly, result)
+    drawn = draw_pictures(partly, result, partly.out.parent, iter(range(len(result))))
+    place_pictures(partly, drawn)
     write_record(made, partly, record_of(made, result, SECONDS, drawn=drawn, checked=Checked(), cache=None), drawn)
     page = (hidden / "page.html").read_text()
     assert 'href="./out.mkv"' in page and 'href="./out_comparison.mp4"' in page and "not_yet" not in page

@@ -1,6 +1,7 @@
 """One window anew: those before it stay bit for bit, those behind it follow, and nothing else can change."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from safetensors.numpy import load_file
 
 from tests.jobs.small_job import finish, sampled_windows, small_job
 from vp_jax.errors import UserError
+from vp_jax.jobs.events import Note
 from vp_jax.jobs.job import Redo
 from vp_jax.jobs.manifest import Manifest
 from vp_jax.jobs.outputs import job_folder
@@ -53,6 +55,21 @@ def test_it_is_what_a_run_with_these_seeds_would_be(kept, tmp_path):
     assert changed[:2] == windows[:2] and changed[2] != windows[2]
     finish(redo_job(job.out, Redo(3, seed=42)))
     assert windows_of(job) == windows
+
+
+def test_a_redo_stays_within_its_shot(tmp_path):
+    job = small_job(tmp_path, cuts="6")
+    _, events = finish(job)
+    assert [event.text[:26] for event in events if isinstance(event, Note) and event.topic == "cuts"] == [
+        "a shot begins at frame 6: n"[:26]
+    ]
+    windows, record = windows_of(job), json.loads((tmp_path / "out.json").read_text())
+    assert record["cuts"] == [6] and record["windows"] == [0, 4, 6, 10]
+    assert [seam["frame"] for seam in record["continuity"]["seams"]] == [4, 10]
+    _, events = finish(redo_job(job.out, Redo(1, seed=7)))
+    assert sampled_windows(events) == ["window 1/4", "window 2/4"]
+    changed = windows_of(job)
+    assert changed[2:] == windows[2:] and not set(changed[:2]) & set(windows[:2])
 
 
 def test_with_a_clip_weight_lost_states_are_sampled_again_and_kept_ones_are_not(tmp_path):

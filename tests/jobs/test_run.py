@@ -1,6 +1,7 @@
 """A run reports what happens, in order, and leaves what it should."""
 
 import json
+import time
 from contextlib import closing
 
 import numpy as np
@@ -115,3 +116,24 @@ def test_a_model_without_text_encoder_needs_embeddings(job, painter, monkeypatch
     monkeypatch.setattr(painter, "has_text_encoder", False)
     with pytest.raises(UserError, match="has no text encoder: give `prompt_embeds` instead of `prompt`"):
         list(run(job()))
+
+
+def test_the_comparison_grows_in_the_folder_of_the_job_and_may_be_left_off(job, painter, tmp_path):  # noqa: F811
+    made = job()
+    with closing(run(made)) as events:
+        next(event for event in events if isinstance(event, Position) and event.label.startswith("decoding"))
+        growing, begin = job_folder(made.out) / "comparison.mp4", time.monotonic()
+        while not growing.exists():
+            assert time.monotonic() - begin < 60
+            time.sleep(0.01)
+        list(events)
+    assert read_video(tmp_path / "out_comparison.mp4")[0].shape[0] == 14
+    assert not (job_folder(made.out) / "comparison.mp4").exists()
+    alone = job(out=tmp_path / "alone.mkv", comparison=False)
+    list(run(alone))
+    assert {path.name for path in tmp_path.glob("alone*")} == {
+        "alone.mkv",
+        "alone.job",
+        "alone.json",
+        "alone_contact.png",
+    }

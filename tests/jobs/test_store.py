@@ -1,6 +1,7 @@
 """A run that was stopped continues where it was, bit for bit."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from vp_jax.inference.stream import StepDone, WindowDone
 from vp_jax.interrupts import Terminated
 from vp_jax.jobs import store as store_module
 from vp_jax.jobs.manifest import ChosenWindow, Manifest
-from vp_jax.jobs.store import WindowStore, resumable
+from vp_jax.jobs.store import WindowStore, _to_sample, resumable
 from vp_jax.models.id_resample import PreviousWindow
 
 STEPS = 3
@@ -326,3 +327,21 @@ def test_states_stay_where_they_are_asked_for(run, tmp_path, keep_states):
     assert names == {"manifest.json", *windows, *states}
     assert size == sum(path.stat().st_size for path in (tmp_path / "kept").iterdir())
     assert store.finish(keep=False) == 0 and not list((tmp_path / "kept").iterdir())
+
+
+@pytest.mark.parametrize(
+    "kept, chained, joint, sampled",
+    [
+        ("110111", True, False, "001000"),  # a shot begins at window 3: what is kept behind the cut stays
+        ("011111", True, False, "111000"),
+        ("011111", False, False, "100000"),
+        ("110110", True, True, "111111"),
+        ("110111", False, True, "111000"),
+        ("111111", True, True, "000000"),
+    ],
+)
+def test_what_is_sampled_again_stays_within_its_shot(kept, chained, joint, sampled):
+    windows = tuple(ChosenWindow(3, "", "t") for _ in kept)
+    manifest = Manifest({}, windows, chained, fresh=(0, 3))
+    found = types.SimpleNamespace(has=lambda k: kept[k] == "1", has_states=lambda k: True, manifest=manifest)
+    assert _to_sample(found, len(kept), states=False, joint=joint) == [flag == "1" for flag in sampled]

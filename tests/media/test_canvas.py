@@ -92,3 +92,35 @@ def test_a_feather_wider_than_the_hole_costs_no_more_than_the_hole_is_deep(monke
 def test_a_hole_without_a_rim_is_all_result_at_any_feather():
     everything = np.ones((1, 45, 61), bool)
     np.testing.assert_array_equal(canvas.composite(SOURCE[:1], RESULT[:1], everything, feather=1000), RESULT[:1])
+
+
+@pytest.mark.parametrize("old, new", [((480, 720), (1080, 1920)), ((48, 72), (45, 61)), ((64, 96), (192, 96))])
+def test_a_part_of_a_stretched_frame_is_what_it_is_in_the_complete_one(old, new):
+    frame_HWC = np.random.default_rng(0).integers(0, 256, (*old, 3), np.uint8)
+    complete_HWC = canvas.resize_frames(frame_HWC[None], *new)[0]
+    for rows, columns in (
+        (slice(7, 31), slice(11, 50)),
+        (slice(0, 9), slice(0, new[1])),
+        (slice(40, new[0]), slice(3, 4)),
+    ):
+        part_HWC = canvas.resize_part(frame_HWC, new, (rows, columns))
+        assert part_HWC.shape == complete_HWC.shape
+        np.testing.assert_array_equal(part_HWC[rows, columns], complete_HWC[rows, columns])
+    assert not canvas.resize_part(frame_HWC, new, (slice(0, 0), slice(0, 0))).any()
+
+
+def test_a_new_pixel_is_hole_where_any_old_one_that_it_overlaps_is():
+    hole_HW = np.random.default_rng(0).random((50, 70)) < 0.01
+    hole_HW[:9], hole_HW[:, 60:] = False, False
+    for rows, columns in ((16, 32), (64, 96), (50, 21)):
+        want = [
+            [
+                hole_HW[
+                    r * 50 // rows : -(-(r + 1) * 50 // rows), c * 70 // columns : -(-(c + 1) * 70 // columns)
+                ].any()
+                for c in range(columns)
+            ]
+            for r in range(rows)
+        ]
+        np.testing.assert_array_equal(canvas.resize_holes(hole_HW[None], rows, columns)[0], want)
+    assert not canvas.resize_holes(np.zeros((1, 50, 70), bool), 16, 32).any()

@@ -6,7 +6,7 @@ import pytest
 from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media.canvas import resize_frames, resize_holes
-from vp_jax.media.fit import FIT_NAMES, MARGIN, crop_boxes, fit_of
+from vp_jax.media.fit import FIT_NAMES, MARGIN, PixelBox, box_around, crop_boxes, fit_of
 from vp_jax.media.frames import mapped
 
 MODEL = (48, 72)
@@ -109,3 +109,11 @@ def test_a_large_hole_scales_the_crop_down_and_a_small_source_is_not_enlarged_pa
 def test_an_unknown_fit_is_named():
     with pytest.raises(UserError, match="fit zoom: expected stretch, letterbox or crop"):
         fit_of("zoom", moving_hole(2), MODEL)
+
+
+def test_the_box_of_a_hole_has_a_margin_within_the_frame():
+    hole_HW = np.zeros((40, 60), bool)
+    assert box_around(hole_HW, 3) == PixelBox(0, 0, 0, 0)
+    hole_HW[10:15, 58] = True
+    assert box_around(hole_HW, 0) == PixelBox(10, 58, 5, 1)
+    assert box_around(hole_HW, 3) == PixelBox(7, 55, 11, 5)

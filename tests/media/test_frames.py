@@ -106,3 +106,16 @@ def test_frames_are_cut_or_the_last_is_held_alike_in_both_kinds(count):
     assert len(held) == count
     np.testing.assert_array_equal(np.stack(list(held)), want)
     np.testing.assert_array_equal(held[count - 1], want[-1])
+
+
+def test_reduced_frames_are_small_where_the_source_can_and_of_the_same_numbers():
+    source = Source()
+
+    def read_small(wanted, size):
+        return (picture[: size[0], : size[1]] for picture in source.read(wanted))
+
+    frames = StreamedFrames(source.read, range(2, 10, 3), (4, 6), read_small=read_small)
+    small = frames[1:].reduced(2, 3)
+    assert small.shape == (2, 2, 3)
+    np.testing.assert_array_equal(np.stack(list(small)), PICTURES[5:9:3, :2, :3])
+    assert frames.reduced(8, 12).shape == frames.shape and Source().frames().reduced(2, 3).shape[1:] == (4, 6)

@@ -11,6 +11,7 @@ import vp_jax.media.film
 from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media import video
+from vp_jax.media.canvas import resize_frames
 from vp_jax.media.video_writer import write_video
 
 CLIP = clip_files.moving()
@@ -207,6 +208,17 @@ def test_a_streamed_video_has_the_frames_of_a_read_one(film, tmp_path, chosen):
         assert frames_FHWC.shape == want_FHWC.shape and same == rate
         np.testing.assert_array_equal(np.stack(frames_FHWC), want_FHWC)
         np.testing.assert_array_equal(frames_FHWC[-2], want_FHWC[-2])
+
+
+def test_a_film_that_is_reduced_while_it_is_read_looks_like_one_reduced_afterwards(tmp_path):
+    large = clip_files.encode(tmp_path / "clip.mp4", clip_files.moving(6, 120, 180))
+    frames_FHWC, _ = video.stream_video(large)
+    small = frames_FHWC.reduced(64, 96)
+    assert small.shape == (6, 64, 96, 3)
+    for number in (0, 4):
+        assert distance(small[number], resize_frames(frames_FHWC[number][None], 64, 96)[0]) < 2
+    folder = clip_files.folder(tmp_path / "frames", clip_files.moving(6, 120, 180))
+    assert video.stream_video(folder)[0].reduced(64, 96).shape == (6, 120, 180, 3)
 
 
 def test_counting_a_film_converts_nothing_and_stops_behind_the_last_frame(film, monkeypatch):

@@ -204,3 +204,17 @@ def test_a_folder_is_replaced_only_if_this_program_wrote_all_of_it(tmp_path, str
     with pytest.raises(UserError, match=rf"masks: holds {file.name}, which this program did not write"):
         write_video(folder, CLIP[:2], 24)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_a_growing_file_can_be_watched_before_it_ends(tmp_path):
+    path, seen = tmp_path / "growing.mp4", []
+
+    def frames():
+        for number in range(150):
+            if number == 149:
+                with av.open(str(path)) as container:
+                    seen.append(sum(1 for _ in container.decode(video=0)))
+            yield CLIP[number % len(CLIP)]
+
+    write_video(path, frames(), clip_files.FPS, keyframes=6, growing=True)
+    assert 24 <= seen[0] < 149 and video.probe(path).frames == 150

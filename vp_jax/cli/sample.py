@@ -47,6 +47,7 @@ from vp_jax.jobs.progress import Progress
 from vp_jax.jobs.redo import redo_job
 from vp_jax.jobs.run import run as run_job
 from vp_jax.jobs.table import JobRow, Results, check_outs, digest_of, read_jobs, results_file, run_rows
+from vp_jax.media.cuts import AUTO
 from vp_jax.media.fit import FIT_NAMES, Fit
 from vp_jax.media.video import FOLDER_FPS
 from vp_jax.media.video_writer import check_output
@@ -61,7 +62,7 @@ _NO_COLUMNS = ("help", "table", "preview", "redo_window", "dry_run", "fresh")
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 SETTINGS = ("steps", "guidance", "guidance_start", "guidance_stop", "sampler", "seed", "window", "overlap", "mode")
-SETTINGS += ("clip_weight", "hole_fill")
+SETTINGS += ("clip_weight", "joint", "hole_fill")
 """Flags that are settings of the sampler; what is not given stays the model's default."""
 
 
@@ -94,6 +95,7 @@ def _input_flags(flag: Any) -> None:
     flag("--mask_resize", action="store_true", help="allow a mask of another size (nearest)")
     flag("--mask_fit", choices=FITS, help="allow a mask of another length: hold its last frame, or cut the video")
     flag("--first_frame", help="image to start from, or 'original' to keep frame 0; default: frame 0 is generated too")
+    flag("--cuts", default=AUTO, help="frames that begin a shot, 48,120, or off; default: auto, they are looked for")
     flag("--start", type=int, default=0, help="first source frame")
     flag("--stop", type=int, help="source frame to stop before")
     flag("--fps", type=float, help="thin the source to about this rate, every floor(fps / FPS)-th frame")
@@ -108,6 +110,13 @@ def _output_flags(flag: Any) -> None:
     flag("--quality", type=int, help="of mp4, mov and webm, 0 (best) to 51; default: 17")
     flag("--preview", type=Path, help="write this picture (.png) of video and mask, and generate nothing")
     flag("--report", type=Path, help="also write this page (.html) to look at in a browser; nano always does")
+    flag("--comparison", action="store_true", default=True, help="write OUT_comparison.mp4, four panels (default)")
+    flag(
+        "--no_comparison",
+        action="store_false",
+        dest="comparison",
+        help="leave it off: a page has a slider; otherwise it grows in OUT.job and can be watched while the job runs",
+    )
     flag("--composite", action="store_true", default=True, help="paste into the source (default)")
     flag("--no_composite", action="store_false", dest="composite", help="keep the model's background too")
     flag("--keep_job", action="store_true", default=None, help="keep OUT.job with the states of a clip weight")
@@ -140,6 +149,12 @@ def _look_flags(flag: Any) -> None:
     flag("--overlap", type=int, help="frames that neighbours share; default: a sixth of the window (reference mode: 0)")
     flag("--mode", choices=MODES, help="reference repeats the published behaviour, flaws included")
     flag("--clip_weight", type=float, help="0 to 1, how much the ID adapter looks at the previous window; default: 0")
+    flag(
+        "--joint",
+        action="store_true",
+        default=None,
+        help="denoise overlapping windows together: their predictions are averaged at every step",
+    )
     flag("--hole_fill", choices=FILLS, help="what the holes hold where the background is encoded; default: smooth")
     flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")
     flag("--id_scale", type=float, default=1.0, help="LoRA scale of the ID adapter; default: 1")

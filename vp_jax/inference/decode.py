@@ -18,7 +18,7 @@ import numpy as np
 
 from vp_jax.inference.compiled import on_mesh, placement
 from vp_jax.inference.models import Models, Params
-from vp_jax.inference.plan import WindowPlan
+from vp_jax.inference.plan import Shot, WindowPlan
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import to_uint8
@@ -128,22 +128,39 @@ def decoded(
     events: Iterable[Event], models: Models, params: Params, plan: WindowPlan, settings: Settings
 ) -> Iterator[Event | Decoded]:
     """Pass on the events of `vp_jax.inference.stream.windows`, each `WindowDone` after the frames that it completes."""
-    reference = settings.mode == "reference"
-    # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
-    extra = int(not reference and plan.latents % 2 == 0)
-    stitcher = Stitcher(len(plan.windows), settings.overlap_latents, reference=reference)
-    decoder, made = StreamDecoder(models, params, plan.latents + extra), 0
+    makers = {shot.window: shot for shot in plan.shots}
+    making: _ShotDecoder | None = None
     for event in events:
         if isinstance(event, WindowDone):
-            latents = stitcher.add(np.asarray(event.carry.latents_BThwC))
-            if extra and event.window + 1 == len(plan.windows):
-                latents = np.concatenate([latents, latents[:, -1:]], axis=1)
-            for pixels_BFHWC in decoder.add(latents):
-                frames_FHWC = to_uint8(pixels_BFHWC[0, : plan.output_frames - made])
-                if len(frames_FHWC):
-                    yield Decoded(event.window, made, frames_FHWC)
-                made += len(frames_FHWC)
+            if event.window in makers:
+                making = _ShotDecoder(models, params, makers[event.window], settings)
+            assert making is not None
+            for start, frames_FHWC in making.add(event.window, np.asarray(event.carry.latents_BThwC)):
+                yield Decoded(event.window, start, frames_FHWC)
         yield event
+
+
+class _ShotDecoder:
+    """Decodes the windows of a shot, which the VAE takes for a video of its own."""
+
+    def __init__(self, models: Models, params: Params, shot: Shot, settings: Settings) -> None:
+        reference = settings.mode == "reference"
+        # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
+        self._extra = int(not reference and shot.latents % 2 == 0)
+        self._stitcher = Stitcher(shot.windows, settings.overlap_latents, reference=reference)
+        self._decoder = StreamDecoder(models, params, shot.latents + self._extra)
+        self._shot, self._made = shot, 0
+
+    def add(self, window: int, latents_BThwC: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the number of the first of some finished frames, and the frames, uint8."""
+        latents_BThwC = self._stitcher.add(latents_BThwC)
+        if self._extra and window + 1 == self._shot.window + self._shot.windows:
+            latents_BThwC = np.concatenate([latents_BThwC, latents_BThwC[:, -1:]], axis=1)
+        for pixels_BFHWC in self._decoder.add(latents_BThwC):
+            frames_FHWC = to_uint8(pixels_BFHWC[0, : self._shot.frames - self._made])
+            if len(frames_FHWC):
+                yield self._shot.start + self._made, frames_FHWC
+            self._made += len(frames_FHWC)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnames="cache")

@@ -10,6 +10,7 @@ read one frame at a time, when it is asked for. Nothing here needs JAX.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -108,15 +109,17 @@ class Video:
         stop: int | None = None,
         fps: float | None = None,
         folder_fps: float | None = None,
+        seen: Callable[[np.ndarray], object] | None = None,
     ) -> Video:
         """The video of `read`, from the same arguments, of whose frames one at a time is in memory.
 
-        The file is decoded once here, to count its frames and to check them.
+        The file is decoded once here, to count its frames and to check them; ``seen`` is given each of them, small, see
+        `vp_jax.media.video.stream_video`.
 
         Raises:
           UserError: as `read`; and from the frames, when the file changed since.
         """
-        return cls._from(files.stream_video, path, start, stop, fps, folder_fps)
+        return cls._from(functools.partial(files.stream_video, seen=seen), path, start, stop, fps, folder_fps)
 
     @classmethod
     def _from(

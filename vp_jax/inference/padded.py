@@ -11,7 +11,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.fit import Fit
-from vp_jax.media.frames import Frames, again
+from vp_jax.media.frames import Frames, Streamed, again
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
@@ -80,6 +80,8 @@ class StreamedVideo:
       fit: where the frames lie in the model's, whose height and width are multiples of 16.
       settings: see `pad_video`.
       first_frame_HWC: see `pad_video`.
+      cuts: frames that begin a shot; a shot's latent frames are counted from its start, and its windows padded with its
+        own last frame.
 
     Raises:
       UserError: a size that is no multiple of 16; when windows are read, a source that is damaged or changed.
@@ -92,54 +94,61 @@ class StreamedVideo:
         fit: Fit,
         settings: Settings,
         first_frame_HWC: np.ndarray | None = None,
+        cuts: Sequence[int] = (),
     ) -> None:
         _check_multiple(fit.model)
-        self.size, self.length, self._fit = fit.model, plan_windows(len(frames_FHWC), settings).padded_frames, fit
-        self._frames, self._holes, self._first = again(frames_FHWC), again(holes_FHW), first_frame_HWC
+        plan = plan_windows(len(frames_FHWC), settings, cuts)
+        self.size, self.length, self._fit = fit.model, plan.padded_frames, fit
+        self._shots = [range(start, stop) for start, stop in zip((0, *cuts), (*cuts, len(frames_FHWC)))]
+        self._frames = again(frames_FHWC)
+        if isinstance(frames_FHWC, Streamed) and fit.complete:
+            self._frames = frames_FHWC.reduced(*fit.inside.size)
+        self._holes, self._first = again(holes_FHW), first_frame_HWC
         self._covered = settings.mode != "reference"
-        self._groups: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._groups: dict[range, tuple[np.ndarray, np.ndarray]] = {}
         self._resized: tuple[np.ndarray, np.ndarray] | None = None
 
     def holes(self, plan: WindowPlan, settings: Settings) -> Iterator[np.ndarray]:
         """See `PaddedVideo`; reads the holes of the source once, without its frames."""
-        groups: dict[int, np.ndarray] = {}
+        groups: dict[range, np.ndarray] = {}
         for start in plan.windows:
             groups = {group: groups[group] if group in groups else self._group_holes(group)
                       for group in self._needed(start, settings.window)}  # fmt: skip
-            yield self._window(list(groups.values()), start, settings.window)
+            yield self._window(list(groups.values()), start - next(iter(groups)).start, settings.window)
 
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """See `PaddedVideo`."""
         kept, self._groups = self._groups, {}
         for group in self._needed(start, frames):
             self._groups[group] = kept[group] if group in kept else self._group(group)
-        parts = zip(*self._groups.values())
-        pixels_FHWC, holes_FHW = (self._window(part, start, frames) for part in parts)
+        parts, skip = zip(*self._groups.values()), start - next(iter(self._groups)).start
+        pixels_FHWC, holes_FHW = (self._window(part, skip, frames) for part in parts)
         return _as_float(pixels_FHWC, holes_FHW)
 
-    def _needed(self, start: int, frames: int) -> range:
-        """The latent frames of a window's frames, without those of the padding."""
-        last = min(start + frames, len(self._frames)) - 1
-        return range(_group_of(start), _group_of(last) + 1)
+    def _needed(self, start: int, frames: int) -> list[range]:
+        """The latent frames of a window, each as the frames that it stands for, without those of the padding."""
+        shot = next(shot for shot in self._shots if start < shot.stop)
+        last = min(start + frames, shot.stop) - 1
+        groups = range(_group_of(start - shot.start), _group_of(last - shot.start) + 1)
+        return [shot[_members(group).start : _members(group).stop] for group in groups]
 
-    def _window(self, parts: Sequence[np.ndarray], start: int, frames: int) -> np.ndarray:
-        """A window out of the frames of its latent frames, the last one repeated where the video ends."""
-        skip = start - _members(_group_of(start)).start
+    def _window(self, parts: Sequence[np.ndarray], skip: int, frames: int) -> np.ndarray:
+        """A window out of the frames of its latent frames, the last one repeated where the shot ends."""
         found = np.concatenate(parts)[skip : skip + frames]
         return np.pad(found, ((0, frames - len(found)), *((0, 0),) * (found.ndim - 1)), mode="edge")
 
-    def _group(self, group: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames of one latent frame and their holes."""
-        numbers, holes_FHW = self._numbers(group), self._group_holes(group)
+    def _group(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
+        """The frames of one latent frame and their holes."""
+        holes_FHW = self._group_holes(numbers)
         frames_FHWC = self._fit.frames(np.stack([self._frames[number] for number in numbers]), first=numbers.start)
         frames_FHWC = np.where(holes_FHW[..., None], np.uint8(0), frames_FHWC)
-        if self._first is not None and group == 0:
+        if self._first is not None and numbers.start == 0:
             frames_FHWC[0] = self._first
         return frames_FHWC, holes_FHW
 
-    def _group_holes(self, group: int) -> np.ndarray:
-        holes_FHW = np.stack([self._resized_hole(number) for number in self._numbers(group)])
-        if self._first is not None and group == 0:
+    def _group_holes(self, numbers: range) -> np.ndarray:
+        holes_FHW = np.stack([self._resized_hole(number) for number in numbers])
+        if self._first is not None and numbers.start == 0:
             holes_FHW[0] = False
         return (
             np.repeat(cover_cells(holes_FHW.max(0, keepdims=True)), len(holes_FHW), axis=0)
@@ -155,9 +164,6 @@ class StreamedVideo:
             self._resized = hole_HW, self._fit.holes(hole_HW[None], number)[0]
         return self._resized[1]
 
-    def _numbers(self, group: int) -> range:
-        return _members(group)[: max(0, len(self._frames) - _members(group).start)]
-
 
 def _group_of(frame: int) -> int:
     """The latent frame of a frame: the first alone, then groups of four, see `vp_jax.shapes.latent_index`."""
@@ -170,7 +176,10 @@ def _members(group: int) -> range:
 
 
 def _as_float(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return frames_FHWC[None].astype(np.float32) / 127.5 - 1.0, holes_FHW[None].astype(np.float32)
+    pixels_1FHWC = frames_FHWC[None].astype(np.float32)
+    pixels_1FHWC /= 127.5
+    pixels_1FHWC -= 1.0
+    return pixels_1FHWC, holes_FHW[None].astype(np.float32)
 
 
 def _check_multiple(size: tuple[int, ...]) -> None:

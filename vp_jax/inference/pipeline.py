@@ -27,6 +27,7 @@ from vp_jax.inference import stream as loop
 from vp_jax.inference.compiled import CompiledWindow
 from vp_jax.inference.decode import Decoded, StreamDecoder, decoded, stitch
 from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
+from vp_jax.inference.joint import joint_windows
 from vp_jax.inference.load import describe_encoder, describe_models, load_models
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.named import find_model
@@ -176,8 +177,7 @@ class Pipeline:
           progress: called with (steps done, steps in all, label).
           first_frame: a picture to start from, as an array or a file, whose hole is closed; ``"original"`` keeps the
             video's own. By default frame 0 is generated too.
-          height, width: of the generated video, multiples of 16; by default the model's. The video is stretched there
-            and back.
+          height, width: of the generated video, multiples of 16; default: the model's. It is stretched there and back.
           paste: put the result into the source's holes (default), or return the model's complete picture.
           feather: pixels inside the hole's rim over which source and result blend.
           fit: how a video of another size reaches the model: "stretch", "letterbox" (its own aspect) or "crop" (a part
@@ -185,6 +185,7 @@ class Pipeline:
           task: "fill" the hole with what the prompt describes, or "remove" what was there, see `vp_jax.inference.task`.
           extend: pixels that are added to the picture and generated, "left=160,right=160" or "16:9", see
             `vp_jax.media.extend`.
+          cuts: frames that begin a shot, see `vp_jax.media.cuts.find_cuts`. No window reaches across; default: none.
           settings: complete `Settings`, in place of the model's own.
           steps, guidance, seed ...: single settings, by name; see `Settings`.
 
@@ -293,6 +294,7 @@ class Pipeline:
         *,
         noise_of: Callable[[int], NoiseSource] | None = None,
         start: loop.Start = loop.BEGINNING,
+        plan: WindowPlan | None = None,
     ) -> Iterator[loop.Event]:
         """Events of `vp_jax.inference.stream.windows` for a padded video.
 
@@ -302,12 +304,14 @@ class Pipeline:
           settings: of the run.
           noise_of: the random draws of each window; by default `window_noise`.
           start: where an earlier run stopped.
+          plan: of the windows, if the video has scene cuts.
         """
         compiled = CompiledWindow(self.models, self.params, self.schedule, settings)
-        plan = plan_windows(video.length, settings)
+        plan = plan or plan_windows(video.length, settings)
         noise_of = noise_of or functools.partial(window_noise, settings)
         prompts = [prompt] * len(plan.windows) if isinstance(prompt, Prompt) else prompt
-        return loop.finite(loop.windows(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
+        sampled = joint_windows if settings.joint else loop.windows
+        return loop.finite(sampled(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
 
     def decoded(
         self, events: Iterable[loop.Event], plan: WindowPlan, settings: Settings
@@ -381,9 +385,10 @@ class Pipeline:
 
     def _windows_of(self, request: Request, prompt: str | Prompt | Prompts, negative: str) -> Iterator[loop.Event]:
         if not isinstance(prompt, Prompts):
-            return self.windows(request.padded, self.embeddings(prompt, negative), request.settings)
+            return self.windows(request.padded, self.embeddings(prompt, negative), request.settings, plan=request.plan)
         texts = prompt.texts(request.plan, request.settings, request.video)
-        return self.windows(request.padded, self.window_prompts(texts, negative), request.settings)
+        prompts = self.window_prompts(texts, negative)
+        return self.windows(request.padded, prompts, request.settings, plan=request.plan)
 
 
 def _words(

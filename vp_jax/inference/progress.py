@@ -19,6 +19,10 @@ def position(event: Event | Decoded, plan: WindowPlan, settings: Settings) -> Po
     total = count * settings.steps
     if isinstance(event, StepDone | Continued):
         label = f"window {event.window + 1}/{count}" + (" continued" if isinstance(event, Continued) else "")
+        if settings.joint and event.done:
+            shot = next(shot for shot in plan.shots if event.window < shot.window + shot.windows)
+            done = shot.window * settings.steps + (event.done - 1) * shot.windows + event.window - shot.window + 1
+            return Position(done, total, label)
         return Position(event.window * settings.steps + event.done, total, label)
     if isinstance(event, Decoded):
         made = event.start + len(event.frames_FHWC)

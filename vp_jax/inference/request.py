@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -37,6 +38,7 @@ class Look(TypedDict, total=False):
     fit: str
     task: str
     extend: str | None
+    cuts: Sequence[int]
 
 
 class Options(Look, total=False):
@@ -53,6 +55,7 @@ class Options(Look, total=False):
     overlap: int | None
     mode: str
     clip_weight: float
+    joint: bool
     replace_background: bool
     hole_fill: str | None
     injection: Injection
@@ -152,11 +155,13 @@ def make_request(video: Video, mask: Mask | None, settings: Settings, size: tupl
     fit = fit_of(fit_name, holes_FHW, size)
     frames_FHWC, first_HWC = video.frames_FHWC, _first(look.get("first_frame"), video.frames_FHWC, fit)
     padded: PaddedVideo
-    if isinstance(frames_FHWC, np.ndarray) and isinstance(holes_FHW, np.ndarray):
+    cuts = look.get("cuts", ())
+    plan = plan_windows(len(video), settings, cuts)
+    if isinstance(frames_FHWC, np.ndarray) and isinstance(holes_FHW, np.ndarray) and not cuts:
         padded = pad_video(fit.frames(frames_FHWC), fit.holes(holes_FHW), settings, first_HWC)
     else:
-        padded = StreamedVideo(frames_FHWC, holes_FHW, fit, settings, first_HWC)
-    return Request(video, holes_FHW, padded, fit, settings, plan_windows(len(video), settings), paste, feather)
+        padded = StreamedVideo(frames_FHWC, holes_FHW, fit, settings, first_HWC, cuts)
+    return Request(video, holes_FHW, padded, fit, settings, plan, paste, feather)
 
 
 def check_holes(task: str, extend: str | None, first_frame: object, *, masked: bool) -> None:

@@ -17,10 +17,14 @@ from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import Finished
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.fidelity import Fidelity, outside
-from vp_jax.media.frames import Frames
+from vp_jax.media.fit import box_around
+from vp_jax.media.frames import Frames, again
 from vp_jax.media.native_writer import Pasting, write_pasted
 from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
+
+_RIM = 32
+"""Pixels around a hole whose colours its chroma samples are made of, and more, see `vp_jax.media.pixels.paste`."""
 
 
 class Segment(NamedTuple):
@@ -58,6 +62,16 @@ class Result:
     def frames(self) -> Finished:
         """The frames at the source's size, pasted, each made when it is asked for."""
         return _finished(self.request, 0, self.model_FHWC)
+
+    def shown(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Frame by frame the source, its hole and the result, uint8, bool and uint8, of one size.
+
+        They are read apart from those of `frames`, so a thread may go through them.
+        """
+        frames_FHWC, holes_FHW = again(self.request.video.frames_FHWC), again(self.request.holes_FHW)
+        own = dataclasses.replace(self.request, video=Video(frames_FHWC), holes_FHW=holes_FHW)
+        for number, result_HWC in enumerate(_finished(own, 0, self.model_FHWC)):
+            yield frames_FHWC[number], holes_FHW[number], result_HWC
 
     @property
     def frames_FHWC(self) -> np.ndarray:
@@ -122,10 +136,12 @@ class Result:
         if not path.suffix and source.layout.family == "yuv" and source.layout.depth == 8 and not source.layout.alpha:
             return None
 
-        def generated(index: int) -> np.ndarray:
-            return request.fit.picture(self.model_FHWC[index], index)
-
         holes_FHW = request.holes_FHW[: len(self)] if request.paste else None
+
+        def generated(index: int) -> np.ndarray:
+            part = None if holes_FHW is None else box_around(holes_FHW[index], _RIM)
+            return request.fit.picture(self.model_FHWC[index], index, part)
+
         return Pasting(source, video.numbers[: len(self)], generated, holes_FHW, request.feather, video.border)
 
 
@@ -182,7 +198,8 @@ def _finished(request: Request, start: int, made_FHWC: Frames) -> Finished:
     source_FHWC, holes_FHW = request.video.frames_FHWC[span], request.holes_FHW[span]
 
     def place(frame_HWC: np.ndarray, index: int) -> np.ndarray:
-        return request.fit.picture(frame_HWC, start + index)
+        part = box_around(holes_FHW[index], _RIM) if request.paste else None
+        return request.fit.picture(frame_HWC, start + index, part)
 
     look: dict[str, Any] = {"paste": request.paste, "feather": request.feather}
     return Finished(source_FHWC, holes_FHW, made_FHWC, place=place, **look)

@@ -42,6 +42,7 @@ class Settings:
       overlap: frames that neighbouring windows share; ``None`` takes `default_overlap` (0 in reference mode).
       mode: ``default``, or ``reference`` to repeat the published behaviour, its time slip included.
       clip_weight: 0 to 1, weight of the previous window's keys in the ID adapter.
+      joint: denoise the windows of a shot together, see `vp_jax.inference.joint`.
       replace_background: put the source's noised latents back outside the hole after every step.
       hole_fill: what the holes hold in the encoding that is put back, one of `FILLS`; ``None`` takes ``smooth``
         (``black`` in reference mode, which knows no other).
@@ -62,6 +63,7 @@ class Settings:
     overlap: int | None = None
     mode: str = "default"
     clip_weight: float = 0.0
+    joint: bool = False
     replace_background: bool = True
     hole_fill: str | None = None
     injection: Injection = dataclasses.field(default_factory=Injection)
@@ -73,9 +75,11 @@ class Settings:
         _expect("sampler", self.sampler, self.sampler in SAMPLER_NAMES, " or ".join(SAMPLER_NAMES))
         _expect("mode", self.mode, self.mode in MODES, " or ".join(MODES))
         _expect("window", self.window, self.window % TEMPORAL_STRIDE == 1, "1, 5, 9 ... 4 n + 1")
-        for name in ("dynamic_guidance", "replace_background"):
+        for name in ("dynamic_guidance", "replace_background", "joint"):
             _expect(name, getattr(self, name), isinstance(getattr(self, name), bool), "True or False")
         _expect("injection", self.injection, isinstance(self.injection, Injection), "an Injection")
+        _expect("joint", self.joint, not (self.joint and self.mode == "reference"), "False in reference mode")
+        _expect("joint", self.joint, not (self.joint and self.clip_weight), "False with a clip_weight")
         self._check_fill()
         overlap = self.overlap
         if overlap is None:

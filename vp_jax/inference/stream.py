@@ -72,7 +72,7 @@ def windows(
       compiled: programs and weights.
       video: pixels and holes that the windows read.
       prompts: text embeddings of each window.
-      plan: where windows start.
+      plan: where windows start, and which of them begin a shot, without what an earlier one left.
       noise_of: the random draws of each window, by its number.
       start: where an earlier run stopped; the result is the same, bit for bit.
 
@@ -84,13 +84,15 @@ def windows(
     for number in range(start.window, len(plan.windows)):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
         noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
+        carry = None if number in plan.fresh else carry
         latents = compiled.encode(pixels, holes, carry, noise)
         inputs = WindowInputs(latents, text_BME, carry.previous if carry else None, noise)
         resumed = start.step if number == start.window else None
         done, state = (resumed.done, resumed.state) if resumed else (0, program.begin(inputs))
         state, states = put(state), None
+        looked_at = number + 1 < len(plan.windows) and number + 1 not in plan.fresh
         for index in range(done, settings.steps):
-            last = index + 1 == settings.steps and number + 1 < len(plan.windows) and settings.clip_weight > 0
+            last = index + 1 == settings.steps and looked_at and settings.clip_weight > 0
             state, states = compiled.denoise_step(state, index, inputs, record=last, room=room if last else None)
             yield StepDone(number, index + 1, state)
         carry = program.finish(state, states, inputs)

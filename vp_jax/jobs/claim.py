@@ -19,7 +19,7 @@ from vp_jax.files import clear_left_behind, locked
 from vp_jax.jobs.outputs import job_folder
 
 LOCK = "lock"
-_OURS = re.compile(r"(window|states)_\d{4,}\.safetensors|step\.safetensors|manifest\.json")
+_OURS = re.compile(r"(window|states)_\d{4,}\.safetensors|step\.safetensors|manifest\.json|comparison\.mp4")
 
 
 @contextlib.contextmanager

@@ -18,20 +18,19 @@ import jax.numpy as jnp
 
 from vp_jax.digests import Damaged
 from vp_jax.errors import UserError
-from vp_jax.inference.inputs import Mask
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import WindowPlan
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look, Request
+from vp_jax.inference.request import Request
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.window import WindowProgram
 from vp_jax.jobs.claim import check_ours
-from vp_jax.jobs.events import Estimate, JobEvent, Note, Planned
+from vp_jax.jobs.events import Estimate, JobEvent, Note
 from vp_jax.jobs.job import Job, memory_of
 from vp_jax.jobs.manifest import Manifest
-from vp_jax.jobs.media import Media, read_media
+from vp_jax.jobs.media import Media, cuts_note, read_media
 from vp_jax.jobs.outputs import job_folder
-from vp_jax.jobs.prepare import check_unfinished
+from vp_jax.jobs.prepare import check_unfinished, planned, request_of
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
@@ -63,6 +62,8 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
     yield media.event()
     for line in media.check.notes:
         yield Note("mask", line)
+    if media.cuts:
+        yield cuts_note(media)
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)
@@ -70,11 +71,10 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
         job, line = within_memory(job, media)
         yield Note("memory", line)
     pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
-    request = _request(job, media, pipeline)
+    request = request_of(job, pipeline, media)
     if isinstance(media.prompt, Prompts):
         media.prompt.texts(request.plan, request.settings, media.video)
-    size, frames = request.size, len(media.video)
-    yield Planned(media.video.size, size, frames, request.settings, request.plan, tuple(job.files), request.fit)
+    yield planned(job, request)
     yield _needs(pipeline, request, _measured(folder))
 
 
@@ -91,18 +91,12 @@ def within_memory(job: Job, media: Media) -> tuple[Job, str]:
     for form in dict.fromkeys((job.weights, "int8")):
         changed = dataclasses.replace(job, weights=form)
         pipeline = Pipeline.describe(changed.checkpoint, **changed.model_options)
-        needs = _needs(pipeline, _request(changed, media, pipeline))
+        needs = _needs(pipeline, request_of(changed, pipeline, media))
         said = f"{needs.peak / 1e9:.3g} GB while {needs.at}, with {form or pipeline.models.backbone_cfg.dtype} weights"
         if needs.peak <= limit:
             return changed, f"about {said}, of {job.memory}"
         tried.append(said)
     raise UserError(f"memory {job.memory}: about {'; or '.join(tried)}: a smaller window or size needs less")
-
-
-def _request(job: Job, media: Media, pipeline: Pipeline) -> Request:
-    settings = pipeline.settings.changed(**job.settings)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, fit=job.fit)
-    return pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
 
 
 def _needs(pipeline: Pipeline, request: Request, per_step: float | None = None) -> Estimate:

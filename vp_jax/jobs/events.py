@@ -66,9 +66,9 @@ class Note(NamedTuple):
     """What a person should know, in one line: what of the source reached the result or did not, damaged files.
 
     Attributes:
-      topic: ``mask``, ``extend``, ``remove``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a kind of
-        `vp_jax.media.streams.carried.Carried`; ``outside`` says how kept pixels differ in the written file; ``format``,
-        ``transparency``, ``light``, ``fields`` or ``chroma`` name what of the source is lost.
+      topic: ``mask``, ``cuts``, ``extend``, ``remove``, ``preview``, ``prompt``, ``video``, ``kept``, ``verify``; a
+        kind of `vp_jax.media.streams.carried.Carried`; ``outside`` says how kept pixels differ in the written file;
+        ``format``, ``transparency``, ``light``, ``fields`` or ``chroma`` name what of the source is lost.
       text: what happened.
     """
 

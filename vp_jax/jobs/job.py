@@ -18,6 +18,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.jobs.claim import check_ours
 from vp_jax.jobs.outputs import check_outputs, job_folder, outputs
+from vp_jax.media.cuts import AUTO, parsed_cuts
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.video_writer import check_output
 from vp_jax.schema import check_number
@@ -57,6 +58,8 @@ class Job:
       mask_resize: allow a mask of another size.
       mask_fit: allow a mask of another length: "hold" its last frame, or "cut" the video.
       first_frame: image to start from, or ``"original"`` to keep frame 0; otherwise frame 0 is generated too.
+      cuts: "auto" looks for scene cuts (reference mode knows none), "off" does not, "48,120" are frames that begin a
+        shot, see `vp_jax.media.cuts`. No window reaches across a cut.
       start, stop, fps, folder_fps: which frames of the source, see `vp_jax.inference.inputs.Video.read`.
       checkpoint: converted folder, or the name of a model that comes with the package.
       verify: compare everything in the checkpoint with its digests before the run, also what the run does not read;
@@ -67,6 +70,7 @@ class Job:
       fit: how the video reaches the model, see `vp_jax.media.fit`.
       extend: pixels to add and generate on each side, or the aspect that is filled, see `vp_jax.media.extend`.
       composite, feather: paste into the source, see `vp_jax.media.canvas`.
+      comparison: also write a video of source, hole and result side by side; while the job runs it grows in its folder.
       quality: of a lossy result, 0 (best) to 51, see `vp_jax.media.encoders`.
       precision, weights, attention, mesh: see `Pipeline.load`.
       memory: of the device, such as 24GB; a job that needs more is changed, see `vp_jax.jobs.dry_run.within_memory`.
@@ -98,6 +102,7 @@ class Job:
     invert_mask: bool = False
     mask_resize: bool = False
     first_frame: str | None = None
+    cuts: str = AUTO
     start: int = 0
     stop: int | None = None
     fps: float | None = None
@@ -115,6 +120,7 @@ class Job:
     extend: str | None = None
     composite: bool = True
     feather: int = 0
+    comparison: bool = True
     quality: int | None = None
     precision: str | None = None
     weights: str | None = None
@@ -155,7 +161,8 @@ class Job:
     @property
     def files(self) -> list[Path]:
         """What the run will write."""
-        return [*outputs(self.out), *([self.report] if self.report else [])]
+        made = [path for path in outputs(self.out) if self.comparison or path != outputs(self.out).comparison]
+        return [*made, *([self.report] if self.report else [])]
 
     @property
     def picture(self) -> Path | None:
@@ -180,6 +187,7 @@ class Job:
                 check_number(name, getattr(self, name))
 
         check_fit(self.mask_fit)
+        parsed_cuts(self.cuts)
 
     def _check_holes(self) -> None:
         check_holes(self.task, self.extend, self.first_frame, masked=self.mask is not None)

@@ -6,9 +6,9 @@
       notes      for people and for `vp_jax.jobs.redo`: arguments, paths, all versions; never compared
       finished   the result was written
 
-The key of a window is a digest of the facts, of its own seed and prompt and, where windows continue one another, of the
-key of the window before it. Each stored window carries its key, so a window whose seed changes invalidates itself and
-what depends on it, and nothing else.
+The key of a window is a digest of the facts, of its own seed and prompt and, where windows continue one another and no
+scene cut lies between them, of the key of the window before it. Each stored window carries its key, so a window whose
+seed changes invalidates itself and what depends on it, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vp_jax.reading import read_json, show
 from vp_jax.schema import check_number
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 _CONTENTS = {
     "video": "the frames of the video differ",
     "mask": "the holes differ",
@@ -64,6 +64,7 @@ class Manifest:
       chained: a window reads what the one before it left.
       notes: JSON values that nothing depends on.
       finished: the result was written.
+      fresh: numbers of the windows that begin a shot, which read nothing of the one before them.
     """
 
     facts: Mapping[str, Any]
@@ -71,6 +72,11 @@ class Manifest:
     chained: bool = True
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     finished: bool = False
+    fresh: tuple[int, ...] = (0,)
+
+    def reads(self, number: int) -> bool:
+        """Whether a window reads what the one before it left."""
+        return self.chained and number not in self.fresh
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -78,7 +84,7 @@ class Manifest:
         made: list[str] = []
         base = of_json(self.facts)
         for number, window in enumerate(self.windows):
-            before = made[-1] if made and self.chained else base
+            before = made[-1] if made and self.reads(number) else base
             made.append(of_json([before, base, number, window.seed, window.text]))
         return tuple(made)
 
@@ -118,6 +124,7 @@ class Manifest:
             if values.pop("digest", None) != of_json(values) or values.pop("format") != _FORMAT:
                 raise Damaged(f"{show(path)} is not what was written")
             values["windows"] = tuple(ChosenWindow(**window) for window in values["windows"])
+            values["fresh"] = tuple(values["fresh"])
             read = cls(**values)
             _check_types(read, show(path))
             return read
@@ -134,7 +141,7 @@ def _check_types(read: Manifest, name: str) -> None:
     windows = all(
         type(window.seed) is int and isinstance(window.prompt, str) and isinstance(window.text, str)
         for window in read.windows
-    )
+    ) and all(type(number) is int for number in read.fresh)
     if not (groups and flags and windows):
         raise Damaged(f"{name} holds values that no run writes")
     for window in read.windows:

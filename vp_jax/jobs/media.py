@@ -1,9 +1,9 @@
-"""A job's files, opened: each frame is decoded once to count and check it, and none is kept."""
+"""A job's files, opened: each frame is decoded once to count and check it, and none is kept; holes are, packed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,14 +14,17 @@ from vp_jax.inference.inputs import Mask, Video, fit_frames
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, check_open_frames, holes_of, keeps_first, with_holes
+from vp_jax.inference.task import growth_of
 from vp_jax.jobs import packaged
-from vp_jax.jobs.events import MediaRead
+from vp_jax.jobs.events import MediaRead, Note
 from vp_jax.jobs.job import Job
 from vp_jax.media import masks
+from vp_jax.media.cuts import AUTO, CutFinder, check_cuts, cuts_text, parsed_cuts
 from vp_jax.media.extend import Border
 from vp_jax.media.frames import Frames
 from vp_jax.media.images import read_image
 from vp_jax.media.mask_check import MaskCheck, check_masks
+from vp_jax.media.packed_holes import PackedHoles
 from vp_jax.media.stamps import source_files
 
 
@@ -36,6 +39,8 @@ class Media(NamedTuple):
       first_frame: the image to start from, or `vp_jax.inference.request.ORIGINAL`.
       check: what is odd about the holes.
       digests: of what the model reads of ``video`` and of ``mask``.
+      cuts: frames that begin a shot.
+      grown: source pixels by which the hole was grown on each side.
     """
 
     video: Video
@@ -45,6 +50,8 @@ class Media(NamedTuple):
     first_frame: np.ndarray | str | None
     check: MaskCheck
     digests: dict[str, str]
+    cuts: tuple[int, ...] = ()
+    grown: int = 0
 
     def event(self) -> MediaRead:
         """What is reported of it."""
@@ -52,6 +59,13 @@ class Media(NamedTuple):
         return MediaRead(
             len(video), video.size, video.fps, float(area_F.mean()), int(np.count_nonzero(area_F)), self.note
         )
+
+
+def cuts_note(media: Media) -> Note:
+    """The scene cuts of a job, for people."""
+    return Note(
+        "cuts", f"a shot begins at frame {cuts_text(media.cuts)}: no window reaches across, nothing is remembered"
+    )
 
 
 def read_media(job: Job) -> Media:
@@ -71,7 +85,10 @@ def read_media(job: Job) -> Media:
     first_frame: Any = job.first_frame
     if job.picture is not None:
         first_frame = read_image(job.picture)
-    video = Video.open(job.video, start=job.start, stop=job.stop, fps=job.fps, folder_fps=job.folder_fps)
+    cuts = parsed_cuts(job.cuts) if job.settings.get("mode") != "reference" or job.cuts != AUTO else ()
+    finder = CutFinder() if cuts is None else None
+    frames: dict[str, Any] = {"start": job.start, "stop": job.stop, "fps": job.fps, "folder_fps": job.folder_fps}
+    video = Video.open(job.video, **frames, seen=finder.add if finder else None)
     mask = None
     if job.mask is not None:
         options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
@@ -79,12 +96,17 @@ def read_media(job: Job) -> Media:
         video, mask = fit_frames(video, mask, job.mask_fit)
     extended, holes_FHW = with_holes(video, mask, Look(first_frame=first_frame, task=job.task, extend=job.extend))
     seen = _Seen(extended.border, closed=keeps_first(first_frame))
-    check = check_masks(seen.holes(holes_of(video, mask, task=job.task)))
+    packed = PackedHoles(holes_FHW.shape)
+    check = check_masks(seen.holes(holes_of(video, mask, task=job.task), packed.add))
     if mask is not None:
         masks.check_extent(empty=not seen.some, full=seen.full)
         check_open_frames(open_frames=int(np.count_nonzero(check.area_F)), first_frame=first_frame)
     digests = {"video": _digest(extended, first_frame), "mask": seen.digest}
-    return Media(extended, holes_FHW, mask.note if mask else "", prompt, first_frame, check, digests)
+    grown = 0 if mask is None else growth_of(job.task, video.size) if mask.grow is None else mask.grow
+    cuts = (
+        check_cuts(cuts or (), len(video)) if finder is None else tuple(cut for cut in finder.cuts if cut < len(video))
+    )
+    return Media(extended, packed, mask.note if mask else "", prompt, first_frame, check, digests, cuts, grown)
 
 
 class _Seen:
@@ -102,8 +124,9 @@ class _Seen:
         self.some, self.full, self._total = False, True, hashlib.sha256()
         self._border, self._closed = border, closed
 
-    def holes(self, holes_FHW: Frames) -> Iterator[np.ndarray]:
-        """Pass on the holes of a mask, bool HW, with the border and with frame 0's closed where that is due."""
+    def holes(self, holes_FHW: Frames, keep: Callable[[np.ndarray], object]) -> Iterator[np.ndarray]:
+        """Pass on the holes of a mask, bool HW, with the border and with frame 0's closed where that is due; and keep
+        them."""
         previous_HW: np.ndarray | None = None
         for number, hole_HW in enumerate(holes_FHW):
             self.some, self.full = self.some or bool(hole_HW.any()), self.full and bool(hole_HW.all())
@@ -113,6 +136,7 @@ class _Seen:
                 self._total.update(f"{number} {hole_HW.shape}".encode())
                 self._total.update(np.packbits(hole_HW).data)
             previous_HW = hole_HW
+            keep(hole_HW)
             yield hole_HW
 
     @property

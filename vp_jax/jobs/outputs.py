@@ -10,6 +10,9 @@ from vp_jax.errors import UserError
 from vp_jax.files import beside, check_writable
 from vp_jax.reading import reading
 
+COMPARISON = "comparison.mp4"
+"""Where the comparison grows while the job runs, in the job's folder."""
+
 
 class Outputs(NamedTuple):
     """``out.mp4``, ``out_comparison.mp4``, ``out_contact.png``, ``out.json``; a folder ``out`` names the same."""

@@ -12,10 +12,12 @@ import jax
 
 from vp_jax.digests import Damaged, of_json
 from vp_jax.errors import UserError
+from vp_jax.inference.inputs import Mask
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Request
+from vp_jax.inference.request import Look, Request
+from vp_jax.jobs.events import Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache
 from vp_jax.jobs.manifest import ChosenWindow, Manifest, content, fact_differences, refuse, weights_digest
@@ -37,6 +39,24 @@ class OpenJob:
 
     prompts: list[Prompt]
     store: WindowStore
+
+
+def request_of(job: Job, pipeline: Pipeline, media: Media) -> Request:
+    """The files of a job, fitted to its model.
+
+    Raises:
+      UserError: what does not go together, in one line.
+    """
+    look = Look(first_frame=media.first_frame, height=job.height, width=job.width, cuts=media.cuts)
+    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
+    settings = pipeline.settings.changed(**job.settings)
+    return pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+
+
+def planned(job: Job, request: Request) -> Planned:
+    """What a job will do."""
+    video, files = request.video, tuple(job.files)
+    return Planned(video.size, request.size, len(video), request.settings, request.plan, files, request.fit)
 
 
 def open_job(
@@ -78,7 +98,8 @@ def open_job(
     windows = [ChosenWindow(seed, text, content(prompt)) for seed, text, prompt in zip(seeds, texts, prompts)]
     chained = pipeline.windows_continue(request.settings)
     notes = {"arguments": arguments_of(job), "versions": versions()}
-    manifest = Manifest(_facts(pipeline, request, media), tuple(windows), chained, notes)
+    fresh = tuple(sorted(request.plan.fresh))
+    manifest = Manifest(_facts(pipeline, request, media), tuple(windows), chained, notes, fresh=fresh)
     keep_states = bool(job.keep_job)
     store = WindowStore(folder, manifest, warn, redo=job.redo is not None, fresh=job.fresh, keep_states=keep_states)
     return OpenJob(prompts, store)
@@ -143,6 +164,7 @@ def _facts(pipeline: Pipeline, request: Request, media: Media) -> dict[str, Any]
         **settings,
         "size": f"{width}x{height}",
         "frames": len(request.video),
+        "cuts": list(request.plan.cuts),
         "video": of_json([media.digests["video"], request.fit.boxes, request.fit.inside]),
         "mask": of_json([media.digests["mask"], request.plan.padded_frames]),
         "weights": weights_digest(pipeline.folders),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
+import itertools
 import json
-import resource
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
+from PIL.Image import Image
 
 from vp_jax.errors import escaped
 from vp_jax.eval import video_metrics
@@ -21,7 +21,8 @@ from vp_jax.inference.result import Result
 from vp_jax.jobs import packaged
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.manifest import ChosenWindow
-from vp_jax.jobs.outputs import outputs
+from vp_jax.jobs.memory import peak_memory
+from vp_jax.jobs.outputs import COMPARISON, outputs
 from vp_jax.jobs.report.clip import ClipWriter, PageClip, panel_of
 from vp_jax.jobs.report.measured import HoleMeter
 from vp_jax.jobs.report.page import Drawn, PageWords, page
@@ -31,6 +32,9 @@ from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
 from vp_jax.provenance import versions
 
+_KEYFRAMES = 24
+"""Most frames between key frames of the comparison: a player shows what was written up to the last one."""
+
 
 class Pictures(NamedTuple):
     """What was drawn and measured of a result.
@@ -38,10 +42,14 @@ class Pictures(NamedTuple):
     Attributes:
       meter: of the hole, every frame taken.
       clip: the video of the page; None without a page, or if it is too long for one.
+      contact: the contact sheet.
+      comparison: the comparison video, where it was written first; None if there is none.
     """
 
     meter: HoleMeter
     clip: PageClip | None
+    contact: Image
+    comparison: Path | None = None
 
 
 class Checked(NamedTuple):
@@ -53,6 +61,7 @@ class Checked(NamedTuple):
       outside: how the written pixels outside of the hole differ; None: not measured.
       mask_note: how the mask was read, "" if that needs no word.
       mask_findings: what is odd about it.
+      mask_grown: source pixels by which the hole was grown on each side.
     """
 
     carried: Sequence[Carried] = ()
@@ -60,13 +69,20 @@ class Checked(NamedTuple):
     outside: Fidelity | None = None
     mask_note: str = ""
     mask_findings: Sequence[str] = ()
+    mask_grown: int = 0
 
 
-def write_pictures(job: Job, result: Result) -> Pictures:
-    """Write the comparison video and the contact sheet, and measure the hole; every frame is made once."""
-    _, comparison, contact, _ = outputs(job.out)
+def draw_pictures(job: Job, result: Result, folder: Path, ready: Iterator[int]) -> Pictures:
+    """Draw what goes beside a result, and measure its hole, as its frames get ready; every frame is made once.
+
+    Args:
+      job: what is asked for.
+      result: whose frames come in their order.
+      folder: of the job; the comparison video grows there and can be watched.
+      ready: yields once for each frame that there is.
+    """
     request, frames = result.request, len(result)
-    meter = HoleMeter(request.plan.windows, request.settings.overlap or 0)
+    meter = HoleMeter(request.plan.windows, request.settings.overlap or 0, request.plan.cuts)
     numbers = pictures.evenly(frames, pictures.SHEET_COLUMNS)
     chosen: list[pictures.Shown] = []
     panel = panel_of(*request.video.size, frames) if job.report is not None else None
@@ -74,7 +90,9 @@ def write_pictures(job: Job, result: Result) -> Pictures:
     with ClipWriter(panel, request.video.fps) if panel else contextlib.nullcontext() as writer:
 
         def passing() -> Iterator[pictures.Shown]:
-            for number, shown in enumerate(_shown(result)):
+            for number, shown in zip(
+                itertools.islice(ready, frames), itertools.starmap(pictures.Shown, result.shown())
+            ):
                 meter.add(shown.result_HWC, shown.hole_HW)
                 if number in numbers:
                     chosen.append(shown)
@@ -82,17 +100,24 @@ def write_pictures(job: Job, result: Result) -> Pictures:
                     writer.add(shown.original_HWC, shown.result_HWC)
                 yield shown
 
-        write_video(comparison, pictures.compared(passing()), request.video.fps, clock=clock)
+        comparison = folder / COMPARISON if job.comparison else None
+        if comparison is not None:
+            compared = pictures.compared(passing())
+            write_video(comparison, compared, request.video.fps, clock=clock, keyframes=_KEYFRAMES, growing=True)
+        else:
+            collections.deque(passing(), maxlen=0)
         clip = writer.finish() if writer is not None else None
     parts = (np.stack(part) for part in zip(*chosen))
     sheet = pictures.contact_sheet(*parts, title=escaped(job.prompt or ""), numbers=numbers)
-    write_atomically(contact, sheet.save)
-    return Pictures(meter, clip)
+    return Pictures(meter, clip, sheet, comparison)
 
 
-def _shown(result: Result) -> Iterator[pictures.Shown]:
-    """The frames of source and result, in turn."""
-    return map(pictures.Shown, result.request.video.frames_FHWC, result.request.holes_FHW, result.frames)
+def place_pictures(hidden: Job, drawn: Pictures) -> None:
+    """Write the contact sheet, and move the comparison to its place."""
+    _, comparison, contact, _ = outputs(hidden.out)
+    if drawn.comparison is not None:
+        drawn.comparison.replace(comparison)
+    write_atomically(contact, drawn.contact.save)
 
 
 def record_of(
@@ -105,6 +130,7 @@ def record_of(
     cache: Path | None,
     windows: Sequence[ChosenWindow] = (),
     window_seconds: Mapping[int, float] | None = None,
+    window_memory: Mapping[int, Mapping[str, int]] | None = None,
 ) -> dict[str, Any]:
     """Everything that made a result, and what is known about it, as JSON values but for paths."""
     request, meter = result.request, drawn.meter
@@ -113,6 +139,7 @@ def record_of(
         "arguments": dataclasses.asdict(job),
         "seconds": dict(seconds),
         "window_seconds": [_rounded((window_seconds or {}).get(k)) for k in range(len(request.plan.windows))],
+        "window_memory": [dict((window_memory or {}).get(k, {})) for k in range(len(request.plan.windows))],
         "memory": peak_memory(),
         "versions": versions(),
         "frames": len(result),
@@ -122,6 +149,7 @@ def record_of(
         "model_size": request.size,
         "fit": {"name": job.fit, "box": request.fit.boxes[0].size, "boxes": len(set(request.fit.boxes))},
         "windows": list(request.plan.windows),
+        "cuts": list(request.plan.cuts),
         "seeds": [window.seed for window in windows],
         "prompts": [window.prompt for window in windows],
         "padded_frames": request.plan.padded_frames,
@@ -132,6 +160,7 @@ def record_of(
         "mask": {
             "share": float(np.mean(meter.areas)),
             "frames": int(np.count_nonzero(meter.areas)),
+            "grown": checked.mask_grown,
             "note": checked.mask_note,
             "findings": list(checked.mask_findings),
         },
@@ -139,14 +168,6 @@ def record_of(
         "compilation_cache": cache,
         "hole": measure(result) if job.demonstration else None,
     }
-
-
-def peak_memory() -> dict[str, int]:
-    """Peak bytes of this process, and of its first device where it counts them."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    found = {"host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
-    device = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    return found if device is None else {**found, "device_peak": int(device)}
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -176,7 +197,7 @@ def write_record(job: Job, hidden: Job, record: Mapping[str, Any], drawn: Pictur
       job: its files are what the page links to.
       hidden: the same job, its files where they are written until all are complete.
       record: see `record_of`.
-      drawn: see `write_pictures`.
+      drawn: see `draw_pictures`.
     """
     write_text(outputs(hidden.out).record, json.dumps(record, indent=2, default=str) + "\n")
     if job.report is not None and hidden.report is not None:
@@ -209,7 +230,7 @@ def _files(job: Job) -> dict[str, Path]:
     result, comparison, contact, record = outputs(job.out)
     return {
         f"result: {result.name}": result,
-        "comparison": comparison,
+        **({"comparison": comparison} if job.comparison else {}),
         "contact sheet": contact,
         "record: settings, measurements and versions as JSON": record,
         f"source: {Path(job.video).name}": Path(job.video),

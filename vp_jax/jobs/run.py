@@ -7,23 +7,25 @@ last finished window, or step.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vp_jax.files import replacing_all
-from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.named import find_model
 from vp_jax.inference.plan import Position
 from vp_jax.inference.prompts import Prompts
-from vp_jax.inference.request import Look
-from vp_jax.inference.task import REMOVE, growth_of
+from vp_jax.inference.task import REMOVE
+from vp_jax.jobs.beside import Beside
 from vp_jax.jobs.claim import claimed
-from vp_jax.jobs.events import Arrived, Done, JobEvent, Note, Planned
+from vp_jax.jobs.events import Arrived, Done, JobEvent, Note
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache, enough_memory
-from vp_jax.jobs.media import Media, read_media
+from vp_jax.jobs.media import Media, cuts_note, read_media
+from vp_jax.jobs.memory import used_memory
+from vp_jax.jobs.outputs import COMPARISON
 from vp_jax.jobs.preview import write_preview
 from vp_jax.media.streams.carried import Carried
 from vp_jax.reading import show
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # JAX takes seconds to import: mistakes in the job's files ar
     from vp_jax.inference.request import Request
     from vp_jax.inference.result import Result
     from vp_jax.jobs.prepare import OpenJob
+    from vp_jax.jobs.record import Pictures
     from vp_jax.jobs.spool import FrameSpool
     from vp_jax.media.fidelity import Fidelity
 
@@ -44,6 +47,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.steps = 0
         self.window_seconds: dict[int, float] = {}
+        self.window_memory: dict[int, dict[str, int]] = {}
         self._begin = self._step_begin = time.perf_counter()
 
     def lap(self, phase: str) -> None:
@@ -58,6 +62,10 @@ class Clock:
         self.steps += 1
         self.window_seconds[window] = self.window_seconds.get(window, 0.0) + now - self._step_begin
         self._step_begin = now
+
+    def window(self, window: int) -> None:
+        """A window is finished."""
+        self.window_memory[window] = used_memory()
 
 
 def run(job: Job, loader: ModelCache | None = None) -> Generator[JobEvent, None, None]:
@@ -85,10 +93,12 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     yield media.event()
     if media.video.note:
         yield Note("video", media.video.note)
-    for line in _changes(job, media.video):
+    for line in _changes(job, media):
         yield line
     for line in media.check.notes:
         yield Note("mask", line)
+    if media.cuts:
+        yield cuts_note(media)
     if job.preview is not None:
         write_preview(job.preview, media.video.frames_FHWC, media.holes_FHW, media.check)
         yield Note("preview", f"{show(job.preview)}; nothing was generated, leave `preview` off to go on")
@@ -98,7 +108,8 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
     from vp_jax.inference.result import Result
     from vp_jax.jobs import compile_cache
     from vp_jax.jobs.dry_run import within_memory
-    from vp_jax.jobs.prepare import check_unfinished, open_job
+    from vp_jax.jobs.prepare import check_unfinished, open_job, planned, request_of
+    from vp_jax.jobs.record import draw_pictures
     from vp_jax.jobs.spool import FrameSpool
 
     cache = compile_cache.keep(job.compilation_cache)
@@ -111,20 +122,20 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         job, line = within_memory(job, media)
         yield Note("memory", line)
     pipeline = loader.load(job)
-    settings = pipeline.settings.changed(**job.settings)
-    look = Look(first_frame=media.first_frame, height=job.height, width=job.width)
-    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
-    request = pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
-    size, frames = request.size, len(media.video)
-    yield Planned(media.video.size, size, frames, settings, request.plan, tuple(job.files), request.fit)
+    request = request_of(job, pipeline, media)
+    yield planned(job, request)
     clock.lap("load")
     damaged: list[str] = []
     prepared = open_job(job, pipeline, request, media, loader, folder, damaged.append)
     clock.lap("encode_prompt")
-    with FrameSpool(folder, (request.plan.output_frames, *request.size, 3)) as spool:
-        yield from _inpaint(pipeline, request, prepared, damaged, spool, clock)
+    with contextlib.ExitStack() as stack:
+        stack.callback((folder / COMPARISON).unlink, missing_ok=True)
+        spool = stack.enter_context(FrameSpool(folder, (request.plan.output_frames, *request.size, 3)))
+        result = Result(request, spool)
+        drawing = stack.enter_context(Beside(functools.partial(draw_pictures, job, result, folder)))
+        yield from _inpaint(pipeline, request, prepared, damaged, spool, drawing, clock)
         clock.lap("inpaint")
-        yield from _write(job, Result(request, spool), prepared, media, cache, clock)
+        yield from _write(job, result, prepared, media, drawing, cache, clock)
     keep = len(request.plan.windows) > 1 if job.keep_job is None else job.keep_job
     notes = {"seconds_per_step": round(clock.seconds["inpaint"] / clock.steps, 4)} if clock.steps else {}
     kept = prepared.store.finish(keep=keep, **notes)
@@ -132,10 +143,16 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
 
 
 def _write(
-    job: Job, result: Result, prepared: OpenJob, media: Media, cache: Path | None, clock: Clock
+    job: Job,
+    result: Result,
+    prepared: OpenJob,
+    media: Media,
+    drawing: Beside[Pictures],
+    cache: Path | None,
+    clock: Clock,
 ) -> Iterator[JobEvent]:
     """Write the result and everything beside it, all files or none."""
-    from vp_jax.jobs.record import Checked, record_of, write_pictures, write_record
+    from vp_jax.jobs.record import Checked, place_pictures, record_of, write_record
 
     carried: list[Carried] = []
     lost: list[str] = []
@@ -150,9 +167,11 @@ def _write(
             *(found.line for found in outside),
         ]:
             yield Note(*line.split(" ", 1))
-        drawn = write_pictures(hidden, result)
+        drawn = drawing.finish()
+        place_pictures(hidden, drawn)
         clock.lap("write")
-        checked = Checked(carried, lost, outside[0] if outside else None, media.note, media.check.notes)
+        fidelity = outside[0] if outside else None
+        checked = Checked(carried, lost, fidelity, media.note, media.check.notes, media.grown)
         record = record_of(
             job,
             result,
@@ -162,21 +181,22 @@ def _write(
             cache=cache,
             windows=prepared.store.manifest.windows,
             window_seconds=clock.window_seconds,
+            window_memory=clock.window_memory,
         )
         write_record(job, hidden, record, drawn)
 
 
-def _changes(job: Job, video: Video) -> list[Note]:
+def _changes(job: Job, media: Media) -> list[Note]:
     """What a task or a border makes of what was given."""
+    video = media.video
     notes, border, (height, width) = [], video.border, video.size
     if border is not None:
         height, width = height - border.top - border.bottom, width - border.left - border.right
         notes.append(Note("extend", f"{width}x{height} pixels become {video.size[1]}x{video.size[0]}"))
     if job.task == REMOVE:
-        grown = growth_of(job.task, (height, width)) if job.mask_dilate is None else job.mask_dilate
         words = "" if job.prompt is None else f", prompt {show(job.prompt)}"
         words += f", not {show(job.negative_prompt)}" if job.negative_prompt else ""
-        notes.append(Note("remove", f"the hole is grown by {grown} pixels{words}"))
+        notes.append(Note("remove", f"the hole is grown by {media.grown} pixels{words}"))
     return notes
 
 
@@ -201,17 +221,24 @@ def _verify(job: Job) -> str:
 
 
 def _inpaint(
-    pipeline: Pipeline, request: Request, prepared: OpenJob, damaged: list[str], spool: FrameSpool, clock: Clock
+    pipeline: Pipeline,
+    request: Request,
+    prepared: OpenJob,
+    damaged: list[str],
+    spool: FrameSpool,
+    drawing: Beside[Pictures],
+    clock: Clock,
 ) -> Iterator[JobEvent]:
-    """Sample and decode all windows into ``spool``; the store keeps windows, ``damaged`` has the lines about it."""
+    """Sample and decode all windows into ``spool``, from which ``drawing`` takes frames; the store keeps windows,
+    ``damaged`` has the lines about it."""
     from vp_jax.inference.decode import Decoded
     from vp_jax.inference.progress import position
-    from vp_jax.inference.stream import StepDone
+    from vp_jax.inference.stream import StepDone, WindowDone
     from vp_jax.jobs.store import resumable
 
     plan, settings = request.plan, request.settings
     size_advice = "" if pipeline.fixed_size else ", `height` and `width`"
-    kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store)
+    kept = resumable(pipeline, request.padded, prepared.prompts, settings, prepared.store, plan)
     yield Position(0, len(plan.windows) * settings.steps, "compiling")
     with (
         enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
@@ -223,7 +250,10 @@ def _inpaint(
             if isinstance(event, Decoded):
                 spool.add(event.start, event.frames_FHWC)
                 yield Arrived(event.start, event.frames_FHWC)
+                drawing.ready(len(event.frames_FHWC))
             if isinstance(event, StepDone):
                 clock.step(event.window)
+            if isinstance(event, WindowDone):
+                clock.window(event.window)
             if here := position(event, plan, settings):
                 yield here

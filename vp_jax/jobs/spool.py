@@ -17,7 +17,7 @@ from vp_jax.reading import show
 
 
 class FrameSpool(Streamed):
-    """Frames at the model's size, added in order and read in any.
+    """Frames at the model's size, added in order and read in any, also by another thread.
 
     The file has no name: whatever ends the run frees its space, and no run finds another one's frames. A run that goes
     on decodes its finished windows again. Each frame has a checksum.
@@ -64,8 +64,7 @@ class FrameSpool(Streamed):
         """Frame ``place``. `UserError` if it is not what was added."""
         content = b""
         if place < len(self._sums):
-            self._file.seek(place * self._size)
-            content = self._file.read(self._size)
+            content = os.pread(self._file.fileno(), self._size, place * self._size)
         if len(content) != self._size or zlib.crc32(content) != self._sums[place]:
             raise UserError(f"{show(self._folder)}: frame {place} of the result is not what was written, start again")
         return np.frombuffer(content, np.uint8).reshape(self.shape[1:])

@@ -29,6 +29,7 @@ from vp_jax.digests import Damaged
 from vp_jax.errors import UserError
 from vp_jax.inference.padded import PaddedVideo
 from vp_jax.inference.pipeline import Pipeline
+from vp_jax.inference.plan import WindowPlan
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
@@ -229,6 +230,7 @@ def resumable(
     prompts: Sequence[Prompt],
     settings: Settings,
     store: WindowStore,
+    plan: WindowPlan | None = None,
 ) -> Generator[Event, None, None]:
     """Events of `Pipeline.windows`, kept in a store: a call with the same arguments goes on behind what it finds
     there, with the same result, bit for bit. The caller removes the folder.
@@ -243,12 +245,13 @@ def resumable(
       prompts: text embeddings of each window.
       settings: of the run; seeds are those of the store's manifest.
       store: what is kept.
+      plan: of the windows, if the video has scene cuts.
 
     Raises:
       UserError: the folder cannot be written.
     """
     seeds = [window.seed for window in store.manifest.windows]
-    sampled = _to_sample(store, len(seeds), states=settings.clip_weight > 0)
+    sampled = _to_sample(store, len(seeds), states=settings.clip_weight > 0, joint=settings.joint)
     carry, window = None, 0
     while window < len(seeds):
         if not sampled[window]:
@@ -256,7 +259,7 @@ def resumable(
             yield WindowDone(window, carry)
             window += 1
             continue
-        step = store.step(window)
+        step = None if settings.joint else store.step(window)
         if window or step:
             yield Continued(window, step.done if step else 0)
         events = pipeline.windows(
@@ -265,24 +268,32 @@ def resumable(
             settings,
             noise_of=lambda k: window_noise(settings, k, seeds[k]),
             start=Start(window, carry, step),
+            plan=plan,
         )
         end = next((k for k in range(window, len(seeds)) if not sampled[k]), len(seeds))
-        yield from _kept(events, store, settings.steps, end - 1)
+        yield from _kept(events, store, settings.steps, end - 1, steps_kept=not settings.joint)
         window, carry = end, None
 
 
-def _to_sample(store: WindowStore, windows: int, *, states: bool) -> list[bool]:
-    """Which windows have to be sampled; where they continue one another, all behind the first that is not kept."""
+def _to_sample(store: WindowStore, windows: int, *, states: bool, joint: bool = False) -> list[bool]:
+    """Which windows have to be sampled: where they continue one another, all of a shot behind the first not kept."""
     sampled = [not store.has(window) for window in range(windows)]
-    if store.manifest.chained and True in sampled:
-        sampled[sampled.index(True) :] = [True] * (windows - sampled.index(True))
+    begins = store.manifest.fresh
+    for window in range(1, windows):
+        follows = window not in begins if joint else store.manifest.reads(window)
+        sampled[window] |= sampled[window - 1] and follows
+    for window in reversed(range(1, windows)) if joint else ():
+        sampled[window - 1] |= sampled[window] and window not in begins
     for window in reversed(range(1, windows)):
-        if sampled[window] and not sampled[window - 1] and states and not store.has_states(window - 1):
+        looks_back = states and store.manifest.reads(window)
+        if sampled[window] and not sampled[window - 1] and looks_back and not store.has_states(window - 1):
             sampled[window - 1] = True
     return sampled
 
 
-def _kept(events: Iterator[Event], store: WindowStore, steps: int, last_window: int) -> Iterator[Event]:
+def _kept(
+    events: Iterator[Event], store: WindowStore, steps: int, last_window: int, *, steps_kept: bool = True
+) -> Iterator[Event]:
     """Pass on events up to the end of ``last_window``, and keep what they bring."""
     last: Event | None = None
     try:
@@ -290,7 +301,7 @@ def _kept(events: Iterator[Event], store: WindowStore, steps: int, last_window: 
             if isinstance(event, StepDone):
                 jax.block_until_ready(event.state)
             last = event
-            if isinstance(event, StepDone) and event.done < steps:
+            if isinstance(event, StepDone) and event.done < steps and steps_kept:
                 store.save_step(event)
             elif isinstance(event, WindowDone):
                 store.save(event.window, event.carry)
@@ -299,6 +310,8 @@ def _kept(events: Iterator[Event], store: WindowStore, steps: int, last_window: 
                 return
     except (KeyboardInterrupt, GeneratorExit):
         interrupt_arrived()
+        if not steps_kept:
+            raise
         if isinstance(last, StepDone) and last.done == steps:
             last = next(events, None)  # all that is missing is the window's carry
         if isinstance(last, StepDone):

@@ -12,6 +12,7 @@ feather 0 takes the result everywhere in the hole, and a blend never leaves the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import overload
 
@@ -41,6 +42,37 @@ def resize_frames(frames_FHWC: Frames, height: int, width: int) -> Frames:
     for frame_HWC, out_HWC in zip(frames_FHWC, out_FHWC):
         out_HWC[:] = np.asarray(Image.fromarray(frame_HWC).resize((width, height), Image.Resampling.BICUBIC))
     return out_FHWC
+
+
+def resize_part(frame_HWC: np.ndarray, size: tuple[int, int], part: tuple[slice, slice] | None) -> np.ndarray:
+    """A frame at another size as `resize_frames` makes it, of which a part is used; the rest may come out black.
+
+    Args:
+      frame_HWC: uint8.
+      size: height and width to make.
+      part: rows and columns that are used; ``None``: all.
+    """
+    if part is None or frame_HWC.shape[:2] == size:
+        stretched_HWC: np.ndarray = resize_frames(frame_HWC[None], *size)[0]
+        return stretched_HWC
+    out_HWC = np.zeros((*size, 3), np.uint8)
+    (old_rows, rows), (old_columns, columns) = (_whole_span(*each) for each in zip(part, frame_HWC.shape, size))
+    shape = columns.stop - columns.start, rows.stop - rows.start
+    if all(shape):
+        box = (old_columns.start, old_rows.start, old_columns.stop, old_rows.stop)
+        out_HWC[rows, columns] = np.asarray(Image.fromarray(frame_HWC).resize(shape, Image.Resampling.BICUBIC, box=box))
+    return out_HWC
+
+
+def _whole_span(part: slice, old: int, new: int) -> tuple[slice, slice]:
+    """The smallest span of old pixels and of new ones that contains ``part`` of the new and has whole pixels in both.
+
+    Within such spans a kernel has the same weights as in the complete frame.
+    """
+    common = math.gcd(old, new)
+    first, behind = part.start * common // new, -(-part.stop * common // new)
+    before, after = (slice(first * side // common, behind * side // common) for side in (old, new))
+    return before, after
 
 
 def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -124,12 +156,17 @@ def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray,
 
 def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
     """Stretch to ``rows`` rows; a new row is hole where any old row it overlaps is (Pillow's box filter drops some)."""
-    old = len(hole_HW)
+    old, out_HW = len(hole_HW), np.zeros((rows, hole_HW.shape[1]), bool)
+    columns, used = np.flatnonzero(hole_HW.any(axis=0)), np.flatnonzero(hole_HW.any(axis=1))
+    if not len(used):
+        return out_HW
     first = np.arange(rows) * old // rows
     behind = -(-(np.arange(rows) + 1) * old // rows)
-    counts_HW = np.zeros((old + 1, hole_HW.shape[1]), np.int32)
-    np.cumsum(hole_HW, axis=0, out=counts_HW[1:])
-    return counts_HW[behind] > counts_HW[first]
+    span, low, high = slice(columns[0], columns[-1] + 1), used[0], used[-1] + 1
+    counts_HW = np.zeros((high - low + 1, span.stop - span.start), np.int32)
+    np.cumsum(hole_HW[low:high, span], axis=0, out=counts_HW[1:])
+    out_HW[:, span] = counts_HW[np.clip(behind, low, high) - low] > counts_HW[np.clip(first, low, high) - low]
+    return out_HW
 
 
 def hole_depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:

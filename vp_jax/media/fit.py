@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.canvas import resize_frames, resize_holes
+from vp_jax.media.canvas import resize_frames, resize_holes, resize_part
 from vp_jax.media.frames import Frames
 
 FIT_NAMES = ("stretch", "letterbox", "crop")
@@ -113,15 +113,20 @@ class Fit:
         ]
         return self._surrounded(np.stack(made))
 
-    def picture(self, model_HWC: np.ndarray, number: int) -> np.ndarray:
-        """The model's frame ``number``, uint8, at the source's size; black outside of the frame's box."""
+    def picture(self, model_HWC: np.ndarray, number: int, part: PixelBox | None = None) -> np.ndarray:
+        """The model's frame ``number``, uint8, at the source's size; black outside of the frame's box.
+
+        Args:
+          model_HWC: at the model's size.
+          number: of the frame.
+          part: all of the source's frame that is used; the rest may come out black.
+        """
         box = self.box(number)
         inside_HWC = model_HWC[self.inside.rows, self.inside.columns]
-        placed_HWC: np.ndarray = resize_frames(inside_HWC[None], *box.size)[0]
         if box.size == self.source:
-            return placed_HWC
+            return resize_part(inside_HWC, box.size, None if part is None else (part.rows, part.columns))
         out_HWC = np.zeros((*self.source, 3), np.uint8)
-        out_HWC[box.rows, box.columns] = placed_HWC
+        out_HWC[box.rows, box.columns] = resize_frames(inside_HWC[None], *box.size)[0]
         return out_HWC
 
     def _boxed(self, arrays: np.ndarray, first: int) -> list[tuple[np.ndarray, PixelBox]]:
@@ -135,6 +140,16 @@ class Fit:
             (start, full - start - size) for start, size, full in zip(self.inside[:2], self.inside.size, self.model)
         )
         return np.pad(array, ((0, 0), rows, columns, *((0, 0),) * (array.ndim - 3)), mode="edge")
+
+
+def box_around(hole_HW: np.ndarray, margin: int) -> PixelBox:
+    """The smallest box that holds a hole, bool (H, W), with ``margin`` pixels on each side where the frame has them."""
+    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return PixelBox(0, 0, 0, 0)
+    top, left = (max(0, int(used[0]) - margin) for used in (rows, columns))
+    bottom, right = (min(full, int(used[-1]) + 1 + margin) for used, full in zip((rows, columns), hole_HW.shape))
+    return PixelBox(top, left, bottom - top, right - left)
 
 
 def check_fit_name(name: object) -> None:

@@ -30,6 +30,10 @@ PictureReader = Callable[[Container[int]], Generator[np.ndarray, None, None]]
 """Yields those of its pictures, in order, whose number is in a container; it asks for each number once."""
 
 
+SmallReader = Callable[[Container[int], tuple[int, int]], Generator[np.ndarray, None, None]]
+"""A `PictureReader` that is given a height and width, too."""
+
+
 class Streamed(Sequence[np.ndarray]):
     """`Frames` that are not all in memory.
 
@@ -61,6 +65,10 @@ class Streamed(Sequence[np.ndarray]):
         """The same pictures for another reader, who need not go in step with the readers of these."""
         return self
 
+    def reduced(self, height: int, width: int) -> Streamed:
+        """The same pictures for another reader, of this smaller size where the source can give it, else as they are."""
+        return self.again()
+
     def close(self) -> None:
         """Let go of the file and of the picture; reading opens it again."""
 
@@ -78,6 +86,10 @@ class _Part(Streamed):
     def again(self) -> Streamed:
         return _Part(self._frames.again(), self._places)
 
+    def reduced(self, height: int, width: int) -> Streamed:
+        """See `Streamed`."""
+        return _Part(self._frames.reduced(height, width), self._places)
+
     def close(self) -> None:
         self._frames.close()
 
@@ -93,6 +105,8 @@ class StreamedFrames(Streamed):
       numbers: by which ``read`` knows the pictures, ascending.
       shape: of one picture.
       missing: makes the error for a number that ``read`` ends before.
+      read_small: as ``read``, and takes a height and width to which pictures are reduced where that is cheaper; those
+        that come in another size are of the size in ``shape``.
     """
 
     def __init__(
@@ -101,9 +115,10 @@ class StreamedFrames(Streamed):
         numbers: range,
         shape: tuple[int, ...],
         missing: Callable[[int], Exception] = IndexError,
+        read_small: SmallReader | None = None,
     ) -> None:
         super().__init__((len(numbers), *shape))
-        self._read, self._numbers, self._missing = read, numbers, missing
+        self._read, self._numbers, self._missing, self._read_small = read, numbers, missing, read_small
         self._pictures: Generator[np.ndarray, None, None] | None = None
         self._wanted = _From(numbers)
         self._last: tuple[int, np.ndarray] | None = None
@@ -128,7 +143,15 @@ class StreamedFrames(Streamed):
 
     def again(self) -> Streamed:
         """See `Streamed`."""
-        return StreamedFrames(self._read, self._numbers, self.shape[1:], self._missing)
+        return StreamedFrames(self._read, self._numbers, self.shape[1:], self._missing, self._read_small)
+
+    def reduced(self, height: int, width: int) -> Streamed:
+        """See `Streamed`."""
+        small, (rows, columns) = self._read_small, self.shape[1:3]
+        if small is None or height > rows or width > columns or (height, width) == (rows, columns):
+            return self.again()
+        shape = height, width, *self.shape[3:]
+        return StreamedFrames(lambda wanted: small(wanted, (height, width)), self._numbers, shape, self._missing)
 
     def close(self) -> None:
         """See `Streamed`."""

@@ -66,7 +66,7 @@ def check_masks(holes_FHW: Iterable[np.ndarray]) -> MaskCheck:
 
 
 def _look(hole_HW: np.ndarray, previous_HW: np.ndarray | None) -> _Frame:
-    area = float(hole_HW.mean())
+    area = np.count_nonzero(hole_HW) / hole_HW.size
     both = previous_HW is not None and previous_HW.any() and area > 0
     specks = _specks_in(hole_HW) if 0 < area < 1 else 0
     return _Frame(area, specks, bool(both and not (hole_HW & previous_HW).any()))
@@ -74,7 +74,9 @@ def _look(hole_HW: np.ndarray, previous_HW: np.ndarray | None) -> _Frame:
 
 def _specks_in(hole_HW: np.ndarray) -> int:
     """Small parts of a hole that are away from its larger ones."""
-    parts_HW, count = ndimage.label(hole_HW, structure=np.ones((3, 3)))
+    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
+    around_HW = hole_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    parts_HW, count = ndimage.label(around_HW, structure=np.ones((3, 3)))
     large = np.bincount(parts_HW.ravel(), minlength=count + 1) >= max(4, SPECK * hole_HW.size)
     large[0] = False
     if not large.any() or large[1:].all():

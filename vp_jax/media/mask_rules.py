@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from vp_jax.errors import UserError
@@ -57,8 +58,14 @@ class MaskRule:
             raise UserError(f"{name}: expected label images throughout (palette or grey), others are colour pictures")
         if self.name == "opaque":
             return np.ones(picture.rgb_HWC.shape[:2], bool) if picture.alpha_HW is None else picture.alpha_HW >= HALF
-        bright_HW: np.ndarray = picture.over_black().max(axis=2) >= (HALF if self.name == "bright" else 1)
+        dark_HW = cv2.inRange(picture.over_black(), (0.0, 0.0, 0.0), (self._darkest,) * 3)  # in all three channels
+        bright_HW: np.ndarray = dark_HW == 0
         return bright_HW
+
+    @property
+    def _darkest(self) -> float:
+        """The brightest value that is no hole."""
+        return HALF - 1.0 if self.name == "bright" else 0.0
 
 
 def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> MaskRule:

@@ -18,14 +18,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Container, Generator, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import film_frames, film_info, film_pictures
+from vp_jax.media.film import film_frames, film_info, film_pictures, thumbnail
 from vp_jax.media.frames import StreamedFrames
 from vp_jax.media.images import (
     FOLDER_FPS,
@@ -148,10 +148,12 @@ def stream_video(
     stop: int | None = None,
     fps: float | None = None,
     folder_fps: float | None = None,
+    seen: Callable[[np.ndarray], object] | None = None,
 ) -> tuple[StreamedFrames, Fraction]:
     """The frames of `read_video`, from the same arguments, of which one at a time is in memory.
 
-    The source is decoded once here, to count the frames and to check them.
+    The source is decoded once here, to count the frames and to check them. ``seen`` is called with each of them, RGB
+    uint8 of any orientation, reduced to 256 pixels on the longer side.
 
     Raises:
       UserError: as `read_video`; and from the frames, when the source changed since.
@@ -159,7 +161,7 @@ def stream_video(
     info, numbers = _asked_for(source, start, stop, fps, folder_fps)
     stamps = None if isinstance(source, bytes) else stamps_of(source)
     count, size = 0, (info.height, info.width)
-    for name, height, width in _sizes(source, numbers):
+    for name, height, width in _sizes(source, numbers, seen):
         if count:
             _check_size(name, (height, width), size)
         count, size = count + 1, (height, width)
@@ -169,12 +171,16 @@ def stream_video(
     def missing(number: int) -> UserError:
         return UserError(f"{source_name(source)}: ends before frame {number}, it changed while it was used")
 
-    def read(wanted: Container[int]) -> Generator[np.ndarray, None, None]:
+    def read(wanted: Container[int], small: tuple[int, int] | None = None) -> Generator[np.ndarray, None, None]:
         if stamps is not None and not isinstance(source, bytes):
             check_stamps(source, stamps)
-        yield from _rgb(source, wanted, 0)
+        for _, _, picture in video_pictures(source, wanted, size=small):
+            yield picture.over_black()
 
-    return StreamedFrames(read, numbers[:count], (*size, 3), missing), info.fps / numbers.step
+    reducible = isinstance(source, bytes) or not (as_folder(source) or image_info(source))
+    return StreamedFrames(
+        read, numbers[:count], (*size, 3), missing, read if reducible else None
+    ), info.fps / numbers.step
 
 
 def _asked_for(
@@ -223,18 +229,28 @@ def read_frames(source: VideoSource, indices: Sequence[int] | np.ndarray, *, thr
 
 
 def video_pictures(
-    source: VideoSource, wanted: Container[int] | None = None, *, threads: int = 0
+    source: VideoSource,
+    wanted: Container[int] | None = None,
+    *,
+    threads: int = 0,
+    size: tuple[int, int] | None = None,
 ) -> Generator[tuple[str, int, Picture], None, None]:
     """Yield (name for errors, number, picture) of the requested frames (None: all) of any kind of video or image.
+
+    Args:
+      source: a video file, its bytes, or a folder of images.
+      wanted: numbers of the frames.
+      threads: of the decoder, 0 for as many as the machine has cores.
+      size: to which films are reduced, see `vp_jax.media.film.film_pictures`.
 
     Raises:
       UserError: unreadable, or the pictures differ in size.
     """
-    size = None
-    for name, index, picture in _pictures(source, wanted, threads):
+    before = None
+    for name, index, picture in _pictures(source, wanted, threads, size):
         here = picture.rgb_HWC.shape[0], picture.rgb_HWC.shape[1]
-        _check_size(name, here, size or here)
-        size = here
+        _check_size(name, here, before or here)
+        before = here
         yield name, index, picture
 
 
@@ -256,10 +272,14 @@ def _check_size(name: str, size: tuple[int, int], before: tuple[int, int]) -> No
         )
 
 
-def _sizes(source: VideoSource, wanted: range) -> Iterator[tuple[str, int, int]]:
+def _sizes(
+    source: VideoSource, wanted: range, seen: Callable[[np.ndarray], object] | None = None
+) -> Iterator[tuple[str, int, int]]:
     """Name for errors, height and width of each frame of ``wanted`` that there is, decoded and not converted."""
     if as_folder(source) or image_info(source):
         for name, _, picture in _pictures(source, wanted, 0):
+            if seen is not None:
+                seen(picture.over_black())
             yield name, *picture.rgb_HWC.shape[:2]
         return
     name = source_name(source)
@@ -267,6 +287,8 @@ def _sizes(source: VideoSource, wanted: range) -> Iterator[tuple[str, int, int]]
         for number, frame, (exchanged, *_), *_ in decoded:
             if number in wanted:
                 sides = (frame.width, frame.height) if exchanged else (frame.height, frame.width)
+                if seen is not None:
+                    seen(thumbnail(frame))
                 yield f"{name}, frame {number}", *sides
             if number == wanted[-1]:
                 return
@@ -277,7 +299,9 @@ def _rgb(source: VideoSource, wanted: Container[int], threads: int) -> Generator
         yield picture.over_black()
 
 
-def _pictures(source: VideoSource, wanted: Container[int] | None, threads: int) -> Iterator[tuple[str, int, Picture]]:
+def _pictures(
+    source: VideoSource, wanted: Container[int] | None, threads: int, size: tuple[int, int] | None = None
+) -> Iterator[tuple[str, int, Picture]]:
     name = source_name(source)
     if folder := as_folder(source):
         for index, file in enumerate(image_files(folder)):
@@ -286,7 +310,7 @@ def _pictures(source: VideoSource, wanted: Container[int] | None, threads: int) 
     elif image_info(source):
         yield from ((f"{name}, picture {index}", index, picture) for index, picture in pictures(source, wanted))
     else:
-        films = film_pictures(_file(source), wanted, threads=threads)
+        films = film_pictures(_file(source), wanted, threads=threads, size=size)
         yield from ((f"{name}, frame {index}", index, picture) for index, picture in films)
 
 

@@ -13,6 +13,7 @@ Equal frames give equal bytes, but for mp4 and mov, where x264 may decide by mem
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -95,6 +96,7 @@ def write_video(
     keyframes: int | None = None,
     clock: FrameClock | None = None,
     tracks: TrackSource | None = None,
+    growing: bool = False,
 ) -> tuple[Carried, ...]:
     """Write 8-bit RGB frames; see `write_frames`.
 
@@ -106,6 +108,7 @@ def write_video(
       keyframes: most frames from one key frame to the next, for players that jump; None: as the encoder likes.
       clock: when each frame is shown; None: evenly spaced from 0 on.
       tracks: file whose other streams, chapters and tags go with the frames.
+      growing: see `write_frames`.
 
     Returns:
       What became of each stream of ``tracks``, see `vp_jax.media.streams.tracks`, and of the times.
@@ -125,7 +128,7 @@ def write_video(
     if keyframes is not None:
         track = track._replace(options={**track.options, "g": str(keyframes)})
     converted = (_to_frame(frame_HWC, track.pix_fmt) for frame_HWC in all_frames)
-    return write_frames(path, converted, track, fps, clock=clock, tracks=tracks)
+    return write_frames(path, converted, track, fps, clock=clock, tracks=tracks, growing=growing)
 
 
 def write_frames(
@@ -136,6 +139,7 @@ def write_frames(
     *,
     clock: FrameClock | None = None,
     tracks: TrackSource | None = None,
+    growing: bool = False,
 ) -> tuple[Carried, ...]:
     """Write frames, one at a time, under a temporary name, and move the finished file into place.
 
@@ -148,6 +152,7 @@ def write_frames(
       fps: see `write_video`.
       clock: see there.
       tracks: see there.
+      growing: an mp4 of fragments, written in its place, that players show while it grows.
 
     Returns:
       See there.
@@ -158,9 +163,10 @@ def write_frames(
     path = Path(path)
     suffix = path.suffix.lower()
     pace = Pace(Fraction(fps).limit_denominator(1001 * 1000), clock, suffix)
-    with replacing(path) as partial, Tracks(tracks, suffix) as carried:
+    place: contextlib.AbstractContextManager[Path] = contextlib.nullcontext(path) if growing else replacing(path)
+    with place as partial, Tracks(tracks, suffix) as carried:
         try:
-            _encode(partial, iter(frames), track, pace, carried)
+            _encode(partial, iter(frames), track, pace, carried, growing=growing)
         except av.error.FFmpegError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
         if track.reserves_room:
@@ -234,14 +240,17 @@ def _marked(content: bytes) -> bytes:
     return content[:33] + chunk + content[33:]
 
 
-def _encode(path: Path, frames: Iterator[av.VideoFrame], track: VideoTrack, pace: Pace, tracks: Tracks) -> None:
+def _encode(
+    path: Path, frames: Iterator[av.VideoFrame], track: VideoTrack, pace: Pace, tracks: Tracks, *, growing: bool = False
+) -> None:
     # bitexact: no random numbers and no version of the library in the file, equal frames give equal bytes
     muxer = {"fflags": "+bitexact"}
     if path.suffix.lower() in (
         ".mp4",
         ".mov",
     ):  # starts and ends are stated in this time base, which is 1 ms by default
-        muxer |= {"movflags": "+faststart", "movie_timescale": "90000"}
+        moves = "+frag_keyframe+empty_moov+default_base_moof" if growing else "+faststart"
+        muxer |= {"movflags": moves, "movie_timescale": "90000"} | ({"flush_packets": "1"} if growing else {})
     first = next(frames)
     with av.open(str(path), "w", options=muxer) as container:
         video = _add_video(container, track, (first.height, first.width), pace.rate)

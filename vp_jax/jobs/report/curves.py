@@ -51,8 +51,8 @@ def curve(
     return _figure(title, unit, bands + paths, (low, high), ends, frames)
 
 
-def bars(title: str, unit: str, values: Sequence[float | None]) -> str:
-    """A plot of bars, one a window; "" if there is nothing to draw."""
+def bars(title: str, unit: str, values: Sequence[float | None], each: str = "window") -> str:
+    """A plot of bars, one for each window or seam; "" if there is nothing to draw."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return ""
@@ -64,7 +64,7 @@ def bars(title: str, unit: str, values: Sequence[float | None]) -> str:
         for k, value in enumerate(values)
         if value is not None
     )
-    return _figure(title, unit, shapes, (low, high), f"<span>window 1</span><span>window {len(values)}</span>", 0)
+    return _figure(title, unit, shapes, (low, high), f"<span>{each} 1</span><span>{each} {len(values)}</span>", 0)
 
 
 def _figure(title: str, unit: str, shapes: str, span: tuple[float, float], ends: str, frames: int) -> str:

@@ -20,17 +20,21 @@ class HoleMeter:
     Args:
       starts: first frame of each window.
       overlap: frames that neighbouring windows share.
+      cuts: first frame of every shot but the first. Each shot is measured as a video of its own.
     """
 
-    def __init__(self, starts: Sequence[int], overlap: int) -> None:
-        self._starts, self._meter = list(starts), ContinuityMeter(starts, overlap)
+    def __init__(self, starts: Sequence[int], overlap: int, cuts: Sequence[int] = ()) -> None:
+        spans = zip((0, *cuts), (*cuts, math.inf))
+        self._shots = [(first, [start for start in starts if first <= start < end]) for first, end in spans]
+        self._meters = [ContinuityMeter([s - first for s in part], overlap) for first, part in self._shots]
         self._colours: list[list[float] | None] = []
         self.boxes: list[PixelBounds | None] = []
         self.areas: list[float] = []
 
     def add(self, result_HWC: np.ndarray, hole_HW: np.ndarray) -> None:
         """The next frame: uint8 pixels of the result, bool hole."""
-        self._meter.add(result_HWC, hole_HW)
+        shot = sum(first <= len(self.areas) for first, _ in self._shots) - 1
+        self._meters[shot].add(result_HWC, hole_HW)
         box = hole_box(hole_HW)
         self.boxes.append(box)
         self.areas.append(float(hole_HW.mean()))
@@ -43,18 +47,33 @@ class HoleMeter:
         ``change`` and ``colour`` have one entry per frame, ``window_colour`` one per window, in grey levels; a seam's
         ``jump`` is in units of the median change of the other frames.
         """
-        found = self._meter.result
+        found = [meter.result for meter in self._meters]
+        jumps = [
+            {"frame": start, "jump": _number(jump)}
+            for (_, starts), part in zip(self._shots, found)
+            for start, jump in zip(starts[1:], part.seam_K[1:])
+        ]
+        colours = [colour for part in found for colour in part.colour_KC]
+        drifts = [np.linalg.norm(part.colour_KC[1:] - part.colour_KC[0], axis=1) for part in found]
         return {
-            "change": _rounded(found.change_F),
+            "change": _rounded(np.concatenate([part.change_F for part in found])),
             "colour": self._colours,
-            "window_colour": [None if np.isnan(colour).any() else _rounded(colour) for colour in found.colour_KC],
-            "seams": [
-                {"frame": start, "jump": _number(jump)} for start, jump in zip(self._starts[1:], found.seam_K[1:])
+            "window_colour": [None if np.isnan(colour).any() else _rounded(colour) for colour in colours],
+            "seams": jumps,
+            "window_change": [
+                _mean(part.change_F[start - first : stop - first])
+                for (first, starts), part in zip(self._shots, found)
+                for start, stop in zip(starts, [*starts[1:], first + len(part.change_F)])
             ],
-            "flicker": _number(found.flicker),
-            "seam_jump": _number(found.seam_jump),
-            "colour_drift": _number(found.colour_drift),
+            "flicker": _mean(np.concatenate([part.change_F for part in found])),
+            "seam_jump": _mean(np.concatenate([part.seam_K[1:] for part in found])),
+            "colour_drift": _mean(np.concatenate(drifts)),
         }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return _number(known.mean()) if len(known) else None
 
 
 def hole_box(hole_HW: np.ndarray) -> PixelBounds | None:

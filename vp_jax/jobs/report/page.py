@@ -74,14 +74,15 @@ def page(record: JobRecord, words: PageWords, drawn: Drawn, files: Mapping[str, 
       record: see `vp_jax.jobs.record.record_of`.
       words: heading and what goes with it.
       drawn: pictures.
-      files: of the job by their names for people; ``comparison`` is shown where the video is too long.
+      files: of the job by their names for people, the result first; ``comparison`` is shown where the video is too
+        long, or the result where there is none.
       place: where the page will be; links are relative to it.
     """
     style, script = (resources.files(__package__).joinpath(f"page.{end}").read_text() for end in ("css", "js"))
     body = [
         f"<h1>{safe(words.title)}</h1><p class=lead>{safe(words.lead)}</p>",
         f"<blockquote>{safe(words.prompt)}</blockquote>" if words.prompt else "",
-        _player(drawn.clip, record) if drawn.clip else _linked(files["comparison"], place),
+        _player(drawn.clip, record) if drawn.clip else _linked(files, place),
         _said(record, words.numbers),
         _curves(record),
         "<h2>Frame by frame</h2>"
@@ -155,13 +156,14 @@ type="checkbox" class="box">Show the hole</label><span class="at"></span></div>
 _SPEEDS = (("Full speed", 1), ("Half speed", 0.5), ("Quarter speed", 0.25))
 
 
-def _linked(comparison: Path, place: Path) -> str:
-    """A video that stays in its file."""
-    source = safe(address(Path(comparison).name)) if comparison.parent == place.parent else ""
+def _linked(files: Mapping[str, Path], place: Path) -> str:
+    """A video that stays in its file: the comparison, or the result."""
+    name, shown = ("the comparison", files["comparison"]) if "comparison" in files else next(iter(files.items()))
+    source = safe(address(Path(shown).name)) if shown.parent == place.parent else ""
     video = f'<video src="{source}" controls muted preload="metadata"></video>' if source else ""
     return (
         f'<section class="player loose">{video}<p class="lead">The video is too long to be held by this page: '
-        f"{link(comparison, place, 'the comparison')} and the result are files of their own.</p></section>"
+        f"{link(shown, place, name)} is a file of its own.</p></section>"
     )
 
 
@@ -185,9 +187,19 @@ def _curves(record: JobRecord) -> str:
     plots = [
         curve("Change from frame to frame in the hole", f"grey levels{banded}", [Line(found["change"])], seams=seams),
         curve("Mean colour of the hole", "red, green and blue, 0 to 255", colours, seams=seams, from_zero=False),
+        bars("Jump of each seam", "times the median change", [seam["jump"] for seam in found["seams"]], "seam"),
+        bars("Change within each window", "grey levels from frame to frame", found.get("window_change", ())),
         bars("Time of each window", "seconds, compilation included", record["window_seconds"]),
+        *(
+            bars(f"Memory behind each window: the {what}", "GB", [used.get(name) for used in _gigabytes(record)])
+            for name, what in (("host", "process"), ("device", "device"))
+        ),
     ]
     return f"<h2>How the hole runs</h2>{''.join(plots)}" if any(plots) else ""
+
+
+def _gigabytes(record: JobRecord) -> list[dict[str, float]]:
+    return [{name: used / 1e9 for name, used in window.items()} for window in record.get("window_memory", ())]
 
 
 def _settings(record: JobRecord) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from vp_jax.media.cuts import cuts_text
+
 JobRecord = Mapping[str, Any]
 """What `vp_jax.jobs.record.record_of` returns."""
 
@@ -25,6 +27,7 @@ def sentences(record: JobRecord) -> list[Sentence]:
     """What happened, for people: the source, what was kept, how smoothly the hole runs, the cost."""
     return [
         *_frames(record),
+        *_cuts(record),
         *_mask(record),
         *_outside(record),
         *_streams(record),
@@ -60,6 +63,14 @@ def _frames(record: JobRecord) -> Iterator[Sentence]:
     )
 
 
+def _cuts(record: JobRecord) -> Iterator[Sentence]:
+    if record.get("cuts"):
+        yield Sentence(
+            f"Scene cuts: a shot begins at frame {cuts_text(record['cuts'])}; each has windows of its own, and "
+            "remembers nothing of the others."
+        )
+
+
 def _fitted(fit: Mapping[str, Any]) -> str:
     """What a letterbox or a crop did."""
     if fit["name"] == "letterbox":
@@ -73,6 +84,8 @@ def _mask(record: JobRecord) -> Iterator[Sentence]:
     yield Sentence(
         f"Mask: {_percent(mask['share'])} of all pixels, in {mask['frames']} of {_count(record['frames'], 'frame')}."
     )
+    if mask.get("grown"):
+        yield Sentence(f"Mask: grown by {_count(mask['grown'], 'pixel')} on each side.")
     if mask["note"]:
         yield Sentence(f"Mask: {mask['note']}{_stop(mask['note'])}")
     for note in mask["findings"]:
@@ -112,7 +125,8 @@ def _seams(record: JobRecord) -> Iterator[Sentence]:
     found = record["continuity"]
     seams = [seam for seam in found["seams"] if seam["jump"] is not None]
     if not found["seams"]:
-        yield Sentence("Seams: none, one window made all frames.")
+        made = "no shot has more than one window" if record.get("cuts") else "one window made all frames"
+        yield Sentence(f"Seams: none, {made}.")
     elif not seams:
         yield Sentence("Seams: not measured, the hole is empty or stands still there.")
     elif len(seams) <= 3:
