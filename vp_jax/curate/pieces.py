@@ -59,7 +59,7 @@ def cut_pieces(source: Path, spans: Sequence[FrameSpan], files: Sequence[Path], 
 
 
 def _digest(frame_HWC: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(frame_HWC), digest_size=16).digest()
+    return hashlib.blake2b(frame_HWC.tobytes(), digest_size=16).digest()
 
 
 def _digests(file: Path) -> list[bytes]:

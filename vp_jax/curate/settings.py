@@ -21,7 +21,7 @@ from vp_jax.curate.stages.tag import Tag
 from vp_jax.errors import UserError
 
 CURATION_STAGES: Mapping[str, type] = {
-    stage.name: stage  # type: ignore[attr-defined]
+    stage.name: stage
     for stage in (
         *(Collect, FindCuts, Tag, ProposeBoxes, TrackMasks, FilterMasks),
         *(SplitClips, MeasureClips, SelectClips, CaptionClips, PackMasks),

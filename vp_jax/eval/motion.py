@@ -40,7 +40,8 @@ def as_bytes(frames_FHWC: np.ndarray) -> np.ndarray:
     """Pixels as uint8, rounded."""
     if frames_FHWC.dtype == np.uint8:
         return frames_FHWC
-    return np.rint(np.clip(frames_FHWC, 0, 1) * 255).astype(np.uint8)
+    levels: np.ndarray = np.rint(np.clip(frames_FHWC, 0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 class Pairs:
@@ -102,8 +103,9 @@ class FlickerGauge:
 
 def dis_flow(first_HWC: np.ndarray, second_HWC: np.ndarray) -> np.ndarray:
     """Dense optical flow by inverse search (DIS; Kroeger et al. 2016), OpenCV's medium preset. Needs no weights."""
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first_HWC, second_HWC)]
-    flow_HW2 = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    first_HW, second_HW = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first_HWC, second_HWC))
+    no_start: Any = None
+    flow_HW2 = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first_HW, second_HW, no_start)
     return np.asarray(flow_HW2, np.float32)
 
 

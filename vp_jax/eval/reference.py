@@ -31,7 +31,8 @@ def truncated(frames_FHWC: np.ndarray) -> np.ndarray:
     """Pixels as uint8, cut off instead of rounded, as the released program stores results."""
     if frames_FHWC.dtype == np.uint8:
         return frames_FHWC
-    return (np.clip(frames_FHWC, 0, 1).astype(np.float32) * np.float32(255)).astype(np.uint8)
+    cut: np.ndarray = (np.clip(frames_FHWC, 0, 1).astype(np.float32) * np.float32(255)).astype(np.uint8)
+    return cut
 
 
 def released_original(frames_FHWC: np.ndarray) -> np.ndarray:
@@ -43,12 +44,14 @@ def released_original(frames_FHWC: np.ndarray) -> np.ndarray:
     stored = frames_FHWC
     if stored.dtype != np.uint8:
         stored = np.rint(np.clip(stored, 0, 1) * 255).astype(np.uint8)
-    return table[stored]
+    values: np.ndarray = table[stored]
+    return values
 
 
 def without_hole(result_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
     """Result with a black hole; the original is not masked. The mask of the released "masked" columns."""
-    return result_FHWC * ~holes_FHW[..., None]
+    kept: np.ndarray = result_FHWC * ~holes_FHW[..., None]
+    return kept
 
 
 @jax.jit
@@ -62,7 +65,8 @@ def _columns(result_FHWC: jax.Array, truth_FHWC: jax.Array, with_ssim: bool) -> 
     if with_ssim:
         sums = ssim_sums(result_FHWC, truth_FHWC, np.zeros(result_FHWC.shape[:3], bool), (WHOLE,))
         ssim_F = sums[:, 0, 0] / sums[:, 0, 1]
-    return _frame_columns(result_FHWC, truth_FHWC, ssim_F)
+    columns: jax.Array = _frame_columns(result_FHWC, truth_FHWC, ssim_F)
+    return columns
 
 
 class ReferencePictureGauge:

@@ -43,7 +43,8 @@ def middle_square(frames_FHWC: jax.Array, side: int) -> jax.Array:
 def squashed(frames_FHWC: jax.Array, side: int) -> jax.Array:
     """Frames in [0, 1], squashed to a square, bilinear; not normalised."""
     F, _, _, C = frames_FHWC.shape
-    return jax.image.resize(as_float(frames_FHWC), (F, side, side, C), "linear", antialias=True)
+    resized: jax.Array = jax.image.resize(as_float(frames_FHWC), (F, side, side, C), "linear", antialias=True)
+    return resized
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2, 3))
@@ -52,7 +53,8 @@ def _embeddings(
 ) -> jax.Array:
     pictures = (middle_square if similar else squashed)(frames_FHWC, cfg.image)
     embeddings_FE = nnx.merge(graph, params).picture(pictures)
-    return embeddings_FE / jnp.linalg.norm(embeddings_FE, axis=-1, keepdims=True)
+    unit_FE: jax.Array = embeddings_FE / jnp.linalg.norm(embeddings_FE, axis=-1, keepdims=True)
+    return unit_FE
 
 
 def sliced_caption(network: LoadedNetwork, caption: str) -> np.ndarray:

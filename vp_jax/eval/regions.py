@@ -31,7 +31,8 @@ def region(holes_FHW: jax.Array, name: str) -> jax.Array:
     if name == HOLE:
         return holes_FHW
     if name == RIM_BAND:
-        return grown(holes_FHW, RIM_WIDTH) & grown(~holes_FHW, RIM_WIDTH)
+        rim_FHW: jax.Array = grown(holes_FHW, RIM_WIDTH) & grown(~holes_FHW, RIM_WIDTH)
+        return rim_FHW
     raise ValueError(f"region {name!r}: expected one of {', '.join(REGIONS)}")
 
 

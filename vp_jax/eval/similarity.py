@@ -59,7 +59,8 @@ def ssim_field(a_HWC: jax.Array, b_HWC: jax.Array) -> jax.Array:
     covariance = product - mean_a * mean_b
     mean_a, mean_b = mean_a + _MIDDLE, mean_b + _MIDDLE
     brightness = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
-    return brightness * (2 * covariance + _C2) / (variances + _C2)
+    similarity: jax.Array = brightness * (2 * covariance + _C2) / (variances + _C2)
+    return similarity
 
 
 @functools.partial(jax.jit, static_argnums=3)
@@ -76,7 +77,8 @@ def ssim_sums(
             field_CHW = ssim_field(*(jnp.where(area_HW[..., None], x_HWC, 0) for x_HWC in (a_HWC, b_HWC)))
             return jnp.array([jnp.where(area_HW, field_CHW, 0).sum(), area_HW.sum() * field_CHW.shape[0]])
 
-        return jax.lax.map(sums, pictures[2])
+        found: jax.Array = jax.lax.map(sums, pictures[2])
+        return found
 
     # one frame and one region at a time: their fields stay in the cache, and the program is compiled once
     result: jax.Array = jax.lax.map(frame, (result_FHWC, truth_FHWC, areas_FJHW))

@@ -48,9 +48,10 @@ def squared(picture_HWC: jax.Array, hole_HW: jax.Array | None, side: int) -> jax
         top, left, height, width = bounding_box(hole_HW)
     scale = side / jnp.maximum(jnp.maximum(height, width), 1)
     shift = jnp.stack([(side - height * scale) / 2 - top * scale, (side - width * scale) / 2 - left * scale])
-    return jax.image.scale_and_translate(
+    picture: jax.Array = jax.image.scale_and_translate(
         x_HWC, (side, side, 3), (0, 1), jnp.stack([scale, scale]), shift, "cubic", antialias=True
     )
+    return picture
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2, 3))
@@ -78,7 +79,8 @@ def picture_embeddings(
 def text_embeddings(graph: nnx.GraphDef[Any], params: trees.Tree, ids_BM: jax.Array, ends_B: jax.Array) -> jax.Array:
     """Unit embeddings (B, E) of texts."""
     embeddings_BE = nnx.merge(graph, params).text(ids_BM, ends_B)
-    return embeddings_BE / jnp.linalg.norm(embeddings_BE, axis=-1, keepdims=True)
+    unit_BE: jax.Array = embeddings_BE / jnp.linalg.norm(embeddings_BE, axis=-1, keepdims=True)
+    return unit_BE
 
 
 def caption_embedding(network: LoadedNetwork, caption: str) -> np.ndarray | None:

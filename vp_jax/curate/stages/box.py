@@ -85,7 +85,11 @@ class ProposeBoxes:
             limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
             return [(box, "") for box in propose(frame_HWC, neighbour, **limits)]  # type: ignore[arg-type]
         answers = load_plugin(self.model)(frame_HWC, list(clip.tags))
-        boxes = [(Proposal(*map(int, box[:4]), float(box[4])), str(box[5])) for box in answers]
+        boxes = [
+            (Proposal(x, y, width, height, float(box[4])), str(box[5]))
+            for box in answers
+            for x, y, width, height in [map(int, box[:4])]
+        ]
         size = frame_HWC.shape[0] * frame_HWC.shape[1]
         return [
             (box, words) for box, words in boxes if self.least_area <= box.width * box.height / size <= self.most_area

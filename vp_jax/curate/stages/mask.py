@@ -122,8 +122,11 @@ def _prompts(clip: ClipRecord, shot: FrameSpan, first: int, scale: float) -> lis
     start, stop = shot
     boxes = [box for box in clip.boxes if start <= box[1] < stop]
     if clip.boxes:
-        sides = [tuple(max(place // 2, int(side * scale)) for place, side in enumerate(box[2:6])) for box in boxes]
-        return [Box(*side, frame=int(box[1]) - start, thing=int(box[0])) for side, box in zip(sides, boxes)]
+        scaled = [[max(place // 2, int(side * scale)) for place, side in enumerate(box[2:6])] for box in boxes]
+        return [
+            Box(x, y, width, height, frame=int(box[1]) - start, thing=int(box[0]))
+            for (x, y, width, height), box in zip(scaled, boxes)
+        ]
     return [Words(tag, thing=first + number) for number, tag in enumerate(clip.tags) if first + number <= MOST_THINGS]
 
 

@@ -78,4 +78,5 @@ class DINOv2(nnx.Module):
         x_FSD = jnp.concatenate([first, x_FhwD.reshape(F, h * w, D)], 1) + self.positions[...]
         for block in self.blocks:
             x_FSD = block(x_FSD)
-        return self.norm_out(x_FSD)[:, 1:].reshape(F, h, w, D)
+        features_FhwD: jax.Array = self.norm_out(x_FSD)[:, 1:].reshape(F, h, w, D)
+        return features_FhwD

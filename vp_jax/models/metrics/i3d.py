@@ -59,7 +59,9 @@ def _padded(x_BFHWC: jax.Array, kernel: Size3, stride: Size3) -> jax.Array:
 def max_pooled_3d(x_BFHWC: jax.Array, kernel: Size3, stride: Size3) -> jax.Array:
     """Maximum over boxes, zeros at the borders."""
     x_BFHWC = _padded(x_BFHWC, kernel, stride)
-    return jax.lax.reduce_window(x_BFHWC, -jnp.inf, jax.lax.max, (1, *kernel, 1), (1, *stride, 1), "VALID")
+    window, strides = (1, *kernel, 1), (1, *stride, 1)
+    pooled: jax.Array = jax.lax.reduce_window(x_BFHWC, -jnp.inf, jax.lax.max, window, strides, "VALID")
+    return pooled
 
 
 class Unit(nnx.Module):

@@ -110,7 +110,8 @@ def max_pooled(x_FHWC: jax.Array, layer: Pool) -> jax.Array:
     for size in x_FHWC.shape[1:3]:
         sides.append((0, (size - layer.size) % 2 if layer.ceil else 0))
     window = (1, layer.size, layer.size, 1)
-    return jax.lax.reduce_window(x_FHWC, -jnp.inf, jax.lax.max, window, (1, 2, 2, 1), [*sides, (0, 0)])
+    pooled: jax.Array = jax.lax.reduce_window(x_FHWC, -jnp.inf, jax.lax.max, window, (1, 2, 2, 1), [*sides, (0, 0)])
+    return pooled
 
 
 class LPIPS(nnx.Module):

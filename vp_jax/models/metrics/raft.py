@@ -101,16 +101,12 @@ class FlowEncoder(nnx.Module):
     def __init__(self, channels: tuple[int, int, int, int, int], norm: Norm, *, rngs: nnx.Rngs) -> None:
         first, one, two, three, last = channels
         self.convnormrelu = Normed(3, first, 7, 2, norm, rngs=rngs)
-        for name, inputs, outputs, stride in (
-            ("layer1", first, one, 1),
-            ("layer2", one, two, 2),
-            ("layer3", two, three, 2),
-        ):
-            blocks = [
-                FlowBlock(inputs, outputs, stride, norm, rngs=rngs),
-                FlowBlock(outputs, outputs, 1, norm, rngs=rngs),
-            ]
-            setattr(self, name, nnx.List(blocks))
+
+        def layer(inputs: int, outputs: int, stride: int) -> nnx.List[FlowBlock]:
+            strided = FlowBlock(inputs, outputs, stride, norm, rngs=rngs)
+            return nnx.List([strided, FlowBlock(outputs, outputs, 1, norm, rngs=rngs)])
+
+        self.layer1, self.layer2, self.layer3 = layer(first, one, 1), layer(one, two, 2), layer(two, three, 2)
         self.conv = _conv(three, last, (1, 1), rngs=rngs)
 
     def __call__(self, x_BHWC: jax.Array) -> jax.Array:
