@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection
+from typing import Any
 
 import cv2
 import jax

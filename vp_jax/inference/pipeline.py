@@ -90,16 +90,10 @@ class Pipeline:
           UserError: a missing, unconverted or unfitting folder; an unknown precision or backend; an unfitting mesh.
         """
         known = find_model(model)
-        loaded = load_models(
-            CheckpointFolder.existing(known.folder),
-            precision=precision or known.precision,
-            attention=attention,
-            id_adapter=id_adapter,
-            id_scale=id_scale,
-            loras=[(Path(path), factor) for path, factor in loras],
-            mesh=mesh,
-            weights=weights,
-        )
+        same: dict[str, Any] = {"attention": attention, "id_adapter": id_adapter, "id_scale": id_scale}
+        same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
+        source = CheckpointFolder.existing(known.folder)
+        loaded = load_models(source, precision=precision or known.precision, **same)
         return cls(*loaded, own_settings=known.settings)
 
     @classmethod
