@@ -1,5 +1,6 @@
 """Results in the pixels of their source: the table of `tests.source_formats`, and what stands around it."""
 
+import os
 from fractions import Fraction
 
 import av
@@ -19,6 +20,8 @@ from vp_jax.media.source import read_source
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_source_comes_back_in_its_own_pixels(row, tmp_path):
     assert faults(row, go(row, tmp_path)) == []
+    if hasattr(os, "sched_getscheduler"):  # of AV1 the encoder takes real-time priority if it is root
+        assert {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")} == {os.SCHED_OTHER}
 
 
 def test_equal_runs_give_equal_bytes(tmp_path):

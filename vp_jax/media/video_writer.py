@@ -260,6 +260,8 @@ def _encode(
             video.metadata["title"] = video.metadata.get("title", "") + matroska.RESERVED
         for index, frame in enumerate(_chain(first, frames)):
             container.mux(pace.timed(video.encode(pace.stamp(frame, index))))
+            if track.codec == "libsvtav1" and index == 0:
+                leave_real_time()
             tracks.write(container, until=pace.seconds(index))
         container.mux(pace.timed(video.encode()))
         tracks.finish(container)
@@ -282,6 +284,20 @@ def _add_video(
     if track.tag and container.format.name in ("mp4", "mov"):
         context.codec_tag = track.tag
     return video
+
+
+def leave_real_time() -> None:
+    """Give all threads of this process the usual priority.
+
+    SVT-AV1 takes the highest real-time priority where it may, which root does, and leaves it to the process: nothing
+    else would run beside it.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return
+    for thread in map(int, os.listdir("/proc/self/task")):
+        with contextlib.suppress(OSError):  # it has ended
+            if os.sched_getscheduler(thread) in (os.SCHED_FIFO, os.SCHED_RR):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _to_frame(frame_HWC: np.ndarray, pixel_format: str) -> av.VideoFrame:
