@@ -6,20 +6,20 @@ from vp_jax.curate.funnel import DUPLICATES, funnel_of, journal_lines, kind_of_r
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.stages.collect import Collect
 from vp_jax.curate.stages.split import SplitClips
-from vp_jax.curate.store import DROPPED, FAILED, KEPT, StageOutcome, Step
+from vp_jax.curate.store import DROPPED, FAILED, KEPT, StageOutcome, StageStep
 
 COLLECT, SPLIT = Collect(), SplitClips()
 CLIP = ClipRecord("a", "a.mp4", frames=200, fps="10")
 PIECES = (CLIP.but(name="a[0:90]", frames=90), CLIP.but(name="a[90:180]", frames=90))
 STEPS = [
-    Step(COLLECT, ClipRecord("a", "a.mp4"), StageOutcome(KEPT, records=(CLIP,), seconds=2.0)),
-    Step(COLLECT, ClipRecord("b", "b.mp4"), StageOutcome(DROPPED, "too short: 3.0 s", seconds=1.0)),
-    Step(COLLECT, ClipRecord("c", "c.mp4"), StageOutcome(DROPPED, "too short: 4.5 s", seconds=1.0)),
-    Step(
+    StageStep(COLLECT, ClipRecord("a", "a.mp4"), StageOutcome(KEPT, records=(CLIP,), seconds=2.0)),
+    StageStep(COLLECT, ClipRecord("b", "b.mp4"), StageOutcome(DROPPED, "too short: 3.0 s", seconds=1.0)),
+    StageStep(COLLECT, ClipRecord("c", "c.mp4"), StageOutcome(DROPPED, "too short: 4.5 s", seconds=1.0)),
+    StageStep(
         COLLECT, ClipRecord("d", "d.mp4"), StageOutcome(FAILED, "damaged, decoding stopped at frame 23 (Invalid data)")
     ),
-    Step(COLLECT, ClipRecord("e", "e.mp4"), StageOutcome(KEPT, records=(CLIP.but(name="e"),))),
-    Step(SPLIT, CLIP, StageOutcome(KEPT, records=PIECES)),
+    StageStep(COLLECT, ClipRecord("e", "e.mp4"), StageOutcome(KEPT, records=(CLIP.but(name="e"),))),
+    StageStep(SPLIT, CLIP, StageOutcome(KEPT, records=PIECES)),
 ]
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from vp_jax.curate.measures import (
     black_bars,
+    clip_measures,
     clipped,
     difference_hash,
     largest_change,
     measured_picture,
     motion,
-    scores_of,
     sharpness,
 )
 
@@ -69,5 +69,5 @@ def test_motion_is_in_widths_a_second(textured):
 
 
 def test_scores_have_all_names(textured):
-    scores = scores_of([textured, textured], [], 0.1)
+    scores = clip_measures([textured, textured], [], 0.1)
     assert {*scores} == {"motion", "sharpness", "brightness", "clipped", "black_bars", "change"}

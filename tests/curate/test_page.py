@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from vp_jax.curate.page import page_of, write_page
+from vp_jax.curate.page import page_of, write_curation_page
 from vp_jax.curate.speed import costs_of
 
 pytestmark = pytest.mark.slow
@@ -43,5 +43,5 @@ def test_names_and_captions_are_escaped(done):
 
 
 def test_the_page_is_written_beside_the_journal(done):
-    write_page(done, costs_of(done, 10, 1.0))
+    write_curation_page(done, costs_of(done, 10, 1.0))
     assert (done.root / "index.html").read_text().startswith("<!doctype html>")

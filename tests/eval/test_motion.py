@@ -8,7 +8,7 @@ import pytest
 from tests.eval.made_clips import made_clip, results_of
 from vp_jax.eval import video_metrics
 from vp_jax.eval.continuity import continuity_of
-from vp_jax.eval.motion import dis_flow, reached, warped
+from vp_jax.eval.motion import picture_flow, reached, warped
 from vp_jax.eval.scores import SCORES, ClipFacts, Meters
 
 CLIP = made_clip()
@@ -63,7 +63,7 @@ def test_warping_follows_the_flow():
 
 
 def test_dis_finds_the_motion_of_the_background():
-    flow = dis_flow(CLIP.truth_FHWC[1], CLIP.truth_FHWC[0])
+    flow = picture_flow(CLIP.truth_FHWC[1], CLIP.truth_FHWC[0])
     assert np.median(flow[8:-8, 8:-8, 0]) == pytest.approx(1, abs=0.2)
 
 

@@ -22,7 +22,7 @@ from vp_jax.errors import UserError
 if TYPE_CHECKING:
     from vp_jax.curate.run import CurationRun
 
-VIDEOS = 450_000
+PAPER_VIDEOS = 450_000
 """Videos that the paper started from."""
 
 
@@ -35,7 +35,9 @@ def add_arguments(parser: Parser) -> None:
     inputs.add_argument("--sample", type=int, metavar="N", help="a random sample of so many sources, to see what comes")
     outputs = parser.add_argument_group("output")
     outputs.add_argument("out", metavar="OUT", help="folder; what an earlier run did in it is not repeated")
-    outputs.add_argument("--videos", type=int, help=f"to extrapolate to; default: {VIDEOS:,}, of a sample all sources")
+    outputs.add_argument(
+        "--videos", type=int, help=f"to extrapolate to; default: {PAPER_VIDEOS:,}, of a sample all sources"
+    )
     outputs.add_argument("--price", type=float, default=0.04, help="of a CPU core for an hour; default: 0.04")
 
 
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     assert config is not None
     if args.sample is not None and args.sample < 1:
         raise UserError(f"--sample {args.sample}: expected 1 or more")
-    from vp_jax.curate.page import write_page
+    from vp_jax.curate.page import write_curation_page
     from vp_jax.curate.run import curate
     from vp_jax.curate.settings import settings_from
     from vp_jax.curate.sources import list_sources, sample_of
@@ -59,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
         sources = sample_of(sources, args.sample)
         print(f"{len(sources)} of {total} sources, chosen by the digest of their names")
     done = curate(sources, args.out, chosen, args.beam_options)
-    costs = costs_of(done, args.videos or (VIDEOS if args.sample is None else total), args.price)
-    write_page(done, costs)
+    costs = costs_of(done, args.videos or (PAPER_VIDEOS if args.sample is None else total), args.price)
+    write_curation_page(done, costs)
     print("\n".join([*done.funnel.lines(), "", *costs.lines()]))
     for line in _next_steps(done):
         print(line)

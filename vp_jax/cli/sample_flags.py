@@ -12,7 +12,7 @@ from vp_jax.inference.task import FILL, TASKS
 from vp_jax.media.cuts import AUTO
 from vp_jax.media.fit import FIT_NAMES
 from vp_jax.media.video import FOLDER_FPS
-from vp_jax.models.config import WEIGHTS
+from vp_jax.models.config import WEIGHT_FORMS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,7 +115,11 @@ def _look_flags(flag: Any) -> None:
 
 def _machine_flags(flag: Any) -> None:
     flag("--precision", choices=("bfloat16", "float32"), help="default: bfloat16, nano float32")
-    flag("--weights", choices=WEIGHTS, help="int8: matrices of blocks in 8 bits, half the memory; default: --precision")
+    flag(
+        "--weights",
+        choices=WEIGHT_FORMS,
+        help="int8: matrices of blocks in 8 bits, half the memory; default: --precision",
+    )
     flag("--attention", help="attention backend; default: the fastest for the device")
     flag("--mesh", metavar="AXIS=SIZE,...", help="divide a video over devices: auto (all), or data=2,context=4")
     flag("--memory", metavar="24GB", help="of the device: what needs more is changed to fit, or refused before loading")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from vp_jax.curate.record import CurationStage
-from vp_jax.curate.store import DROPPED, FAILED, KEPT, WAITING, Step
+from vp_jax.curate.store import DROPPED, FAILED, KEPT, WAITING, StageStep
 
 DUPLICATES = "duplicates"
 """The comparison of all clips, which is no stage of its own and stands behind the first."""
@@ -67,7 +67,7 @@ class Funnel(NamedTuple):
         return rows
 
 
-def funnel_of(steps: Sequence[Step], stages: Sequence[CurationStage], duplicates: Mapping[str, str]) -> Funnel:
+def funnel_of(steps: Sequence[StageStep], stages: Sequence[CurationStage], duplicates: Mapping[str, str]) -> Funnel:
     """Counts of every stage."""
     counts = []
     for number, stage in enumerate(stages):
@@ -94,11 +94,11 @@ def funnel_of(steps: Sequence[Step], stages: Sequence[CurationStage], duplicates
     return Funnel(counts)
 
 
-def _seconds_after(step: Step) -> float:
+def _seconds_after(step: StageStep) -> float:
     return sum(record.seconds for record in step.outcome.records)
 
 
-def journal_lines(steps: Sequence[Step], duplicates: Mapping[str, str]) -> Iterator[str]:
+def journal_lines(steps: Sequence[StageStep], duplicates: Mapping[str, str]) -> Iterator[str]:
     """The journal, a JSON object a line, in the order of stages and clips; nothing in it depends on the time."""
     for step in steps:
         line: dict[str, object] = {"stage": step.stage.name, "clip": step.clip.name, "outcome": step.outcome.kind}

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from vp_jax.segment.flow import SMALLEST, dis_flow
+
 MEASURED_ROWS = 120
 """Rows of the pictures that are measured."""
 _DARK = 20
@@ -66,21 +68,15 @@ def clipped(grey_HW: np.ndarray) -> float:
     return float(((grey_HW < 4) | (grey_HW > 251)).mean())
 
 
-def flow_between(first_HW: np.ndarray, second_HW: np.ndarray) -> np.ndarray:
-    """Dense optical flow HW2 (x, y) in pixels, by DIS (arXiv 1603.03590)."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(dis.calc(first_HW, second_HW, None))  # type: ignore[call-overload]
-
-
 def motion(first_HW: np.ndarray, second_HW: np.ndarray, seconds: float) -> float:
     """Mean speed between two pictures, in widths of the picture per second."""
-    if min(first_HW.shape) < 16:  # DIS needs patches
+    if min(first_HW.shape) < SMALLEST:
         return float(cv2.absdiff(first_HW, second_HW).mean() / 255 / seconds)
-    flow_HW2 = flow_between(first_HW, second_HW)
+    flow_HW2 = dis_flow(first_HW, second_HW, finest=False)
     return float(np.linalg.norm(flow_HW2, axis=-1).mean() / first_HW.shape[1] / seconds)
 
 
-def scores_of(
+def clip_measures(
     pictures: Sequence[np.ndarray], pairs: Sequence[tuple[np.ndarray, np.ndarray]], seconds: float
 ) -> Mapping[str, float]:
     """All scores of a clip.

@@ -16,7 +16,7 @@ from vp_jax.curate.page_style import STYLE
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.run import CurationRun
 from vp_jax.curate.speed import Costs
-from vp_jax.curate.store import KEPT, Step
+from vp_jax.curate.store import KEPT, StageStep
 from vp_jax.curate.thumbnails import Thumbnails
 from vp_jax.files import write_text
 
@@ -24,7 +24,7 @@ _EXAMPLES, _CLIPS, _JOURNAL = 4, 24, 200
 """Pictures of each kind in a stage, clips in the browser, lines of the journal that are shown."""
 
 
-def write_page(done: CurationRun, costs: Costs) -> None:
+def write_curation_page(done: CurationRun, costs: Costs) -> None:
     """Write ``index.html`` into the run's folder."""
     write_text(done.root / "index.html", page_of(done, costs))
 
@@ -107,7 +107,7 @@ def _examples(stage: str, done: CurationRun) -> tuple[list[tuple[ClipRecord, str
         return [], [(collected[name], f"{name}: shows the same as {first}") for name, first in done.duplicates.items()][
             :_EXAMPLES
         ]
-    here: list[Step] = [step for step in done.steps if step.stage.name == stage]
+    here: list[StageStep] = [step for step in done.steps if step.stage.name == stage]
     kept = [(step.outcome.records[0], step.clip.name) for step in here if step.outcome.kind == KEPT]
     left = [(step.clip, f"{step.clip.name}: {step.outcome.reason}") for step in here if step.outcome.kind != KEPT]
     return kept[:_EXAMPLES], left[:_EXAMPLES]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from vp_jax.curate.measures import flow_between
+from vp_jax.segment.flow import dis_flow
 
 _ROWS = 160
 _MOVES = 0.6
@@ -130,5 +130,5 @@ def _main_colours(pixels: np.ndarray, count: int = 6) -> np.ndarray:
 def _motion(small_HWC: np.ndarray, neighbour_HWC: np.ndarray) -> np.ndarray:
     """Length of the flow of each pixel, less that of the camera."""
     first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (small_HWC, neighbour_HWC))
-    flow_HW2 = flow_between(first, second)
+    flow_HW2 = dis_flow(first, second, finest=False)
     return np.asarray(np.linalg.norm(flow_HW2 - np.median(flow_HW2, axis=(0, 1)), axis=-1))

@@ -20,7 +20,7 @@ from vp_jax.curate.funnel import Funnel, funnel_of, journal_lines
 from vp_jax.curate.near_duplicates import near_duplicates
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.settings import CurationSettings
-from vp_jax.curate.store import KEPT, StageStore, Step, walk
+from vp_jax.curate.store import KEPT, StageStep, StageStore, walk
 from vp_jax.curate.write import TRAIN, Written, named, write_output
 from vp_jax.errors import UserError
 from vp_jax.files import fresh_folder, locked, replace_parts, write_text
@@ -40,7 +40,7 @@ class CurationRun(NamedTuple):
     """
 
     root: Path
-    steps: Sequence[Step]
+    steps: Sequence[StageStep]
     duplicates: dict[str, str]
     clips: Sequence[Written]
     funnel: Funnel

@@ -108,7 +108,7 @@ class StageStore:
         return counts
 
 
-class Step(NamedTuple):
+class StageStep(NamedTuple):
     """A record at a stage, and what became of it there."""
 
     stage: CurationStage
@@ -116,12 +116,12 @@ class Step(NamedTuple):
     outcome: StageOutcome
 
 
-def walk(store: StageStore, stages: Sequence[CurationStage], clips: Sequence[ClipRecord]) -> Iterator[Step]:
+def walk(store: StageStore, stages: Sequence[CurationStage], clips: Sequence[ClipRecord]) -> Iterator[StageStep]:
     """Every record at every stage that it reached, in the order of the records, from what is stored."""
     for clip in clips:
         if stages:
             outcome = store.stored(stages[0], clip)
-            yield Step(stages[0], clip, outcome)
+            yield StageStep(stages[0], clip, outcome)
             yield from walk(store, stages[1:], outcome.records)
 
 

@@ -69,10 +69,10 @@ def mask_file(
         raise UserError(f"mask {show(text)}: no such file")
     else:
         holes = _tracked(text, video, segmenter, options or {})
-    return write_masks(holes, video, out)
+    return write_holes(holes, video, out)
 
 
-def write_masks(holes: Iterable[np.ndarray], video: Video, out: Path) -> Path:
+def write_holes(holes: Iterable[np.ndarray], video: Video, out: Path) -> Path:
     """Write masks, bool (H, W) each, beside ``out``, lossless; returns their file."""
     path = beside(out, "_mask.mkv")
     write_video(path, (_grey(hole_HW) for hole_HW in holes), video.fps, clock=video.clock)

@@ -12,7 +12,7 @@ import numpy as np
 from vp_jax.edit.ask import Understood, override, plan_by_vlm, understand
 from vp_jax.edit.first_frame import DRAWN
 from vp_jax.edit.instruction import ADD, REMOVED, parse_instruction
-from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file, write_masks
+from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file, write_holes
 from vp_jax.edit.plan import BY_RULES, EditPlan
 from vp_jax.edit.rules import plan_by_hand, plan_by_rules
 from vp_jax.edit.world import drawn_edit, drawn_frame, drawn_masks
@@ -107,7 +107,7 @@ def prepare_edit(
         edit = drawn_edit(clip, plan.operation, plan.target, plan.region_caption or plan.caption or "")
         plan, drawn_HWC = _of_scene(plan, given, edit), drawn_frame(clip, edit)
         if plan.mask is None:
-            mask = write_masks(drawn_masks(clip, edit), video, out)
+            mask = write_holes(drawn_masks(clip, edit), video, out)
             return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)
     mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
     return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection
-from typing import Any
 
 import cv2
 import jax
@@ -27,6 +26,7 @@ from vp_jax.eval.regions import REGIONS, region, score_name
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.video_metrics import RIM
 from vp_jax.media.masks import dilate
+from vp_jax.segment.flow import dis_flow
 
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Two pictures, uint8 (H, W, 3) -> (H, W, 2): where each pixel of the first is in the second, columns then rows."""
@@ -102,12 +102,10 @@ class FlickerGauge:
         }
 
 
-def dis_flow(first_HWC: np.ndarray, second_HWC: np.ndarray) -> np.ndarray:
+def picture_flow(first_HWC: np.ndarray, second_HWC: np.ndarray) -> np.ndarray:
     """Dense optical flow by inverse search (DIS; Kroeger et al. 2016), OpenCV's medium preset. Needs no weights."""
     first_HW, second_HW = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first_HWC, second_HWC))
-    no_start: Any = None
-    flow_HW2 = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first_HW, second_HW, no_start)
-    return np.asarray(flow_HW2, np.float32)
+    return dis_flow(first_HW, second_HW, finest=False)
 
 
 def warped(x_HWC: jax.Array, flow_HW2: jax.Array) -> jax.Array:
@@ -191,7 +189,7 @@ class WarpingGauge:
 
 def dis_gauge(names: Collection[str], clip: ClipFacts, networks: Networks) -> WarpingGauge:
     """Warping error with OpenCV's DIS flow."""
-    return WarpingGauge(names, "warping_error_dis", dis_flow)
+    return WarpingGauge(names, "warping_error_dis", picture_flow)
 
 
 class WindowsGauge:

@@ -16,7 +16,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models, Params
 from vp_jax.models import lora
 from vp_jax.models.attention import choose
-from vp_jax.models.config import WEIGHTS, BranchConfig, DiTConfig, LoRAConfig, T5Config
+from vp_jax.models.config import WEIGHT_FORMS, BranchConfig, DiTConfig, LoRAConfig, T5Config
 from vp_jax.models.folder import (
     AUTOENCODER,
     BACKBONE,
@@ -96,7 +96,7 @@ def load_models(
 
 
 def _in_form(models: Models, weights: str) -> Models:
-    """``models`` with the matrices of blocks in another form, see `vp_jax.models.config.WEIGHTS`."""
+    """``models`` with the matrices of blocks in another form, see `vp_jax.models.config.WEIGHT_FORMS`."""
     if models.backbone_cfg.weights == weights:
         return models
     branch = dataclasses.replace(models.branch_cfg.dit, weights=weights)
@@ -136,8 +136,8 @@ def describe_models(
         check_number("lora_scale", factor)
     if mesh:
         mesh_of(mesh)
-    if weights not in (None, *WEIGHTS):
-        raise UserError(f"weights {weights!r}: expected {' or '.join(WEIGHTS)}, or none for those of `precision`")
+    if weights not in (None, *WEIGHT_FORMS):
+        raise UserError(f"weights {weights!r}: expected {' or '.join(WEIGHT_FORMS)}, or none for those of `precision`")
     adapters = [_adapter(path, factor) for path, factor in _adapters(source, id_adapter, id_scale, loras)]
     return _in_form(_describe(source, precision, attention, adapters), weights or "")
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-BLOCK = 256
+QUERY_BLOCK = 256
 """Most queries in a block."""
 
 
@@ -161,7 +161,7 @@ _attend.defvjp(_attend_forward, _attend_backward)
 
 def _blocks(queries: int) -> tuple[int, int]:
     """Number and size of the blocks of queries, all of one size."""
-    count = math.ceil(queries / BLOCK)
+    count = math.ceil(queries / QUERY_BLOCK)
     return count, math.ceil(queries / count)
 
 

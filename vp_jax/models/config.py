@@ -33,7 +33,7 @@ REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_n
 """Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
 attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
 
-WEIGHTS = ("int8",)
+WEIGHT_FORMS = ("int8",)
 """Forms of the matrices of blocks, besides the type of the weights."""
 
 MOST_POSITIONS = 1 << 22
@@ -101,7 +101,7 @@ class DiTConfig:
     remat: Annotated[str, OneOf(("", *REMAT))] = ""
     dtype: DType = "float32"
     param_dtype: DType = "float32"
-    weights: Annotated[str, OneOf(("", *WEIGHTS))] = ""
+    weights: Annotated[str, OneOf(("", *WEIGHT_FORMS))] = ""
 
     def __post_init__(self) -> None:
         if self.rope and self.head_dim % 16:

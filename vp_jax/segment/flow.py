@@ -29,7 +29,9 @@ class Flows(NamedTuple):
 
 
 @functools.cache
-def _dis() -> cv2.DISOpticalFlow:
+def _dis(finest: bool) -> cv2.DISOpticalFlow:
+    if not finest:
+        return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     dis.setFinestScale(0)
     return dis
@@ -55,9 +57,14 @@ def carried(picture: np.ndarray, flow_HW2: np.ndarray) -> np.ndarray:
     return cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def dis_flow(grey_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
-    """Flow from a grey picture to another, float32 (H, W, 2); none where they are too small to have one."""
+def dis_flow(grey_HW: np.ndarray, other_HW: np.ndarray, finest: bool = True) -> np.ndarray:
+    """Flow from a picture to another, float32 (H, W, 2) in pixels; none where they are too small to have one.
+
+    Args:
+      grey_HW, other_HW: uint8.
+      finest: down to single pixels; otherwise OpenCV's medium preset, smoother and from half the size.
+    """
     if min(grey_HW.shape) < SMALLEST:
         return np.zeros((*grey_HW.shape, 2), np.float32)
     pair = np.ascontiguousarray(grey_HW), np.ascontiguousarray(other_HW)
-    return np.asarray(_dis().calc(*pair, cast(Any, None)))
+    return np.asarray(_dis(finest).calc(*pair, cast(Any, None)))

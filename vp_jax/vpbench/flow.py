@@ -12,12 +12,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from vp_jax.segment.flow import dis_flow
+
 CONSISTENT = 1.5
 """Pixels by which flow there and back may miss its start."""
 _KNOWN = 0.99
 
 
-class Step(NamedTuple):
+class FlowStep(NamedTuple):
     """Flow from each pixel of a frame to its neighbour in time, x and y in pixels, and where it can be trusted."""
 
     flow_HWC: np.ndarray
@@ -60,21 +62,16 @@ def propagated(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarr
     return out_FHWC, holes_FHW & ~filled_FHW
 
 
-def _steps(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[list[Step], list[Step]]:
+def _steps(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[list[FlowStep], list[FlowStep]]:
     """For each pair of neighbours, flow of the later frame to the earlier one, and of the earlier to the later."""
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     greys = [cv2.cvtColor(_guessed(*pair), cv2.COLOR_RGB2GRAY) for pair in zip(frames_FHWC, holes_FHW)]
     back, ahead = [], []
     for early, late in zip(range(len(greys) - 1), range(1, len(greys))):
-        there_HWC = _completed(_flow(dis, greys[early], greys[late]), holes_FHW[early])
-        home_HWC = _completed(_flow(dis, greys[late], greys[early]), holes_FHW[late])
-        ahead.append(Step(there_HWC, _consistent(there_HWC, home_HWC)))
-        back.append(Step(home_HWC, _consistent(home_HWC, there_HWC)))
+        there_HWC = _completed(dis_flow(greys[early], greys[late], finest=False), holes_FHW[early])
+        home_HWC = _completed(dis_flow(greys[late], greys[early], finest=False), holes_FHW[late])
+        ahead.append(FlowStep(there_HWC, _consistent(there_HWC, home_HWC)))
+        back.append(FlowStep(home_HWC, _consistent(home_HWC, there_HWC)))
     return back, ahead
-
-
-def _flow(dis: cv2.DISOpticalFlow, start_HW: np.ndarray, end_HW: np.ndarray) -> np.ndarray:
-    return np.asarray(dis.calc(start_HW, end_HW, None))  # type: ignore[call-overload]  # None: no first guess
 
 
 def _guessed(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
@@ -103,7 +100,7 @@ def _consistent(there_HWC: np.ndarray, home_HWC: np.ndarray) -> np.ndarray:
     return near_HW
 
 
-def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[Step]) -> CarriedColours:
+def _carried(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, steps: list[FlowStep]) -> CarriedColours:
     """Colours from earlier frames; ``steps[f]`` leads from frame f + 1 to frame f."""
     colours_FHWC = np.where(holes_FHW[..., None], 0, frames_FHWC).astype(np.float32)
     age_FHW = np.where(holes_FHW, np.inf, 0).astype(np.float32)

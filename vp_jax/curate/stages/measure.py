@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from vp_jax.curate.frames import sampled
-from vp_jax.curate.measures import measured_picture, scores_of
+from vp_jax.curate.measures import clip_measures, measured_picture
 from vp_jax.curate.plugins import load_plugin
 from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.media.pictures import evenly
@@ -34,7 +34,7 @@ class MeasureClips:
         frames = sampled(place.path(clip.video), [*numbers, *(number + 1 for number in numbers)])
         pictures = {number: measured_picture(frame_HWC) for number, frame_HWC in frames.items()}
         pairs = [(pictures[number], pictures[number + 1]) for number in numbers]
-        scores = dict(scores_of([pictures[number] for number in numbers], pairs, float(1 / clip.rate)))
+        scores = dict(clip_measures([pictures[number] for number in numbers], pairs, float(1 / clip.rate)))
         for name, _, function in (part.partition("=") for part in self.plugins.split(",") if part):
             scores[name] = float(load_plugin(function)([frames[number] for number in numbers]))
         return [clip.but(scores=scores)]

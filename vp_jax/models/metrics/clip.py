@@ -108,9 +108,9 @@ class ClipModel(nnx.Module):
     def text(self, ids_BM: jax.Array, ends_B: jax.Array) -> jax.Array:
         """Embeddings (B, E) of texts, read at the place ``ends_B`` of their end tokens."""
         length = ids_BM.shape[1]
-        x_BMD = self.tokens(ids_BM) + self.text_positions[...][:length]
+        x_BSD = self.tokens(ids_BM) + self.text_positions[...][:length]
         causal_MM = jnp.tril(jnp.ones((length, length), bool))
         for block in self.text_blocks:
-            x_BMD = block(x_BMD, causal_MM)
-        x_BMD = self.text_norm_out(x_BMD)
-        return self.text_projection(x_BMD[jnp.arange(len(ids_BM)), ends_B])
+            x_BSD = block(x_BSD, causal_MM)
+        x_BSD = self.text_norm_out(x_BSD)
+        return self.text_projection(x_BSD[jnp.arange(len(ids_BM)), ends_B])
