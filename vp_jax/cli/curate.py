@@ -35,9 +35,7 @@ def add_arguments(parser: Parser) -> None:
     inputs.add_argument("--sample", type=int, metavar="N", help="a random sample of so many sources, to see what comes")
     outputs = parser.add_argument_group("output")
     outputs.add_argument("out", metavar="OUT", help="folder; what an earlier run did in it is not repeated")
-    outputs.add_argument(
-        "--videos", type=int, help=f"to extrapolate to; default: {PAPER_VIDEOS:,}, of a sample all sources"
-    )
+    outputs.add_argument("--videos", type=int, help=f"to extrapolate to; default: {PAPER_VIDEOS:,}, sample: all")
     outputs.add_argument("--price", type=float, default=0.04, help="of a CPU core for an hour; default: 0.04")
 
 

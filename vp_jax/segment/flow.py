@@ -61,7 +61,8 @@ def dis_flow(grey_HW: np.ndarray, other_HW: np.ndarray, finest: bool = True) -> 
     """Flow from a picture to another, float32 (H, W, 2) in pixels; none where they are too small to have one.
 
     Args:
-      grey_HW, other_HW: uint8.
+      grey_HW: uint8.
+      other_HW: the other, uint8, of the same size.
       finest: down to single pixels; otherwise OpenCV's medium preset, smoother and from half the size.
     """
     if min(grey_HW.shape) < SMALLEST:
