@@ -73,7 +73,7 @@ LONG_VIDEOS = (
         "chained_keys",
         "windows behind one that is made anew stay",
         "vp_jax/jobs/manifest.py",
-        "before = made[-1] if made and self.chained else base",
+        "before = made[-1] if made and self.reads(number) else base",
         "before = base",
         "tests/jobs/test_manifest.py",
     ),

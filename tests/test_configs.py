@@ -120,4 +120,5 @@ def test_configs_are_data():
             if isinstance(node, ast.ImportFrom | ast.Import):
                 names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
                 assert {*names} <= {"ml_collections", "vp_jax.configs", "importlib"}, path
-        assert "python train.py --config" in path.read_text() or path.stem in ("common", "__init__")
+        commands = ("python train.py --config", "vp-jax curate")
+        assert any(name in path.read_text() for name in commands) or path.stem in ("common", "__init__")

@@ -39,5 +39,5 @@ def test_what_is_asked_for_is_compiled(monkeypatch):
     assert run(["compile", "h100:8", "--config", "tiny"]) == 0
     assert run(["compile", "h100:8", "--sample", "--program", "step", "--mesh", "data=2,context=4"]) == 1
     assert run(["compile", "--table", "--precision", "float32", "--program", "text"]) == 0
-    sampling = {"mesh": "data=2,context=4", "model": "cogvideox-5b-i2v", "precision": "bfloat16"}
+    sampling = {"mesh": "data=2,context=4", "model": "cogvideox-5b-i2v", "precision": "bfloat16", "weights": ""}
     assert calls == [("train", "h100:8"), ("h100:8", ["step"], sampling), ("nano", ["text"], ("float32",))]

@@ -149,7 +149,13 @@ def test_a_closed_pipe_ends_the_program_quietly():
 
 def test_every_package_has_the_extra_that_brings_it():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = {"cv2": "opencv_python_headless", "PIL": "pillow", "orbax": "orbax_checkpoint", "absl": "absl_py"}
+    names = {
+        "cv2": "opencv_python_headless",
+        "scenedetect": "scenedetect_headless",
+        "PIL": "pillow",
+        "orbax": "orbax_checkpoint",
+        "absl": "absl_py",
+    }
 
     def brought(requirements):
         return [text.replace("-", "_").lower() for text in requirements]

@@ -27,7 +27,8 @@ def latents(pipe, clip):
 
 
 def test_a_folder_loads_as_the_models_that_were_saved(pipeline, folder, clip):
-    loaded = Pipeline.load(folder, precision="float32", id_adapter=False)
+    same = pipeline.models.backbone_cfg.attention
+    loaded = Pipeline.load(folder, precision="float32", id_adapter=False, attention=same)
     assert not loaded.models.has_id_adapter and loaded.folders == tuple(
         folder / n for n in ("transformer", "branch", "vae")
     )

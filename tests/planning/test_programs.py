@@ -10,6 +10,11 @@ from vp_jax.planning import training
 from vp_jax.planning.programs import PROGRAMS, SAMPLE, TRAIN
 from vp_jax.training.stages.registry import STAGES
 
+SCORES = (
+    *("background", "detail", "flow", "fvd", "motion", "perceptual", "pixels", "reference", "reference_text"),
+    *("regions", "removal", "similarity", "text"),
+)
+
 COMPILED = {
     "vp_jax/inference/compiled.py": ["encode", "encode_image", "step"],
     "vp_jax/inference/decode.py": ["decode_first", "decode_next"],
@@ -23,6 +28,9 @@ COMPILED = {
     "vp_jax/checkpoint/array_digests.py": [],
     "vp_jax/runs/multihost.py": [],
     "vp_jax/runs/starting_weights.py": [],
+    "vp_jax/models/int8.py": [],
+    # scores: run on any one device, beside no model
+    **{f"vp_jax/eval/{name}.py": [] for name in SCORES},
 }
 """Files that compile something, and programs of the registry that stand for it."""
 

@@ -27,15 +27,15 @@ EXTRAS = {
     "libtpu": "aot",
     "fastapi": "serve",
     "uvicorn": "serve",
-    "cv2": "bench",
-    "diffusers": "test",
-    "transformers": "test",
+    "diffusers": "edit",
+    "transformers": "segment",
+    "torchvision": "segment",
     "peft": "test",
 }
 """Packages that the project does without until they are asked for, and the extra that brings each."""
 REQUIRED = (
     "jax jaxlib flax optax orbax grain tensorflow_datasets ml_collections numpy chex av PIL sentencepiece safetensors "
-    "tqdm absl ml_dtypes"
+    "tqdm absl ml_dtypes scipy cv2 scenedetect"
 ).split()
 
 

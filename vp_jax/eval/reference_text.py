@@ -25,6 +25,7 @@ from vp_jax.eval.reference import PREFIX, truncated
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.text import text_embeddings
 from vp_jax.eval.weights import LoadedNetwork
+from vp_jax.models.metrics.channels import normalised
 from vp_jax.models.metrics.clip import CLIP_MEAN, CLIP_STD, ClipConfig
 
 
@@ -37,7 +38,7 @@ def middle_square(frames_FHWC: jax.Array, side: int) -> jax.Array:
     levels = jnp.clip(jnp.round(levels), 0, 255)
     top, left = (rows - side) // 2, (columns - side) // 2
     cut = levels[:, top : top + side, left : left + side] / 255
-    return (cut - jnp.array(CLIP_MEAN)) / jnp.array(CLIP_STD)
+    return normalised(cut, CLIP_MEAN, CLIP_STD)
 
 
 def squashed(frames_FHWC: jax.Array, side: int) -> jax.Array:

@@ -29,6 +29,7 @@ from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.text import bounding_box
 from vp_jax.eval.weights import LoadedNetwork
+from vp_jax.models.metrics.channels import normalised
 from vp_jax.models.metrics.dino import DINO_MEAN, DINO_STD, DinoConfig
 
 WINDOW, STEP, LEAST_PATCHES = 9, 4, 8
@@ -57,7 +58,7 @@ def around_hole(frame_HWC: jax.Array, hole_HW: jax.Array, cfg: DinoConfig) -> tu
     left = jnp.clip(left + width // 2 - side // 2, 0, W - side)
     scale = cfg.image / side
     shift = -jnp.stack([top, left]) * scale
-    x_HWC = (as_float(frame_HWC) - jnp.array(DINO_MEAN)) / jnp.array(DINO_STD)
+    x_HWC = normalised(as_float(frame_HWC), DINO_MEAN, DINO_STD)
     place = ((0, 1), jnp.stack([scale, scale]), shift)
     square = jax.image.scale_and_translate(x_HWC, (cfg.image, cfg.image, 3), *place, "cubic", antialias=True)
     cells = cfg.image // cfg.patch

@@ -25,6 +25,7 @@ from vp_jax.eval.blocks import as_float, by_blocks
 from vp_jax.eval.regions import HOLE, WHOLE, score_name
 from vp_jax.eval.score import ClipFacts, MakeGauge, Networks, Value
 from vp_jax.eval.weights import LoadedNetwork
+from vp_jax.models.metrics.channels import normalised
 from vp_jax.models.metrics.clip import CLIP_MEAN, CLIP_STD, ClipConfig
 
 CONSISTENCY = "temporal_consistency"
@@ -41,7 +42,7 @@ def bounding_box(hole_HW: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, j
 @functools.partial(jax.jit, static_argnames="side")
 def squared(picture_HWC: jax.Array, hole_HW: jax.Array | None, side: int) -> jax.Array:
     """Normalised picture in a square: the complete frame, or the hole around its bounding box; 0 elsewhere."""
-    x_HWC = (as_float(picture_HWC) - jnp.array(CLIP_MEAN)) / jnp.array(CLIP_STD)
+    x_HWC = normalised(as_float(picture_HWC), CLIP_MEAN, CLIP_STD)
     top, left, height, width = 0, 0, *x_HWC.shape[:2]
     if hole_HW is not None:
         x_HWC = jnp.where(hole_HW[..., None], x_HWC, 0)

@@ -100,7 +100,7 @@ class ClipModel(nnx.Module):
         """Embeddings (F, E) of normalised pictures of the model's size."""
         x_FND = self.patches(frames_FHWC).reshape(len(frames_FHWC), -1, self.cfg.width)
         first = jnp.broadcast_to(self.class_token[...], (len(x_FND), 1, self.cfg.width))
-        x_FSD = self.norm_in(jnp.concatenate([first, x_FND], 1) + self.positions[...])
+        x_FSD = self.norm_in(jnp.concatenate([first, x_FND], 1) + self.positions[...][None])
         for block in self.blocks:
             x_FSD = block(x_FSD, None)
         return self.projection(self.norm_out(x_FSD[:, 0]))
@@ -108,7 +108,7 @@ class ClipModel(nnx.Module):
     def text(self, ids_BM: jax.Array, ends_B: jax.Array) -> jax.Array:
         """Embeddings (B, E) of texts, read at the place ``ends_B`` of their end tokens."""
         length = ids_BM.shape[1]
-        x_BSD = self.tokens(ids_BM) + self.text_positions[...][:length]
+        x_BSD = self.tokens(ids_BM) + self.text_positions[...][None, :length]
         causal_MM = jnp.tril(jnp.ones((length, length), bool))
         for block in self.text_blocks:
             x_BSD = block(x_BSD, causal_MM)

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vp_jax.models.metrics.channels import along_last
+
 DINO_MEAN = (0.485, 0.456, 0.406)
 DINO_STD = (0.229, 0.224, 0.225)
 """Mean and deviation of the pixels that DINOv2 was trained on, values in [0, 1]."""
@@ -53,9 +55,9 @@ class DinoBlock(nnx.Module):
         y_FSD = self.norm1(x_FSD)
         q, k, v = (to(y_FSD).reshape(*y_FSD.shape[:2], self.heads, -1) for to in (self.query, self.key, self.value))
         attended = jax.nn.dot_product_attention(q, k, v).reshape(y_FSD.shape)
-        x_FSD = x_FSD + self.scale1[...] * self.dense(attended)
+        x_FSD = x_FSD + along_last(self.scale1[...], x_FSD) * self.dense(attended)
         hidden = nnx.gelu(self.fc1(self.norm2(x_FSD)), approximate=False)
-        return x_FSD + self.scale2[...] * self.fc2(hidden)
+        return x_FSD + along_last(self.scale2[...], x_FSD) * self.fc2(hidden)
 
 
 class DINOv2(nnx.Module):

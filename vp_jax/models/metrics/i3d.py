@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vp_jax.models.metrics.channels import along_last
+
 Size3 = tuple[int, int, int]
 
 _EPSILON = 1e-3
@@ -79,9 +81,10 @@ class Unit(nnx.Module):
         mean_C, variance_C = self.mean[...], self.variance[...]
         if own_statistics:
             mean_C = x_BFHWC.mean((0, 1, 2, 3))
-            variance_C = jnp.square(x_BFHWC - mean_C).mean((0, 1, 2, 3))
+            variance_C = jnp.square(x_BFHWC - along_last(mean_C, x_BFHWC)).mean((0, 1, 2, 3))
         factor_C = self.scale[...] * jax.lax.rsqrt(variance_C + _EPSILON)
-        return nnx.relu((x_BFHWC - mean_C) * factor_C + self.bias[...])
+        mean, factor, bias = (along_last(values, x_BFHWC) for values in (mean_C, factor_C, self.bias[...]))
+        return nnx.relu((x_BFHWC - mean) * factor + bias)
 
 
 class Mixed(nnx.Module):

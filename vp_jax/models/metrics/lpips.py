@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vp_jax.models.metrics.channels import normalised
+
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _EPSILON = 1e-8
 
@@ -56,6 +58,7 @@ _ALEX: tuple[tuple[Layer, ...], ...] = (
     (Convolution(8, 384, 256),),
     (Convolution(10, 256, 256),),
 )
+
 _VGG: tuple[tuple[Layer, ...], ...] = (
     (Convolution(0, 3, 64), Convolution(2, 64, 64)),
     (Pool(2), Convolution(5, 64, 128), Convolution(7, 128, 128)),
@@ -132,7 +135,7 @@ class LPIPS(nnx.Module):
 
     def features(self, frames_FHWC: jax.Array) -> list[jax.Array]:
         """Features of pictures in [0, 1] at each tap, of unit length over channels."""
-        x_FHWC = (2 * frames_FHWC - 1 - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+        x_FHWC = normalised(2 * frames_FHWC - 1, _SHIFT, _SCALE)
         taps = []
         for group in self.groups:
             for layer in group:

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vp_jax.models.metrics.channels import along_last
+
 CELL = 8
 """Pixels along a side of one feature."""
 
@@ -76,7 +78,8 @@ class Normed(nnx.Module):
             variance = jnp.square(x_BHWC - mean).mean((1, 2), keepdims=True)
             return (x_BHWC - mean) * jax.lax.rsqrt(variance + _EPSILON)
         factor_C = self.scale[...] * jax.lax.rsqrt(self.variance[...] + _EPSILON)
-        return (x_BHWC - self.mean[...]) * factor_C + self.bias[...]
+        mean, factor, bias = (along_last(values, x_BHWC) for values in (self.mean[...], factor_C, self.bias[...]))
+        return (x_BHWC - mean) * factor + bias
 
 
 class FlowBlock(nnx.Module):
@@ -180,7 +183,7 @@ def around(level_Nhw: jax.Array, place_N2: jax.Array, radius: int) -> jax.Array:
     whole_N2 = jnp.floor(place_N2)
     across, down = jnp.split((place_N2 - whole_N2)[..., None], 2, axis=1)
     steps = jnp.arange(-radius, radius + 2)
-    columns, rows = (whole_N2[:, axis, None].astype(int) + steps for axis in (0, 1))
+    columns, rows = (whole_N2[:, axis, None].astype(int) + steps[None] for axis in (0, 1))
     inside = ((rows >= 0) & (rows < h))[:, :, None] & ((columns >= 0) & (columns < w))[:, None, :]
     rows, columns = jnp.clip(rows, 0, h - 1), jnp.clip(columns, 0, w - 1)
     square = jnp.where(inside, level_Nhw[jnp.arange(N)[:, None, None], rows[:, :, None], columns[:, None, :]], 0)
