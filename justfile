@@ -9,12 +9,13 @@ _list:
 
 # before every commit: format, lint, types, tests that are not slow; under 4 minutes on two cores
 check: format-check lint types
-    # compiling takes longest here, so programs are not optimised; those of CI are
+    # compiling takes longest here, so programs are not optimised
     XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow"
 
-# what CI runs
+# what CI runs: as `check`, then the slow tests, parity and nano with optimised programs, as users run them
 all: format-check lint types
-    pytest -n 2 --dist loadfile
+    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow and not optimised"
+    pytest -n 2 --dist loadfile -m "slow or optimised"
 
 # put the files into the one format, and mend what ruff can mend
 format:

@@ -22,6 +22,17 @@ jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent 
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
+OPTIMISED = tuple(Path(__file__).parent / name for name in ("parity", "nano"))
+"""Folders of tests that CI runs with the programs that users get."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `OPTIMISED`."""
+    for item in items:
+        if any(folder in item.path.parents for folder in OPTIMISED):
+            item.add_marker("optimised")
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of PyTorch reference outputs: ``VP_GOLDEN_DIR``, default ``tests/golden``."""
