@@ -77,3 +77,10 @@ def test_a_colour_word_is_understood_and_other_words_are_not():
     assert region_j(found[-1].labels_HW == 1, masks[-1][1]) > 0.85
     with pytest.raises(UserError, match="one colour"):
         tracked(pictures, [Words("the ball")])
+
+
+def test_a_box_with_nothing_in_it_is_named_in_pixels_of_the_video():
+    """Large pictures are tracked at a smaller size."""
+    grey = np.full((600, 1000, 3), 128, np.uint8)
+    with pytest.raises(UserError, match=r"box 200,220,100,80: nothing in it stands out"):
+        tracked([grey, grey], [Box(200, 220, 100, 80)])

@@ -62,7 +62,8 @@ def _prompted(
     known_HW = before.soft_HW > 0.5 if before is not None and not before.missing else None
     mask_HW = first_cut(window.now.rgb_HWC, own, others, known_HW)
     if not mask_HW.any():
-        raise UserError(f"{described(own[-1])}: nothing in it stands out from what is around; give points or a mask")
+        given = scaled(own[-1], 1 / window.now.scale, window.now.full_size)
+        raise UserError(f"{described(given)}: nothing in it stands out from what is around; give points or a mask")
     box = _box_of(own, window.now.size)
     thing = TrackedThing.seen(window.now, mask_HW, box, before)
     if box is not None and thing.apart < TOLD_APART and len(own) == 1:
