@@ -3,7 +3,7 @@
     a yellow spotted square pulses over brown dots        make the square red
     a red spotted square pulses over brown dots
 
-A caption that does not name the target is left alone, and the caller is told by ``None``.
+A caption that does not name the target is left alone: ``None`` is returned.
 """
 
 from __future__ import annotations
