@@ -93,7 +93,7 @@ def test_whole_checkpoint_there_and_back(download, tmp_path, golden, capsys):
     factors = load_file(golden / "id_adapter" / "pytorch_lora_weights.safetensors")
     rank = factors["transformer.transformer_blocks.0.attn1.to_q.lora_A.weight"].shape[0]
     assert "10 not used: " in report["branch"] and f"rank {rank}" in report["id_adapter"]
-    for part in MODELS:
+    for part in [part for part in MODELS if part in layout.PARTS]:
         cfg = config.from_json(checkpoint.load_config(out / part))
         shapes = MODELS[part].abstract(cfg)
         params = checkpoint.load_params(out / part, shapes)

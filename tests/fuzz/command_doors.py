@@ -75,11 +75,14 @@ def _command(words: Sequence[str], patches: Sequence[Patch]) -> Callable[[], obj
     return call
 
 
-def _empty_result(pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, clock: Any) -> Iterator[Any]:
+def _empty_result(
+    pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, drawing: Any, clock: Any
+) -> Iterator[Any]:
     size = (request.plan.output_frames, *request.size, 3)
     if np.prod(size, dtype=float) > 10**7:
         raise Stopped
     spool.add(0, np.zeros(size, np.uint8))
+    drawing.ready(size[0])
     yield from ()
 
 

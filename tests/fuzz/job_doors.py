@@ -49,7 +49,7 @@ _GIVEN = ("--prompt_embeds", "text.npz", "--compilation_cache", "off", "--window
 
 
 def _black(
-    pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, clock: Any
+    pipeline: Any, request: Any, prepared: Any, damaged: Any, spool: Any, drawing: Any, clock: Any
 ) -> Generator[Any, None, None]:
     """In place of the model: reads what is kept, keeps what is missing, and makes black frames."""
     size = (request.plan.output_frames, *request.size, 3)
@@ -64,6 +64,7 @@ def _black(
             store.step(window)
             store.save(window, Carry(jnp.full((1, 2, 4, 6, 4), window + 1.0), None))
     spool.add(0, np.zeros(size, np.uint8))
+    drawing.ready(size[0])
     yield from ()
 
 

@@ -20,7 +20,7 @@ from vp_jax.errors import UserError
 from vp_jax.jobs.outputs import job_folder
 
 ROOT = Path(__file__).parent.parent.parent
-KILLS = 20
+KILLS = int(os.environ.get("VP_KILLS", "6"))
 PROGRAM = """
 import os, signal, sys, threading
 from vp_jax.inference.pipeline import Pipeline

@@ -56,7 +56,7 @@ class RaftConfig:
 
 
 def _conv(inputs: int, outputs: int, size: tuple[int, int], stride: int = 1, *, rngs: nnx.Rngs) -> nnx.Conv:
-    sides = [((k - 1) // 2, (k - 1) // 2) for k in size]
+    sides = tuple(((k - 1) // 2, (k - 1) // 2) for k in size)  # hashable, as descriptions of networks are
     return nnx.Conv(inputs, outputs, size, stride, padding=sides, rngs=rngs)
 
 
