@@ -15,7 +15,7 @@ import numpy as np
 
 from vp_jax import Pipeline, UserError
 from vp_jax.edit.first_frame import FILLED, filled, pasted
-from vp_jax.edit.instruction import REMOVED, parse_instruction
+from vp_jax.edit.instruction import parse_instruction
 from vp_jax.edit.rules import plan_by_rules
 from vp_jax.edit.wanted import Wanted
 from vp_jax.media.masks import dilate
@@ -141,10 +141,10 @@ class Edit:
     ) -> tuple[Any, str]:
         """Understand the sentence by rules and inpaint; the prompt that was used comes with the video."""
         plan = plan_by_rules(instruction, parse_instruction(instruction), caption.strip() or None)
-        task, size = "remove" if plan.operation == REMOVED else "fill", (video.shape[1], video.shape[2])
+        size = video.shape[1], video.shape[2]
         sampling["grow"] = sampling.get("grow") or plan.growth(size)
         negative = plan.negative_prompt or ""
-        return _inpainted(model, video, mask, task, plan.caption or "", negative, sampling), plan.caption or ""
+        return _inpainted(model, video, mask, plan.task, plan.caption or "", negative, sampling), plan.caption or ""
 
 
 NODE_CLASS_MAPPINGS = {

@@ -1,17 +1,8 @@
 """SAM 2 and Grounding DINO with tiny random weights, written as folders that the backends read."""
 
-import importlib
 from pathlib import Path
 
 import torch
-
-try:  # installed for another PyTorch, torchvision misses operators that its import registers shapes for
-    importlib.import_module("torchvision")
-except RuntimeError:
-    LIBRARY = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        LIBRARY.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
 import transformers
 
 SIZE = 128

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from tests.browser import chromium
 from tests.layout import ROOT
 from vp_jax.media.video import read_video
 from vp_jax.media.video_writer import write_video
 from vp_jax.serve.tasks import write_example
 
 pytestmark = pytest.mark.slow
-CHROMIUM = "/usr/bin/chromium"
 WAIT = 400_000
 """Milliseconds that a page may take to show something on a busy machine."""
 
@@ -91,16 +91,14 @@ def film(tmp_path_factory):
 
 @contextlib.contextmanager
 def browser(address, width, height, **options):
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = chromium.new_context(viewport={"width": width, "height": height}, **options).new_page()
+    with chromium() as found:
+        page = found.new_context(viewport={"width": width, "height": height}, **options).new_page()
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
         page.goto(address)
         expect.set_options(timeout=60_000)
         yield page
-        chromium.close()
         assert faults == []
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vp_jax.edit.instruction import REMOVED
 from vp_jax.edit.plan import EditPlan
 from vp_jax.edit.wanted import Painter, Wanted
-from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.jobs.events import JobEvent
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache
@@ -34,11 +32,10 @@ def edit_job(base: Job, plan: EditPlan, mask: Path, size: tuple[int, int], first
     Raises:
       UserError: see `Job`.
     """
-    removal = plan.operation == REMOVED
     return dataclasses.replace(
         base,
         mask=mask,
-        task=REMOVE if removal else FILL,
+        task=plan.task,
         prompt=plan.caption,
         negative_prompt=plan.negative_prompt,
         mask_dilate=plan.growth(size),

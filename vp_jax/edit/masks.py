@@ -19,6 +19,7 @@ from vp_jax.edit.world import world_masks
 from vp_jax.errors import UserError
 from vp_jax.files import beside
 from vp_jax.inference.inputs import Mask, Video
+from vp_jax.media.masks import white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.reading import show
 from vp_jax.world.synthetic import WorldClip
@@ -75,7 +76,7 @@ def mask_file(
 def write_holes(holes: Iterable[np.ndarray], video: Video, out: Path) -> Path:
     """Write masks, bool (H, W) each, beside ``out``, lossless; returns their file."""
     path = beside(out, "_mask.mkv")
-    write_video(path, (_grey(hole_HW) for hole_HW in holes), video.fps, clock=video.clock)
+    write_video(path, map(white_on_black, holes), video.fps, clock=video.clock)
     return path
 
 
@@ -100,7 +101,3 @@ def _tracked(text: str, video: Video, segmenter: str, options: dict[str, Any]) -
 
     found = track(lambda: iter(video.frames_FHWC), parse_prompts(text), segmenter, **options)
     return (tracked.labels_HW > 0 for tracked in found)
-
-
-def _grey(hole_HW: np.ndarray) -> np.ndarray:
-    return np.repeat(hole_HW[..., None] * np.uint8(255), 3, axis=2)

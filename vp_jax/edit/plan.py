@@ -6,11 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from vp_jax.edit.instruction import ADD, CHANGE, EDITS, REMOVED, SWAP
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
+from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.reading import read_json, show
 from vp_jax.schema import OneOf, check_number, from_values
 
@@ -72,6 +73,11 @@ class EditPlan:
             check_number("mask_dilate", self.mask_dilate)
         if self.operation != REMOVED and not self.caption:
             raise UserError("caption: what does the edited video show? Only a removal needs none")
+
+    @property
+    def task(self) -> Literal["fill", "remove"]:
+        """What a job does for it, see `vp_jax.inference.task`."""
+        return REMOVE if self.operation == REMOVED else FILL
 
     def growth(self, size: tuple[int, int]) -> int:
         """Source pixels by which the mask grows, for a video of this height and width."""

@@ -6,9 +6,12 @@ prompt, and has a negative prompt that names what is not to be drawn. `bench.hol
 
 from __future__ import annotations
 
+from typing import Final
+
 from vp_jax.errors import UserError
 
-FILL, REMOVE = "fill", "remove"
+FILL: Final = "fill"
+REMOVE: Final = "remove"
 TASKS = (FILL, REMOVE)
 BACKGROUND = "an empty background"
 """Prompt of a removal for which none is given."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax.files import beside
-from vp_jax.media.masks import dilate
+from vp_jax.media.masks import dilate, white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.world.synthetic import HELD_OUT, World, WorldClip
 
@@ -76,7 +76,7 @@ def write_clip(video: Path, mask: Path) -> None:
     frames_FHWC, masks_FHW = clip.read(np.arange(CLIP_SIZE[0]))
     holes_FHW = dilate(masks_FHW > 0, GROW)
     write_video(video, frames_FHWC, clip.open().fps)
-    write_video(mask, np.repeat(holes_FHW[..., None] * np.uint8(255), 3, axis=3), clip.open().fps)
+    write_video(mask, white_on_black(holes_FHW), clip.open().fps)
 
 
 def _clip() -> WorldClip:

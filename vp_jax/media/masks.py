@@ -290,6 +290,11 @@ def check_extent(*, empty: bool, full: bool) -> None:
         raise UserError("the mask covers every frame completely, there is nothing to keep; is it meant to be inverted?")
 
 
+def white_on_black(holes: np.ndarray) -> np.ndarray:
+    """Holes, bool (..., H, W), as pictures of a mask file, uint8 (..., H, W, 3): white is generated."""
+    return np.repeat(holes[..., None] * np.uint8(255), 3, axis=-1)
+
+
 def dilate(holes_FHW: np.ndarray, radius: int) -> np.ndarray:
     """Grow holes by ``radius`` pixels on each side (square neighbourhood, symmetric; the frame's edge adds nothing).
 

@@ -11,6 +11,7 @@ import numpy as np
 from vp_jax.errors import UserError
 from vp_jax.media.encoders import LOSSLESS
 from vp_jax.media.frames import again
+from vp_jax.media.masks import white_on_black
 from vp_jax.media.video import stream_video
 from vp_jax.media.video_writer import check_output, write_video
 from vp_jax.reading import show
@@ -139,8 +140,7 @@ class _Notes:
 def _pictures(masks: Iterator[np.ndarray], before: int, size: tuple[int, ...]) -> Iterator[np.ndarray]:
     for _ in range(before):
         yield np.zeros((*size, 3), np.uint8)
-    for mask_HW in masks:
-        yield np.repeat(mask_HW[:, :, None].astype(np.uint8) * 255, 3, axis=2)
+    yield from map(white_on_black, masks)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

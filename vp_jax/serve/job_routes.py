@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from vp_jax.edit.instruction import REMOVED, parse_instruction
+from vp_jax.edit.instruction import parse_instruction
 from vp_jax.edit.rules import plan_by_rules
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
@@ -47,7 +47,7 @@ async def add_plan(body: PlanRequest) -> PlanReply:
     return PlanReply(
         operation=found.operation,
         target=found.target,
-        task="remove" if found.operation == REMOVED else "fill",
+        task=found.task,
         prompt=found.caption,
         negative_prompt=found.negative_prompt,
         notes=list(found.notes),

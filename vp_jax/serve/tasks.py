@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from PIL import Image
 
 from vp_jax.errors import UserError
 from vp_jax.jobs import packaged
-from vp_jax.media.frames import Frames
+from vp_jax.media.frames import Frames, Streamed
 from vp_jax.media.mask_check import check_masks
-from vp_jax.media.masks import MaskFile, dilate
+from vp_jax.media.masks import MaskFile, dilate, white_on_black
 from vp_jax.media.video import VideoInfo, probe, video_pictures
 from vp_jax.media.video_writer import write_video
 from vp_jax.serve import places
@@ -172,8 +172,7 @@ def _finish_mask(folder: Path, video: Path) -> Update:
     check = check_masks(holes)
     if not check.area_F.any():
         raise UserError("the mask is empty in every frame: mark the thing again, with a box around it")
-    white = (np.repeat(hole_HW[..., None] * np.uint8(255), 3, axis=2) for hole_HW in holes)
-    write_video(folder / places.MASK, white, Fraction(info.fps))
+    write_video(folder / places.MASK, map(white_on_black, holes), Fraction(info.fps))
     from vp_jax.jobs.preview import write_preview
 
     write_preview(folder / places.SHEET, _shelved_pictures(video, info), holes, check)
@@ -218,34 +217,25 @@ def _frames(path: Path) -> Iterator[np.ndarray]:
             yield picture.over_black()
 
 
-class _Shelved:
-    """Pictures of a shelf as `vp_jax.media.frames.Frames`."""
+class _Shelved(Streamed):
+    """Pictures of a shelf."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...], read: Callable[[bytes], np.ndarray]) -> None:
-        self.shape, self._path, self._read = shape, path, read
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        super().__init__((shelf_length(path), *shape))
+        self._path = path
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[number] for number in range(len(self)))
-
-    def __getitem__(self, index: Any, /) -> Any:
-        content = read_shelf(self._path, index)
+    def picture(self, place: int) -> np.ndarray:
+        content = read_shelf(self._path, place)
         assert content is not None
-        return self._read(content)
-
-
-def _image_of(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content)))
+        return np.asarray(Image.open(io.BytesIO(content)))
 
 
 def _shelved_holes(folder: Path, info: VideoInfo) -> Frames:
-    return _Shelved(folder / places.HOLES, (shelf_length(folder / places.HOLES), info.height, info.width), _image_of)
+    return _Shelved(folder / places.HOLES, (info.height, info.width))
 
 
 def _shelved_pictures(video: Path, info: VideoInfo) -> Frames:
-    return _Shelved(video / places.FRAMES, (shelf_length(video / places.FRAMES), info.height, info.width, 3), _image_of)
+    return _Shelved(video / places.FRAMES, (info.height, info.width, 3))
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ up to `PAGE_MEGABYTES`, else in a folder beside it. A content policy forbids eve
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ from typing import Any, NamedTuple
 
 from vp_jax.eval.scores import SCORES
 from vp_jax.files import replacing, write_text
-from vp_jax.jobs.report.html_text import address, inline, json_block, safe, tag
+from vp_jax.jobs.report.html_text import address, document, inline, safe, tag
 from vp_jax.media.frames import Frames, mapped
 from vp_jax.vpbench.benchmarks import Benchmark
 from vp_jax.vpbench.clips import BenchClip
@@ -126,18 +124,8 @@ def page_text(
         "<h2>Clip by clip</h2>" + _controls(tables),
         tag("div", "".join(_card(number, case, sources) for number, case in enumerate(cases)), "cards"),
     ]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; media-src data: file: 'self'; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{safe(title)}</title><style>{style}</style></head><body><main>{''.join(body)}</main>"
-        f"{json_block(_data(cases, tables))}<script>{script}</script></body></html>\n"
-    )
+    policy = "default-src 'none'; img-src data:; media-src data: file: 'self'; style-src 'unsafe-inline'"
+    return document(title, style, "".join(body), _data(cases, tables), script, policy=policy)
 
 
 def _worst_first(

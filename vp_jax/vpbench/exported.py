@@ -13,11 +13,10 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
 from vp_jax.media.frames import again
+from vp_jax.media.masks import white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.vpbench.benchmarks import Benchmark
 
@@ -36,7 +35,7 @@ def write_inputs(benchmark: Benchmark, out: Path) -> Iterator[tuple[str, str]]:
             yield clip.name, str(error)
             continue
         write_video(out / "frames" / clip.file, again(inputs.frames_FHWC), inputs.fps)
-        white = (np.repeat(hole_HW[..., None] * np.uint8(255), 3, axis=2) for hole_HW in again(inputs.holes_FHW))
+        white = map(white_on_black, again(inputs.holes_FHW))
         write_video(out / "masks" / clip.file, white, inputs.fps)
         write_video(out / "videos" / f"{clip.file}.mkv", again(inputs.frames_FHWC), inputs.fps)
         count, height, width = inputs.frames_FHWC.shape[:3]

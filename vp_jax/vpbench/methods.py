@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from PIL import Image
 
 from vp_jax.digests import FILE as DIGESTS
@@ -23,6 +22,7 @@ from vp_jax.jobs.loading import ModelCache
 from vp_jax.jobs.run import run
 from vp_jax.media.frames import Frames, again
 from vp_jax.media.images import image_files
+from vp_jax.media.masks import white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.models.config import Injection
 from vp_jax.reading import read_json, show
@@ -129,7 +129,7 @@ class SamplerMethod:
         """See `Method`."""
         source, mask = (self.inputs / f"{clip.file}_{part}.mkv" for part in ("source", "mask"))
         write_video(source, again(inputs.frames_FHWC), inputs.fps)
-        masks = (np.repeat(hole_HW[..., None] * np.uint8(255), 3, axis=2) for hole_HW in again(inputs.holes_FHW))
+        masks = map(white_on_black, again(inputs.holes_FHW))
         write_video(mask, masks, inputs.fps)
         settings, options = {**self.settings, "seed": seed}, dict(self.options)
         if self.truth_first and inputs.truth_FHWC is not None:

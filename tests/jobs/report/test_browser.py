@@ -1,12 +1,10 @@
 """The page of a job in Chromium, on a desk and on a phone: it works, it fits, and it asks nobody for anything."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from tests import clip_files
+from tests.browser import chromium
 from tests.jobs.test_record import SECONDS, job
 from vp_jax.inference.inputs import Mask, Video
 from vp_jax.inference.request import make_request
@@ -14,7 +12,6 @@ from vp_jax.inference.result import Result
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs.record import Checked, draw_pictures, place_pictures, record_of, write_record
 
-CHROMIUM = Path("/usr/bin/chromium")
 HEIGHT, WIDTH = 180, 320
 WINDOWS = {0: {"host": 10**9}, 1: {"host": 11 * 10**8}, 2: {"host": 10**9}}
 
@@ -41,11 +38,8 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    assert CHROMIUM.exists(), f"{CHROMIUM} is missing: install chromium, the page is judged by what it shows there"
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.slow

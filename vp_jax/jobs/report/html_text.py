@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import os
@@ -65,6 +66,27 @@ def address(way: str) -> str:
 def inline(content: bytes, kind: str) -> str:
     """Bytes as an address of their own."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def document(title: str, style: str, body: str, data: object, script: str, *, policy: str) -> str:
+    """A complete page that runs its own script alone.
+
+    Args:
+      title: of the window, as text.
+      style: its rules.
+      body: of its main part, as HTML.
+      data: what the script reads, see `json_block`.
+      script: its text; the page allows no other.
+      policy: content security policy of all but scripts.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}; script-src \'sha256-{digest}\'">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{safe(title)}</title><style>{style}</style></head><body><main>{body}</main>"
+        f"{json_block(data)}<script>{script}</script></body></html>\n"
+    )
 
 
 def json_block(value: object) -> str:

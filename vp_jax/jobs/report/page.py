@@ -6,8 +6,6 @@ how smoothly the hole runs. A content policy in the page forbids every request a
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -18,11 +16,11 @@ from vp_jax.jobs.report.curves import Line, bars, curve
 from vp_jax.jobs.report.html_text import (
     address,
     columns,
+    document,
     facts,
     html_table,
     inline,
     items,
-    json_block,
     link,
     safe,
     tag,
@@ -94,18 +92,8 @@ def page(record: JobRecord, words: PageWords, drawn: Drawn, files: Mapping[str, 
         _settings(record),
         f"<h2>Try next</h2><pre>{chr(10).join(map(safe, words.commands))}</pre>" if words.commands else "",
     ]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; media-src data: blob: file: 'self'; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'"
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{safe(words.title)}</title><style>{style}</style></head><body><main>{''.join(body)}</main>"
-        f"{json_block(_data(record, drawn))}<script>{script}</script></body></html>\n"
-    )
+    policy = "default-src 'none'; img-src data:; media-src data: blob: file: 'self'; style-src 'unsafe-inline'"
+    return document(words.title, style, "".join(body), _data(record, drawn), script, policy=policy)
 
 
 def _data(record: JobRecord, drawn: Drawn) -> dict[str, Any]:
