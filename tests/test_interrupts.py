@@ -1,5 +1,6 @@
 """Interrupts that get through, and the handlers that were there before."""
 
+import gc
 import os
 import signal
 import time
@@ -55,3 +56,17 @@ def test_handlers_are_put_back_and_ignored_signals_left_alone():
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)] == handlers
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interrupt_waits_for_jaxs_callback_of_the_collector(capfd):
+    def _xla_gc_callback(phase, info):
+        gc.callbacks.remove(_xla_gc_callback)
+        os.kill(os.getpid(), signal.SIGINT)
+        sum(range(10))
+
+    with pytest.raises(KeyboardInterrupt), sure_interrupt(signal.SIGINT):
+        gc.callbacks.append(_xla_gc_callback)
+        gc.collect()
+        time.sleep(0.8)
+        pytest.fail("the interrupt was repeated too late")
+    assert "ignored" not in capfd.readouterr().err

@@ -9,6 +9,8 @@ from types import FrameType
 
 _AGAIN = 1.0
 """Seconds after which an interrupt that had no effect is repeated."""
+_SOON = 0.02
+"""Seconds to wait while JAX's callback of the garbage collector runs, which would drop the exception."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,6 +32,9 @@ def sure_interrupt(*signals: signal.Signals) -> Iterator[None]:
         nonlocal kind
         if number != signal.SIGALRM:
             kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if frame and frame.f_code.co_name == "_xla_gc_callback":
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+            return
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         raise kind
 

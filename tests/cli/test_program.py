@@ -33,6 +33,15 @@ def interrupted():
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)
 
+def compiling():
+    import threading
+    import jax
+    gc.disable()  # JAX's callback of the collector would take the interrupt
+    program = jax.jit(lambda x: [x := jax.numpy.sin(x) @ x for _ in range(1000)]).lower(jax.numpy.ones((64, 64)))
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    program.compile()
+    print("compiled before the interrupt")
+
 def wrong():
     raise UserError("x 3: expected 4")
 
@@ -86,6 +95,7 @@ def start(name, **kwargs):
         ("absent", 2, "error: apache_beam is not installed: pip install 'vp_jax[build]'"),
         ("interrupted", 130, "interrupted"),
         ("swallowed", 130, "interrupted"),
+        ("compiling", 130, "interrupted"),
         ("ignored", 0, ""),
         ("int", 0, ""),
     ],

@@ -16,6 +16,7 @@ from typing import TextIO
 from vp_jax.errors import UserError, escaped
 from vp_jax.interrupts import Terminated, sure_interrupt
 
+INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 EXTRAS = {
     "apache_beam": "build",
@@ -53,11 +54,13 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
             sys.stdout.flush()
     except KeyboardInterrupt as error:
         _say("interrupted")
-        status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        status = INTERRUPTED[isinstance(error, Terminated)]
     except Exception as error:
         status = status_of(error)
     for stream in (sys.stdout, sys.stderr):
         _let_go(stream)
+    if status in INTERRUPTED and "jaxlib" in sys.modules:
+        os._exit(status)  # a thread of XLA that still compiles would read what the interpreter's end takes away
     sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
 
 
