@@ -12,10 +12,10 @@ check: format-check lint types
     # compiling takes longest here, so programs are not optimised
     XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow"
 
-# what CI runs: as `check`, then the slow tests, parity and nano with optimised programs, as users run them
+# what CI runs: as `check` with the slow tests, then parity and nano with optimised programs, as users run them
 all: format-check lint types
-    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow and not optimised"
-    pytest -n 2 --dist loadfile -m "slow or optimised"
+    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not optimised"
+    pytest -n 2 --dist loadfile -m "optimised"
 
 # put the files into the one format, and mend what ruff can mend
 format:

@@ -109,6 +109,7 @@ def test_the_tested_versions_are_allowed_ones_and_complete():
         assert tested[canonicalize_name(wanted.name)] in wanted.specifier, text
 
 
+@pytest.mark.slow
 def test_sampling_imports_nothing_that_only_training_needs():
     code = (
         "import sys, vp_jax.inference.pipeline, vp_jax.jobs.packaged, vp_jax.jobs.report, vp_jax.cli.sample\n"

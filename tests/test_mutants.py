@@ -23,6 +23,7 @@ def test_the_page_shows_the_table():
     assert mutation.table() in (ROOT / "docs" / "testing.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_noticed_fault_is_killed_and_another_survives(tmp_path):
     (tmp_path / "adding.py").write_text("def add(a, b):\n    return a + b\n")
     (tmp_path / "test_adding.py").write_text("from adding import add\n\n\ndef test_add():\n    assert add(2, 2) == 4\n")

@@ -25,6 +25,7 @@ def test_importing_it_and_reading_files_load_no_jax():
     assert loaded("from vp_jax import read_video, read_mask, Video, Mask, Settings, UserError, Prompt") == set()
 
 
+@pytest.mark.slow
 def test_the_pipeline_loads_nothing_of_training():
     assert loaded("from vp_jax import Pipeline") & {"grain", "tensorflow_datasets", "ml_collections"} == set()
 

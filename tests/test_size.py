@@ -31,6 +31,7 @@ def test_the_length_of_a_function_leaves_its_docstring_out(tmp_path, monkeypatch
     assert list(layout.functions(file)) == [layout.Long("example.py:A.f", 2)]
 
 
+@pytest.mark.slow
 def test_the_command_prints_rooms_and_every_limit(capsys: pytest.CaptureFixture[str]):
     status = layout.main()
     printed = capsys.readouterr().out

@@ -168,6 +168,7 @@ run(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prepare",
     [

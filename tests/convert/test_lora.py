@@ -290,6 +290,7 @@ def test_published_id_adapter_at_full_size():
     }
 
 
+@pytest.mark.slow
 def test_every_target_exists_in_the_backbone():
     """On a small CogVideoX1.5: adapters on all targets, attached and merged, give the same output."""
     cfg = DiTConfig(

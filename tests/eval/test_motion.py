@@ -50,6 +50,7 @@ def test_one_window_has_no_drift():
     assert math.isnan(meter.value())
 
 
+@pytest.mark.slow
 def test_warping_follows_the_flow():
     flow = np.zeros((*CLIP.truth_FHWC.shape[1:3], 2), np.float32)
     flow[..., 0] = 1.0

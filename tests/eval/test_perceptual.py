@@ -17,6 +17,7 @@ def measured(result_FHWC, *names, holes_FHW=CLIP.holes_FHW):
     return meters.values()
 
 
+@pytest.mark.slow
 def test_regions_do_not_look_at_each_other():
     values = measured(RESULTS["object"], *(f"lpips_squeeze{place}" for place in ("", "_outside", "_hole")))
     assert values["lpips_squeeze_outside"] == pytest.approx(0, abs=1e-9)

@@ -38,6 +38,7 @@ def measured(result_FHWC, holes_FHW=CLIP.holes_FHW):
     return meters.values()
 
 
+@pytest.mark.slow
 def test_a_filled_hole_is_more_coherent_than_a_kept_object_and_a_flickering_one():
     clean = measured(CLIP.truth_FHWC)
     kept = np.where(CLIP.holes_FHW[..., None], np.array([250, 20, 20]), CLIP.truth_FHWC).astype(np.uint8)

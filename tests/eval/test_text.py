@@ -64,6 +64,7 @@ def test_scores_say_which_caption_they_want():
     assert SCORES["clip_vit_l14"].wants == ("caption",) and SCORES["clip_vit_l14_hole"].wants == ("object_caption",)
 
 
+@pytest.mark.slow
 def test_captions_are_compared_with_their_region(network):
     names = ["clip_vit_l14", "clip_vit_l14_hole", "clip_vit_b32"]
     values = measured(network, names)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vp_jax.diffusion.noise import KeyNoise
 from vp_jax.inference.compiled import CompiledWindow, placement
@@ -32,6 +33,7 @@ def test_weights_on_a_mesh_have_inputs_complete_on_every_device():
     assert where.is_fully_replicated and where.device_set == set(jax.devices()[:2])
 
 
+@pytest.mark.slow
 def test_the_image_is_the_first_frame_and_then_the_latent_where_the_window_starts(pipeline):
     window = compiled(pipeline)
     pixels, holes = window.put((np.full((1, 5, 32, 32, 3), 0.5, np.float32), np.zeros((1, 5, 32, 32), np.float32)))

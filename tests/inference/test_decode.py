@@ -66,6 +66,7 @@ def test_pieces_of_any_length_decode_to_the_same_pixels(pipeline, latents):
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames, window, ends", [(3, 5, [3]), (5, 5, [5]), (11, 5, [0, 9, 11]), (11, 9, [9, 11])])
 def test_frames_come_with_the_window_that_finishes_them(pipeline, clip, frames, window, ends):
     """Of windows of two latents the first finishes none: the VAE's first chunk is of three."""

@@ -34,6 +34,7 @@ def velocity(pipeline, inputs, index=0, record=False, guided=True, **changes):
     return jax.jit(lambda x, t, i: predictor(x, t, i))(x, jnp.asarray(500), jnp.asarray(index))
 
 
+@pytest.mark.slow
 def test_the_scale_of_the_step_moves_the_velocity_from_the_negative_prompt(pipeline, inputs):
     negative, positive = (
         velocity(pipeline, inputs._replace(text_BME=inputs.text_BME[k : k + 1]), guidance=1.0)[0] for k in (0, 1)
@@ -44,6 +45,7 @@ def test_the_scale_of_the_step_moves_the_velocity_from_the_negative_prompt(pipel
     assert relative_error(positive, negative) > 1e-3
 
 
+@pytest.mark.slow
 def test_outside_of_the_interval_of_guidance_the_prompt_alone_is_followed(pipeline, inputs):
     """Also where states are recorded, which are those of both prompts."""
     positive = velocity(pipeline, inputs._replace(text_BME=inputs.text_BME[1:]), guidance=1.0)[0]

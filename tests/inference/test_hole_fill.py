@@ -23,6 +23,7 @@ def filled(frames, fill, holes=HOLES):
     return np.asarray(fill_holes(jnp.asarray(frames), jnp.asarray(holes), fill))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", FILLS)
 def test_kept_pixels_are_those_of_the_frame(frames, fill):
     kept = HOLES == 0
@@ -51,6 +52,7 @@ def test_smooth_follows_the_sides_of_the_hole():
     assert (np.diff(row[10:30]) >= -1e-6).all() and -0.8 <= row.min() and row.max() <= 0.6 + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", ["smooth", "mean"])
 @pytest.mark.parametrize("height, width", [(16, 16), (48, 80), (60, 90)])
 def test_a_flat_frame_is_filled_with_its_colour_whatever_its_size(height, width, fill):
@@ -65,6 +67,7 @@ def test_a_frame_of_holes_becomes_grey(frames, fill):
     assert (filled(frames, fill, np.ones_like(HOLES)) == 0).all()
 
 
+@pytest.mark.slow
 def test_latents_of_kept_cells_move_by_less_than_a_hundredth_where_black_holes_move_them_by_a_quarter():
     clips = list(cases.inpainting(8))
     found = leaks(Pipeline.load("nano", precision="float32"), clips)

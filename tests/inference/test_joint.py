@@ -29,6 +29,7 @@ def latents_of(events):
     return [np.asarray(event.carry.latents_BThwC) for event in events if isinstance(event, WindowDone)]
 
 
+@pytest.mark.slow
 def test_all_windows_go_in_step_and_end_with_the_same_latents_where_they_overlap(run):
     events = run(13, SETTINGS)
     assert [event[:2] if isinstance(event, StepDone) else event.window for event in events] == [

@@ -26,6 +26,7 @@ def latents(pipe, clip):
     return pipe.sample_latents(clip[0][:5], clip[1][:5], clip[2], SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_folder_loads_as_the_models_that_were_saved(pipeline, folder, clip):
     same = pipeline.models.backbone_cfg.attention
     loaded = Pipeline.load(folder, precision="float32", id_adapter=False, attention=same)
@@ -50,6 +51,7 @@ def test_id_scale_takes_the_place_of_the_stored_scale(folder, clip):
     assert relative_error(got, latents(Pipeline.load(folder, precision="float32"), clip)) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_style_adapter_is_a_factor(pipeline, folder, tmp_path, clip):
     save_lora(tmp_path / "style", LoRAConfig(ADAPTED, rank=2, scale=0.5), pipeline.params["backbone"])
     pipe = Pipeline.load(folder, precision="float32", loras=[(str(tmp_path / "style"), 0.5)])
@@ -66,6 +68,7 @@ def test_precision_is_that_of_weights_and_computation(folder):
     assert pipe.models.backbone_cfg.dtype == pipe.models.branch_cfg.dit.dtype == pipe.models.vae_cfg.dtype == "bfloat16"
 
 
+@pytest.mark.slow
 def test_a_named_model_has_settings_of_its_own(folder, monkeypatch):
     nano = find_model("nano")
     assert (nano.precision, dict(nano.settings)) == (

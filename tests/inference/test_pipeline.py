@@ -94,12 +94,14 @@ def test_files_opened_frame_by_frame_give_the_same_result_and_stream(pipe, video
     np.testing.assert_array_equal(np.concatenate([part.frames_FHWC for part in parts]), want.frames_FHWC)
 
 
+@pytest.mark.slow
 def test_progress_is_reported(pipe, video, clip):
     calls = []
     pipe(*video, clip[2], steps=2, progress=lambda *call: calls.append(call))
     assert calls[0] == (1, 6, "window 1/3") and calls[-1] == (6, 6, f"decoding {FRAMES}/{FRAMES} frames")
 
 
+@pytest.mark.slow
 def test_a_shot_reads_nothing_of_what_was_before_its_cut(pipe, video, clip, call):
     frames, holes = video
     cut = call(cuts=(6,), clip_weight=0.5)
@@ -197,6 +199,7 @@ def test_every_argument_changes_the_result(short, unchanged, change):
     assert len(changed) < len(base) or (changed.frames_FHWC != base.frames_FHWC).any()
 
 
+@pytest.mark.slow
 def test_the_overlap_changes_the_windows_and_the_result(call):
     one, five = (call(window=9, overlap=overlap) for overlap in (1, 5))
     assert (one.request.plan.windows, five.request.plan.windows) == ((0, 8), (0, 4))

@@ -98,6 +98,7 @@ def test_times_are_shown_as_players_show_them():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_pipeline_gives_each_window_its_prompt(pipeline, clip, monkeypatch):
     """The same as embeddings that are given one by one."""
     frames, holes, _ = clip

@@ -45,6 +45,7 @@ def test_steps_of_a_window_then_the_window(run):
     np.testing.assert_array_equal(events[1].state.x, events[2].carry.latents_BThwC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_weight", [0.0, 0.5])
 def test_it_goes_on_from_a_window_or_from_the_middle_of_one(run, clip_weight):
     events = run(clip_weight=clip_weight)

@@ -84,6 +84,7 @@ def test_a_job_is_changed_to_fit_its_memory_or_refused_before_weights_are_read(t
         small_job(tmp_path, memory="24")
 
 
+@pytest.mark.slow
 def test_the_estimate_is_near_what_the_compiler_reports_for_the_5b_model(tmp_path):
     """docs/scaling.md: 23.29 GB of one H100, in decoding; 12.39 of them are weights."""
     named = variants.VARIANTS["cogvideox-5b-i2v"]

@@ -40,13 +40,13 @@ main("sample")
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
+def command(tmp_path, programs, monkeypatch):
     """Nano on three windows, every step kept."""
     monkeypatch.chdir(tmp_path)
     clip_files.folder(Path("video"), clip_files.moving(40, 64, 96))
     Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save("mask.png")
     flags = ["--video", "video", "--mask", "mask.png", "--prompt", "a ring", "--steps", "6", "--out"]
-    return ["--compilation_cache", str(tmp_path / "cache"), *flags]
+    return ["--compilation_cache", str(programs), *flags]
 
 
 def start(command, out, *, wait=0.0, number=0):
@@ -102,6 +102,7 @@ def test_of_two_runs_at_once_one_is_refused_in_one_line(command):
     assert "error: another run is writing out.mkv: wait until it ends" in refused and "Traceback" not in refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 2, 4, 5, 7])
 def test_a_full_disk_is_one_line_and_the_next_run_ends_in_identical_bytes(tmp_path, monkeypatch, write):
     """The first writes are the manifest, three windows, then the results."""

@@ -115,6 +115,7 @@ def test_a_removal_grows_its_hole(tmp_path):
         assert (media.digests["mask"] == read_media(job).digests["mask"]) == (growth == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -28,6 +28,7 @@ def contents(job):
     return {path.name: path.read_bytes() for path in job_folder(job.out).iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes, message, early",
     [
@@ -52,6 +53,7 @@ def test_another_job_is_refused_and_nothing_is_touched(tmp_path, changes, messag
     assert "\n" not in str(caught.value) and contents(small_job(tmp_path)) == before
 
 
+@pytest.mark.slow
 def test_another_fit_is_refused_where_the_model_sees_other_pixels(tmp_path):
     film = clip_files.folder(tmp_path / "film", clip_files.moving(13, 32, 64))
     hole_HW = np.zeros((32, 64), np.uint8)
@@ -66,6 +68,7 @@ def test_another_fit_is_refused_where_the_model_sees_other_pixels(tmp_path):
     assert sampled_windows(events)[0] == "window 2/3"
 
 
+@pytest.mark.slow
 def test_changed_inputs_are_refused_and_fresh_or_a_return_to_the_old_ones_continues(tmp_path):
     want, _ = finish(small_job(tmp_path, out=tmp_path / "want.mkv"))
     stop(small_job(tmp_path))
@@ -98,6 +101,7 @@ def test_each_window_has_its_prompt_and_the_manifest_shows_it(tmp_path, painter)
         finish(small_job(tmp_path, **{**words, "prompt": None}, settings={"steps": 1, "window": 9, "overlap": 5}))
 
 
+@pytest.mark.slow
 def test_a_finished_job_gives_way(tmp_path):
     finish(small_job(tmp_path))
     _, events = finish(small_job(tmp_path, settings={"steps": 1}))

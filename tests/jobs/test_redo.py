@@ -28,6 +28,7 @@ def kept(tmp_path_factory):
     return job, finish(job)[0], windows_of(job)
 
 
+@pytest.mark.slow
 def test_the_window_and_its_dependants_are_sampled_and_a_redo_back_gives_the_first_result(kept):
     job, first, windows = kept
     redone = redo_job(job.out, Redo(2, seed=7))
@@ -72,6 +73,7 @@ def test_a_redo_stays_within_its_shot(tmp_path):
     assert changed[2:] == windows[2:] and not set(changed[:2]) & set(windows[:2])
 
 
+@pytest.mark.slow
 def test_with_a_clip_weight_lost_states_are_sampled_again_and_kept_ones_are_not(tmp_path):
     for keep, sampled in ((None, ["window 1/3", "window 2/3", "window 3/3"]), (True, ["window 3/3"])):
         folder = tmp_path / str(keep)

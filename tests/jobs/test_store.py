@@ -80,6 +80,7 @@ def test_it_continues_where_it_was_stopped(pipeline, clip, run, clip_weight, sto
     np.testing.assert_array_equal(got, pipeline.inpaint(*clip, chosen))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every, first", [(0.0, 2 * STEPS + 2), (1e6, 2 * STEPS + 1)])
 def test_a_crash_loses_little(pipeline, clip, run, monkeypatch, every, first):
     """Nothing is saved when it happens; windows are kept, steps only as often as `EVERY` says."""
@@ -239,6 +240,7 @@ def test_a_hundred_flips_and_cuts_over_a_store_are_never_read_as_other_values(tm
     assert found > 110
 
 
+@pytest.mark.slow
 def test_lost_states_are_made_again(pipeline, clip, run, tmp_path):
     chosen = settings(clip_weight=0.5)
     run(chosen)

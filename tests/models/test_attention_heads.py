@@ -18,6 +18,7 @@ def gradients(function, *arrays, weight):
     return jax.jit(lambda *a: jax.vjp(function, *a)[1](weight))(*arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries, keys", [(7, 30), (600, 130)])
 def test_outputs_and_gradients_are_those_of_whole_attention(queries, keys):
     q, k, v, weight = draw(queries, keys)
@@ -33,6 +34,7 @@ def test_outputs_and_gradients_are_those_of_whole_attention(queries, keys):
         assert relative_error(got, want) < 1e-5
 
 
+@pytest.mark.slow
 def test_weights_repeat_keys_and_the_rest_is_a_key_without_value():
     q, k, v, weight = draw(300, 40)
     counts = np.random.default_rng(1).integers(1, 3, (2, 40))
@@ -54,6 +56,7 @@ def test_weights_repeat_keys_and_the_rest_is_a_key_without_value():
         assert relative_error(g, w) < 1e-5
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_bfloat16_and_near_float32():
     q, k, v, weight = (x.astype(jnp.bfloat16) for x in draw(20, 20))
 

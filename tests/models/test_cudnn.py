@@ -99,6 +99,7 @@ def with_plain_kernels(monkeypatch):
     monkeypatch.setattr(cudnn, "_backward", backward)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("twice", [True, False])
 def test_parts_of_the_keys_give_the_softmax_over_all_of_them(monkeypatch, share, twice):

@@ -246,6 +246,7 @@ class Marked(Extension):
         return layer, x_BSD
 
 
+@pytest.mark.slow
 def test_an_extension_gets_its_own_layer_and_records_what_left_the_block(models, inputs):
     """Block i starts from the recorded state of block i - 1, which holds what the extension added."""
     backbone, _ = models

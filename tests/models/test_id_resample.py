@@ -156,6 +156,7 @@ def plainly(block, y_BSD, extra_BSD, masked_BS, ctx, weight):
     return attn.project_out(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "share, later, backend",
     [
@@ -231,6 +232,7 @@ def test_layers_are_handed_on_and_states_are_kept_only_if_asked():
     assert plain.per_layer()[1] is None and plain.record((4, None), x) is None
 
 
+@pytest.mark.slow
 def test_empty_previous_mask_and_own_empty_mask_agree(models, inputs):
     """With nothing masked, every extra key is the norm's bias, wherever it came from."""
     none = jnp.zeros((2, 3 + 18), bool)
@@ -258,6 +260,7 @@ def test_a_bfloat16_block_stays_bfloat16(arrays):
     assert (out.shape, out.dtype) == (arrays[0].shape, jnp.bfloat16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("spare", [0, 2])
 def test_states_of_masked_tokens_alone_give_what_all_states_give(block, arrays, share, spare):

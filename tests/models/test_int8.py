@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from tests.compare import relative_error
@@ -36,6 +37,7 @@ def test_the_layer_is_the_dense_layer_of_the_rounded_kernel():
     assert layer(x.astype(jnp.bfloat16)).dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_a_backbone_in_8_bits_is_near_and_half_as_large():
     half = {"dtype": "float32", "param_dtype": "bfloat16"}
     plain, _ = random_weights.module(DiT, dataclasses.replace(DIT, **half))

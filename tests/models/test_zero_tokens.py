@@ -53,6 +53,7 @@ def test_the_sum_is_that_over_all_unmasked_tokens(arrays, share, rotated, consta
     np.testing.assert_allclose(got, by_hand(q, bias, masked, table), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_blocks_of_queries_give_the_same_sum_and_gradient(arrays, monkeypatch):
     table = rope.rotation(*GRID, HEAD, TEXT, stretch=True)
     q, bias = (jnp.asarray(x, jnp.float32) for x in arrays)
@@ -66,6 +67,7 @@ def test_blocks_of_queries_give_the_same_sum_and_gradient(arrays, monkeypatch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), got, want)
 
 
+@pytest.mark.slow
 def test_logits_far_apart_leave_the_sum_finite():
     """The largest exponential is of a masked token, and of the unmasked ones nothing is left beside it."""
     table = rope.rotation(*GRID, HEAD, TEXT, stretch=True)

@@ -23,6 +23,7 @@ def begun(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_start_is_far_above_random_weights_and_has_even_channels(begun):
     cfg = from_json(checkpoint.load_config(begun, "vae"))
     assert (cfg.design, cfg.latent_channels, cfg.channels) == ("blocks", 16, (8, 8))
@@ -61,6 +62,7 @@ def test_the_gate_asks_for_every_margin_and_every_channel():
     assert autoencoder.faults(uneven, linear) == ["deviations outside 0.8 to 1.2 in channels 0: 0.79, 2: 1.21"]
 
 
+@pytest.mark.slow
 def test_a_description_of_another_size_starts_too():
     cfg = VAEConfig(design="blocks", latent_channels=4, channels=(8, 8), layers_per_block=1, scaling_factor=1.0)
     cfg = dataclasses.replace(cfg, sample_height=32, sample_width=32)

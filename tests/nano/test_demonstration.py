@@ -86,6 +86,7 @@ def test_files_of_the_folder_stay_as_they_are(nano, tmp_path):
     assert all((tmp_path / name).read_text() == "mine" for name in names)
 
 
+@pytest.mark.slow
 def test_a_video_of_ones_own(nano, tmp_path, capsys):
     clip_files.folder(tmp_path / "frames", clip_files.moving(5, 50, 70))
     Image.fromarray((np.indices((50, 70))[0] > 25).astype(np.uint8) * 255).save(tmp_path / "mask.png")
@@ -100,7 +101,7 @@ def test_a_video_of_ones_own(nano, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_stopped_run_continues(tmp_path):
+def test_a_stopped_run_continues(tmp_path, programs):
     clip_files.folder(tmp_path / "frames", clip_files.moving(40, 64, 96))
     Image.fromarray((np.indices((64, 96))[0] > 40).astype(np.uint8) * 255).save(tmp_path / "mask.png")
     command = [
@@ -117,7 +118,7 @@ def test_a_stopped_run_continues(tmp_path):
         "--steps",
         "200",
         "--compilation_cache",
-        tmp_path / "cache",
+        programs,
     ]
     kept = tmp_path / "mine.job"
     first = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

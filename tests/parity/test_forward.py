@@ -58,6 +58,7 @@ def test_masked_tokens(data, inputs):
     np.testing.assert_array_equal(got, data["masked_tokens"])
 
 
+@pytest.mark.slow
 def test_backbone_alone(data, inputs, i2v):
     noisy, image, _, text, t = inputs
     got = i2v[0](jnp.concatenate([noisy, image], axis=-1), text, t).sample

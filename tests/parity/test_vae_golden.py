@@ -29,6 +29,7 @@ def model(golden):
     return functools.partial(nnx.merge, graphdef), params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_encode(golden, model, name):
     merge, params = model

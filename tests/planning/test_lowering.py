@@ -30,6 +30,7 @@ LOWERED = [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) fo
 FASTEST = {"cpu": "heads", "tpu": "splash", "cuda": "cudnn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("program", LOWERED)
 def test_every_program_lowers_for_every_platform(program, precision):
@@ -40,6 +41,7 @@ def test_every_program_lowers_for_every_platform(program, precision):
         assert cell.attention in ("", fastest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform, kernel", [("cuda", "__cudnn$fmhaSoftmax"), ("tpu", "tpu_custom_call")])
 @pytest.mark.parametrize("program", ["step+id+previous", "branch/train_step"])
 def test_programs_divided_over_a_mesh_lower_too(program, platform, kernel):
@@ -51,6 +53,7 @@ def test_programs_divided_over_a_mesh_lower_too(program, platform, kernel):
     assert kernel in text and "all_to_all" in text
 
 
+@pytest.mark.slow
 def test_the_released_model_takes_the_fused_kernels():
     for platform, backend in (("cuda", "cudnn"), ("tpu", "splash")):
         cells = Lowering("cogvideox-5b-i2v", [platform]).cells("step", "bfloat16")

@@ -57,6 +57,7 @@ def test_the_encoders_that_are_listed_once_are_the_same_program(nano):
     assert texts[0] == texts[1] == texts[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["step", "step+id", "step+previous", "step+id+previous", "step+record"])
 def test_the_variants_of_a_step_are_what_their_names_say(nano, name):
     params, *_, inputs = SAMPLE[name].prepare(nano()).arguments

@@ -48,6 +48,7 @@ def test_the_text_encoder_gives_what_a_step_takes(nano):
     assert sampling.text(nano(model="tiny")) is None
 
 
+@pytest.mark.slow
 def test_a_backbone_without_an_image_condition_encodes_none(nano):
     case = nano(model="cogvideox-5b")
     assert sampling.sampler(case).clip[2] is None

@@ -41,6 +41,7 @@ def test_what_the_encoders_give_is_what_the_step_takes(one_cpu):
     assert jax.tree.map(lambda leaf: leaf.shape, encoded) == jax.tree.map(lambda leaf: leaf.shape, taken)
 
 
+@pytest.mark.slow
 def test_attention_is_chosen_for_the_platform_of_the_devices(one_cpu):
     for platform, dtype, backend in (
         ("gpu", "bfloat16", "cudnn"),
@@ -58,6 +59,7 @@ def test_clips_that_do_not_fit_the_model_are_refused(one_cpu):
         training.programs(Run.of_config(settings), one_cpu, "cpu")
 
 
+@pytest.mark.slow
 def test_a_stage_by_name_takes_the_model_s_own_size(nano):
     case = nano(precision="float32", batch=4)
     step = training.stage_program(case, "branch", "train_step")

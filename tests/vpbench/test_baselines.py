@@ -12,6 +12,7 @@ def clip():
     return drawn_clips(1, groups=("fill",), size=(32, 48), frames=5)[0].open()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_filling_touches_the_hole_alone(name, clip):
     filled_FHWC = BASELINES[name](clip.frames_FHWC, clip.holes_FHW)

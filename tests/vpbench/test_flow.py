@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from vp_jax.vpbench.flow import propagated
 
@@ -20,6 +21,7 @@ def moving_hole(frames=6, height=64, width=96):
     return frames_FHWC, holes_FHW
 
 
+@pytest.mark.slow
 def test_a_still_wall_behind_a_moving_hole_is_recovered():
     frames_FHWC, holes_FHW = moving_hole()
     hidden_FHWC = np.where(holes_FHW[..., None], 0, frames_FHWC).astype(np.uint8)

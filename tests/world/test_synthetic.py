@@ -84,6 +84,7 @@ def test_held_out_seeds_are_other_clips():
         World(2, 18, 64, 96, first=HELD_OUT - 1)
 
 
+@pytest.mark.slow
 def test_the_loader_takes_it_and_workers_change_nothing():
     cfg = LoaderConfig(batch_size=2, frames=9, height=64, width=96, on_device=True, threads=0)
     source = open_source(DataConfig(kind="synthetic", synthetic_clips=6, synthetic_first=HELD_OUT), cfg)

@@ -210,6 +210,7 @@ def test_a_run_prints_the_summary_once(tmp_path, drawn, capsys):
     assert capsys.readouterr().out.startswith("data     13 videos: 3 used, 1 without mask")
 
 
+@pytest.mark.slow
 def test_training_runs_on_what_is_good(tmp_path, drawn, capsys, monkeypatch, one_device):
     folder, run = tmp_path / "clips", tmp_path / "run"
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 
@@ -11,6 +12,7 @@ from vp_jax.convert.metrics import CLIP_IGNORED, CLIP_RULES, clip_description
 from vp_jax.models.metrics.description import abstract_metric
 
 
+@pytest.mark.slow
 def test_pictures_and_texts_are_where_transformers_puts_them():
     theirs = tiny_clip()
     description = clip_description(theirs.config.to_dict())

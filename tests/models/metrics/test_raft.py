@@ -61,6 +61,7 @@ def test_the_flow_is_that_of_torchvision():
     assert np.abs(expected).max() > 1
 
 
+@pytest.mark.slow
 def test_correlations_around_a_place_are_bilinear_and_zero_outside():
     level = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
     seen = np.asarray(around(level, np.array([[1.5, 1.0]], np.float32), 1)).reshape(3, 3)

@@ -67,6 +67,7 @@ def test_a_fresh_autoencoder_is_the_principal_components_of_blocks():
     np.testing.assert_allclose(later.std((0, 1, 2, 3)), 1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_too_few_blocks_for_the_components_are_refused():
     with pytest.raises(ValueError, match="12 blocks: expected at least 768"):
         blocks.pca(random_weights(CFG, jax.random.key(0)), np.zeros((1, 5, 24, 32, 3), np.uint8))
@@ -108,6 +109,7 @@ def test_a_hole_reaches_no_latent_beyond_the_convolutions(trained):
     assert moved[0] > 0 and (moved[8:] == 0).all()
 
 
+@pytest.mark.slow
 def test_means_and_deviations_of_the_description_normalise_the_latents(trained):
     x, mean, std = uniform(6, 1, 5, 16, 16, 3), (0.5, -1.0, 0.0, 2.0), (2.0, 0.5, 1.0, 4.0)
     cfg = dataclasses.replace(CFG, latent_mean=mean, latent_std=std)

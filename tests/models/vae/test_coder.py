@@ -51,6 +51,7 @@ def steps(tiny):
 INPUTS = {"encode": uniform(1, 17, 8, 8, 3), "decode": uniform(1, 5, 2, 2, TINY.latent_channels)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", CHUNKS)
 def test_however_a_clip_is_cut_its_chunks_make_the_whole(tiny, unnormed, way):
     step, x = steps(tiny)[way], INPUTS[way]

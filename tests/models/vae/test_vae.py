@@ -106,6 +106,7 @@ def test_a_clip_has_its_length_for_odd_and_even_latents(tiny, latents):
     assert relative_error(got, decode(*tiny, longer)[:, : got.shape[1]]) <= 1e-5
 
 
+@pytest.mark.slow
 def test_slicing_changes_nothing(tiny):
     x, z = uniform(3, 9, 12, 16, 3), uniform(3, 3, 3, 4, TINY.latent_channels)
     sliced, whole = encode(*tiny, x, slicing=True), encode(*tiny, x)
@@ -114,6 +115,7 @@ def test_slicing_changes_nothing(tiny):
     assert relative_error(decode(*tiny, z, slicing=True), decode(*tiny, z)) <= 1e-6
 
 
+@pytest.mark.slow
 def test_bfloat16_is_close(tiny):
     _, params = tiny
     x, z = uniform(1, 17, 12, 16, 3), uniform(1, 5, 3, 4, TINY.latent_channels)

@@ -35,6 +35,7 @@ def backbone():
     return random_weights(TINY.backbone, jax.random.key(1))
 
 
+@pytest.mark.slow
 def test_a_fresh_encoder_is_the_first_blocks_of_the_backbone(stage, backbone):
     weights = stage.start({"backbone": backbone}, jax.random.key(0))
     layers = TINY.branch.dit.num_layers
