@@ -16,7 +16,8 @@ def base() -> ConfigDict:
     config.loader = _loader()
     config.augment = _augment()
     config.optimizer = _optimizer()
-    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
+    # timestep_shift above 1: more high noise; min_snr: weights of examples, 5 as in arXiv 2303.09556, 0 for none
+    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999, timestep_shift=1.0, min_snr=0.0)
     config.ema = False
     config.log_every = 10
     config.checkpoints = dict(every=1000, keep=3)
@@ -74,6 +75,7 @@ def _loader() -> dict[str, object]:
         width=720,
         resize="stretch",
         show_first_frame=True,
+        first_frame_dropout=0.0,  # how often frame 0 keeps its hole, as in sampling without a first frame
         cover_cells=False,  # holes grown to whole latent cells, as the sampler's default mode has them
         empty_caption=0.0,
         image_log_sigma=(-3.0, 0.5),

@@ -155,6 +155,10 @@ def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, 
         if jax.process_index() == 0:
             announce(source, loader.journal)
         return make_loader(source, loader, *share, tokenizer=tokenizer)
+    if loader.first_frame_dropout:
+        raise UserError(
+            "loader.first_frame_dropout: latent shards hold complete first frames, expected 0 or another data.kind"
+        )
     if stage.needs_pixels:
         raise UserError(f"data.kind latents: the {stage.kind} stage learns from pixels, choose another kind")
     clips = VPDataRecords(data.clips, data.split) if data.clips else None

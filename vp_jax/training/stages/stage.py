@@ -106,6 +106,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def denoises(self) -> bool:
+        """Its loss depends on a timestep."""
+        ...
+
+    @property
     def companions(self) -> tuple[str, ...]:
         """Folders of the run's checkpoint that the exported models are sampled with."""
         ...
@@ -144,8 +149,16 @@ class Stage(Protocol):
         """The step's batch, a pytree, from the loader's; pure."""
         ...
 
-    def draw(self, keys: StepKeys, batch: Any, schedule: Schedule) -> Any:
-        """Random numbers of a step, a pytree with a leading batch axis."""
+    def draw(self, keys: StepKeys, batch: Any, schedule: Schedule, shift: float = 1.0) -> Any:
+        """Random numbers of a step, a pytree with a leading batch axis; timesteps are moved to high noise by shift."""
+        ...
+
+    def draw_at(self, keys: StepKeys, batch: Any, schedule: Schedule, t: jax.Array) -> Any:
+        """Like `draw`, with the timestep ``t`` for every example, where there are timesteps."""
+        ...
+
+    def example_weights(self, draws: Any, schedule: Schedule, min_snr: float) -> jax.Array:
+        """Weights (B,) of the examples in the objective, with SNRs above ``min_snr`` cut off."""
         ...
 
     def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Any, draws: Any, schedule: Schedule) -> Loss:
