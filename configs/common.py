@@ -20,10 +20,26 @@ def base() -> ConfigDict:
     config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999, timestep_shift=1.0, min_snr=0.0)
     config.ema = False
     config.log_every = 10
+    config.boards = "tensorboard"  # wandb as well, with a comma between, or nothing
     config.checkpoints = dict(every=1000, keep=3)
-    # path, csv, split: where not empty, validation reads other data than training, of the same kind
-    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49, path="", csv="", split="")
+    config.validation = _validation()
     return config
+
+
+def _validation() -> dict[str, object]:
+    """What is looked at during training, and how often."""
+    return dict(
+        every=1000,  # samples
+        loss_every=0,  # held-out loss at fixed timesteps and noise; 0: with the samples
+        steps=50,
+        guidance=6.0,
+        clips=1,
+        frames=49,
+        kind="",  # kind, path, csv, split: where not empty, validation reads other data than training
+        path="",
+        csv="",
+        split="",
+    )
 
 
 def _model() -> dict[str, object]:

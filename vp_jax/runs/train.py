@@ -28,6 +28,7 @@ from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.pipeline import Loader
 from vp_jax.runs import multihost
 from vp_jax.runs.bad_steps import announce_excluded, error_of, excluded_clips
+from vp_jax.runs.boards import open_boards
 from vp_jax.runs.export import export_models, what_lacks
 from vp_jax.runs.input_pipeline import host_share, on_devices, open_loader
 from vp_jax.runs.plan import RunPlan, make_plan
@@ -83,10 +84,11 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if not export_only:
             writer = None
             if multihost.is_chief():
-                writer = stack.enter_context(MetricsWriter(workdir, resume_step=trainer.done))
+                boards = open_boards(run.boards, workdir, trainer.done, run.values)
+                writer = stack.enter_context(MetricsWriter(workdir, resume_step=trainer.done, boards=boards))
                 record_start(workdir, run.values, trainer.done)
             recorder = make_recorder(run, plan, writer)
-            validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir / "pictures", writer)
+            validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir, writer)
             try:
                 finished = loop(trainer, run.steps, recorder, validator, saver, stop)
             except NotFinite as fault:
@@ -146,6 +148,11 @@ class Trainer:
     def averaged(self) -> trees.Tree:
         """Trained weights to look at and to export: their moving average, if there is one."""
         return self.state.ema or self.state.params
+
+    @property
+    def versions(self) -> dict[str, trees.Tree]:
+        """Weights to validate by the end of their metrics' names: `averaged` without one, the others ``raw``."""
+        return {"": self.averaged} if self.state.ema is None else {"": self.state.ema, "raw": self.state.params}
 
     def step(self) -> Stepped:
         """One step."""
@@ -211,7 +218,7 @@ def loop(
             multihost.print_once(recorder.flush())
             saver.check()
         if validator and not stopping and (validator.due(done) or last):
-            validator.run(done, trainer.averaged, trainer.frozen)
+            validator.run(done, trainer.versions, trainer.frozen, last=last)
         if saver.due(done) or last:
             saver.save(done, trainer.state, wait=last)
         recorder.pause()
