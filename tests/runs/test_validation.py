@@ -2,7 +2,6 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from PIL import Image
 
 from tests.test_configs import config_of

@@ -29,7 +29,7 @@ from vp_jax.training.state import TrainState
 BY_EXAMPLE = "loss_by_example"
 """The metric that has a number for every example of the batch."""
 
-MODELS = ("backbone", "t5", "vae")
+NESTED = ("backbone", "t5", "vae")
 """Names of models at the top of a tree of weights."""
 
 TrainStep = Callable[..., tuple[TrainState, Metrics]]
@@ -130,11 +130,11 @@ def make_train_step(
 def part_norms(tree: trees.Tree) -> dict[str, jax.Array]:
     """Norm of each part of a model by its name: ``patch_embed``, ``blocks``, ``zero``, ``proj_out`` ...
 
-    Of a tree of several models, `MODELS`, the parts are those of each: ``backbone_blocks``, ``t5_embed`` ...
+    Of a tree of several models, `NESTED`, the parts are those of each: ``backbone_blocks``, ``t5_embed`` ...
     """
     parts: dict[str, trees.Tree] = {}
     for name, part in tree.items():
-        parts |= {f"{name}_{below}": leaf for below, leaf in part.items()} if name in MODELS else {name: part}
+        parts |= {f"{name}_{below}": leaf for below, leaf in part.items()} if name in NESTED else {name: part}
     return {name: optax.tree.norm(part) for name, part in parts.items()}
 
 

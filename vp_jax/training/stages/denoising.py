@@ -1,7 +1,7 @@
 """What every stage that learns to denoise latents shares: random draws, loss, sampler, and answers to the program.
 
 t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
-t ~ floor(1000 s u / (1 + (s - 1) u)), u ~ uniform[0, 1)          with step.timestep_shift s > 1 (arXiv 2403.03206, eq. 23)
+t ~ floor(1000 s u / (1 + (s - 1) u)), u ~ uniform[0, 1), with step.timestep_shift s (arXiv 2403.03206, equation 23)
 loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
 
 `Denoiser` is the base of all of them, `Inpainter` that of those which fill holes.
