@@ -55,7 +55,8 @@ def report_on_data(
       tokenizer: of captions; one with a method ``unused`` says what the model does not read.
     """
     numbers = np.unique(np.linspace(0, len(source) - 1, min(LOOKED_AT, len(source))).round().astype(int))
-    looks, rows = [], []
+    looks: list[ClipLook] = []
+    rows: list[tuple[str, np.ndarray, np.ndarray]] = []
     for number in numbers:
         look, example = look_at(source, int(number), cfg, tokenizer)
         looks.append(look)
@@ -91,7 +92,8 @@ def look_at(
             name,
             info.frames,
             float(info.fps),
-            *(int(length) for length in size),
+            int(size[0]),
+            int(size[1]),
             float(np.mean(example["masks"])),
             len(clip.caption.split()),
             unused(clip.caption) if unused else "",

@@ -14,7 +14,7 @@ from vp_jax.scalars import METRICS_FILE, read_metrics
 
 Lines = list[dict[str, Any]]
 
-CURVES = (
+CURVES: tuple[tuple[str, tuple[str, ...] | str, bool], ...] = (
     ("loss", ("loss", "loss_whole", "loss_hole"), True),
     ("held-out loss", ("val_loss", "val_loss_raw"), True),
     (

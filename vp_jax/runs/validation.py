@@ -155,7 +155,7 @@ class Validator:
         if self._every and (last or _multiple(step, self._every)):
             sampled = {name: self._sample(weights, frozen) for name, weights in versions.items()}
             if self._writer is not None:
-                table = self._judge(step, sampled)
+                table = self._judge(step, sampled, self._writer)
                 decoded = self._clips.pixels_BFHWC is None
                 metrics |= as_metrics(table, "val_decoded_" if decoded else "val_")
                 line.append(in_words(table) + ("; against the autoencoder's decoding" if decoded else ""))
@@ -163,23 +163,22 @@ class Validator:
             self._writer.write(step, metrics)
             multihost.print_once(f"validation of step {step}: {'; '.join(line)}")
 
-    def _judge(self, step: int, sampled: Mapping[str, Sampled]) -> dict[str, dict[str, float]]:
+    def _judge(self, step: int, sampled: Mapping[str, Sampled], writer: MetricsWriter) -> dict[str, dict[str, float]]:
         """Rows of all versions and of fillings without a model; writes pictures and videos of the first version."""
-        pixels_BFHWC = self._clips.pixels_BFHWC
+        pixels_BFHWC, captions = self._clips.pixels_BFHWC, self._clips.captions
         made = {name: to_samples(one, pixels_BFHWC) for name, one in sampled.items()}
         shown = next(iter(made.values()))
         if self._rows is None:
             decoded_BFHWC = to_uint8(np.asarray(next(iter(sampled.values())).clean_BFHWC))
             masks_BFHW = self._clips.masks_BFHW
             unseen_BFHW = shown.holes if masks_BFHW is None else shown.holes | (masks_BFHW > 0)
-            # the autoencoder's own stage compares with the pixels, so there is nothing to add
-            self._rows = rows(
-                shown, unseen_BFHW, None if np.array_equal(decoded_BFHWC, shown.original) else decoded_BFHWC
-            )
-        for number, sheet in enumerate(save_pictures(shown, self._clips.captions, self._folder / "pictures", step)):
-            self._writer.picture(step, f"sample_{number}", sheet)  # type: ignore[union-attr]  # the caller checks
+            # the stage of the autoencoder compares with the pixels itself: there is nothing to add
+            exact = np.array_equal(decoded_BFHWC, shown.original)
+            self._rows = rows(shown, unseen_BFHW, None if exact else decoded_BFHWC)
+        for number, sheet in enumerate(save_pictures(shown, captions, self._folder / "pictures", step)):
+            writer.picture(step, f"sample_{number}", sheet)
         for number, file in enumerate(save_videos(shown, self._folder / "videos", step, self._clips.fps)):
-            self._writer.video(step, f"video_{number}", file)  # type: ignore[union-attr]
+            writer.video(step, f"video_{number}", file)
         return {**{name: scores(samples) for name, samples in made.items()}, **self._rows}
 
 

@@ -23,6 +23,10 @@ from vp_jax.eval.regions import HOLE, WHOLE
 from vp_jax.inference.hole_fill import diffusion_fill
 
 
+Span = tuple[tuple[int, int], tuple[int, int]]
+"""First row and the one after the last, first column and the one after the last."""
+
+
 class Samples(NamedTuple):
     """uint8 pixels (B, F, H, W, 3) and bool holes (B, F, H, W)."""
 
@@ -92,7 +96,8 @@ def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarra
       frames_FHWC: uint8; frame 0 is known completely.
       holes_FHW: bool, none in frame 0.
     """
-    out_FHWC, box = frames_FHWC.copy(), None
+    out_FHWC = frames_FHWC.copy()
+    box: Span | None = None
     for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
         if not hole_HW.any():
             continue
@@ -107,8 +112,7 @@ def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarra
     return out_FHWC
 
 
-def _box(hole_HW: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First row and the one after the last, first column and the one after the last."""
+def _box(hole_HW: np.ndarray) -> Span:
     rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
     return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
 

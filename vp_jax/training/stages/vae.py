@@ -89,6 +89,7 @@ class VAEStage:
     companions = (BACKBONE.folder, BRANCH.folder, ID_ADAPTER.folder, *ENCODERS[1:])
     samples_alone = False
     needs_pixels = True
+    denoises = False
     needs_masks = False
 
     def check_size(self, frames: int, height: int, width: int) -> None:
