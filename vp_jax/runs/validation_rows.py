@@ -22,7 +22,6 @@ from vp_jax.eval.detail import detail_sums
 from vp_jax.eval.regions import HOLE, WHOLE
 from vp_jax.inference.hole_fill import diffusion_fill
 
-
 Span = tuple[tuple[int, int], tuple[int, int]]
 """First row and the one after the last, first column and the one after the last."""
 
