@@ -29,7 +29,7 @@ def base() -> ConfigDict:
 def _validation() -> dict[str, object]:
     """What is looked at during training, and how often."""
     return dict(
-        every=1000,  # samples
+        every=1000,  # samples; 0: no validation at all
         loss_every=0,  # held-out loss at fixed timesteps and noise; 0: with the samples
         steps=50,
         guidance=6.0,

@@ -16,7 +16,7 @@ def test_settings_become_one_step_with_all_of_its_parts():
     assert (short.steps, short.log_every, short.checkpoints.every, short.boards) == (1, 1, 1, "")
     assert (short.validation.every, short.validation.loss_every, short.validation.steps) == (1, 1, 2)
     assert config.steps == 80_000 and config.validation.steps == 50, "the run's own settings stay"
-    config.validation.update(every=0, loss_every=0)
+    config.validation.update(every=0)
     assert shortened(config).validation.every == 0
 
 

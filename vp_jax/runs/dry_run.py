@@ -46,6 +46,6 @@ def shortened(config: ConfigDict) -> ConfigDict:
     with short.unlocked():
         short.steps, short.log_every, short.boards = 1, 1, ""
         short.checkpoints.every = 1
-        if short.validation.every or short.validation.loss_every:
+        if short.validation.every:
             short.validation.update(every=1, loss_every=1, steps=min(short.validation.steps, SAMPLER_STEPS))
     return short

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vp_jax import sharding, trees
@@ -31,12 +30,12 @@ class HeldOutLoss:
       timesteps: by the names of their metrics; one without a name for a stage that has no timesteps.
     """
 
-    program: Callable[[trees.Tree, trees.Tree, jax.Array], jax.Array]
+    program: Callable[[trees.Tree, trees.Tree, np.int32], jax.Array]
     timesteps: dict[str, int]
 
     def __call__(self, trainable: trees.Tree, frozen: trees.Tree) -> dict[str, float]:
         """``val_loss``, the mean, and ``val_loss_t050`` ..., the loss at each timestep."""
-        losses = {name: float(self.program(trainable, frozen, jnp.int32(t))) for name, t in self.timesteps.items()}
+        losses = {name: float(self.program(trainable, frozen, np.int32(t))) for name, t in self.timesteps.items()}
         return {"val_loss": float(np.mean(list(losses.values()))), **{name: v for name, v in losses.items() if name}}
 
 

@@ -40,7 +40,7 @@ class ValidationConfig:
     """What is sampled in training, and how often.
 
     Attributes:
-      every: steps between samples; 0: never. With any other number the last step is looked at too.
+      every: steps between samples; 0: no validation. With any other number the last step is looked at too.
       loss_every: steps between losses at fixed timesteps, which are cheap; 0: with the samples.
       clips: number of clips.
       kind, path, csv, split: of other data, where not empty.

@@ -56,7 +56,7 @@ class Validator:
     """Validates a few fixed clips and writes what it finds; the loop asks `due` after each step.
 
     Args:
-      every: steps between samples; 0: none.
+      every: steps between samples, 1 or more.
       loss_every: steps between losses; 0: with the samples.
       sample: ``(trainable, frozen) -> Sampled``, the same examples at every call.
       loss: of the same examples; ``None``: none.
@@ -101,8 +101,7 @@ class Validator:
           folder: of the run.
           writer: of metrics; ``None`` on hosts that write nothing.
         """
-        every, loss_every = run.validation.every, run.validation.loss_every
-        if not every and not loss_every:
+        if not run.validation.every:
             return None
         models = plan.models
         data, loader_cfg = run.held_out()
@@ -131,7 +130,8 @@ class Validator:
             pixels, masks = jax.jit(lambda *x: x, out_shardings=whole)(placed.pixels_BFHWC, placed.masks_BFHW)
             clips = dataclasses.replace(clips, pixels_BFHWC=np.asarray(pixels), masks_BFHW=np.asarray(masks))
         loss = held_out_loss(plan, batch, key)
-        return cls(every, sample, clips, folder, writer, loss=loss, loss_every=loss_every)
+        held = run.validation
+        return cls(held.every, sample, clips, folder, writer, loss=loss, loss_every=held.loss_every)
 
     def due(self, step: int) -> bool:
         """It is time after ``step``."""
@@ -152,7 +152,7 @@ class Validator:
             found = {name: self._loss(weights, frozen) for name, weights in versions.items()}
             metrics |= as_metrics(found, "")
             line = ["loss " + ", ".join(f"{values['val_loss']:.4g} {name}".strip() for name, values in found.items())]
-        if self._every and (last or _multiple(step, self._every)):
+        if last or _multiple(step, self._every):
             sampled = {name: self._sample(weights, frozen) for name, weights in versions.items()}
             if self._writer is not None:
                 table = self._judge(step, sampled, self._writer)
@@ -183,7 +183,7 @@ class Validator:
 
 
 def _multiple(step: int, every: int) -> bool:
-    return bool(every) and step % every == 0
+    return step % every == 0
 
 
 def to_samples(sampled: Sampled, pixels_BFHWC: np.ndarray | None = None) -> Samples:

@@ -80,7 +80,7 @@ def test_the_loss_reaches_the_adapter_and_knows_no_hole(backbone):
 
 
 @pytest.mark.slow
-def test_own_clips_without_masks_give_an_adapter_that_sampling_reads(converted, one_device, tmp_path):
+def test_own_clips_without_masks_give_an_adapter_that_sampling_reads(converted, one_device, tmp_path, capsys):
     rng = np.random.default_rng(0)
     clips = tmp_path / "clips"
     for name in ("a", "b"):
@@ -97,6 +97,7 @@ def test_own_clips_without_masks_give_an_adapter_that_sampling_reads(converted, 
     assert np.isfinite([validated["val_loss"], validated["val_psnr"]]).all()
 
     adapter = tmp_path / "run" / "export" / "style_lora"
+    assert f"; sample with --lora {adapter} and the checkpoint" in capsys.readouterr().out
     assert checkpoint.load_config(adapter)["kind"] == "lora"
     pipelines = [
         Pipeline.load(converted, precision="float32", attention="xla", loras=loras) for loras in ((), ((adapter, 1.0),))
