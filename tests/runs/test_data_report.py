@@ -9,6 +9,7 @@ from PIL import Image
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import BadRecord, ClipInfo
+from vp_jax.data.sources.scan import Finding, ScanReport
 from vp_jax.runs.data_report import PICTURE, REPORT, ClipLook, report_line, report_on_data
 
 CFG = LoaderConfig(frames=5, height=16, width=24, augment=MaskAugment(probability=0))
@@ -88,3 +89,14 @@ def test_clips_without_a_hole_are_counted():
         "2 of 2 clips looked at, 9 frames of 64 x 96, 8 fps, holes 0.0% to 25.0%, median 12.5%, "
         "captions of 5 words, 1 without a hole"
     )
+
+
+def test_what_a_scan_left_out_is_named_with_its_reason(tmp_path):
+    class Scanned(Source):
+        report = ScanReport("clips", "41 videos: 40 used, 1 too short", (Finding("x.mp4", "clips/x.mp4", "2 frames"),))
+
+    report_on_data(tmp_path, Scanned(), CFG)
+    assert json.loads((tmp_path / REPORT).read_text())["scan"] == {
+        "summary": "41 videos: 40 used, 1 too short",
+        "left_out": [{"id": "x.mp4", "origin": "clips/x.mp4", "reason": "2 frames", "kind": ""}],
+    }

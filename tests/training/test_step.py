@@ -238,7 +238,7 @@ class Parts(NamedTuple):
 class ScalarStage:
     """One weight w; the parts of the loss of an example x are w x and 10 w x."""
 
-    def draw(self, keys, batch, schedule):
+    def draw(self, keys, batch, schedule, shift=1.0):
         return jnp.zeros(len(batch))
 
     def loss(self, trainable, frozen, batch, draws, schedule):

@@ -3,7 +3,7 @@
     RUN/data_report.json     numbers of the clips that were looked at
     RUN/data_report.png      each of them as a row, with its hole as the model gets it
 
-Which clips are used, and why others are not, is counted by the scan of the source and named in ``RUN/data.jsonl``.
+Of a folder or table it also has what its scan left out, and why.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def report_on_data(
         looks.append(look)
         if example is not None and len(rows) < SHOWN:
             rows.append((f"{look.id[:60]}   {example['caption'][:60]}", example["pixels"], example["masks"]))
-    values: dict[str, Any] = {"clips": len(source), "looked_at": [look._asdict() for look in looks]}
+    values: dict[str, Any] = {"clips": len(source), "scan": None, "looked_at": [look._asdict() for look in looks]}
+    if (scan := getattr(source, "report", None)) is not None:
+        values["scan"] = {"summary": scan.summary, "left_out": [found._asdict() for found in scan.left_out]}
     line = report_line(looks, len(source))
     write_text(folder / REPORT, json.dumps({**values, "summary": line}, indent=1, ensure_ascii=False) + "\n")
     if rows:
