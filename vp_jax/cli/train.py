@@ -8,9 +8,11 @@
     vp-jax train --config ... --workdir RUN --export       write the newest checkpoint's model and stop
 
 CONVERTED is made by `vp-jax convert all`. Running the same command again continues where RUN ends; SIGTERM and Ctrl-C
-save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/, data.jsonl (clips that could
-not be used), config.json, starts.jsonl (commit and versions of every start), and at the end export/, a folder that
+save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/ and videos/ of the validation,
+data_report.json and data_report.png (what it learns from), data.jsonl (clips that could not be used), config.json,
+starts.jsonl (commit and versions of every start), and at the end export/, a folder that
 `vp-jax sample --checkpoint RUN/export` reads: it holds the trained parts and names those of CONVERTED.
+docs/training.md explains all of it.
 """
 
 from __future__ import annotations
