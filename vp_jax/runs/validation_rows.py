@@ -22,7 +22,7 @@ from vp_jax.eval.detail import detail_sums
 from vp_jax.eval.regions import HOLE, WHOLE
 from vp_jax.inference.hole_fill import diffusion_fill
 
-Span = tuple[tuple[int, int], tuple[int, int]]
+BoxEdges = tuple[tuple[int, int], tuple[int, int]]
 """First row and the one after the last, first column and the one after the last."""
 
 
@@ -96,7 +96,7 @@ def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarra
       holes_FHW: bool, none in frame 0.
     """
     out_FHWC = frames_FHWC.copy()
-    box: Span | None = None
+    box: BoxEdges | None = None
     for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
         if not hole_HW.any():
             continue
@@ -111,7 +111,7 @@ def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarra
     return out_FHWC
 
 
-def _box(hole_HW: np.ndarray) -> Span:
+def _box(hole_HW: np.ndarray) -> BoxEdges:
     rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
     return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
 
