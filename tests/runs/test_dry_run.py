@@ -3,10 +3,12 @@
 import pytest
 
 from tests.test_configs import config_of
+from tests.training.stages.toy import toy_models
 from vp_jax.cli.main import run
 from vp_jax.errors import UserError
 from vp_jax.runs import dry_run as module
 from vp_jax.runs.dry_run import shortened, try_run
+from vp_jax.training.stages import registry
 
 
 def test_settings_become_one_step_with_all_of_its_parts():
@@ -38,11 +40,13 @@ def test_its_folder_is_removed_if_all_went_well(status, tmp_path, monkeypatch, c
 
 
 @pytest.mark.slow
-def test_the_command_does_all_of_it(one_device, tmp_path, capsys):
+def test_the_command_does_all_of_it(one_device, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(registry.STAGES, "toy", toy_models)
     argv = ["train", "--config", "tiny", "--workdir", str(tmp_path / "run"), "--dry_run"]
-    changes = ("validation.every=5", "validation.clips=1", "loader.batch_size=1", "ema=true")
+    changes = ("model.stage=toy", "loader.height=16", "loader.width=16", "loader.batch_size=1", "ema=true")
+    changes += ("validation.every=5", "validation.clips=1")
     assert run([*argv, *(f"--config.{change}" for change in changes)]) == 0
     out = capsys.readouterr().out
-    for text in ("clips looked at", "step 1/1  loss", "validation of step 1: loss", "stretched frame", "dry run: data"):
+    for text in ("clips looked at", "step 1/1  loss", "validation of step 1: loss", "vae ", "dry run: data"):
         assert text in out
     assert "model written" not in out and not list(tmp_path.iterdir())

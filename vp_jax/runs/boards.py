@@ -95,7 +95,7 @@ def _wandb(folder: Path, resume_step: int, values: Mapping[str, Any]) -> Board:
     try:
         return WeightsAndBiases(folder, values)
     except ImportError as error:
-        raise UserError("boards wandb: the package is missing, pip install wandb, or leave it out") from error
+        raise UserError("boards wandb: the package is missing, pip install 'vp_jax[train]', or leave it out") from error
 
 
 BOARDS: dict[str, Callable[[Path, int, Mapping[str, Any]], Board | None]] = {

@@ -46,7 +46,7 @@ class ClipLook(NamedTuple):
 def report_on_data(
     folder: Path, source: Source, cfg: LoaderConfig, tokenizer: Callable[[str], np.ndarray] | None = None
 ) -> str:
-    """ClipLook at some clips, evenly spread over the source, and write both files; returns a line about them.
+    """Look at some clips, evenly spread over the source, and write both files; returns a line about them.
 
     Args:
       folder: of the run.
