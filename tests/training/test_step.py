@@ -294,10 +294,6 @@ def test_without_an_average_there_is_none():
     assert scalar_step(ema=False)[0].ema is None
 
 
-def test_every_setting_of_the_step_has_a_test_of_its_effect():
-    assert {field.name for field in dataclasses.fields(StepConfig)} == {"hole_weight", "accumulate", "ema_decay"}
-
-
 @pytest.mark.parametrize(
     "bad, message",
     [

@@ -66,8 +66,8 @@ class MaskAugment:
         return tuple(getattr(self, f"p_{name}") for name in FAMILIES)
 
     def __call__(self, masks_FHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The clip's masks, changed with ``probability``; a clip without a hole stays without."""
-        if rng.random() >= self.probability or not masks_FHW.any():
+        """The clip's masks, changed with ``probability``."""
+        if rng.random() >= self.probability:
             return masks_FHW
         return self.apply(str(rng.choice(FAMILIES, p=self.weights)), masks_FHW, rng)
 
