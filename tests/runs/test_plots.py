@@ -52,6 +52,7 @@ def colours(path):
         return {tuple(value) for value in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
 
 
+@pytest.mark.slow
 def test_several_runs_have_a_colour_each_in_one_picture(tmp_path, capsys):
     runs = [tmp_path / name for name in ("a/run", "b/run", "c")]
     for number, folder in enumerate(runs):

@@ -60,6 +60,7 @@ def test_an_adapter_is_continued_as_it_was_stored(backbone, tmp_path):
     assert found.stage.lora == stored, "rank, targets and scale are its own"
 
 
+@pytest.mark.slow
 def test_the_loss_reaches_the_adapter_and_knows_no_hole(backbone):
     weights = STAGE.start({"backbone": backbone}, jax.random.key(0))
     channels = TINY.backbone.out_channels
