@@ -90,8 +90,8 @@ def test_own_clips_without_masks_give_an_adapter_that_sampling_reads(converted, 
     run = config_of("style_lora:tiny")
     run.model.checkpoint, run.steps, run.log_every = str(converted), 2, 1
     run.data.update(kind="folder", path=str(clips))
-    run.loader.update(batch_size=1, frames=1)
-    run.validation.update(every=2, clips=1, frames=1)
+    run.loader.batch_size = 1
+    run.validation.update(every=2, clips=1)
     assert train(run, tmp_path / "run") == 0
     *steps, validated = read_metrics(tmp_path / "run")
     assert [line["loss_hole"] for line in steps] == [0, 0] and steps[0]["grad_norm_blocks"] > 0
