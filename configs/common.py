@@ -16,13 +16,30 @@ def base() -> ConfigDict:
     config.loader = _loader()
     config.augment = _augment()
     config.optimizer = _optimizer()
-    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999)
+    # timestep_shift above 1: more high noise; min_snr: weights of examples, 5 as in arXiv 2303.09556, 0 for none
+    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999, timestep_shift=1.0, min_snr=0.0)
     config.ema = False
     config.log_every = 10
+    config.boards = "tensorboard"  # wandb as well, with a comma between, or nothing
     config.checkpoints = dict(every=1000, keep=3)
-    # path, csv, split: where not empty, validation reads other data than training, of the same kind
-    config.validation = dict(every=1000, steps=50, guidance=6.0, clips=1, frames=49, path="", csv="", split="")
+    config.validation = _validation()
     return config
+
+
+def _validation() -> dict[str, object]:
+    """What is looked at during training, and how often."""
+    return dict(
+        every=1000,  # samples; 0: no validation at all
+        loss_every=0,  # held-out loss at fixed timesteps and noise; 0: with the samples
+        steps=50,
+        guidance=6.0,
+        clips=1,
+        frames=49,
+        kind="",  # kind, path, csv, split: where not empty, validation reads other data than training
+        path="",
+        csv="",
+        split="",
+    )
 
 
 def _model() -> dict[str, object]:
@@ -74,6 +91,7 @@ def _loader() -> dict[str, object]:
         width=720,
         resize="stretch",
         show_first_frame=True,
+        first_frame_dropout=0.0,  # how often frame 0 keeps its hole, as in sampling without a first frame
         cover_cells=False,  # holes grown to whole latent cells, as the sampler's default mode has them
         empty_caption=0.0,
         image_log_sigma=(-3.0, 0.5),

@@ -39,5 +39,5 @@ def get_config() -> ConfigDict:
     config.ema = True
     config.log_every = 50
     config.checkpoints.update(every=250)
-    config.validation.update(every=2000, steps=20, guidance=3.0, clips=4, frames=17)
+    config.validation.update(every=2000, loss_every=250, kind="synthetic", steps=20, guidance=3.0, clips=4, frames=17)
     return config

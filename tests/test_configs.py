@@ -39,11 +39,18 @@ def config_of(name):
 
 
 def test_every_file_is_tested():
-    others = {"tiny", "id_adapter", "common", "__init__", "curate"}  # curate: tests/curate/test_settings.py
+    others = {
+        "style_lora",
+        "tiny",
+        "id_adapter",
+        "common",
+        "__init__",
+        "curate",
+    }  # curate: tests/curate/test_settings.py
     assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, *NANO, *others}
 
 
-@pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS])
+@pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS, "style_lora", "style_lora:tiny"])
 def test_builds_and_describes_its_models(name):
     config = config_of(name)
     cfg = ModelConfig(**config.model)

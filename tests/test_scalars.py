@@ -1,4 +1,4 @@
-"""Metrics files: exact lines, restarts, damaged lines, TensorBoard."""
+"""Metrics files: exact lines, restarts, damaged lines, and what boards get."""
 
 import os
 
@@ -26,21 +26,37 @@ def test_a_damaged_line_takes_no_later_one_along(tmp_path):
     assert metrics.read_metrics(tmp_path) == [{"step": 1}, {"step": 3}]
 
 
-def test_tensorboard_holds_the_same_numbers(tmp_path):
-    from tensorboardX.event_file_writer import EventsWriter  # noqa: F401  of the test extra
-    from tensorboardX.proto.event_pb2 import Event
+class Board:
+    def __init__(self):
+        self.seen = []
 
-    with metrics.MetricsWriter(tmp_path) as writer:
-        writer.write(3, {"loss": 0.25})
+    def write(self, step, values):
+        self.seen.append(("write", step, dict(values)))
+
+    def picture(self, step, name, image_HWC):
+        self.seen.append(("picture", step, name, image_HWC.shape))
+
+    def video(self, step, name, file):
+        self.seen.append(("video", step, name, file))
+
+    def close(self):
+        self.seen.append(("close",))
+
+
+def test_boards_get_everything_and_are_closed_at_the_end(tmp_path):
+    boards = [Board(), Board()]
+    with metrics.MetricsWriter(tmp_path, boards=boards) as writer:
+        writer.write(3, {"loss": 0.25, "bad": float("inf")})
         writer.picture(3, "sample", np.zeros((4, 6, 3), np.uint8))
-    data = next((tmp_path / "tensorboard").iterdir()).read_bytes()
-    found = {}
-    while data:  # a record: length, its checksum, the event, its checksum
-        size = int.from_bytes(data[:8], "little")
-        for value in Event.FromString(data[12 : 12 + size]).summary.value:
-            found[value.tag] = value.simple_value if value.HasField("simple_value") else value.image.width
-        data = data[16 + size :]
-    assert found == {"loss": 0.25, "sample": 6}
+        writer.video(3, "clip", tmp_path / "a.mp4")
+    assert [board.seen for board in boards] == 2 * [
+        [
+            ("write", 3, {"loss": 0.25}),
+            ("picture", 3, "sample", (4, 6, 3)),
+            ("video", 3, "clip", tmp_path / "a.mp4"),
+            ("close",),
+        ]
+    ]
 
 
 @pytest.mark.parametrize(

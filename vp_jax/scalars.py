@@ -1,6 +1,5 @@
-"""Scalars of a run over time: always ``metrics.jsonl``, and TensorBoard files where tensorboardX is installed.
+"""Scalars of a run over time: always ``metrics.jsonl``, and any number of boards, which show them as they come.
 
-tensorboardX needs protobuf alone to write TensorBoard files; the other writers depend on TensorFlow or PyTorch.
 Each line of the JSONL file is one step, ``{"step": 12, "loss": 0.31, ...}``; numbers are exact (shortest repr).
 """
 
@@ -9,9 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,43 +22,64 @@ MOST_METRICS = 1 << 30
 """Bytes of the largest file of metrics that is read: several million lines."""
 
 
+class Board(Protocol):
+    """A place where metrics, pictures and videos of a run are shown. A new one implements these four methods."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Show finite numbers of ``step``."""
+
+    def picture(self, step: int, name: str, image_HWC: np.ndarray) -> None:
+        """Show a uint8 picture."""
+
+    def video(self, step: int, name: str, file: Path) -> None:
+        """Show a video file."""
+
+    def close(self) -> None:
+        """The run ends."""
+
+
 class MetricsWriter:
-    """Appends lines to the metrics of a run. Use it as a context manager.
+    """Appends lines to the metrics of a run, and passes everything on to its boards. Use it as a context manager.
 
     Args:
       folder: folder of the run; created if missing.
       resume_step: step that the run continues from. Later lines are removed, because their steps run again.
+      boards: that show the run; they are closed with the writer.
     """
 
-    def __init__(self, folder: str | Path, resume_step: int = 0) -> None:
+    def __init__(self, folder: str | Path, resume_step: int = 0, boards: Sequence[Board] = ()) -> None:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_metrics(folder) if line["step"] <= resume_step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_text(folder / METRICS_FILE, text)
         self._file = open(folder / METRICS_FILE, "a", buffering=1)
-        self._board = _open_board(folder / "tensorboard", resume_step)
+        self._boards = tuple(boards)
 
     def __enter__(self) -> MetricsWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write the line of ``step``; values that are NaN or infinite are left out."""
         values = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+        for board in self._boards:
+            board.write(step, values)
 
     def picture(self, step: int, name: str, image_HWC: np.ndarray) -> None:
-        """Write a uint8 picture to TensorBoard, if it is installed."""
-        if self._board is not None:
-            self._board.add_image(name, image_HWC, step, dataformats="HWC")
+        """Show a uint8 picture on the boards."""
+        for board in self._boards:
+            board.picture(step, name, image_HWC)
+
+    def video(self, step: int, name: str, file: Path) -> None:
+        """Show a video file on the boards."""
+        for board in self._boards:
+            board.video(step, name, file)
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
@@ -84,11 +104,3 @@ def _line(text: bytes) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     return values if good else None
-
-
-def _open_board(folder: Path, resume_step: int) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=resume_step + 1 if resume_step else None)

@@ -22,6 +22,8 @@ NO_PATHS = {
 """Arguments that are words, or names within a folder that another argument gives."""
 NO_PATH_SETTINGS = {
     *(
+        "boards",
+        "validation.kind",
         "data.kind",
         "data.split",
         "data.synthetic_look",

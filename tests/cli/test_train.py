@@ -22,6 +22,8 @@ from vp_jax.errors import UserError
         (["--config", "tny", "--workdir", "x"], "did you mean tiny?"),
         (["--config", "tiny", "--workdir", "x", "--config.foo=1"], "no setting 'foo'"),
         (["--config", "tiny", "--workdir", "x", "--config.steps", "many"], "--config.steps=many"),
+        (["--config", "tiny", "--workdir", "x", "--profile", "-1"], "--profile -1: expected a number of steps"),
+        (["--config", "tiny", "--workdir", "x", "--dry_run", "--export"], "--dry_run stops after one step"),
     ],
 )
 def test_mistakes_are_one_line_before_jax_is_imported(argv, message, tmp_path):
@@ -58,14 +60,15 @@ def test_flags_and_settings_reach_the_training_program(tmp_path, monkeypatch):
 
     class Program:
         @staticmethod
-        def train(config, workdir, *, export_only):
-            seen.update(steps=config.steps, lr=config.optimizer.lr, workdir=workdir, export_only=export_only)
+        def train(config, workdir, *, export_only, profile):
+            seen.update(steps=config.steps, lr=config.optimizer.lr, workdir=workdir, profile=profile)
+            seen.update(export_only=export_only)
             return 143
 
     monkeypatch.setitem(sys.modules, "vp_jax.runs.train", Program)
     argv = ["train", "--config", "tiny", "--workdir", str(tmp_path), "--config.steps=7", "--config.optimizer.lr", "0.5"]
-    assert run([*argv, "--export"]) == 143
-    assert seen == {"steps": 7, "lr": 0.5, "workdir": tmp_path, "export_only": True}
+    assert run([*argv, "--export", "--profile", "3"]) == 143
+    assert seen == {"steps": 7, "lr": 0.5, "workdir": tmp_path, "export_only": True, "profile": 3}
 
 
 def test_verify_compares_the_checkpoint_before_the_run_is_made(tmp_path):

@@ -170,6 +170,14 @@ def checks_show_first_frame(old: Batches, new: Batches) -> None:
         np.testing.assert_array_equal(a["masks_BFHW"][:, 1:], b["masks_BFHW"][:, 1:])
 
 
+def checks_first_frame_dropout(old: Batches, new: Batches) -> None:
+    """Frame 0 keeps the hole that it has in the clip; later frames stay as they are."""
+    checks_show_first_frame(old, new)
+    half = batches(dataclasses.replace(BASE, first_frame_dropout=0.5))
+    shown = [not mask_HW.any() for batch in half for mask_HW in batch["masks_BFHW"][:, 0]]
+    assert 0 < sum(shown) < len(shown)
+
+
 def checks_cover_cells(old: Batches, new: Batches) -> None:
     for a, b in zip(old, new):
         assert (b["masks_BFHW"] >= a["masks_BFHW"]).all() and (b["masks_BFHW"] > a["masks_BFHW"]).any()
@@ -225,6 +233,7 @@ KNOBS = {
         MaskAugment(1, p_brush=0, p_rect=1, p_ellipse=0, p_circle=0, p_random_brush=0), HOLES, checks_augment
     ),
     "show_first_frame": Knob(False, HOLES, checks_show_first_frame),
+    "first_frame_dropout": Knob(1.0, HOLES, checks_first_frame_dropout),
     "cover_cells": Knob(True, HOLES, checks_cover_cells),
     "empty_caption": Knob(1.0, ("caption",), checks_empty_caption),
     "image_log_sigma": Knob((-1.0, 0.0), ("image_sigma",), checks_image_log_sigma),

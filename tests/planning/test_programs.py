@@ -21,6 +21,7 @@ COMPILED = {
     "vp_jax/models/t5.py": ["text"],
     "vp_jax/runs/latent_shards.py": ["encode"],
     "vp_jax/runs/plan.py": ["branch/encode", "branch/train_step"],
+    "vp_jax/runs/held_out.py": ["branch/train_step"],  # its forward pass
     "vp_jax/runs/validation.py": ["branch/validate"],
     "vp_jax/training/stages/denoising.py": ["text"],
     "vp_jax/training/stages/vae.py": ["vae/validate"],

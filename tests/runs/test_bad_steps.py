@@ -24,7 +24,7 @@ from vp_jax.training.stages import registry
 
 def run(monkeypatch, folder, white, **changes):
     monkeypatch.setitem(registry.STAGES, "toy", models)
-    monkeypatch.setattr(input_pipeline, "open_source", lambda data, loader: Clips(white))
+    monkeypatch.setattr(input_pipeline, "open_source", lambda data, loader, **_: Clips(white))
     return train(settings(**changes), folder)
 
 

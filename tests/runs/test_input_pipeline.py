@@ -82,6 +82,19 @@ def test_latents_are_no_data_for_the_autoencoder(tmp_path):
         open_loader(data, LOADER, models(stage="vae"), sharding.make_mesh({}, jax.devices()[:1]))
 
 
+def test_latents_of_complete_first_frames_cannot_open_them(tmp_path):
+    data, loader = DataConfig(kind="latents", path=str(tmp_path)), dataclasses.replace(LOADER, first_frame_dropout=0.3)
+    with pytest.raises(UserError, match="first_frame_dropout: latent shards hold complete first frames"):
+        open_loader(data, loader, models(stage="branch"), sharding.make_mesh({}, jax.devices()[:1]))
+
+
+def test_a_run_without_a_report_gets_one_and_prints_it(tmp_path, capsys):
+    data, mesh = DataConfig(kind="synthetic", synthetic_clips=3), sharding.make_mesh({}, jax.devices()[:1])
+    open_loader(data, LOADER, models(), mesh, tmp_path).close()
+    assert capsys.readouterr().out.startswith("data     3 of 3 clips looked at, ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data_report.json", "data_report.png"]
+
+
 def test_one_host_holds_the_whole_batch_and_must_be_able_to_divide_it():
     for sizes in ({"data": 2, "fsdp": 2}, {"fsdp": 2, "context": 2}):
         assert host_share(sharding.make_mesh(sizes, jax.devices()[:4]), 8) == (0, 1)

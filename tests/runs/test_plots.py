@@ -19,6 +19,8 @@ def test_curves_are_drawn(tmp_path, capsys):
                 {
                     "loss": rng.uniform(1, 2),
                     "grad_norm": 1.0,
+                    "grad_norm_zero": 0.5,
+                    "val_loss": 0.5 + 1 / step,
                     "lr": 1e-5,
                     "loss_t000": 2.0,
                     "loss_t900": 0.1,
@@ -30,7 +32,7 @@ def test_curves_are_drawn(tmp_path, capsys):
     run(["plots", str(tmp_path)])
     assert capsys.readouterr().out.strip() == str(tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
-        assert picture.size == (1430, 770)
+        assert picture.size == (1430, 1155)
         assert len(set(np.asarray(picture.convert("L")).ravel().tolist())) > 50
 
 
@@ -43,3 +45,33 @@ def test_a_picture_of_an_unknown_format_is_refused(tmp_path):
     (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1, "loss": 2.0}\n')
     with pytest.raises(UserError, match="nope"):
         plots.draw_curves(tmp_path, tmp_path / "curves.nope")
+
+
+def colours(path):
+    with Image.open(path) as picture:
+        return {tuple(value) for value in np.asarray(picture.convert("RGB")).reshape(-1, 3)}
+
+
+@pytest.mark.slow
+def test_several_runs_have_a_colour_each_in_one_picture(tmp_path, capsys):
+    runs = [tmp_path / name for name in ("a/run", "b/run", "c")]
+    for number, folder in enumerate(runs):
+        with metrics.MetricsWriter(folder) as writer:
+            for step in range(1, 5):
+                writer.write(step, {"loss": 1.0 + number, "val_hole_psnr": 10.0 + step})
+    out = tmp_path / "both.png"
+    run(["plots", *map(str, runs[:2]), "--out", str(out)])
+    assert capsys.readouterr().out.strip() == str(out)
+    blue, orange, green = (31, 119, 180), (255, 127, 14), (44, 160, 44)  # the cycle of matplotlib
+    assert {blue, orange} <= colours(out) and green not in colours(out)
+    run(["plots", *map(str, runs), "--out", str(out)])
+    assert green in colours(out)
+    assert [plots._label(folder, runs) for folder in runs] == ["a/run", "b/run", "c"]
+
+
+def test_several_runs_need_a_place_for_the_picture(tmp_path):
+    with pytest.raises(UserError, match="--out PICTURE"):
+        run(["plots", str(tmp_path), str(tmp_path)])
+    (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1, "loss": 2.0}\n')
+    with pytest.raises(UserError, match=r"no metrics\.jsonl with steps in .*empty"):
+        run(["plots", str(tmp_path), str(tmp_path / "empty"), "--out", str(tmp_path / "x.png")])

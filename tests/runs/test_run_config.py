@@ -32,9 +32,9 @@ def test_groups_become_the_descriptions_they_are_for(config, tmp_path):
 
 def test_the_sampler_of_validation_has_the_settings_of_its_group(config, tmp_path):
     config.seed = 3
-    config.validation.update(every=7, steps=5, guidance=2.5, clips=4, frames=13)
+    config.validation.update(every=7, loss_every=2, steps=5, guidance=2.5, clips=4, frames=13)
     held = RunConfig.read(config, tmp_path).validation
-    assert held == ValidationConfig(7, 4, "", "", "", Settings(steps=5, guidance=2.5, window=13, seed=3))
+    assert held == ValidationConfig(7, 2, 4, "", "", "", "", Settings(steps=5, guidance=2.5, window=13, seed=3))
 
 
 def test_held_out_clips_are_others_than_those_trained_on(config, tmp_path):
@@ -47,7 +47,9 @@ def test_held_out_clips_are_others_than_those_trained_on(config, tmp_path):
     assert loader.seed == run.seed + 1 and loader.height == run.loader.height
 
 
-@pytest.mark.parametrize("name, value", [("path", "elsewhere"), ("csv", "held.csv"), ("split", "val")])
+@pytest.mark.parametrize(
+    "name, value", [("kind", "davis"), ("path", "elsewhere"), ("csv", "held.csv"), ("split", "val")]
+)
 def test_other_data_of_validation_replace_what_they_name(config, tmp_path, name, value):
     config.data.update(kind="csv", path="here", csv="rows.csv")
     plain, _ = RunConfig.read(config, tmp_path).held_out()
@@ -64,6 +66,8 @@ def test_other_data_of_validation_replace_what_they_name(config, tmp_path, name,
         ({"checkpoints.every": -1}, "checkpoints.every -1"),
         ({"checkpoints.keep": 0}, "checkpoints.keep 0"),
         ({"validation.every": -1}, "validation.every -1"),
+        ({"validation.loss_every": -1}, "validation.loss_every -1"),
+        ({"boards": "tensorboard,mlflow"}, "boards 'mlflow': expected tensorboard, wandb"),
         ({"validation.clips": 0}, "validation.clips 0"),
         ({"validation.guidance": -1.0}, "guidance -1"),
     ],

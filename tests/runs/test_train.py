@@ -20,7 +20,7 @@ class FakeTrainer:
     """Counts steps; ``stop`` receives a signal during step ``told``."""
 
     frozen = "frozen"
-    averaged = "average"
+    versions = "average and raw"
 
     def __init__(self, log, done=0, stop=None, told=None):
         self.log, self.done, self.stop, self.told = log, done, stop, told
@@ -64,9 +64,9 @@ class FakeRecorder(Asked):
 
 
 class FakeValidator(Asked):
-    def run(self, step, trainable, frozen):
-        assert (trainable, frozen) == ("average", "frozen")
-        self.log.append(("validate", step))
+    def run(self, step, versions, frozen, *, last):
+        assert (versions, frozen) == ("average and raw", "frozen")
+        self.log.append(("validate all" if last else "validate", step))
 
 
 class FakeSaver(Asked):
@@ -98,7 +98,7 @@ def test_each_is_done_when_due_and_all_at_the_end():
         ("log", (3, 4)),
         ("save", 4),
         ("log", (5,)),
-        ("validate", 5),
+        ("validate all", 5),
         ("save and wait", 5),
     ]
 
@@ -145,3 +145,4 @@ def test_all_processes_agree_on_the_step_to_stop_at(monkeypatch):
 def test_the_average_stands_for_the_weights_if_there_is_one(ema, want):
     trainer = Trainer(None, None, TrainState(0, "params", None, ema), None, None, None, 0)
     assert trainer.averaged == want
+    assert trainer.versions == ({"": "params"} if ema is None else {"": "average", "raw": "params"})

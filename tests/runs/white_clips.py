@@ -86,7 +86,7 @@ def main() -> int:
     """Train; a bad step ends the program as it ends ``train.py``."""
     process, count, address, folder, white = sys.argv[1:]
     registry.STAGES["toy"] = models
-    input_pipeline.open_source = lambda data, loader: Clips(tuple(map(int, white.split(","))))
+    input_pipeline.open_source = lambda data, loader, **_: Clips(tuple(map(int, white.split(","))))
     config = settings(batch=2 * int(count))
     config.mesh.data, config.distributed = int(count), f"{address},{count},{process}"
     return train(config, Path(folder))

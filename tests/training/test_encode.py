@@ -156,3 +156,14 @@ def test_each_word_is_a_vector_of_its_own_without_a_text_encoder(encoders):
     np.testing.assert_array_equal(text[0, 0], text[0, 2])
     np.testing.assert_array_equal(text[0, 1], text[1, 2])
     assert relative_error(text[0, 0], text[0, 1]) > 0.1
+
+
+@pytest.mark.slow
+def test_the_image_condition_shows_the_hole_of_frame_0(encoders, encoded, raw):
+    """As the sampler does that is given no first frame; where frame 0 has no hole, nothing changes."""
+    models, weights = encoders
+    holes = raw._replace(masks_BFHW=raw.masks_BFHW.at[:, 0, :16, :16].set(1))
+    black = raw._replace(pixels_BFHWC=raw.pixels_BFHWC.at[:, 0, :16, :16].set(0))
+    images = [jax.jit(models.encode)(weights, one, key()).image_latents_BThwC for one in (holes, black)]
+    np.testing.assert_allclose(images[0], images[1], atol=1e-5)
+    assert not np.allclose(images[0], encoded.image_latents_BThwC, atol=1e-2)

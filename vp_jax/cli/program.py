@@ -24,6 +24,7 @@ EXTRAS = {
     "distributed": "curate",
     "tensorboardX": "train",
     "matplotlib": "train",
+    "wandb": "train",
     "torch": "torch",
     "libtpu": "aot",
     "fastapi": "serve",

@@ -4,12 +4,15 @@
         --config.model.checkpoint=CONVERTED --config.data.path=VPDATA [--config.optimizer.lr=2e-5 ...]
     vp-jax train --config tiny --workdir RUN               a minute on a CPU, needs no files
     vp-jax train --config ... --compile_only v4:4x4x4      does the step fit a pod that you do not have?
+    vp-jax train --config ... --workdir RUN --dry_run      everything that a run does, once
     vp-jax train --config ... --workdir RUN --export       write the newest checkpoint's model and stop
 
 CONVERTED is made by `vp-jax convert all`. Running the same command again continues where RUN ends; SIGTERM and Ctrl-C
-save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/, data.jsonl (clips that could
-not be used), config.json, starts.jsonl (commit and versions of every start), and at the end export/, a folder that
+save first. RUN holds checkpoints/, metrics.jsonl (curves: `vp-jax plots RUN`), pictures/ and videos/ of the validation,
+data_report.json and data_report.png (what it learns from), data.jsonl (clips that could not be used), config.json,
+starts.jsonl (commit and versions of every start), and at the end export/, a folder that
 `vp-jax sample --checkpoint RUN/export` reads: it holds the trained parts and names those of CONVERTED.
+docs/training.md explains all of it.
 """
 
 from __future__ import annotations
@@ -34,6 +37,14 @@ def add_arguments(parser: Parser) -> None:
     outputs = parser.add_argument_group("output")
     outputs.add_argument("--workdir", metavar="RUN", help="folder of the run; one that exists is continued")
     outputs.add_argument("--export", action="store_true", help="write the newest checkpoint's model and stop")
+    outputs.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="open the data, do a step, validate it and save it, in a folder RUN.dry_run that is removed, and stop",
+    )
+    outputs.add_argument(
+        "--profile", type=int, default=0, metavar="N", help="write a profiler's trace of N steps to RUN/profile"
+    )
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--compile_only",
@@ -52,12 +63,20 @@ def run(args: argparse.Namespace) -> int:
         return aot.compile_only(config, args.compile_only)
     if config is None or not args.workdir:
         raise UserError("give --config FILE and --workdir RUN, such as --config tiny --workdir runs/tiny")
+    if args.profile < 0:
+        raise UserError(f"--profile {args.profile}: expected a number of steps, 1 or more")
+    if args.dry_run and (args.export or args.profile):
+        raise UserError("--dry_run stops after one step: leave --export and --profile out")
     check_local(Path(args.workdir))
     if args.verify:
         _verify(config.model.checkpoint)
+    if args.dry_run:
+        from vp_jax.runs.dry_run import try_run
+
+        return try_run(config, Path(args.workdir))
     from vp_jax.runs.train import train
 
-    return train(config, Path(args.workdir), export_only=args.export)
+    return train(config, Path(args.workdir), export_only=args.export, profile=args.profile)
 
 
 def _verify(folder: str) -> None:

@@ -141,12 +141,19 @@ class Resize:
 
 @dataclass(frozen=True)
 class ShowFirstFrame:
-    """Remove the hole of the first frame, so that the model sees the complete first frame."""
+    """Remove the hole of the first frame, so that the model sees the complete first frame.
 
+    Attributes:
+      dropout: probability that the hole stays; the image condition then shows it too.
+    """
+
+    dropout: float = 0.0
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
-        """Clear the mask of frame 0."""
+        """Clear the mask of frame 0, or keep it."""
+        if self.dropout and rng.random() < self.dropout:
+            return example
         masks_FHW = example[self.masks_key].copy()
         masks_FHW[0] = 0
         return {**example, self.masks_key: masks_FHW}

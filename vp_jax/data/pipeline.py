@@ -68,6 +68,8 @@ class LoaderConfig:
       resize: one of `clips.RESIZE`.
       augment: augmentation of the masks.
       show_first_frame: remove the hole of the first frame.
+      first_frame_dropout: probability that it is not removed, as in sampling without a first frame; the image condition
+        then has the hole, too. 0, as published: never.
       cover_cells: grow holes to complete latent cells, as the default mode of the sampler does; not in the recipe.
       empty_caption: probability of an empty caption.
       image_log_sigma: mean and standard deviation of the logarithm of the image condition's noise level.
@@ -94,6 +96,7 @@ class LoaderConfig:
     resize: str = "stretch"
     augment: MaskAugment = field(default_factory=MaskAugment)
     show_first_frame: bool = True
+    first_frame_dropout: float = 0.0
     cover_cells: bool = False
     empty_caption: float = 0.0
     image_log_sigma: tuple[float, float] = (-3.0, 0.5)
@@ -112,7 +115,7 @@ class LoaderConfig:
         check_numbers(self, "batch_size", 1, 65_536)
         check_numbers(self, "frames height width", 1, 8192)
         check_numbers(self, "fps", above=True)
-        check_numbers(self, "empty_caption image_dropout max_bad_rate", 0, 1)
+        check_numbers(self, "empty_caption first_frame_dropout image_dropout max_bad_rate", 0, 1)
         check_numbers(self, "workers threads prefetch", 0, 1024)
         check_numbers(self, "min_seen")
         if self.resize not in RESIZE:
@@ -159,7 +162,7 @@ def pixel_transforms(cfg: LoaderConfig) -> list[ClipTransform]:
         Read(),
         AugmentMasks(cfg.augment),
         Resize(cfg.height, cfg.width, cfg.resize),
-        *([ShowFirstFrame()] if cfg.show_first_frame else []),
+        *([ShowFirstFrame(cfg.first_frame_dropout)] if cfg.show_first_frame else []),
         *([CoverCells()] if cfg.cover_cells else []),
         DropCaption(cfg.empty_caption),
         ImageNoise(*cfg.image_log_sigma, cfg.image_dropout),

@@ -51,3 +51,16 @@ def inpainting_loss(
     whole = weight_B * squared.mean(axis=axes)
     hole = weight_B * (jnp.square(mask)[..., None] * squared).mean(axis=axes)
     return InpaintingLoss(whole, hole)
+
+
+def min_snr_weight(abar_B: jax.Array, gamma: float) -> jax.Array:
+    """Weights (B,) of the velocity error, ``min(SNR, gamma) / (SNR + 1)`` (arXiv 2303.09556, section 3.4).
+
+    With SNR = abar / (1 - abar) this is ``min(abar, gamma (1 - abar))``: it lowers the weight of low noise, where
+    details are learned, and goes to 0 at pure noise.
+
+    Args:
+      abar_B: signal power at the timestep of each example.
+      gamma: largest SNR that counts; 5 in the paper.
+    """
+    return jnp.minimum(abar_B, gamma * (1.0 - abar_B))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def fill_holes(pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, fill: str) -> jax.Array:
@@ -34,6 +35,17 @@ def fill_holes(pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, fill: str) -> jax
     if fill == "mean":
         return jnp.where(kept, pixels_BFHWC, mean)
     return _diffused(jnp.where(kept, pixels_BFHWC, 0), kept.astype(pixels_BFHWC.dtype), mean)
+
+
+def diffusion_fill(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
+    """`fill_holes` of uint8 frames and bool holes, ``smooth``, frame by frame: a filling without a model."""
+    out_FHWC = frames_FHWC.copy()
+    for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
+        if hole_HW.any():
+            pixels_HWC = jnp.asarray(out_HWC.astype(np.float32) / 127.5 - 1)
+            filled_BFHWC = fill_holes(pixels_HWC[None, None], jnp.asarray(hole_HW, jnp.float32)[None, None], "smooth")
+            out_HWC[hole_HW] = np.rint((np.asarray(filled_BFHWC)[0, 0][hole_HW] + 1) * 127.5).clip(0, 255)
+    return out_FHWC
 
 
 def _diffused(sums: jax.Array, counts: jax.Array, mean: jax.Array) -> jax.Array:

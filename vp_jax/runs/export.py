@@ -15,6 +15,7 @@ from vp_jax.models import config
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, CheckpointFolder, Description, write_references
 from vp_jax.runs import multihost
 from vp_jax.training.models import TrainingModels
+from vp_jax.training.stages.style_lora import STYLE_FOLDER
 
 PLAIN = {"dtype": "float32", "param_dtype": "float32", "attention": "xla", "remat": ""}
 """Fields of a description that say how a run computed, which is no property of the model."""
@@ -69,6 +70,8 @@ def what_lacks(folder: Path) -> str:
     Args:
       folder: written by `export_models`.
     """
+    if (folder / STYLE_FOLDER).is_dir():
+        return f"; sample with --lora {folder / STYLE_FOLDER} and the checkpoint that it was trained on"
     found = CheckpointFolder(folder)
     parts = [part for part in (BACKBONE, BRANCH, AUTOENCODER) if not found.has(part)]
     names = ", ".join(part.folder for part in parts if part is not BRANCH or not found.samples_alone())

@@ -32,6 +32,7 @@ from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.tfds_source import VPDataRecords
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.tokenizer import Tokenizer
+from vp_jax.runs.data_report import report_on_data
 from vp_jax.training.models import TrainingModels
 from vp_jax.world.looks import DEFAULT_LOOK, check_look
 from vp_jax.world.synthetic import WordIds, World
@@ -111,8 +112,8 @@ def caption_ids(models: TrainingModels) -> Callable[[str], np.ndarray]:
     return CaptionIds(models.vocabulary, models.text_len)
 
 
-def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
-    """Open any source except latent shards.
+def open_source(data: DataConfig, loader: LoaderConfig, *, needs_masks: bool = True) -> Source:
+    """Open any source except latent shards; ``needs_masks``: of a folder, videos without a mask are left out.
 
     Raises:
       UserError: files that are not there or not what they should be.
@@ -131,7 +132,9 @@ def open_source(data: DataConfig, loader: LoaderConfig) -> Source:
             data.synthetic_absent,
             data.synthetic_look,
         )
-    return (video_folder if data.kind == "folder" else davis)(data.path, loader.fps, loader.frames)
+    if data.kind == "folder":
+        return video_folder(data.path, loader.fps, loader.frames, needs_masks=needs_masks)
+    return davis(data.path, loader.fps, loader.frames)
 
 
 def announce(source: Source, journal: Path | str | None) -> None:
@@ -142,8 +145,17 @@ def announce(source: Source, journal: Path | str | None) -> None:
         print(f"data     {report.summary}" + (f"; named in {journal}" if journal else ""), flush=True)
 
 
-def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, mesh: Mesh) -> Loader:
+def open_loader(
+    data: DataConfig, loader: LoaderConfig, models: TrainingModels, mesh: Mesh, report: Path | None = None
+) -> Loader:
     """The loader of a run; it gives this host's share of every batch.
+
+    Args:
+      data: where examples come from.
+      loader: settings.
+      models: of the run.
+      mesh: its devices.
+      report: folder of a run that has no report on its data yet, see `vp_jax.runs.data_report`; latent shards get none.
 
     Raises:
       UserError: data that are missing or do not fit the models or the mesh.
@@ -151,10 +163,16 @@ def open_loader(data: DataConfig, loader: LoaderConfig, models: TrainingModels, 
     stage, tokenizer = models.stage, caption_ids(models)
     share = host_share(mesh, loader.batch_size)
     if data.kind != "latents":
-        source = open_source(data, loader)
+        source = open_source(data, loader, needs_masks=stage.needs_masks)
         if jax.process_index() == 0:
             announce(source, loader.journal)
+            if report is not None and len(source):
+                print(f"data     {report_on_data(report, source, loader, tokenizer)}", flush=True)
         return make_loader(source, loader, *share, tokenizer=tokenizer)
+    if loader.first_frame_dropout:
+        raise UserError(
+            "loader.first_frame_dropout: latent shards hold complete first frames, expected 0 or another data.kind"
+        )
     if stage.needs_pixels:
         raise UserError(f"data.kind latents: the {stage.kind} stage learns from pixels, choose another kind")
     clips = VPDataRecords(data.clips, data.split) if data.clips else None

@@ -12,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 
 from vp_jax import sharding, trees
+from vp_jax.errors import UserError
 from vp_jax.shapes import latent_grid
 from vp_jax.training.encode import Encoders
 from vp_jax.training.models import ModelConfig, TrainingModels
@@ -117,6 +118,10 @@ def make_plan(
     """
     models = registry.training_models(model, platform)
     models.stage.check_size(*size)
+    if not models.stage.denoises and (step.timestep_shift != 1 or step.min_snr):
+        raise UserError(
+            f"the {models.stage.kind} stage has no timesteps: leave step.timestep_shift at 1 and step.min_snr at 0"
+        )
     chain = make_optimizer(optimizer, steps)
     start = functools.partial(init_state, optimizer=chain, ema=ema)
     shapes = jax.eval_shape(start, models.stage.shapes().trainable)

@@ -51,6 +51,9 @@ class Pending(NamedTuple):
     clips: tuple[str, ...]
 
 
+PART = "grad_norm_"
+"""How the names of metrics of parts of the model begin; the norm of all of them raises the alarm."""
+
 IN_FLIGHT = 2
 """Steps that may wait on the devices: enough to hide the host's work, few enough to hold few batches."""
 
@@ -146,7 +149,14 @@ class Recorder:
 
     def _raise_for_bad(self, values: list[Mapping[str, np.ndarray]]) -> None:
         """Raise `NotFinite` if a number of the interval is not finite."""
-        found = [[name for name, value in v.items() if not np.ndim(value) and not np.isfinite(value)] for v in values]
+        found = [
+            [
+                name
+                for name, value in v.items()
+                if not np.ndim(value) and not np.isfinite(value) and not name.startswith(PART)
+            ]
+            for v in values
+        ]
         if not any(found):
             return
         names = ", ".join(sorted({name for one in found for name in one}))

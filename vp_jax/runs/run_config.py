@@ -15,6 +15,7 @@ from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.errors import check_numbers
 from vp_jax.inference.settings import Settings
+from vp_jax.runs.boards import board_names
 from vp_jax.runs.input_pipeline import DataConfig
 from vp_jax.training.models import ModelConfig
 from vp_jax.training.optim import OptimConfig
@@ -39,21 +40,24 @@ class ValidationConfig:
     """What is sampled in training, and how often.
 
     Attributes:
-      every: steps between; 0: never. With any other number the last step is looked at too.
+      every: steps between samples; 0: no validation. With any other number the last step is looked at too.
+      loss_every: steps between losses at fixed timesteps, which are cheap; 0: with the samples.
       clips: number of clips.
-      path, csv, split: other data of the same kind, where not empty.
+      kind, path, csv, split: of other data, where not empty.
       settings: of the sampler; ``window`` is the length of the clips.
     """
 
     every: int
+    loss_every: int
     clips: int
+    kind: str
     path: str
     csv: str
     split: str
     settings: Settings
 
     def __post_init__(self) -> None:
-        check_numbers(self, "every", group="validation.")
+        check_numbers(self, "every loss_every", group="validation.")
         check_numbers(self, "clips", 1, group="validation.")
 
 
@@ -67,6 +71,7 @@ class RunConfig:
       seed: of data, weights and noise.
       ema: keep a moving average of the weights, which is validated and exported in their place.
       log_every: steps between progress lines; 0: none but those of checkpoints.
+      boards: that show the run, see `vp_jax.runs.boards`.
       mesh: sizes of the axes, see `vp_jax.sharding.make_mesh`.
       distributed: see `vp_jax.runs.multihost.join`.
       compilation_cache: folder of compiled programs, or empty.
@@ -84,6 +89,7 @@ class RunConfig:
     seed: int
     ema: bool
     log_every: int
+    boards: str
     mesh: Mapping[str, int]
     distributed: str
     compilation_cache: str
@@ -92,6 +98,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_numbers(self, "steps", 1)
         check_numbers(self, "log_every")
+        board_names(self.boards)
 
     @classmethod
     def read(cls, config: ConfigDict, workdir: Path) -> RunConfig:
@@ -115,11 +122,14 @@ class RunConfig:
             optimizer=OptimConfig(**config.optimizer),
             step=StepConfig(**config.step),
             checkpoints=CheckpointConfig(**config.checkpoints),
-            validation=ValidationConfig(held.every, held.clips, held.path, held.csv, held.split, settings),
+            validation=ValidationConfig(
+                held.every, held.loss_every, held.clips, held.kind, held.path, held.csv, held.split, settings
+            ),
             steps=config.steps,
             seed=config.seed,
             ema=config.ema,
             log_every=config.log_every,
+            boards=config.boards,
             mesh=config.mesh,
             distributed=config.distributed,
             compilation_cache=config.compilation_cache,
@@ -129,8 +139,8 @@ class RunConfig:
     def held_out(self) -> tuple[DataConfig, LoaderConfig]:
         """Data and loader of validation: drawn with another seed, from other data where they are named."""
         held = self.validation
-        named = {name: getattr(held, name) for name in ("path", "csv", "split") if getattr(held, name)}
-        if self.data.kind == "synthetic":
+        named = {name: getattr(held, name) for name in ("kind", "path", "csv", "split") if getattr(held, name)}
+        if named.get("kind", self.data.kind) == "synthetic":
             named["synthetic_first"] = HELD_OUT
         loader = dataclasses.replace(
             self.loader,
@@ -139,6 +149,7 @@ class RunConfig:
             workers=0,
             seed=self.seed + 1,
             image_dropout=0.0,
+            first_frame_dropout=0.0,
         )
         return dataclasses.replace(self.data, **named), loader
 

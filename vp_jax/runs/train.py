@@ -28,9 +28,12 @@ from vp_jax.checkpoint import TrainingCheckpoints
 from vp_jax.data.pipeline import Loader
 from vp_jax.runs import multihost
 from vp_jax.runs.bad_steps import announce_excluded, error_of, excluded_clips
+from vp_jax.runs.boards import open_boards
+from vp_jax.runs.data_report import REPORT
 from vp_jax.runs.export import export_models, what_lacks
 from vp_jax.runs.input_pipeline import host_share, on_devices, open_loader
 from vp_jax.runs.plan import RunPlan, make_plan
+from vp_jax.runs.profile import Profile
 from vp_jax.runs.recorder import NotFinite, Recorder
 from vp_jax.runs.run_config import RunConfig
 from vp_jax.runs.saver import Resumed, Saver, check_continues
@@ -45,13 +48,17 @@ from vp_jax.training.stages.stage import Metrics
 from vp_jax.training.state import TrainState
 
 
-def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> int:
+def train(
+    config: ConfigDict, workdir: Path, *, export_only: bool = False, export: bool = True, profile: int = 0
+) -> int:
     """Train a model, or go on where ``workdir`` ends.
 
     Args:
       config: settings, see ``configs/common.py``.
       workdir: folder of the run; it gets checkpoints, metrics, pictures and at the end the export.
       export_only: write the newest checkpoint's model and stop.
+      export: write the model when all steps are done.
+      profile: steps to trace into ``workdir/profile``, see `vp_jax.runs.profile`.
 
     Returns:
       Exit status: 0, or 128 + the number of the signal that ended the run early.
@@ -74,7 +81,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             stack.enter_context(claimed_workdir(workdir))
         excluded = () if export_only else excluded_clips(run.loader.journal)
         announce_excluded(excluded, run.loader.journal)
-        loader = open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, mesh)
+        report = None if export_only or (workdir / REPORT).exists() else workdir
+        loader = open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, mesh, report)
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", run.checkpoints.keep))
         saver = Saver(checkpoints, run.checkpoints.every, run.values, loader)
@@ -83,12 +91,15 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
         if not export_only:
             writer = None
             if multihost.is_chief():
-                writer = stack.enter_context(MetricsWriter(workdir, resume_step=trainer.done))
+                boards = open_boards(run.boards, workdir, trainer.done, run.values)
+                writer = stack.enter_context(MetricsWriter(workdir, resume_step=trainer.done, boards=boards))
                 record_start(workdir, run.values, trainer.done)
             recorder = make_recorder(run, plan, writer)
-            validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir / "pictures", writer)
+            validator = Validator.prepare(run, plan, trainer.encoder_weights, picture_key, workdir, writer)
+            trace = Profile(workdir / "profile", profile)
+            stack.callback(trace.close)
             try:
-                finished = loop(trainer, run.steps, recorder, validator, saver, stop)
+                finished = loop(trainer, run.steps, recorder, validator, saver, stop, trace)
             except NotFinite as fault:
                 share = host_share(mesh, run.loader.batch_size)
                 save = functools.partial(saver.save_now, trainer.done, trainer.state)
@@ -96,6 +107,8 @@ def train(config: ConfigDict, workdir: Path, *, export_only: bool = False) -> in
             if not finished:
                 multihost.print_once(f"{stop.reason}: saved step {trainer.done}, the same command continues from there")
                 return stop.status
+            if not export:
+                return 0
         unseen = (on_devices(next(loader), mesh) for _ in range(4))
         folder = export_models(
             workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen, run.model.source
@@ -147,6 +160,11 @@ class Trainer:
         """Trained weights to look at and to export: their moving average, if there is one."""
         return self.state.ema or self.state.params
 
+    @property
+    def versions(self) -> dict[str, trees.Tree]:
+        """Weights to validate by the end of their metrics' names: `averaged` without one, the others ``raw``."""
+        return {"": self.averaged} if self.state.ema is None else {"": self.state.ema, "raw": self.state.params}
+
     def step(self) -> Stepped:
         """One step."""
         begin = time.perf_counter()
@@ -193,6 +211,7 @@ def loop(
     validator: Validator | None,
     saver: Saver,
     stop: ShutdownSignal,
+    profile: Profile | None = None,
 ) -> bool:
     """Train until ``steps`` are done, or until the job is to stop; the last state is saved either way.
 
@@ -204,6 +223,8 @@ def loop(
         stepped = trainer.step()
         done = trainer.done
         recorder.add(done, *stepped)
+        if profile is not None:
+            profile.step(trainer.state)
         stopping = saver.preempted(done) if jax.process_count() > 1 else stop.received is not None
         last = stopping or done == steps
         # a line before every checkpoint: a restart then repeats whole intervals, and none is saved with bad numbers
@@ -211,7 +232,7 @@ def loop(
             multihost.print_once(recorder.flush())
             saver.check()
         if validator and not stopping and (validator.due(done) or last):
-            validator.run(done, trainer.averaged, trainer.frozen)
+            validator.run(done, trainer.versions, trainer.frozen, last=last)
         if saver.due(done) or last:
             saver.save(done, trainer.state, wait=last)
         recorder.pause()

@@ -3,6 +3,7 @@
     pixels --------------------------------> VAE -> sample -> * factor              latents_BThwC
     pixels with black holes ---------------> VAE -> sample -> * factor              masked_latents_BThwC
     first frame + sigma noise -------------> VAE -> sample -> * factor, zeros       image_latents_BThwC
+      (where it has a hole, black there, as the sampler sees it)
     masks -> nearest latent cell                                                    mask_BThw
     token ids -----------------------------> T5                                     text_BME
 
@@ -124,7 +125,7 @@ class Encoders:
         latents = self._sample(weights, pixels_BFHWC, keys.video)
         if not self.image:
             return EncodedClips(latents, None)
-        first_BFHWC = pixels_BFHWC[:, :1]
+        first_BFHWC = float_pixels(batch.pixels_BFHWC[:, :1] * (1 - batch.masks_BFHW[:, :1])[..., None])
         noise = jax.random.normal(keys.image_noise, first_BFHWC.shape, jnp.float32)
         noisy_BFHWC = first_BFHWC + batch.image_sigma_B.reshape(-1, 1, 1, 1, 1) * noise
         image = self._sample(weights, noisy_BFHWC, keys.image, image=True)

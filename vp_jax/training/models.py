@@ -25,11 +25,12 @@ class ModelConfig:
 
     Attributes:
       stage: of `vp_jax.training.stages.registry`: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models
-        that those two take as given; ``single_branch`` is the ablation without a context encoder.
+        that those two take as given; ``single_branch`` is the ablation without a context encoder,
+        ``style_lora`` an adapter of the backbone on own clips.
       checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
         the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
-      init_from: folder of a trained model to continue from (``branch/``, ``id_adapter/`` or ``vae/`` of an export; of
+      init_from: folder of a trained model to continue from (``branch/``, ``vae/`` ... of an export; of
         the backbone stage the export itself, for ``transformer/`` and ``text_encoder/``); empty: the first backbone
         blocks, an adapter that does nothing, or a VAE and a backbone made at random.
       tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.

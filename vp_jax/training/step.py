@@ -29,6 +29,9 @@ from vp_jax.training.state import TrainState
 BY_EXAMPLE = "loss_by_example"
 """The metric that has a number for every example of the batch."""
 
+NESTED = ("backbone", "t5", "vae")
+"""Names of models at the top of a tree of weights."""
+
 TrainStep = Callable[..., tuple[TrainState, Metrics]]
 Encode = Callable[[trees.Tree, PixelBatch | LatentBatch, jax.Array, jax.Array], Any]
 
@@ -41,15 +44,22 @@ class StepConfig:
       hole_weight: lambda of the loss.
       accumulate: parts that a batch is cut into, one in memory at a time.
       ema_decay: of the moving average, if the state has one.
+      timestep_shift: moves the drawn timesteps to high noise, see `vp_jax.training.stages.denoising.shifted_timesteps`;
+        1: uniform, as published.
+      min_snr: gamma of the weight of examples in the objective, see `vp_jax.diffusion.loss.min_snr_weight`; 0: all
+        weights are 1, as published. Reported losses are never weighted.
     """
 
     hole_weight: float = 1.0
     accumulate: int = 1
     ema_decay: float = 0.9999
+    timestep_shift: float = 1.0
+    min_snr: float = 0.0
 
     def __post_init__(self) -> None:
         check_numbers(self, "accumulate", 1)
-        check_numbers(self, "hole_weight")
+        check_numbers(self, "hole_weight min_snr")
+        check_numbers(self, "timestep_shift", above=True)
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay {self.ema_decay}: expected 0 or more, below 1")
 
@@ -87,7 +97,7 @@ def make_train_step(
         state: TrainState, frozen: trees.Tree, batch: Any, base_key: jax.Array, draws: Any = None
     ) -> tuple[TrainState, Metrics]:
         if draws is None:
-            draws = stage.draw(step_keys(base_key, state.step), batch, schedule)
+            draws = stage.draw(step_keys(base_key, state.step), batch, schedule, cfg.timestep_shift)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
         # a state that waits in the host's memory comes over here; out_shardings send it back
         resting = jax.device_put(state.opt_state, jax.memory.Space.Device)
@@ -109,11 +119,23 @@ def make_train_step(
             "grad_norm": norm,
             "param_norm": optax.tree.norm(params),
             "update_norm": optax.tree.norm(updates),
+            **{f"grad_norm_{name}": norm for name, norm in part_norms(grads).items()},
         }
         metrics |= stage.metrics(total_B, draws, schedule)
         return TrainState(state.step + 1, params, opt_state, ema), metrics
 
     return train_step
+
+
+def part_norms(tree: trees.Tree) -> dict[str, jax.Array]:
+    """Norm of each part of a model by its name: ``patch_embed``, ``blocks``, ``zero``, ``proj_out`` ...
+
+    Of a tree of several models, `NESTED`, the parts are those of each: ``backbone_blocks``, ``t5_embed`` ...
+    """
+    parts: dict[str, trees.Tree] = {}
+    for name, part in tree.items():
+        parts |= {f"{name}_{below}": leaf for below, leaf in part.items()} if name in NESTED else {name: part}
+    return {name: optax.tree.norm(part) for name, part in parts.items()}
 
 
 def gradients(
@@ -129,7 +151,10 @@ def gradients(
 
     def mean_loss(trainable: trees.Tree, batch: Any, draws: Any) -> tuple[jax.Array, Loss]:
         loss = stage.loss(trainable, frozen, batch, draws, schedule)
-        return loss.total(cfg.hole_weight).mean(), loss
+        total_B = loss.total(cfg.hole_weight)
+        if cfg.min_snr:
+            total_B = stage.example_weights(draws, schedule, cfg.min_snr) * total_B
+        return total_B.mean(), loss
 
     gradient: Callable[..., tuple[trees.Tree, Loss]] = jax.grad(mean_loss, has_aux=True)
     if cfg.accumulate == 1:

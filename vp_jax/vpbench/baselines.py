@@ -46,19 +46,11 @@ def navier_stokes(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
     return _opencv(frames_FHWC, holes_FHW, cv2.INPAINT_NS)
 
 
-def diffusion_fill(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
+def diffused(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
     """Diffuse the colours of the kept pixels into the hole, frame by frame."""
-    import jax.numpy as jnp  # takes seconds
+    from vp_jax.inference.hole_fill import diffusion_fill  # JAX takes seconds
 
-    from vp_jax.inference.hole_fill import fill_holes
-
-    out_FHWC = frames_FHWC.copy()
-    for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
-        if hole_HW.any():
-            pixels_HWC = jnp.asarray(out_HWC.astype(np.float32) / 127.5 - 1)
-            filled_BFHWC = fill_holes(pixels_HWC[None, None], jnp.asarray(hole_HW, jnp.float32)[None, None], "smooth")
-            out_HWC[hole_HW] = np.rint((np.asarray(filled_BFHWC)[0, 0][hole_HW] + 1) * 127.5).clip(0, 255)
-    return out_FHWC
+    return diffusion_fill(frames_FHWC, holes_FHW)
 
 
 def stretched(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
@@ -88,7 +80,7 @@ BASELINES: dict[str, Filling] = {
     "mean": mean_colour,
     "telea": telea,
     "ns": navier_stokes,
-    "diffusion": diffusion_fill,
+    "diffusion": diffused,
     "stretched": stretched,
     "flow": flow_propagation,
 }

@@ -9,7 +9,7 @@ from PIL import Image
 from tests import clip_files
 from tests.data.make_vpdata_layout import convert, draw_clip
 from tests.test_configs import config_of
-from tests.training.stages.toy import toy_models
+from tests.training.stages.toy import ToyStage, toy_models
 from vp_jax.data.journal import Journal, read_journal
 from vp_jax.data.pipeline import LoaderConfig, make_loader
 from vp_jax.data.records import BadRecord, load_record
@@ -17,7 +17,7 @@ from vp_jax.data.sources.file_clip import FileClip
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.vpdata import Layout, VPData
 from vp_jax.errors import UserError
-from vp_jax.media.video_writer import encode_mp4
+from vp_jax.media.video_writer import encode_mp4, write_video
 from vp_jax.runs.input_pipeline import DataConfig, announce, open_source
 from vp_jax.runs.train import train
 from vp_jax.scalars import read_metrics
@@ -216,6 +216,7 @@ def test_training_runs_on_what_is_good(tmp_path, drawn, capsys, monkeypatch, one
     folder.mkdir()
     faulty_clips(folder, *drawn)
     monkeypatch.setitem(registry.STAGES, "toy", toy_models)
+    monkeypatch.setattr(ToyStage, "needs_masks", True)
     config = config_of("tiny")
     config.model.stage, config.steps, config.validation.every = "toy", 2, 0
     config.data.update(kind="folder", path=str(folder))
@@ -263,3 +264,18 @@ def test_a_folder_becomes_the_official_layout(tmp_path, drawn):
     assert [row.mask_id for row in data.rows] == [1, 1, 2]
     np.testing.assert_array_equal(load_record(data[0]).masks_FHW, masks_FHW)
     assert load_record(data[1]).fps == 24 and load_record(data[2]).masks_FHW.any()
+
+
+def test_a_stage_without_holes_takes_videos_without_masks(tmp_path, drawn):
+    frames_FHWC, masks_FHW = drawn
+    for name in ("a", "b", "c"):
+        write_video(tmp_path / f"{name}.mp4", frames_FHWC, 8)
+    write_video(tmp_path / "a_mask.mp4", np.repeat(masks_FHW[..., None] * np.uint8(255), 3, axis=-1), 8)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("a clip")
+    assert [clip.id for clip in video_folder(tmp_path)] == ["a.mp4"]
+    found = video_folder(tmp_path, needs_masks=False)
+    assert [clip.id for clip in found] == ["a.mp4", "b.mp4"] and "1 without caption" in found.summary
+    pixels_FHWC, holes_FHW = found[1].read(np.arange(3))
+    assert pixels_FHWC.shape == (3, *frames_FHWC.shape[1:]) and holes_FHW.shape == pixels_FHWC.shape[:3]
+    assert not holes_FHW.any() and found[0].read(np.arange(3))[1].any()

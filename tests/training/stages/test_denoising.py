@@ -19,8 +19,10 @@ from vp_jax.training.stages.denoising import (
     by_timestep,
     check_clip_size,
     condition,
+    shifted_timesteps,
     with_image,
 )
+from vp_jax.training.stages.stage import StepKeys
 
 STAGE = ToyStage(variant("tiny").backbone)
 
@@ -96,3 +98,19 @@ def test_condition_and_image_are_joined_in_the_order_of_the_patch_weights():
     assert condition(batch).channels()[0, 0, 0, 0].tolist() == [2.0] * 16 + [4.0]
     assert with_image(batch.latents_BThwC, batch.image_latents_BThwC)[0, 0, 0, 0].tolist() == [1.0] * 16 + [3.0] * 16
     assert with_image(batch.latents_BThwC, None) is batch.latents_BThwC
+
+
+def test_shifted_timesteps_are_those_of_the_formula_and_stay_in_range():
+    uniform_B = jnp.array([0.0, 0.25, 0.5, 0.75, 1 - 2**-24])
+    for shift, want in ((1.0, [0, 250, 500, 750]), (3.0, [0, 500, 750, 900]), (1 / 3, [0, 100, 250, 500])):
+        got = shifted_timesteps(uniform_B, 1000, shift)
+        assert got.dtype == jnp.int32 and got[-1] == 999
+        np.testing.assert_allclose(got[:4], want, atol=1)
+
+
+def test_a_fixed_timestep_leaves_the_noise_as_it_is():
+    batch = clips()
+    free = STAGE.draw(StepKeys(*jax.random.split(jax.random.key(2), 3)), batch, Schedule())
+    fixed = STAGE.draw_at(StepKeys(*jax.random.split(jax.random.key(2), 3)), batch, Schedule(), jnp.int32(600))
+    assert fixed.t_B.tolist() == [600, 600, 600] != free.t_B.tolist()
+    np.testing.assert_array_equal(fixed.noise_BThwC, free.noise_BThwC)

@@ -19,7 +19,8 @@ class FileClip:
     """A video file or folder of images with its mask, as a `records.Clip`.
 
     Attributes:
-      video, mask: files or folders; the mask has one frame for each of the video's, or is one image.
+      video, mask: files or folders; the mask has one frame for each of the video's, or is one image. Without a mask
+        there is no hole.
       caption: text; "" trains without one.
       fps: rate of pictures, which state none.
       mask_id: the label that is the hole, None if there is only one.
@@ -28,7 +29,7 @@ class FileClip:
     """
 
     video: Path
-    mask: Path
+    mask: Path | None
     caption: str
     fps: float = 8
     mask_id: int | None = None
@@ -63,6 +64,8 @@ class FileClip:
         at_F = np.asarray(indices_F) + self.start
         with bad_record():
             frames_FHWC = read_frames(self.video, at_F)
+            if self.mask is None:
+                return frames_FHWC, np.zeros(frames_FHWC.shape[:3], np.uint8)
             masks_FHW = MaskFile(self.mask, self.mask_id).holes(at_F, threads=1).view(np.uint8)
         if masks_FHW.shape[1:] != frames_FHWC.shape[1:3]:
             raise BadRecord(f"masks are {masks_FHW.shape[1:]}, frames {frames_FHWC.shape[1:3]}")
@@ -87,19 +90,23 @@ class FileClip:
         kept = len(range(0, info.frames, max(1, int(info.fps // fps))))
         if kept < frames:
             raise Unusable("too short", f"{info.frames} frames at {info.fps:g} fps leave {kept} of the {frames} needed")
+        if self.mask is None:
+            return self._headers()[0].note or ""
         try:
             remarks = (self._headers()[0].note, MaskFile(self.mask, self.mask_id).check(threads=1))
         except UserError as error:
             raise Unusable("mask not recognised", str(error)) from error
         return "; ".join(remark for remark in remarks if remark)
 
-    def _headers(self) -> tuple[VideoInfo, MaskFile]:
+    def _headers(self) -> tuple[VideoInfo, MaskFile | None]:
         try:
             video = probe(self.video)
         except UserError as error:
             raise Unusable("video not readable", str(error)) from error
         if not video.fps:
             raise Unusable("without frame rate", "the video does not state its frame rate; re-encode it")
+        if self.mask is None:
+            return video, None
         try:
             mask = MaskFile(self.mask, self.mask_id)
         except UserError as error:

@@ -31,13 +31,14 @@ VIDEO_SUFFIXES = frozenset(
 MASK = "_mask"
 
 
-def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[FileClip]:
+def video_folder(folder: Path | str, fps: float = 8, frames: int = 1, *, needs_masks: bool = True) -> Scan[FileClip]:
     """The videos of a folder that have a mask and a caption in the same folder.
 
     Args:
       folder: videos, or folders of images, with their masks and captions.
       fps: rate of the windows that clips must hold, and of folders of images.
       frames: of a window.
+      needs_masks: leave out videos without a mask; otherwise they have no hole.
 
     Raises:
       UserError: not a folder, or nothing in it can be used, with the reasons.
@@ -49,7 +50,7 @@ def video_folder(folder: Path | str, fps: float = 8, frames: int = 1) -> Scan[Fi
     clips, findings = [], []
     for video in entries.videos:
         name = _name(video)
-        found = entries.clip(video, name, fps)
+        found = entries.clip(video, name, fps, needs_masks=needs_masks)
         if isinstance(found, FileClip):
             clips.append(found)
         else:
@@ -128,11 +129,11 @@ class _Entries:
                 (entries.videos if suffix in VIDEO_SUFFIXES | IMAGE_SUFFIXES else entries.others).append(path)
         return entries
 
-    def clip(self, video: Path, name: str, fps: float) -> FileClip | Finding:
+    def clip(self, video: Path, name: str, fps: float, *, needs_masks: bool) -> FileClip | Finding:
         """The clip of a video, or what it lacks."""
         masks, captions = self.masks.get(name, []), self.captions.get(name, [])
         origin = f"{self.folder.name}/{video.name}"
-        if not masks:
+        if not masks and needs_masks:
             expected = f"expected {name}{MASK}.png (or another image or video), {name}{MASK}.npz or {name}{MASK}/"
             return Finding(video.name, origin, f"no mask, {expected}", "without mask")
         if len(masks) > 1:
@@ -142,7 +143,7 @@ class _Entries:
             reason = f"no caption, expected {name}.txt (an empty file trains without a caption)"
             return Finding(video.name, origin, reason, "without caption")
         try:
-            return FileClip(video, masks[0], read_text(captions[0]).strip(), fps)
+            return FileClip(video, masks[0] if masks else None, read_text(captions[0]).strip(), fps)
         except UserError as error:
             return Finding(video.name, origin, str(error), "caption not readable")
 

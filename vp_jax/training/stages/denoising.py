@@ -1,6 +1,7 @@
 """What every stage that learns to denoise latents shares: random draws, loss, sampler, and answers to the program.
 
 t ~ uniform{0 .. 999},  noise ~ N(0, 1),  x_t = a x_0 + s noise
+t ~ floor(1000 s u / (1 + (s - 1) u)), u ~ uniform[0, 1), with step.timestep_shift s (arXiv 2403.03206, equation 23)
 loss = mean_B [ w_t mean((x0_pred - x_0)^2) + lambda w_t mean((m x0_pred - m x_0)^2) ]
 
 `Denoiser` is the base of all of them, `Inpainter` that of those which fill holes.
@@ -19,7 +20,7 @@ import jax.numpy as jnp
 from vp_jax import trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.diffusion import predict
-from vp_jax.diffusion.loss import InpaintingLoss, inpainting_loss
+from vp_jax.diffusion.loss import InpaintingLoss, inpainting_loss, min_snr_weight
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
@@ -44,12 +45,22 @@ class Draws(NamedTuple):
     noise_BThwC: jax.Array
 
 
-def random_draws(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int) -> Draws:
-    """Timesteps, uniform for each example, and noise for latents of ``shape``."""
-    return Draws(
-        jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps),
-        jax.random.normal(keys.noise, shape, jnp.float32),
-    )
+def random_draws(keys: StepKeys, shape: tuple[int, ...], num_timesteps: int, shift: float = 1.0) -> Draws:
+    """A timestep for each example and noise for latents of ``shape``; uniform timesteps, or see `shifted_timesteps`."""
+    if shift == 1.0:
+        t_B = jax.random.randint(keys.timestep, shape[:1], 0, num_timesteps)
+    else:
+        t_B = shifted_timesteps(jax.random.uniform(keys.timestep, shape[:1]), num_timesteps, shift)
+    return Draws(t_B, jax.random.normal(keys.noise, shape, jnp.float32))
+
+
+def shifted_timesteps(uniform_B: jax.Array, num_timesteps: int, shift: float) -> jax.Array:
+    """Timesteps (B,) int32 of numbers in [0, 1); a ``shift`` above 1 moves them to high noise, below 1 to low noise.
+
+    Half of them lie above ``shift / (1 + shift)`` of the range: 2/3 for 2, 3/4 for 3 (arXiv 2403.03206, equation 23).
+    """
+    moved_B = shift * uniform_B / (1 + (shift - 1) * uniform_B)
+    return jnp.minimum((num_timesteps * moved_B).astype(jnp.int32), num_timesteps - 1)
 
 
 def by_timestep(loss_B: jax.Array, t_B: jax.Array, num_timesteps: int) -> Metrics:
@@ -93,6 +104,7 @@ class Denoiser(abc.ABC, Generic[B]):
     backbone: DiTConfig
     needs_pixels = False
     needs_masks = False
+    denoises = True
     companions: tuple[str, ...] = ENCODERS
     samples_alone = False
 
@@ -122,9 +134,18 @@ class Denoiser(abc.ABC, Generic[B]):
         """Check that clips have 4 n + 1 frames, and rows and columns that fill tokens. Raises `UserError`."""
         check_clip_size(frames, height, width, SPATIAL_STRIDE * self.backbone.patch)
 
-    def draw(self, keys: StepKeys, batch: B, schedule: Schedule) -> Draws:
-        """Random numbers of a step."""
-        return random_draws(keys, batch.latents_BThwC.shape, schedule.num_timesteps)
+    def draw(self, keys: StepKeys, batch: B, schedule: Schedule, shift: float = 1.0) -> Draws:
+        """Random numbers of a step; timesteps moved by ``shift``, see `shifted_timesteps`."""
+        return random_draws(keys, batch.latents_BThwC.shape, schedule.num_timesteps, shift)
+
+    def draw_at(self, keys: StepKeys, batch: B, schedule: Schedule, t: jax.Array) -> Draws:
+        """Random numbers with the timestep ``t``, an int32 scalar, for every example."""
+        draws = self.draw(keys, batch, schedule)
+        return draws._replace(t_B=jnp.full_like(draws.t_B, t))
+
+    def example_weights(self, draws: Draws, schedule: Schedule, min_snr: float) -> jax.Array:
+        """Weights (B,) of the examples in the objective, see `vp_jax.diffusion.loss.min_snr_weight`."""
+        return min_snr_weight(jnp.asarray(schedule.abar, jnp.float32)[draws.t_B], min_snr)
 
     def loss(
         self, trainable: trees.Tree, frozen: trees.Tree, batch: B, draws: Draws, schedule: Schedule

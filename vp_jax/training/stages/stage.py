@@ -6,11 +6,12 @@
     vae            autoencoder                                  -                          vae.py
     backbone       transformer and text encoder                 VAE                        backbone.py
     single_branch  widened backbone, no context encoder         VAE, text encoder          single_branch.py
+    style_lora     LoRA on q, k, v, out of the backbone         backbone                   style_lora.py
 
 The first two are VideoPainter's (arXiv 2503.05639 sections 3.2 and 3.3), the next two make the models that those take
-as given, the last is an ablation. A stage is one file, which also builds it from a run's settings, and one line in
-`vp_jax.training.stages.registry`. `vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for
-stages that predict a velocity.
+as given, the fifth is an ablation, the last fits the backbone to a style or a domain. A stage is one file, which also
+builds it from a run's settings, and one line in `vp_jax.training.stages.registry`.
+`vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for stages that predict a velocity.
 """
 
 from __future__ import annotations
@@ -106,6 +107,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def denoises(self) -> bool:
+        """Its loss depends on a timestep."""
+        ...
+
+    @property
     def companions(self) -> tuple[str, ...]:
         """Folders of the run's checkpoint that the exported models are sampled with."""
         ...
@@ -144,8 +150,16 @@ class Stage(Protocol):
         """The step's batch, a pytree, from the loader's; pure."""
         ...
 
-    def draw(self, keys: StepKeys, batch: Any, schedule: Schedule) -> Any:
-        """Random numbers of a step, a pytree with a leading batch axis."""
+    def draw(self, keys: StepKeys, batch: Any, schedule: Schedule, shift: float = 1.0) -> Any:
+        """Random numbers of a step, a pytree with a leading batch axis; timesteps are moved to high noise by shift."""
+        ...
+
+    def draw_at(self, keys: StepKeys, batch: Any, schedule: Schedule, t: jax.Array) -> Any:
+        """Like `draw`, with the timestep ``t`` for every example, where there are timesteps."""
+        ...
+
+    def example_weights(self, draws: Any, schedule: Schedule, min_snr: float) -> jax.Array:
+        """Weights (B,) of the examples in the objective, with SNRs above ``min_snr`` cut off."""
         ...
 
     def loss(self, trainable: trees.Tree, frozen: trees.Tree, batch: Any, draws: Any, schedule: Schedule) -> Loss:

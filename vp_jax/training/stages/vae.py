@@ -89,6 +89,7 @@ class VAEStage:
     companions = (BACKBONE.folder, BRANCH.folder, ID_ADAPTER.folder, *ENCODERS[1:])
     samples_alone = False
     needs_pixels = True
+    denoises = False
     needs_masks = False
 
     def check_size(self, frames: int, height: int, width: int) -> None:
@@ -129,12 +130,20 @@ class VAEStage:
 
         return Clips(jax.vmap(cut)(pixels, top, left))
 
-    def draw(self, keys: StepKeys, batch: Clips, schedule: Schedule) -> jax.Array:
-        """Noise (B, T, h, w, C) of the posterior's sample."""
+    def draw(self, keys: StepKeys, batch: Clips, schedule: Schedule, shift: float = 1.0) -> jax.Array:
+        """Noise (B, T, h, w, C) of the posterior's sample; there are no timesteps to ``shift``."""
         B, F, H, W, _ = batch.pixels_BFHWC.shape
         stride = self.vae.spatial_stride
         shape = (B, latent_frames(F), H // stride, W // stride, self.vae.latent_channels)
         return jax.random.normal(keys.noise, shape, jnp.float32)
+
+    def draw_at(self, keys: StepKeys, batch: Clips, schedule: Schedule, t: jax.Array) -> jax.Array:
+        """`draw`, without timesteps."""
+        return self.draw(keys, batch, schedule)
+
+    def example_weights(self, draws: jax.Array, schedule: Schedule, min_snr: float) -> jax.Array:
+        """All equal: there are no timesteps."""
+        return jnp.ones(draws.shape[:1])
 
     def model(self, trainable: trees.Tree) -> VAE:
         """The autoencoder with these weights."""
