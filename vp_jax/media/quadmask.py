@@ -47,10 +47,9 @@ def nearest_values(grey_FHW: np.ndarray) -> np.ndarray:
 
 
 def encoded_pixels(quad_FHW: np.ndarray) -> np.ndarray:
-    """What the VAE encodes of a quad mask: inverted, in three equal channels, float32 (F, H, W, 3), 0 to 1.
+    """What the VAE encodes of a quad mask in each of three equal channels, float32 (F, H, W), 0 to 1.
 
-    1 is removed, 0 background. That VOID encodes the range 0 to 1, and not -1 to 1 as for a video, is taken from a port
-    of its pipeline to another framework and has not been compared with its own results.
+    The values over 255: 1 is background, 0 removed. VOID's own training and sampling encode this range, and not -1 to 1
+    as of a video.
     """
-    grey_FHW = 1 - quad_FHW.astype(np.float32) / 255
-    return np.repeat(grey_FHW[..., None], 3, axis=3)
+    return quad_FHW.astype(np.float32) / 255
