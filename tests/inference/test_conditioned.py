@@ -11,11 +11,12 @@ from diffusers import CogVideoXDDIMScheduler
 
 from tests.compare import relative_error
 from tests.inpainting import save_inpainting
-from tests.tiny import save_tiny, tiny_clip, tiny_pipeline
+from tests.tiny import VAE_CFG, save_tiny, tiny_clip, tiny_pipeline
 from vp_jax.errors import UserError
 from vp_jax.inference import conditioned
 from vp_jax.inference.conditioned import regions_of
 from vp_jax.inference.inputs import Mask
+from vp_jax.inference.models import Models
 from vp_jax.inference.padded import pad_video
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.settings import Settings
@@ -107,12 +108,12 @@ def test_such_a_checkpoint_has_the_settings_and_the_size_of_its_program(folders,
         assert pipeline.settings == described.settings == Settings(window=5, **own)
         assert "branch" not in pipeline.params and pipeline.native_size == (32, 32)
         assert [path.name for path in pipeline.folders] == ["transformer", "vae"]
-    released = dataclasses.replace(
-        pipelines["void"].models.backbone_cfg, sample_frames=49, sample_height=60, sample_width=90
+    grid = {"sample_frames": 49, "sample_height": 60, "sample_width": 90}
+    fun, void = (
+        Models(dataclasses.replace(pipelines[kind].models.backbone_cfg, **grid), None, VAE_CFG) for kind in pipelines
     )
-    assert conditioned.own_settings("void", released)["window"] == 85
-    assert conditioned.native_size("void", released) == (384, 672)
-    assert conditioned.native_size("fun_inp", released) == (480, 720)
+    assert conditioned.own_settings(void)["window"] == conditioned.own_settings(fun)["window"] == 85
+    assert conditioned.native_size(void) == (384, 672) and conditioned.native_size(fun) == (480, 720)
     assert Settings(window=85).overlap_latents == 4
 
 
@@ -166,7 +167,11 @@ def test_what_may_change_is_the_mask_that_is_given_or_the_surroundings():
     [
         ("void", {"task": "fill"}, "task fill: this model removes what is there, expected `task` remove"),
         ("void", {"extend": "left=16", "task": "remove"}, "extend: this model removes"),
-        ("void", {"task": "remove", "first_frame": np.zeros((32, 32, 3), np.uint8)}, "first_frame: this model is shown"),
+        (
+            "void",
+            {"task": "remove", "first_frame": np.zeros((32, 32, 3), np.uint8)},
+            "first_frame: this model is shown",
+        ),
         ("fun_inp", {"affected": CLIP[1]}, "affected: this model fills the hole alone"),
         ("fun_inp", {"window": 9}, r"window 9: expected 5, 13, 21 ... 8 n \+ 5, this model pairs latent frames"),
         ("fun_inp", {"mode": "reference"}, "mode reference: expected default"),

@@ -6,14 +6,15 @@ checkpoint's files do not say is written down here, from the programs that were 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
-from vp_jax.inference.task import REMOVE
+from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.media.frames import Frames, Streamed, mapped
 from vp_jax.media.masks import dilate
 from vp_jax.models.config import DiTConfig
@@ -38,7 +39,7 @@ BASE_GRID = (60, 90)
 """Rows and columns of latents in the ``config.json`` of VOID's base."""
 VOID_SIZE = (384, 672)
 """Height and width that VOID was trained and is sampled at."""
-REACH = 1 / 16
+SURROUNDINGS = 1 / 16
 """Share of a picture's shorter side around the removed thing that VOID may change, where no `affected` mask says it."""
 
 
@@ -59,18 +60,19 @@ def regions_of(removed_FHW: Frames, affected_FHW: Frames | None) -> tuple[Region
 
     Args:
       removed_FHW: the thing that is removed.
-      affected_FHW: what may change because of it; ``None``: its surroundings, up to `REACH`.
+      affected_FHW: what may change because of it; ``None``: its surroundings, up to `SURROUNDINGS`.
     """
     height, width = removed_FHW.shape[1:]
-    reach = round(REACH * min(height, width))
+    reach = round(SURROUNDINGS * min(height, width))
 
     def hole(number: int, removed_HW: np.ndarray) -> np.ndarray:
         if affected_FHW is not None:
-            return removed_HW | affected_FHW[number]
-        return dilate(removed_HW[None], reach)[0]
+            return np.logical_or(removed_HW, affected_FHW[number])
+        grown_HW: np.ndarray = dilate(removed_HW[None], reach)[0]
+        return grown_HW
 
     def around(number: int, removed_HW: np.ndarray) -> np.ndarray:
-        return hole(number, removed_HW) & ~removed_HW
+        return np.logical_and(hole(number, removed_HW), ~removed_HW)
 
     def made(function: Callable[[int, np.ndarray], np.ndarray]) -> Frames:
         if isinstance(removed_FHW, np.ndarray) and not isinstance(affected_FHW, Streamed):
@@ -80,19 +82,20 @@ def regions_of(removed_FHW: Frames, affected_FHW: Frames | None) -> tuple[Region
     return Regions(removed_FHW, made(around) if affected_FHW is None else affected_FHW), made(hole)
 
 
-def own_settings(kind: InpaintKind | None, cfg: DiTConfig) -> dict[str, Any]:
-    """Settings whose defaults are others for a backbone of this kind."""
+def own_settings(models: Models) -> dict[str, Any]:
+    """Settings whose defaults are others for these models."""
+    kind, cfg = models.inpaint_kind, models.backbone_cfg
     if kind is None:
         return {}
     return OWN_SETTINGS[kind] | ({} if _fits(cfg, cfg.sample_frames) else {"window": PAIRED_WINDOW})
 
 
-def native_size(kind: InpaintKind | None, cfg: DiTConfig) -> tuple[int, int]:
-    """Height and width that a backbone was made for."""
-    grid = cfg.sample_height, cfg.sample_width
-    if kind == "void" and grid == BASE_GRID:
+def native_size(models: Models) -> tuple[int, int]:
+    """Height and width that the backbone was made for."""
+    cfg = models.backbone_cfg
+    if models.inpaint_kind == "void" and (cfg.sample_height, cfg.sample_width) == BASE_GRID:
         return VOID_SIZE
-    return grid[0] * SPATIAL_STRIDE, grid[1] * SPATIAL_STRIDE
+    return cfg.sample_height * SPATIAL_STRIDE, cfg.sample_width * SPATIAL_STRIDE
 
 
 def check_backbone(kind: InpaintKind, cfg: DiTConfig, folder: object, *, id_adapter: bool) -> None:
@@ -102,19 +105,38 @@ def check_backbone(kind: InpaintKind, cfg: DiTConfig, folder: object, *, id_adap
       UserError: parts that have no place in it.
     """
     if cfg.ofs_dim:
-        raise UserError(f"{folder}: a {kind} transformer with an ofs embedding, expected one without: none is published")
+        raise UserError(
+            f"{folder}: a {kind} transformer with an ofs embedding, expected one without: none is published"
+        )
     if id_adapter:
-        raise UserError(f"{folder}: a {kind} transformer takes no ID adapter, which VideoPainter's context encoder feeds")
+        raise UserError(
+            f"{folder}: a {kind} transformer takes no ID adapter, which VideoPainter's context encoder feeds"
+        )
 
 
-def check_settings(kind: InpaintKind | None, cfg: DiTConfig, settings: Settings) -> None:
-    """Check settings for a backbone.
+def check_request(models: Models, settings: Settings, look: Mapping[str, object], *, bordered: bool) -> None:
+    """Check what is asked of a model with such a backbone, and that nothing of it is asked of another.
+
+    Args:
+      models: any.
+      settings: of the run.
+      look: options of the request, see `vp_jax.inference.request.Look`.
+      bordered: the video has a border that is drawn.
 
     Raises:
-      UserError: a setting that belongs to VideoPainter, or a window that cannot be divided into tokens.
+      UserError: a setting of VideoPainter, a window that cannot be divided into tokens, VOID for anything but a
+        removal, or an `affected` mask for another model.
     """
-    if kind is None:
-        return
+    kind = models.inpaint_kind
+    if kind != "void" and look.get("affected") is not None:
+        raise UserError("affected: this model fills the hole alone, expected a VOID checkpoint, or no `affected`")
+    if kind is not None:
+        _check_settings(kind, models.backbone_cfg, settings)
+    if kind == "void":
+        _check_removal(look, bordered=bordered or look.get("extend") is not None)
+
+
+def _check_settings(kind: InpaintKind, cfg: DiTConfig, settings: Settings) -> None:
     if settings.mode != "default":
         raise UserError(f"mode {settings.mode}: expected default, it repeats VideoPainter's program, not {kind}'s")
     if settings.clip_weight:
@@ -128,23 +150,12 @@ def check_settings(kind: InpaintKind | None, cfg: DiTConfig, settings: Settings)
         )
 
 
-def check_task(
-    kind: InpaintKind | None, task: str, *, affected: bool, bordered: bool, first_frame: bool
-) -> None:
-    """Check what a request asks of a model.
-
-    Raises:
-      UserError: VOID for anything but a removal; an `affected` mask for another model.
-    """
-    if kind != "void":
-        if affected:
-            raise UserError("affected: this model fills the hole alone, expected a VOID checkpoint, or no `affected`")
-        return
-    if task != REMOVE:
+def _check_removal(look: Mapping[str, object], *, bordered: bool) -> None:
+    if (task := look.get("task", FILL)) != REMOVE:
         raise UserError(f"task {task}: this model removes what is there, expected `task` {REMOVE}")
     if bordered:
         raise UserError("extend: this model removes what is there, it cannot draw a border")
-    if first_frame:
+    if look.get("first_frame") is not None:
         raise UserError("first_frame: this model is shown the source itself, leave it off")
 
 

@@ -67,9 +67,7 @@ class GuidedPredictor:
         v = out.sample.astype(jnp.float32)
         return (guide(v, scale) if guided else v), out.recorded
 
-    def _of_channels(
-        self, x_BThwC: jax.Array, timestep: jax.Array, inputs: WindowInputs, guided: bool
-    ) -> jax.Array:
+    def _of_channels(self, x_BThwC: jax.Array, timestep: jax.Array, inputs: WindowInputs, guided: bool) -> jax.Array:
         """Velocity for each prompt from a backbone that takes mask and video among its input channels."""
         kind, channels = self.models.inpaint_kind, inputs.latents.channels
         assert kind is not None and channels is not None

@@ -23,8 +23,8 @@ import numpy as np
 from vp_jax.diffusion.noise import NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
-from vp_jax.inference import stream as loop
 from vp_jax.inference import conditioned
+from vp_jax.inference import stream as loop
 from vp_jax.inference.compiled import CompiledWindow
 from vp_jax.inference.decode import Decoded, StreamDecoder, decoded, stitch
 from vp_jax.inference.inputs import Mask, Video, as_mask, as_video
@@ -94,7 +94,7 @@ class Pipeline:
         same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
         source = CheckpointFolder.existing(known.folder)
         loaded = load_models(source, precision=precision or known.precision, **same)
-        return cls(*loaded, own_settings={**_own_settings(loaded.models), **known.settings})
+        return cls(*loaded, own_settings={**conditioned.own_settings(loaded.models), **known.settings})
 
     @classmethod
     def describe(
@@ -121,13 +121,13 @@ class Pipeline:
         same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
         models = describe_models(source, precision=precision, **same)
         empty, encoder = Params(backbone={}, branch={}, vae={}, loras=[]), describe_encoder(source, precision)
-        own = {**_own_settings(models), **known.settings}
+        own = {**conditioned.own_settings(models), **known.settings}
         return cls(models, empty, source.schedule(), encoder, own_settings=own)
 
     @property
     def native_size(self) -> tuple[int, int]:
         """Pixel height and width the backbone was made for."""
-        return conditioned.native_size(self.models.inpaint_kind, self.models.backbone_cfg)
+        return conditioned.native_size(self.models)
 
     @property
     def fixed_size(self) -> bool:
@@ -180,7 +180,7 @@ class Pipeline:
           extend: pixels that are added to the picture and generated, "left=160,right=160" or "16:9", see
             `vp_jax.media.extend`.
           cuts: frames that begin a shot, see `vp_jax.media.cuts.find_cuts`. No window reaches across; default: none.
-          affected: a second mask, of what may change because something is removed; only for VOID, default: surroundings.
+          affected: a second mask, of what may change because of a removal; only for VOID, default: the surroundings.
           settings: complete `Settings`, in place of the model's own.
           steps, guidance, seed ...: single settings, by name; see `Settings`.
 
@@ -219,26 +219,10 @@ class Pipeline:
         look = cast(Look, {name: value for name, value in options.items() if name in Look.__annotations__})
         changes = {name: value for name, value in options.items() if name not in Look.__annotations__}
         settings = cast(Settings | None, changes.pop("settings", None)) or self.settings
-        size, settings, kind = self.size(look.get("height"), look.get("width")), settings.changed(**changes), None
-        if self.models.inpaint_kind is not None or look.get("affected") is not None:
-            kind = self._check_kind(video, settings, look)
-        mask = None if mask is None else as_mask(mask)
-        return make_request(video, mask, settings, size, look, quad=kind == "void")
-
-    def _check_kind(self, video: Video, settings: Settings, look: Look) -> str | None:
-        """Raises:
-        UserError: what a backbone that takes mask and video among its channels cannot do.
-        """
-        kind = self.models.inpaint_kind
-        conditioned.check_settings(kind, self.models.backbone_cfg, settings)
-        conditioned.check_task(
-            kind,
-            look.get("task", FILL),
-            affected=look.get("affected") is not None,
-            bordered=look.get("extend") is not None or video.border is not None,
-            first_frame=look.get("first_frame") is not None,
-        )
-        return kind
+        size, settings = self.size(look.get("height"), look.get("width")), settings.changed(**changes)
+        conditioned.check_request(self.models, settings, look, bordered=video.border is not None)
+        mask, quad = None if mask is None else as_mask(mask), self.models.inpaint_kind == "void"
+        return make_request(video, mask, settings, size, look, quad=quad)
 
     def size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Height and width to generate at; the model's own where none is given.
@@ -402,10 +386,6 @@ class Pipeline:
         texts = prompt.texts(request.plan, request.settings, request.video)
         prompts = self.window_prompts(texts, negative)
         return self.windows(request.padded, prompts, request.settings, plan=request.plan)
-
-
-def _own_settings(models: Models) -> dict[str, Any]:
-    return conditioned.own_settings(models.inpaint_kind, models.backbone_cfg)
 
 
 def _words(

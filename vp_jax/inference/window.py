@@ -137,9 +137,7 @@ class WindowProgram:
             filled = fill_holes(black, holes_BFHW, self.settings.hole_fill or "black")
             filled, seen = jax.lax.optimization_barrier((filled, seen))
             video = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
-        return WindowLatents(
-            None, video, Condition.of(seen, mask_BThw, self.models.backbone_cfg.patch), (mask, seen)
-        )
+        return WindowLatents(None, video, Condition.of(seen, mask_BThw, self.models.backbone_cfg.patch), (mask, seen))
 
     def latent_mask(self, holes_BFHW: jax.Array) -> jax.Array:
         """Pixel holes on the latent grid, float32 (B, T, h, w) in {0, 1}."""

@@ -28,7 +28,6 @@ def inpaint_kind(cfg: DiTConfig) -> InpaintKind | None:
     return counts.get(cfg.in_channels)
 
 
-
 def fun_inp_input(noisy_BThwC: jax.Array, mask_BThw1: jax.Array, masked_BThwC: jax.Array) -> jax.Array:
     """Input of CogVideoX-Fun-InP, (B, T, h, w, 2 C + 1).
 
