@@ -67,12 +67,14 @@ def regions_of(removed_FHW: Frames, affected_FHW: Frames | None) -> tuple[Region
 
     def hole(number: int, removed_HW: np.ndarray) -> np.ndarray:
         if affected_FHW is not None:
-            return np.logical_or(removed_HW, affected_FHW[number])
-        grown_HW: np.ndarray = dilate(removed_HW[None], reach)[0]
-        return grown_HW
+            hole_HW: np.ndarray = removed_HW | affected_FHW[number]
+        else:
+            hole_HW = dilate(removed_HW[None], reach)[0]
+        return hole_HW
 
     def around(number: int, removed_HW: np.ndarray) -> np.ndarray:
-        return np.logical_and(hole(number, removed_HW), ~removed_HW)
+        around_HW: np.ndarray = hole(number, removed_HW) & ~removed_HW
+        return around_HW
 
     def made(function: Callable[[int, np.ndarray], np.ndarray]) -> Frames:
         if isinstance(removed_FHW, np.ndarray) and not isinstance(affected_FHW, Streamed):
@@ -114,7 +116,7 @@ def check_backbone(kind: InpaintKind, cfg: DiTConfig, folder: object, *, id_adap
         )
 
 
-def check_request(models: Models, settings: Settings, look: Mapping[str, object], *, bordered: bool) -> None:
+def check_asked(models: Models, settings: Settings, look: Mapping[str, object], *, bordered: bool) -> None:
     """Check what is asked of a model with such a backbone, and that nothing of it is asked of another.
 
     Args:

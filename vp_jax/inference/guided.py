@@ -46,7 +46,7 @@ class GuidedPredictor:
         guided = self.settings.guided and (self.guided or self.record)
         inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
         scale = self.scales_S[index] if self.guided else jnp.float32(1)
-        if self.models.inpaint_kind is not None:
+        if inputs.latents.channels is not None:
             v = self._of_channels(x_BThwC, timestep, inputs, guided)
             return (guide(v, scale) if guided else v), None
         x, image, condition = doubled((x_BThwC, inputs.latents.image_BThwC, inputs.latents.condition), guided)

@@ -220,7 +220,7 @@ class Pipeline:
         changes = {name: value for name, value in options.items() if name not in Look.__annotations__}
         settings = cast(Settings | None, changes.pop("settings", None)) or self.settings
         size, settings = self.size(look.get("height"), look.get("width")), settings.changed(**changes)
-        conditioned.check_request(self.models, settings, look, bordered=video.border is not None)
+        conditioned.check_asked(self.models, settings, look, bordered=video.border is not None)
         mask, quad = None if mask is None else as_mask(mask), self.models.inpaint_kind == "void"
         return make_request(video, mask, settings, size, look, quad=quad)
 
