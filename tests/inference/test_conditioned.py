@@ -51,7 +51,9 @@ def published_channels(kind, pipeline, frames_FHWC, holes_FHW, quad_FHW):
     """Input channels behind the noisy ones, as the published programs make them."""
     pixels = frames_FHWC.astype(np.float32) / 127.5 - 1
     if kind == "void":
-        grey = np.repeat(quad_FHW[..., None].astype(np.float32) / 255, 3, axis=3)
+        inverted = (255 - quad_FHW[..., None].astype(np.float32)) / 255
+        inverted = np.where(inverted > 0.75, 1, np.where(inverted < 0.25, 0, np.float32(127 / 255)))
+        grey = np.repeat(1 - inverted, 3, axis=3).astype(np.float32)
         return torch.cat([encoded(pipeline, grey), encoded(pipeline, pixels)], dim=2)
     black = np.where(holes_FHW[..., None], np.float32(-1), pixels)
     kept = torch.from_numpy(1 - holes_FHW.astype(np.float32))[None, None]

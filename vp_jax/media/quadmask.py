@@ -49,7 +49,10 @@ def nearest_values(grey_FHW: np.ndarray) -> np.ndarray:
 def encoded_pixels(quad_FHW: np.ndarray) -> np.ndarray:
     """What the VAE encodes of a quad mask in each of three equal channels, float32 (F, H, W), 0 to 1.
 
-    The values over 255: 1 is background, 0 removed. VOID's own training and sampling encode this range, and not -1 to 1
-    as of a video.
+    0 is removed, 128 / 255 affected, 1 background. VOID's training and the first pass of its program know these three:
+    what is both counts as removed. They encode this range, and not -1 to 1 as of a video.
     """
-    return quad_FHW.astype(np.float32) / 255
+    levels = np.zeros(256, np.float32)
+    levels[[AFFECTED_VALUE, BACKGROUND_VALUE]] = (255 - AFFECTED_VALUE) / 255, 1
+    encoded_FHW: np.ndarray = levels[quad_FHW]
+    return encoded_FHW
