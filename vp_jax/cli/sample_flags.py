@@ -105,6 +105,7 @@ def _look_flags(flag: Any) -> None:
         default=None,
         help="denoise overlapping windows together: their predictions are averaged at every step",
     )
+    flag("--no_joint", action="store_false", dest="joint", default=None, help="in turn; the default but for VOID")
     flag(
         "--replace_background",
         action="store_true",
