@@ -27,7 +27,7 @@ class Painter(Pipeline):
 
     def __init__(self) -> None:
         cfg = types.SimpleNamespace(text_dim=8, max_text_len=4, learned_positions=False)
-        super().__init__(types.SimpleNamespace(backbone_cfg=cfg), None, None)
+        super().__init__(types.SimpleNamespace(backbone_cfg=cfg, inpaint_kind=None), None, None)
         self.calls = {}
 
     def loaded(self, model, **arguments):

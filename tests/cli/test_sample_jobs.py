@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests import clip_files
+from tests.inpainting import save_inpainting
 from tests.painter import painter  # noqa: F401
 from vp_jax.cli import sample
 from vp_jax.cli.main import run
@@ -216,3 +217,37 @@ def test_twenty_jobs_of_nano_compile_once_and_give_what_single_runs_give(given, 
         flags = ["--seed", seed, "--prompt", prompt, "--mask_dilate", dilate, "--out", f"single{k}.mkv"]
         assert run([*common, *flags]) == 0
         np.testing.assert_array_equal(read_video(Path(f"single{k}.mkv"))[0], read_video(Path(f"{k}.mkv"))[0])
+
+
+@pytest.mark.slow
+def test_a_thing_and_what_it_moved_are_removed_by_a_void_checkpoint(given, capsys):
+    """One command on files; outside of both masks the source stays, bit for bit, and a redo keeps both."""
+    save_inpainting(Path("weights"), "void")
+    affected_HW = np.zeros((45, 61), np.uint8)
+    affected_HW[30:40, 40:55] = 255
+    Image.fromarray(affected_HW).save("affected.png")
+    embeds = np.random.default_rng(0).standard_normal((2, 1, 3, 6)).astype(np.float32)
+    np.savez("embeds.npz", prompt_embeds=embeds[0], negative_prompt_embeds=embeds[1])
+    flags = [*given[:-2], "--prompt_embeds", "embeds.npz", "--task", "remove", "--precision", "float32"]
+    flags += ["--mask_dilate", "0", "--affected", "affected.png", "--out", "out.mkv", "--steps", "2"]
+    assert run([*flags, "--dry_run"]) == 0
+    assert run(flags) == 0
+    assert "windows  4 of 5 frames, 1 shared with the next, 2 steps each" in capsys.readouterr().out
+    source, result = clip_files.moving(14, 45, 61), read_video("out.mkv")[0]
+    changed_HW = (source != result).any((0, 3))
+    assert changed_HW[10:30, 20:45].any() and changed_HW[30:40, 45:55].any()
+    changed_HW[10:30, 20:45] = changed_HW[30:40, 40:55] = False
+    assert not changed_HW.any()
+    record = json.loads(Path("out.json").read_text())
+    assert record["settings"]["joint"] and not record["settings"]["replace_background"]
+    assert run(["sample", "--out", "out.mkv", "--redo_window", "2", "--seed", "7"]) == 0
+    assert json.loads(Path("out.json").read_text())["arguments"]["affected"].endswith("affected.png")
+    with pytest.raises(UserError, match="the holes differ"):
+        run(
+            [*flags[:-4], "--out", "out.mkv", "--steps", "2", "--mask_dilate", "1", "--redo_window", "2", "--seed", "8"]
+        )
+
+
+def test_an_affected_mask_is_of_a_removal(given):
+    with pytest.raises(UserError, match=r"affected mask\.png: expected"):
+        run([*given, "--affected", "mask.png", "--out", "out.mkv"])

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from vp_jax.errors import UserError
+from vp_jax.inference.conditioned import regions_of
 from vp_jax.inference.padded import StreamedVideo, pad_video
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.fit import FIT_NAMES, fit_of
 from vp_jax.media.frames import mapped
+from vp_jax.media.quadmask import quadmask
 
 WINDOW = Settings(window=5, overlap=1)
 
@@ -106,6 +108,24 @@ def test_a_streamed_video_has_the_windows_of_a_video_in_memory(frames, mode, siz
                 np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(video.holes(plan, settings), want.holes(plan, settings), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("name", FIT_NAMES)
+def test_for_void_holes_keep_their_pixels_and_a_quad_mask_comes_with_each_window(name):
+    source_FHWC, removed_FHW = long_video(14)
+    regions, holes_FHW = regions_of(removed_FHW, None)
+    fit = fit_of(name, holes_FHW, (32, 48))
+    quad_FHW = quadmask(*map(fit.holes, regions))
+    want = pad_video(fit.frames(source_FHWC), fit.holes(holes_FHW), WINDOW, None, quad_FHW)
+    streamed = mapped(removed_FHW, lambda _, hole: hole, removed_FHW.shape[1:])
+    regions, holes = regions_of(streamed, None)
+    video = StreamedVideo(source_FHWC, holes, fit, WINDOW, regions=regions)
+    for start in plan_windows(14, WINDOW).windows:
+        for mine, theirs in zip(video.window(start, 5), want.window(start, 5), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(video.quad(start, 5), want.quad(start, 5))
+    assert {0.0, 1.0} < set(np.unique(want.quad(0, 5))) and (want.frames_FHWC[want.holes_FHW] > 0).any()
+    assert pad_video(fit.frames(source_FHWC), fit.holes(holes_FHW), WINDOW).quad(0, 5) is None
 
 
 def test_a_streamed_video_reads_each_frame_once_and_holds_those_of_one_window():

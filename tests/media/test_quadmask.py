@@ -22,7 +22,7 @@ def test_pixels_of_a_lossy_video_are_read_as_the_nearest_value():
     assert read_FHW.ravel()[[0, 31, 32, 63, 94, 96, 190, 192, 255]].tolist() == [0, 0, 63, 63, 63, 127, 127, 255, 255]
 
 
-def test_what_is_encoded_is_inverted_and_grey():
+def test_what_is_encoded_has_the_range_0_to_1_and_what_is_both_counts_as_removed():
     pixels = encoded_pixels(VALUES.reshape(1, 2, 2))
-    assert pixels.shape == (1, 2, 2, 3) and pixels.dtype == np.float32
-    np.testing.assert_allclose(pixels[..., 0].ravel(), [1, 1 - 63 / 255, 1 - 127 / 255, 0], atol=1e-7)
+    assert pixels.shape == (1, 2, 2) and pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels.ravel(), [0, 0, 128 / 255, 1], atol=1e-7)

@@ -31,6 +31,7 @@ def _input_flags(flag: Any) -> None:
         help="video, folder, image or .npz of labels; or box:x,y,w,h, points:x,y;x,y, words: tracked",
     )
     flag("--task", choices=TASKS, default=FILL, help="remove: fill the hole, grown, with background; needs no prompt")
+    flag("--affected", type=Path, help="mask of what may move once the thing is gone; VOID checkpoints, --task remove")
     flag(
         "--extend", metavar="SIDES", help="pixels to add, left=160,right=160, or an aspect, 16:9; then --mask may miss"
     )
@@ -103,6 +104,20 @@ def _look_flags(flag: Any) -> None:
         action="store_true",
         default=None,
         help="denoise overlapping windows together: their predictions are averaged at every step",
+    )
+    flag("--no_joint", action="store_false", dest="joint", default=None, help="in turn; the default but for VOID")
+    flag(
+        "--replace_background",
+        action="store_true",
+        default=None,
+        help="put the source's latents back outside the hole after every step; default: the model's",
+    )
+    flag(
+        "--no_replace_background",
+        action="store_false",
+        dest="replace_background",
+        default=None,
+        help="leave the background to the model; the default of Fun-InP and VOID, which see it",
     )
     flag("--hole_fill", choices=FILLS, help="what the holes hold where the background is encoded; default: smooth")
     flag("--id_adapter", choices=("auto", "off"), default="auto", help="auto: used if the checkpoint has one")

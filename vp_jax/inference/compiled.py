@@ -36,7 +36,12 @@ class CompiledWindow:
         return jax.device_put(tree, self._placement)
 
     def encode(
-        self, pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, carry: Carry | None, noise: NoiseSource
+        self,
+        pixels_BFHWC: jax.Array,
+        holes_BFHW: jax.Array,
+        carry: Carry | None,
+        noise: NoiseSource,
+        quad_BFHW: jax.Array | None = None,
     ) -> WindowLatents:
         """Encode a window; its image condition is its first frame, or the latent where the last one left off."""
         image = None
@@ -45,7 +50,9 @@ class CompiledWindow:
                 image = self._jitted.encode_image(self._params, pixels_BFHWC[:, :1], noise)
             elif self.program.models.takes_image and carry is not None:
                 image = self.program.image_of(carry)
-            latents: WindowLatents = self._jitted.encode(self._params, pixels_BFHWC, holes_BFHW, image, noise)
+            latents: WindowLatents = self._jitted.encode(
+                self._params, pixels_BFHWC, holes_BFHW, image, noise, quad_BFHW
+            )
         return latents
 
     def denoise_step(
@@ -90,7 +97,9 @@ def jit_window(program: WindowProgram) -> JittedWindow:
     """The jitted functions of a program; equal programs share them, and so what is compiled."""
     # of the settings, encoding depends on these alone: others compile nothing new
     mode, fill = program.settings.mode, program.settings.hole_fill
-    encoding = dataclasses.replace(program, settings=Settings(mode=mode, hole_fill=fill), schedule=Schedule())
+    put_back = program.models.inpaint_kind is None or program.settings.replace_background
+    settings = Settings(mode=mode, hole_fill=fill, replace_background=put_back)
+    encoding = dataclasses.replace(program, settings=settings, schedule=Schedule())
     return JittedWindow(
         program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record", "room", "guided"))
     )

@@ -15,6 +15,7 @@ from vp_jax.inference.state import WindowInputs
 from vp_jax.models.id_resample import PreviousWindow, Resample
 from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import predict
+from vp_jax.models.inpaint_channels import inpaint_input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,9 @@ class GuidedPredictor:
         guided = self.settings.guided and (self.guided or self.record)
         inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
         scale = self.scales_S[index] if self.guided else jnp.float32(1)
+        if inputs.latents.channels is not None:
+            v = self._of_channels(x_BThwC, timestep, inputs, guided)
+            return (guide(v, scale) if guided else v), None
         x, image, condition = doubled((x_BThwC, inputs.latents.image_BThwC, inputs.latents.condition), guided)
         masked_BS = joint_mask(condition.tokens_BN, inputs.text_BME.shape[1])
         out = predict(
@@ -62,6 +66,14 @@ class GuidedPredictor:
         )
         v = out.sample.astype(jnp.float32)
         return (guide(v, scale) if guided else v), out.recorded
+
+    def _of_channels(self, x_BThwC: jax.Array, timestep: jax.Array, inputs: WindowInputs, guided: bool) -> jax.Array:
+        """Velocity for each prompt from a backbone that takes mask and video among its input channels."""
+        kind, channels = self.models.inpaint_kind, inputs.latents.channels
+        assert kind is not None and channels is not None
+        x, (mask, video) = doubled((x_BThwC, channels), guided)
+        latents, t_B = inpaint_input(kind, x, mask, video), jnp.full((x.shape[0],), timestep)
+        return self.models.backbone(self.params)(latents, inputs.text_BME, t_B).sample.astype(jnp.float32)
 
     def _resample(self, masked_BS: jax.Array, index: jax.Array, previous: PreviousWindow | None) -> Resample | None:
         if previous is None and not self.models.has_id_adapter:

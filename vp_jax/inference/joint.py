@@ -69,8 +69,9 @@ def _joint_shot(
     given: list[tuple[jax.Array, NoiseSource]] = []
     for number in range(shot.window, shot.window + shot.windows):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
+        quad = put(video.quad(plan.windows[number], settings.window))
         noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
-        latents = compiled.encode(pixels, holes, None, noise)
+        latents = compiled.encode(pixels, holes, None, noise, quad)
         given.append((text_BME, noise))
         states.append(jax.device_get(program.begin(WindowInputs(latents, text_BME, None, noise))))
         waiting.append(jax.device_get(latents))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from vp_jax import checkpoint, sharding, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.inference.conditioned import check_backbone
 from vp_jax.inference.models import Models, Params
 from vp_jax.models import lora
 from vp_jax.models.attention import choose
@@ -26,6 +27,7 @@ from vp_jax.models.folder import (
     CheckpointFolder,
     read_description,
 )
+from vp_jax.models.inpaint_channels import inpaint_kind
 from vp_jax.models.int8 import quantise
 from vp_jax.models.silent_branch import silent_branch, silent_weights
 from vp_jax.schema import check_number
@@ -70,7 +72,8 @@ def load_models(
         loras=loras,
         weights=weights,
     )
-    alone, exact = _fills_alone(source, models.backbone_cfg), _in_form(models, "")
+    exact = _in_form(models, "")
+    alone = models.branch_cfg is None or _fills_alone(source, models.backbone_cfg)
     stored = [part for part in (BACKBONE, BRANCH, AUTOENCODER) if not (alone and part is BRANCH)]
     shapes: dict[str, Any] = {name: like for name, (_, like) in exact.abstract().items()}
     devices = mesh_of(mesh) if mesh else None
@@ -81,7 +84,7 @@ def load_models(
         shapes = sharding.placed(shapes, devices)
     params = {part.name: checkpoint.load_params(source.of(part), shapes[part.name]) for part in stored}
     extra = [trees.cast(checkpoint.load_params(path), jnp.dtype(precision)) for path, _ in adapters]
-    if alone:
+    if alone and models.branch_cfg is not None:
         params[BRANCH.name] = silent_weights(exact.backbone_cfg, params[BACKBONE.name])
     if weights:
         params, extra = _quantised(models, params, jax.device_put(extra, host)), []
@@ -99,10 +102,10 @@ def _in_form(models: Models, weights: str) -> Models:
     """``models`` with the matrices of blocks in another form, see `vp_jax.models.config.WEIGHT_FORMS`."""
     if models.backbone_cfg.weights == weights:
         return models
-    branch = dataclasses.replace(models.branch_cfg.dit, weights=weights)
-    return Models(
-        dataclasses.replace(models.backbone_cfg, weights=weights), BranchConfig(branch), models.vae_cfg, models.loras
-    )
+    branch = models.branch_cfg
+    if branch is not None:
+        branch = BranchConfig(dataclasses.replace(branch.dit, weights=weights))
+    return Models(dataclasses.replace(models.backbone_cfg, weights=weights), branch, models.vae_cfg, models.loras)
 
 
 def _quantised(models: Models, params: dict[str, Any], loras: list[trees.Tree]) -> dict[str, Any]:
@@ -110,7 +113,9 @@ def _quantised(models: Models, params: dict[str, Any], loras: list[trees.Tree]) 
     like = {name: shapes for name, (_, shapes) in models.abstract().items()}
     merged = lora.merge(params[BACKBONE.name], list(zip(models.loras, loras)))
     changed = {BACKBONE.name: quantise(merged, like[BACKBONE.name])}
-    return {**params, **changed, BRANCH.name: quantise(params[BRANCH.name], like[BRANCH.name])}
+    if models.branch_cfg is not None:
+        changed[BRANCH.name] = quantise(params[BRANCH.name], like[BRANCH.name])
+    return {**params, **changed}
 
 
 def describe_models(
@@ -161,6 +166,10 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
     types = {"dtype": precision, "param_dtype": precision}
     backbone = source.describe(BACKBONE, **types)
     backend = choose(attention, dtype=precision, head_dim=backbone.head_dim)
+    if (kind := inpaint_kind(backbone)) and not source.has(BRANCH):
+        check_backbone(kind, backbone, source.of(BACKBONE), id_adapter=any(cfg.extra_keys for cfg in loras))
+        vae = source.describe(AUTOENCODER, **types)
+        return Models(dataclasses.replace(backbone, attention=backend), None, vae, tuple(loras))
     if _fills_alone(source, backbone):
         branch = silent_branch(dataclasses.replace(backbone, attention=backend))
     else:

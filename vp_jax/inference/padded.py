@@ -1,4 +1,7 @@
-"""A video as the model reads it: holes black, the first frame in place, padded to the last window's end."""
+"""A video as the model reads it: holes black, the first frame in place, padded to the last window's end.
+
+VOID is shown what it removes: where there are `Regions`, holes keep their pixels, and a quad mask says what is what.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.inference.conditioned import Regions
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.fit import Fit
 from vp_jax.media.frames import Frames, Streamed, again
+from vp_jax.media.quadmask import encoded_pixels, quadmask
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
@@ -36,17 +41,22 @@ class PaddedVideo(Protocol):
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (1, F, H, W, 3) in [-1, 1] and holes (1, F, H, W) in {0, 1} of one window, float32."""
 
+    def quad(self, start: int, frames: int) -> np.ndarray | None:
+        """Quad mask (1, F, H, W) of one window, see `vp_jax.media.quadmask.encoded_pixels`; only for VOID."""
+
 
 class PaddedArrays(NamedTuple):
     """A `PaddedVideo` in memory.
 
     Attributes:
-      frames_FHWC: uint8, holes black; as many as `WindowPlan.padded_frames`.
+      frames_FHWC: uint8, holes black, but for VOID; as many as `WindowPlan.padded_frames`.
       holes_FHW: bool, True = generated.
+      quad_FHW: quad mask, uint8; only for VOID.
     """
 
     frames_FHWC: np.ndarray
     holes_FHW: np.ndarray
+    quad_FHW: np.ndarray | None = None
 
     @property
     def length(self) -> int:
@@ -67,6 +77,10 @@ class PaddedArrays(NamedTuple):
         span = slice(start, start + frames)
         return _as_float(self.frames_FHWC[span], self.holes_FHW[span])
 
+    def quad(self, start: int, frames: int) -> np.ndarray | None:
+        """See `PaddedVideo`."""
+        return None if self.quad_FHW is None else encoded_pixels(self.quad_FHW[start : start + frames])[None]
+
 
 class StreamedVideo:
     """A `PaddedVideo` that reads a source as the windows come, in order, and holds the frames of one window.
@@ -82,6 +96,7 @@ class StreamedVideo:
       first_frame_HWC: see `pad_video`.
       cuts: frames that begin a shot; a shot's latent frames are counted from its start, and its windows padded with its
         own last frame.
+      regions: of the source, whose holes then keep their pixels.
 
     Raises:
       UserError: a size that is no multiple of 16; when windows are read, a source that is damaged or changed.
@@ -95,6 +110,7 @@ class StreamedVideo:
         settings: Settings,
         first_frame_HWC: np.ndarray | None = None,
         cuts: Sequence[int] = (),
+        regions: Regions | None = None,
     ) -> None:
         _check_multiple(fit.model)
         plan = plan_windows(len(frames_FHWC), settings, cuts)
@@ -104,6 +120,7 @@ class StreamedVideo:
         if isinstance(frames_FHWC, Streamed) and fit.complete:
             self._frames = frames_FHWC.reduced(*fit.inside.size)
         self._holes, self._first = again(holes_FHW), first_frame_HWC
+        self._regions = None if regions is None else Regions(*map(again, regions))
         self._covered = settings.mode != "reference"
         self._groups: dict[range, tuple[np.ndarray, np.ndarray]] = {}
         self._resized: tuple[np.ndarray, np.ndarray] | None = None
@@ -125,6 +142,19 @@ class StreamedVideo:
         pixels_FHWC, holes_FHW = (self._window(part, skip, frames) for part in parts)
         return _as_float(pixels_FHWC, holes_FHW)
 
+    def quad(self, start: int, frames: int) -> np.ndarray | None:
+        """See `PaddedVideo`."""
+        if self._regions is None:
+            return None
+        groups = self._needed(start, frames)
+        numbers = [number for group in groups for number in group]
+        removed_FHW, affected_FHW = (
+            np.concatenate([self._fit.holes(np.asarray(part[number])[None], number) for number in numbers])
+            for part in self._regions
+        )
+        quad_FHW = self._window([quadmask(removed_FHW, affected_FHW)], start - groups[0].start, frames)
+        return encoded_pixels(quad_FHW)[None]
+
     def _needed(self, start: int, frames: int) -> list[range]:
         """The latent frames of a window, each as the frames that it stands for, without those of the padding."""
         shot = next(shot for shot in self._shots if start < shot.stop)
@@ -141,7 +171,8 @@ class StreamedVideo:
         """The frames of one latent frame and their holes."""
         holes_FHW = self._group_holes(numbers)
         frames_FHWC = self._fit.frames(np.stack([self._frames[number] for number in numbers]), first=numbers.start)
-        frames_FHWC = np.where(holes_FHW[..., None], np.uint8(0), frames_FHWC)
+        if self._regions is None:
+            frames_FHWC = np.where(holes_FHW[..., None], np.uint8(0), frames_FHWC)
         if self._first is not None and numbers.start == 0:
             frames_FHWC[0] = self._first
         return frames_FHWC, holes_FHW
@@ -189,7 +220,11 @@ def _check_multiple(size: tuple[int, ...]) -> None:
 
 
 def pad_video(
-    frames_FHWC: np.ndarray, holes_FHW: np.ndarray, settings: Settings, first_frame_HWC: np.ndarray | None = None
+    frames_FHWC: np.ndarray,
+    holes_FHW: np.ndarray,
+    settings: Settings,
+    first_frame_HWC: np.ndarray | None = None,
+    quad_FHW: np.ndarray | None = None,
 ) -> PaddedArrays:
     """What the windows of a video read.
 
@@ -198,6 +233,7 @@ def pad_video(
       holes_FHW: bool, True = generated. Grown to complete latent cells, except in reference mode.
       settings: window and overlap decide the length.
       first_frame_HWC: uint8, replaces frame 0, whose hole is then closed.
+      quad_FHW: uint8, for VOID; holes then keep their pixels.
 
     Raises:
       UserError: a size that is no multiple of 16.
@@ -208,9 +244,10 @@ def pad_video(
         holes[0] = False
     if settings.mode != "reference":
         holes = cover_cells(holes)
-    frames = np.where(holes[..., None], np.uint8(0), frames_FHWC)
+    frames = frames_FHWC if quad_FHW is not None else np.where(holes[..., None], np.uint8(0), frames_FHWC)
     if first_frame_HWC is not None:
         frames[0] = first_frame_HWC
     extra = plan_windows(len(frames), settings).padded_frames - len(frames)
     padding = ((0, extra), (0, 0), (0, 0))
-    return PaddedArrays(np.pad(frames, (*padding, (0, 0)), mode="edge"), np.pad(holes, padding, mode="edge"))
+    quad = None if quad_FHW is None else np.pad(quad_FHW, padding, mode="edge")
+    return PaddedArrays(np.pad(frames, (*padding, (0, 0)), mode="edge"), np.pad(holes, padding, mode="edge"), quad)

@@ -23,6 +23,7 @@ import numpy as np
 from vp_jax.diffusion.noise import NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.inference import conditioned
 from vp_jax.inference import stream as loop
 from vp_jax.inference.compiled import CompiledWindow
 from vp_jax.inference.decode import Decoded, StreamDecoder, decoded, stitch
@@ -44,7 +45,6 @@ from vp_jax.inference.text import encode_texts, unread
 from vp_jax.inference.window import window_noise
 from vp_jax.models import config
 from vp_jax.models.folder import CheckpointFolder
-from vp_jax.shapes import SPATIAL_STRIDE
 
 
 @dataclasses.dataclass
@@ -94,7 +94,7 @@ class Pipeline:
         same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
         source = CheckpointFolder.existing(known.folder)
         loaded = load_models(source, precision=precision or known.precision, **same)
-        return cls(*loaded, own_settings=known.settings)
+        return cls(*loaded, own_settings={**conditioned.own_settings(loaded.models), **known.settings})
 
     @classmethod
     def describe(
@@ -121,13 +121,13 @@ class Pipeline:
         same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
         models = describe_models(source, precision=precision, **same)
         empty, encoder = Params(backbone={}, branch={}, vae={}, loras=[]), describe_encoder(source, precision)
-        return cls(models, empty, source.schedule(), encoder, own_settings=known.settings)
+        own = {**conditioned.own_settings(models), **known.settings}
+        return cls(models, empty, source.schedule(), encoder, own_settings=own)
 
     @property
     def native_size(self) -> tuple[int, int]:
         """Pixel height and width the backbone was made for."""
-        cfg = self.models.backbone_cfg
-        return cfg.sample_height * SPATIAL_STRIDE, cfg.sample_width * SPATIAL_STRIDE
+        return conditioned.native_size(self.models)
 
     @property
     def fixed_size(self) -> bool:
@@ -147,7 +147,7 @@ class Pipeline:
     @property
     def settings(self) -> Settings:
         """The model's defaults."""
-        return Settings(window=self.native_frames, **self.own_settings)
+        return Settings(**{"window": self.native_frames, **self.own_settings})
 
     def __call__(
         self,
@@ -180,6 +180,7 @@ class Pipeline:
           extend: pixels that are added to the picture and generated, "left=160,right=160" or "16:9", see
             `vp_jax.media.extend`.
           cuts: frames that begin a shot, see `vp_jax.media.cuts.find_cuts`. No window reaches across; default: none.
+          affected: a second mask, of what may change because of a removal; only for VOID, default: the surroundings.
           settings: complete `Settings`, in place of the model's own.
           steps, guidance, seed ...: single settings, by name; see `Settings`.
 
@@ -218,8 +219,10 @@ class Pipeline:
         look = cast(Look, {name: value for name, value in options.items() if name in Look.__annotations__})
         changes = {name: value for name, value in options.items() if name not in Look.__annotations__}
         settings = cast(Settings | None, changes.pop("settings", None)) or self.settings
-        size = self.size(look.get("height"), look.get("width"))
-        return make_request(video, None if mask is None else as_mask(mask), settings.changed(**changes), size, look)
+        size, settings = self.size(look.get("height"), look.get("width")), settings.changed(**changes)
+        conditioned.check_asked(self.models, settings, look, bordered=video.border is not None)
+        mask, quad = None if mask is None else as_mask(mask), self.models.inpaint_kind == "void"
+        return make_request(video, mask, settings, size, look, quad=quad)
 
     def size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Height and width to generate at; the model's own where none is given.

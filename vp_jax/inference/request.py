@@ -10,7 +10,8 @@ from typing import TypedDict
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.inference.inputs import Mask, Video
+from vp_jax.inference.conditioned import Regions, regions_of
+from vp_jax.inference.inputs import Mask, Video, as_mask
 from vp_jax.inference.padded import PIXEL_MULTIPLE, PaddedVideo, StreamedVideo, pad_video
 from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
@@ -20,6 +21,7 @@ from vp_jax.media.extend import border_of, parsed
 from vp_jax.media.fit import Fit, check_fit_name, fit_of
 from vp_jax.media.frames import Frames, mapped
 from vp_jax.media.images import read_image
+from vp_jax.media.quadmask import quadmask
 from vp_jax.models.config import Injection
 from vp_jax.schema import check_number
 
@@ -39,6 +41,7 @@ class Look(TypedDict, total=False):
     task: str
     extend: str | None
     cuts: Sequence[int]
+    affected: Mask | np.ndarray | None
 
 
 class Options(Look, total=False):
@@ -142,8 +145,10 @@ def with_holes(video: Video, mask: Mask | None, look: Look) -> tuple[Video, Fram
     return video.extended(border), border.holes(holes_FHW)
 
 
-def make_request(video: Video, mask: Mask | None, settings: Settings, size: tuple[int, int], look: Look) -> Request:
-    """Fit a video and its mask to a model that generates ``size``.
+def make_request(
+    video: Video, mask: Mask | None, settings: Settings, size: tuple[int, int], look: Look, *, quad: bool = False
+) -> Request:
+    """Fit a video and its mask to a model that generates ``size`` and, with ``quad``, reads a quad mask.
 
     Raises:
       UserError: bad input, in one line.
@@ -152,15 +157,20 @@ def make_request(video: Video, mask: Mask | None, settings: Settings, size: tupl
     check_feather(feather, paste)
     check_pasted_fit(fit_name, paste)
     video, holes_FHW = with_holes(video, mask, look)
+    regions: Regions | None = None
+    if quad:
+        affected = look.get("affected")
+        regions, holes_FHW = regions_of(holes_FHW, None if affected is None else as_mask(affected).fitted(video))
     fit = fit_of(fit_name, holes_FHW, size)
     frames_FHWC, first_HWC = video.frames_FHWC, _first(look.get("first_frame"), video.frames_FHWC, fit)
     padded: PaddedVideo
     cuts = look.get("cuts", ())
     plan = plan_windows(len(video), settings, cuts)
     if isinstance(frames_FHWC, np.ndarray) and isinstance(holes_FHW, np.ndarray) and not cuts:
-        padded = pad_video(fit.frames(frames_FHWC), fit.holes(holes_FHW), settings, first_HWC)
+        quad_FHW = None if regions is None else quadmask(*(fit.holes(np.asarray(part)) for part in regions))
+        padded = pad_video(fit.frames(frames_FHWC), fit.holes(holes_FHW), settings, first_HWC, quad_FHW)
     else:
-        padded = StreamedVideo(frames_FHWC, holes_FHW, fit, settings, first_HWC, cuts)
+        padded = StreamedVideo(frames_FHWC, holes_FHW, fit, settings, first_HWC, cuts, regions)
     return Request(video, holes_FHW, padded, fit, settings, plan, paste, feather)
 
 

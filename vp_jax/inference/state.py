@@ -30,11 +30,14 @@ class WindowLatents(NamedTuple):
       image_BThwC: image condition, zero after its first frame; ``None`` for T2V backbones.
       video_BThwC: the frames, holes filled: the source of background replacement.
       condition: masked video and mask: the context encoder's input.
+      channels: mask and video as backbones without a context encoder take them, see
+        `vp_jax.models.inpaint_channels.inpaint_input`.
     """
 
     image_BThwC: jax.Array | None
     video_BThwC: jax.Array
     condition: Condition
+    channels: tuple[jax.Array, jax.Array] | None = None
 
 
 class WindowInputs(NamedTuple):

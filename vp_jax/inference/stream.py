@@ -83,9 +83,10 @@ def windows(
     carry, room = put(start.carry), program.room(video.holes(plan, settings))
     for number in range(start.window, len(plan.windows)):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
+        quad = put(video.quad(plan.windows[number], settings.window))
         noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
         carry = None if number in plan.fresh else carry
-        latents = compiled.encode(pixels, holes, carry, noise)
+        latents = compiled.encode(pixels, holes, carry, noise, quad)
         inputs = WindowInputs(latents, text_BME, carry.previous if carry else None, noise)
         resumed = start.step if number == start.window else None
         done, state = (resumed.done, resumed.state) if resumed else (0, program.begin(inputs))

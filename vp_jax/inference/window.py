@@ -14,6 +14,8 @@ streamed. ``window`` scans all steps in one program; `WindowProgram.denoise_step
 Reference mode keeps two faults of the original (docs/model.md, "Faults of the released program"): the context encoder
 sees grey (0) holes where training used black (-1), and a later window reads the previous window's token mask at its
 first step only.
+
+Backbones without a context encoder (`vp_jax.inference.conditioned`) take mask and video as further input channels.
 """
 
 from __future__ import annotations
@@ -79,16 +81,20 @@ class WindowProgram:
         holes_BFHW: jax.Array,
         image_B1hwC: jax.Array | None,
         noise: NoiseSource,
+        quad_BFHW: jax.Array | None = None,
     ) -> WindowLatents:
         """Encode a window.
 
         Args:
           params: weights.
-          frames_BFHWC: pixels in [-1, 1], holes already black (-1).
+          frames_BFHWC: pixels in [-1, 1], holes already black (-1), but for VOID.
           holes_BFHW: 1 = hole.
           image_B1hwC: one scaled latent frame, or ``None`` for T2V backbones.
           noise: draws ``video`` and ``masked``.
+          quad_BFHW: for VOID, see `vp_jax.media.quadmask.encoded_pixels`.
         """
+        if self.models.inpaint_kind is not None:
+            return self._encode_channels(params, frames_BFHWC, holes_BFHW, noise, quad_BFHW)
         cfg, fill = self.models.vae_cfg, self.settings.hole_fill or "black"
         filled = fill_holes(frames_BFHWC, holes_BFHW, fill)
         video = masked = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
@@ -102,6 +108,36 @@ class WindowProgram:
             image = jnp.pad(image_B1hwC, ((0, 0), (0, video.shape[1] - 1), (0, 0), (0, 0), (0, 0)))
         mask_BThw = self.latent_mask(holes_BFHW)
         return WindowLatents(image, video, Condition.of(masked, mask_BThw, self.models.backbone_cfg.patch))
+
+    def _encode_channels(
+        self,
+        params: Params,
+        frames_BFHWC: jax.Array,
+        holes_BFHW: jax.Array,
+        noise: NoiseSource,
+        quad_BFHW: jax.Array | None,
+    ) -> WindowLatents:
+        """A window for a backbone that takes mask and video among its channels, as the means of the VAE."""
+        cfg, mask_BThw = self.models.vae_cfg, self.latent_mask(holes_BFHW)
+        black = jnp.where(holes_BFHW[..., None] < 0.5, frames_BFHWC, -1.0)
+
+        def mean(pixels_BFHWC: jax.Array) -> jax.Array:
+            encoded = self.models.vae(params).encode(pixels_BFHWC).mean_BThwC.astype(jnp.float32)
+            return vae_module.scale(cfg, encoded)
+
+        if self.models.inpaint_kind == "void":
+            assert quad_BFHW is not None
+            mask = mean(jnp.repeat(quad_BFHW[..., None], 3, axis=-1))
+            mask, frames_BFHWC = jax.lax.optimization_barrier((mask, frames_BFHWC))  # half the memory
+            seen = mean(frames_BFHWC)
+        else:
+            mask, seen = cfg.scaling_factor * (1 - mask_BThw[..., None]), mean(black)
+        video = seen
+        if self.settings.replace_background:
+            filled = fill_holes(black, holes_BFHW, self.settings.hole_fill or "black")
+            filled, seen = jax.lax.optimization_barrier((filled, seen))
+            video = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
+        return WindowLatents(None, video, Condition.of(seen, mask_BThw, self.models.backbone_cfg.patch), (mask, seen))
 
     def latent_mask(self, holes_BFHW: jax.Array) -> jax.Array:
         """Pixel holes on the latent grid, float32 (B, T, h, w) in {0, 1}."""

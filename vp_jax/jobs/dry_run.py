@@ -129,7 +129,7 @@ def estimate(
     weights = sum(_bytes(shapes) for _, shapes in models.abstract().values())
     latents = latent_frames(settings.window)
     cells = latents * (height // SPATIAL_STRIDE) * (width // SPATIAL_STRIDE)
-    tokens = cfg.max_text_len + cells // cfg.patch**2
+    tokens = cfg.max_text_len + cells // cfg.patch**2 // (cfg.patch_t or 1)
     token = (1 + settings.guided) * cfg.dim * jnp.dtype(cfg.dtype).itemsize
     looks_back = settings.clip_weight > 0 and len(plan.windows) > 1
     states = 2 * cfg.num_layers * token * (room or tokens) if looks_back else 0  # read of one window, kept for another

@@ -49,6 +49,8 @@ class Job:
       report: also write this page (.html).
       preview: write this picture (.png) of video and mask, and generate nothing.
       task: "fill" the hole, or "remove" what was there, see `vp_jax.inference.task`.
+      affected: a second mask, of what may change because something is removed; only for VOID, see
+        `vp_jax.inference.conditioned`. Its labels, inversion, size and length are those of ``mask``.
       prompt, negative_prompt: what the finished video shows, and what it should not; a removal has its own for both.
       prompts: .json of prompts by window or by time, see `vp_jax.inference.prompts`; ``prompt`` fills the gaps.
       prompt_embeds: .npz in place of both prompts, see `vp_jax.inference.prompt.Prompt.read`.
@@ -93,6 +95,7 @@ class Job:
     report: Path | None = None
     preview: Path | None = None
     task: str = FILL
+    affected: Path | None = None
     prompt: str | None = None
     negative_prompt: str | None = None
     prompts: Path | None = None
@@ -191,6 +194,8 @@ class Job:
 
     def _check_holes(self) -> None:
         check_holes(self.task, self.extend, self.first_frame, masked=self.mask is not None)
+        if self.affected is not None and self.task != REMOVE:
+            raise UserError(f"affected {self.affected}: expected `task` {REMOVE}, only a removal affects other things")
         for name in ("mask_id", "mask_dilate", "invert_mask", "mask_resize", "mask_fit") if self.mask is None else ():
             if getattr(self, name) not in (None, False):
                 raise UserError(f"{name} {getattr(self, name)}: there is no `mask`, leave it off")
@@ -233,7 +238,7 @@ class Job:
             raise UserError(f"report {self.report}: expected a name that ends in .html")
         if self.preview is not None and self.preview.suffix != ".png":
             raise UserError(f"preview {self.preview}: expected a name that ends in .png")
-        sources = (self.video, self.mask, self.picture, self.prompts, self.prompt_embeds)
+        sources = (self.video, self.mask, self.affected, self.picture, self.prompts, self.prompt_embeds)
         written = [*self.files, *([self.preview] if self.preview else [])]
         check_outputs(written, [source for source in sources if source is not None])
         check_ours(job_folder(self.out))

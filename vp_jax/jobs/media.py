@@ -41,6 +41,7 @@ class Media(NamedTuple):
       digests: of what the model reads of ``video`` and of ``mask``.
       cuts: frames that begin a shot.
       grown: source pixels by which the hole was grown on each side.
+      affected_FHW: bool, True = may change because of what is removed; ``None``: not given.
     """
 
     video: Video
@@ -52,6 +53,7 @@ class Media(NamedTuple):
     digests: dict[str, str]
     cuts: tuple[int, ...] = ()
     grown: int = 0
+    affected_FHW: Frames | None = None
 
     def event(self) -> MediaRead:
         """What is reported of it."""
@@ -94,6 +96,7 @@ def read_media(job: Job) -> Media:
         options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
         mask = Mask.open(job.mask, like=video, grow=job.mask_dilate, **options)
         video, mask = fit_frames(video, mask, job.mask_fit)
+    affected_FHW, affected_digest = _affected(job, video)
     extended, holes_FHW = with_holes(video, mask, Look(first_frame=first_frame, task=job.task, extend=job.extend))
     seen = _Seen(extended.border, closed=keeps_first(first_frame))
     packed = PackedHoles(holes_FHW.shape)
@@ -102,11 +105,27 @@ def read_media(job: Job) -> Media:
         masks.check_extent(empty=not seen.some, full=seen.full)
         check_open_frames(open_frames=int(np.count_nonzero(check.area_F)), first_frame=first_frame)
     digests = {"video": _digest(extended, first_frame), "mask": seen.digest}
+    digests |= {} if affected_FHW is None else {"affected": affected_digest}
     grown = 0 if mask is None else growth_of(job.task, video.size) if mask.grow is None else mask.grow
     cuts = (
         check_cuts(cuts or (), len(video)) if finder is None else tuple(cut for cut in finder.cuts if cut < len(video))
     )
-    return Media(extended, packed, mask.note if mask else "", prompt, first_frame, check, digests, cuts, grown)
+    note = mask.note if mask else ""
+    return Media(extended, packed, note, prompt, first_frame, check, digests, cuts, grown, affected_FHW)
+
+
+def _affected(job: Job, video: Video) -> tuple[PackedHoles | None, str]:
+    """What a removal may change besides its hole, packed, and its digest."""
+    if job.affected is None:
+        return None, ""
+    options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
+    mask = Mask.open(job.affected, like=video, grow=0, **options)
+    holes_FHW = fit_frames(video, mask, job.mask_fit)[1].fitted(video)
+    packed, seen = PackedHoles(holes_FHW.shape), _Seen(None, closed=False)
+    for _ in seen.holes(holes_FHW, packed.add):
+        pass
+    masks.check_extent(empty=not seen.some, full=False)
+    return packed, seen.digest
 
 
 class _Seen:

@@ -48,9 +48,11 @@ def request_of(job: Job, pipeline: Pipeline, media: Media) -> Request:
       UserError: what does not go together, in one line.
     """
     look = Look(first_frame=media.first_frame, height=job.height, width=job.width, cuts=media.cuts)
-    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit)
+    look |= Look(paste=job.composite, feather=job.feather, fit=job.fit, task=job.task)
+    if media.affected_FHW is not None:
+        look["affected"] = Mask(media.affected_FHW, grow=0)
     settings = pipeline.settings.changed(**job.settings)
-    return pipeline.request(media.video, Mask(media.holes_FHW), settings=settings, **look)
+    return pipeline.request(media.video, Mask(media.holes_FHW, grow=0), settings=settings, **look)
 
 
 def planned(job: Job, request: Request) -> Planned:
@@ -156,6 +158,10 @@ def _embeddings(
     ]
 
 
+def _masks(media: Media) -> list[str]:
+    return [media.digests[name] for name in ("mask", "affected") if name in media.digests]
+
+
 def _facts(pipeline: Pipeline, request: Request, media: Media) -> dict[str, Any]:
     """What all windows depend on, as JSON values."""
     settings = {name: value for name, value in dataclasses.asdict(request.settings).items() if name != "seed"}
@@ -166,7 +172,7 @@ def _facts(pipeline: Pipeline, request: Request, media: Media) -> dict[str, Any]
         "frames": len(request.video),
         "cuts": list(request.plan.cuts),
         "video": of_json([media.digests["video"], request.fit.boxes, request.fit.inside]),
-        "mask": of_json([media.digests["mask"], request.plan.padded_frames]),
+        "mask": of_json([*_masks(media), request.plan.padded_frames]),
         "weights": weights_digest(pipeline.folders),
         "networks": of_json([repr(pipeline.models), repr(pipeline.schedule)]),
         "jax": jax.__version__,

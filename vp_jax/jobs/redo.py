@@ -18,7 +18,7 @@ from vp_jax.jobs.manifest import MANIFEST, Manifest
 from vp_jax.jobs.outputs import job_folder
 from vp_jax.reading import show
 
-_PATHS = ("video", "mask", "out", "report", "prompt_embeds", "prompts")
+_PATHS = ("video", "mask", "affected", "out", "report", "prompt_embeds", "prompts")
 
 
 def arguments_of(job: Job) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _job_of(arguments: Mapping[str, Any], changes: dict[str, Any]) -> Job:
     values = dict(arguments)
     settings = {**values["settings"], **changes.pop("settings", {})}
     values |= {"loras": tuple((Path(path), scale) for path, scale in values["loras"])}
-    values |= {name: Path(values[name]) for name in _PATHS if values[name] is not None}
+    values |= {name: Path(values[name]) for name in _PATHS if values.get(name) is not None}
     if Path(values["checkpoint"]).is_absolute():  # no name of a packaged model
         values["checkpoint"] = Path(values["checkpoint"])
     return Job(**{**values, **changes, "settings": settings})

@@ -47,10 +47,12 @@ def nearest_values(grey_FHW: np.ndarray) -> np.ndarray:
 
 
 def encoded_pixels(quad_FHW: np.ndarray) -> np.ndarray:
-    """What the VAE encodes of a quad mask: inverted, in three equal channels, float32 (F, H, W, 3), 0 to 1.
+    """What the VAE encodes of a quad mask in each of three equal channels, float32 (F, H, W), 0 to 1.
 
-    1 is removed, 0 background. That VOID encodes the range 0 to 1, and not -1 to 1 as for a video, is taken from a port
-    of its pipeline to another framework and has not been compared with its own results.
+    0 is removed, 128 / 255 affected, 1 background. VOID's training and the first pass of its program know these three:
+    what is both counts as removed. They encode this range, and not -1 to 1 as of a video.
     """
-    grey_FHW = 1 - quad_FHW.astype(np.float32) / 255
-    return np.repeat(grey_FHW[..., None], 3, axis=3)
+    levels = np.zeros(256, np.float32)
+    levels[[AFFECTED_VALUE, BACKGROUND_VALUE]] = (255 - AFFECTED_VALUE) / 255, 1
+    encoded_FHW: np.ndarray = levels[quad_FHW]
+    return encoded_FHW
