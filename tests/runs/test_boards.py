@@ -82,7 +82,7 @@ def test_a_missing_package_is_one_line_if_somebody_asked_for_it(monkeypatch, tmp
     for name in ("wandb", "tensorboardX"):
         monkeypatch.setitem(sys.modules, name, None)
     assert open_boards("tensorboard", tmp_path, 0, {}) == []
-    with pytest.raises(UserError, match=r"boards wandb: the package is missing, pip install 'vp_jax\[train\]'"):
+    with pytest.raises(UserError, match=r"boards wandb: the package is missing, pip install 'vp_jax\[wandb\]'"):
         open_boards("tensorboard,wandb", tmp_path, 0, {})
 
 

@@ -11,12 +11,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import TextIO
 
 from vp_jax.errors import UserError, escaped
 from vp_jax.interrupts import Terminated, sure_interrupt
 
-INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 NO_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 EXTRAS = {
     "apache_beam": "build",
@@ -24,7 +22,7 @@ EXTRAS = {
     "distributed": "curate",
     "tensorboardX": "train",
     "matplotlib": "train",
-    "wandb": "train",
+    "wandb": "wandb",
     "torch": "torch",
     "libtpu": "aot",
     "fastapi": "serve",
@@ -55,13 +53,11 @@ def run_cli(main: Callable[[], int | None], *, sigterm: bool = False) -> None:
             sys.stdout.flush()
     except KeyboardInterrupt as error:
         _say("interrupted")
-        status = INTERRUPTED[isinstance(error, Terminated)]
+        status = 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        _leave_compiling(status)
     except Exception as error:
         status = status_of(error)
-    for stream in (sys.stdout, sys.stderr):
-        _let_go(stream)
-    if status in INTERRUPTED and "jaxlib" in sys.modules:
-        os._exit(status)  # a thread of XLA that still compiles would read what the interpreter's end takes away
+    _let_go()
     sys.exit(status)  # not from within: what the exception still holds is let go before the interpreter ends
 
 
@@ -106,14 +102,26 @@ def _mend_streams() -> None:
             setattr(sys, name, plain)
 
 
-def _let_go(stream: TextIO) -> None:
-    """Flush a stream, and drop what cannot be written: its reader went away, as `| head` does, or the disk is full."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except ValueError:  # closed meanwhile
-        pass
+def _leave_compiling(status: int) -> None:
+    """End at once if JAX is in use, while the interrupt still holds all that was there when it came.
+
+    XLA compiles in a thread of its own, which an interrupt does not stop. It would read what is let go with the
+    exception, or what the end of the interpreter takes away.
+    """
+    if "jaxlib" in sys.modules:
+        _let_go()
+        os._exit(status)
+
+
+def _let_go() -> None:
+    """Flush the streams. What cannot be written is dropped: its reader left, as `| head` does, or the disk is full."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except ValueError:  # closed meanwhile
+            pass
 
 
 def status_of(error: Exception) -> int:

@@ -1,7 +1,7 @@
 """Boards that show a run, named by the setting ``boards``: ``tensorboard``, ``wandb``, or both, with commas between.
 
 ``metrics.jsonl`` and the files in the run's folder are written in any case. Packages of boards are imported when they
-are used: pip install 'vp_jax[train]'.
+are used: pip install 'vp_jax[train,wandb]'.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _wandb(folder: Path, resume_step: int, values: Mapping[str, Any]) -> Board:
     try:
         return WeightsAndBiases(folder, values)
     except ImportError as error:
-        raise UserError("boards wandb: the package is missing, pip install 'vp_jax[train]', or leave it out") from error
+        raise UserError("boards wandb: the package is missing, pip install 'vp_jax[wandb]', or leave it out") from error
 
 
 BOARDS: dict[str, Callable[[Path, int, Mapping[str, Any]], Board | None]] = {
