@@ -33,6 +33,7 @@ def latents(events):
     return np.asarray(events[-1].carry.latents_BThwC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"guidance": 1.0}, {"guidance_start": 0.5}, {"guidance_stop": 0.5}])
 def test_reusing_every_second_estimate_is_half_as_many_steps_of_ddim(pipeline, clip, changes):
     """An update of DDIM moves along the line between estimate and noise: two with one estimate are one of twice the
@@ -44,6 +45,7 @@ def test_reusing_every_second_estimate_is_half_as_many_steps_of_ddim(pipeline, c
     assert relative_error(found, latents(sampled(pipeline, clip, settings))) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_scan_reuses_as_the_driven_loop_does_and_both_after_a_stop(pipeline, clip):
     settings = dataclasses.replace(SETTINGS, sampler="dpm", guidance_start=0.25, guidance_stop=0.75)
     events = sampled(pipeline, clip, settings, (2, 3))
