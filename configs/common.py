@@ -62,6 +62,9 @@ def _model() -> dict[str, object]:
         kl_weight=1e-4,  # VAE stage
         vae_crop=(0, 0),  # VAE stage: rows and columns of random crops, 0 for whole pictures
         vae_error="absolute",  # VAE stage: absolute, with sharp edges, or squared
+        distill_steps=4,  # distill stage: steps of the student
+        distill_substeps=5,  # of the teacher in each of them
+        distill_guidance=6.0,  # of the teacher
     )
 
 

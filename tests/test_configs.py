@@ -27,6 +27,7 @@ NANO_RUNS = [
     *(f"nano_autoencoder:{part}" for part in ("squared", "sharp")),
 ]
 RUNS = [*FULL, "tiny", *(f"id_adapter:{name}" for name in (*FULL, "tiny"))]
+DISTILLED = [f"distill:{name}" for name in (*FULL, "tiny", "nano")]
 
 
 def config_of(name):
@@ -43,14 +44,15 @@ def test_every_file_is_tested():
         "style_lora",
         "tiny",
         "id_adapter",
+        "distill",
         "common",
         "__init__",
         "curate",
-    }  # curate: tests/curate/test_settings.py
+    }  # tests/curate/test_settings.py
     assert {path.stem for path in (ROOT / "configs").glob("*.py")} == {*FULL, *NANO, *others}
 
 
-@pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS, "style_lora", "style_lora:tiny"])
+@pytest.mark.parametrize("name", [*RUNS, *NANO_RUNS, *DISTILLED, "style_lora", "style_lora:tiny"])
 def test_builds_and_describes_its_models(name):
     config = config_of(name)
     cfg = ModelConfig(**config.model)

@@ -250,13 +250,13 @@ def fresh_folder(folder: Path) -> None:
 
 
 def replace_parts(new: Path, folder: Path) -> None:
-    """Move the folders in ``new`` to ``folder``, over those of the same name; ``new`` is gone afterwards."""
+    """Move what is in ``new`` to ``folder``, over what has the same name; ``new`` is gone afterwards."""
     (new / _MARK).unlink(missing_ok=True)
     if not folder.exists():
         new.rename(folder)
         return
     for part in sorted(new.iterdir()):
-        if (folder / part.name).exists():
+        if part.is_dir() and (folder / part.name).exists():
             shutil.rmtree(folder / part.name)
         part.rename(folder / part.name)
     new.rmdir()

@@ -18,6 +18,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry
+from vp_jax.inference.step_cache import reused_by
 from vp_jax.inference.window import WindowProgram
 from vp_jax.media.canvas import to_uint8
 from vp_jax.models.latent_grid import cover_cells
@@ -50,7 +51,8 @@ class BatchSampler:
 
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self.pipeline, self.settings = pipeline, settings
-        self._program = WindowProgram(pipeline.models, settings, pipeline.schedule)
+        reused = reused_by(pipeline.drift, pipeline.schedule, settings)
+        self._program = WindowProgram(pipeline.models, settings, pipeline.schedule, reused)
         self._window = jax.jit(self._program.window, static_argnames=("record",))
         self._decode = jax.jit(self._decoded)
         self._encode_decode = jax.jit(self._round_trip)

@@ -14,6 +14,7 @@ from vp_jax.errors import UserError
 
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
+    "step_cache",
     *("cuts", "extend", "memory", "groups", "size", "methods", "method", "seeds", "shard", "scores", "protocol"),
     *("host", "token", "backend", "box", "points", "words", "only"),
     *("base", "config.NAME", "look"),
@@ -86,7 +87,7 @@ def test_every_argument_that_is_a_path_is_made_complete(name, parser, words, mon
 @pytest.mark.parametrize("name", [*settings.names()])
 def test_every_setting_that_is_a_path_is_made_complete(name, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    name = f"{name}:tiny" if name == "id_adapter" else name
+    name = f"{name}:tiny" if name in ("id_adapter", "distill") else name
     flat = settings._flat(settings.config_from_file(name))
     known = {key for key, value in flat.items() if isinstance(value, str)}
     assert known <= {*PATH_SETTINGS, *NO_PATH_SETTINGS}, "a path, or none?"

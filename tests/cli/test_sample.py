@@ -119,8 +119,8 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
     settings = dataclasses.asdict(pipeline.calls["windows"][2])
     assert settings == {
         "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "guidance_start": 0.25, "guidance_stop": 0.75,
-        "sampler": "ddim", "window": 13, "overlap": 1, "mode": "reference", "clip_weight": 0.5, "joint": False,
-        "replace_background": True, "hole_fill": "black", "seed": 5,
+        "step_cache": None, "sampler": "ddim", "window": 13, "overlap": 1, "mode": "reference", "clip_weight": 0.5,
+        "joint": False, "replace_background": True, "hole_fill": "black", "seed": 5,
         "injection": {"scale": 1.0, "tokens": "background", "schedule": "grouped"},
     }  # fmt: skip
     assert pipeline.calls["windows"][0].frames_FHWC.shape == (F, 64, 80, 3)

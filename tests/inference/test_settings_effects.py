@@ -179,7 +179,7 @@ def sampled(pipeline, video):
 
 
 def test_every_setting_is_tested():
-    apart = {"joint"}  # see test_joint.py
+    apart = {"joint", "step_cache"}  # see test_joint.py, test_step_cache.py
     assert {field for field, _, _ in CHANGES} | apart == {field.name for field in dataclasses.fields(Settings)}
 
 

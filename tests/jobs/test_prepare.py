@@ -35,6 +35,7 @@ def contents(job):
         ({"settings": {"steps": 2, "guidance": 3.0, "seed": 3}}, "^seed 3 here, 42 in .*out.job: remove the fo", True),
         ({"settings": {"steps": 3, "guidance": 3.0}}, "^steps 3 here, 2 in .*out.job: remove the folder or give", True),
         ({"settings": {"steps": 2}}, "^guidance 6.0 here, 3.0 in .*out.job: remove the folder or give `fresh`", False),
+        ({"settings": {"steps": 2, "guidance": 3.0, "step_cache": "1x"}}, "^step_cache 1x here, None in .*: rem", True),
         ({"extend": "left=16"}, "^the holes differ: remove the folder or give `fresh`", False),
         ({"task": "remove", "mask_dilate": 3}, "^the holes differ: remove", False),
         ({"mask_dilate": 9}, "^the holes differ: remove the folder or give `fresh`", False),

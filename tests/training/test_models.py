@@ -64,6 +64,9 @@ EFFECTS = {
     "vae_slicing": lambda tmp: (described(vae_slicing=True).encoders.slicing, True),
     "kl_weight": lambda tmp: (stage_of(stage="vae", kl_weight=0.5).kl_weight, 0.5),
     "vae_crop": lambda tmp: (stage_of(stage="vae", vae_crop=(16, 24)).crop, (16, 24)),
+    "distill_steps": lambda tmp: (stage_of(stage="distill", distill_steps=8).steps, 8),
+    "distill_substeps": lambda tmp: (stage_of(stage="distill", distill_substeps=2).substeps, 2),
+    "distill_guidance": lambda tmp: (stage_of(stage="distill", distill_guidance=3.0).guidance, 3.0),
     "vae_error": lambda tmp: (stage_of(stage="vae", vae_error="squared").error, "squared"),
 }
 
@@ -120,6 +123,6 @@ def test_the_stages_from_scratch_take_only_what_they_need(converted):
 
 def test_unknown_stages_are_named_with_the_known_ones():
     with pytest.raises(
-        UserError, match="stage 'both': expected one of branch, id_adapter, vae, backbone, single_branch"
+        UserError, match="stage 'both': expected one of branch, id_adapter, vae, backbone, single_branch, distill"
     ):
         described(stage="both")

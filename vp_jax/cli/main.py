@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": Command("benchmarks: run methods, score results of any method, tables, a page", sigterm=True),
     "study": Command("a blind preference study: its page, a server, its report"),
     "compile": Command("compile a training step for devices you do not have: does it fit?"),
+    "calibrate": Command("measure a model once, so that sampling may reuse its estimates"),
     "curate": Command("raw videos to VPData: masks, captions, records, and a page"),
     "shards": Command("VPData as ArrayRecord shards"),
     "latents": Command("a data set as latent shards: run VAE and T5 once, train many times"),

@@ -92,6 +92,9 @@ def _look_flags(flag: Any) -> None:
     flag("--guidance", type=float, help="how closely to follow the prompt; default: 6, nano 3")
     flag("--guidance_start", type=float, help="part of the steps, 0 to 1, before which guidance is off; default: 0")
     flag("--guidance_stop", type=float, help="part of the steps, 0 to 1, after which guidance is off; default: 1")
+    flag(
+        "--step_cache", metavar="FACTOR", help="reuse estimates: 1.5x for fewer network calls, or a drift; default: no"
+    )
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")
     flag("--sampler", choices=SAMPLER_NAMES, help="default: dpm")
     flag("--seed", type=int, help="of all noise; default: 42")

@@ -18,10 +18,18 @@ from vp_jax.diffusion.steps import StepTable, row_at, update
 
 
 class LoopState(NamedTuple):
-    """Latents and the previous raw x_0 prediction, float32."""
+    """What a step leaves to the next, float32.
+
+    Attributes:
+      x: latents.
+      x0_old: raw x_0 prediction of the step before.
+      estimates: with a step cache, the network's x_0 predictions before guidance, [negative, positive] along the batch;
+        of the last step that was computed.
+    """
 
     x: jax.Array
     x0_old: jax.Array
+    estimates: jax.Array | None = None
 
 
 PredictFn = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]]
@@ -58,7 +66,7 @@ def denoise_step(
     v, extra = predict_fn(state.x, jnp.asarray(row.timestep), jnp.asarray(index))
     eps = None if noise is None else noise.step(index, state.x.shape)
     x, x0 = update(row, state.x, v.astype(jnp.float32), state.x0_old, eps)
-    return LoopState(x if after_step is None else after_step(x, row), x0), extra
+    return LoopState(x if after_step is None else after_step(x, row), x0, state.estimates), extra
 
 
 def sample(

@@ -21,15 +21,15 @@ from vp_jax.inference.window import WindowProgram
 class CompiledWindow:
     """The parts of a `WindowProgram`, each jitted, bound to their weights."""
 
-    def __init__(self, models: Models, params: Params, schedule: Schedule, settings: Settings) -> None:
-        # the seed is no part of a program: another seed compiles nothing new
-        self._jitted = jit_window(WindowProgram(models, dataclasses.replace(settings, seed=0), schedule))
-        self._params, self._placement = params, placement(params)
-
-    @property
-    def program(self) -> WindowProgram:
+    def __init__(
+        self, models: Models, params: Params, schedule: Schedule, settings: Settings, reused: tuple[int, ...] = ()
+    ) -> None:
+        # seed and step cache are no part of a program: others compile nothing new
+        plain = dataclasses.replace(settings, seed=0, step_cache=None)
+        self._jitted = jit_window(WindowProgram(models, plain, schedule))
+        self._params, self._placement, self._reused = params, placement(params), frozenset(reused)
+        self.program = dataclasses.replace(self._jitted.program, reused=reused) if reused else self._jitted.program
         """The pure functions."""
-        return self._jitted.program
 
     def put(self, tree: Any) -> Any:
         """Arrays committed to where the weights are: else jit compiles anew once its own outputs come back."""
@@ -63,8 +63,9 @@ class CompiledWindow:
         settings = self.program.settings
         with on_mesh(self._placement):
             guided = not settings.guided or settings.guided_at(index)
+            reuse = index in self._reused if state.estimates is not None else None
             after = self._jitted.denoise_step(
-                self._params, state, index, inputs, record=record, room=room, guided=guided
+                self._params, state, index, inputs, record=record, room=room, guided=guided, reuse=reuse
             )
         return after
 
@@ -101,7 +102,9 @@ def jit_window(program: WindowProgram) -> JittedWindow:
     settings = Settings(mode=mode, hole_fill=fill, replace_background=put_back)
     encoding = dataclasses.replace(program, settings=settings, schedule=Schedule())
     return JittedWindow(
-        program, *_jit_encoding(encoding), jax.jit(program.denoise_step, static_argnames=("record", "room", "guided"))
+        program,
+        *_jit_encoding(encoding),
+        jax.jit(program.denoise_step, static_argnames=("record", "room", "guided", "reuse")),
     )
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax.diffusion.guidance import guide
+from vp_jax.diffusion.steps import StepTable, row_at
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs
@@ -43,12 +44,25 @@ class GuidedPredictor:
 
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
         """Guided velocity (B, T, h, w, C), float32, and the recorded states or ``None``."""
-        guided = self.settings.guided and (self.guided or self.record)
-        inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
+        v, recorded = self.velocities(x_BThwC, timestep, index)
+        return self.combined(v, index), recorded
+
+    @property
+    def both(self) -> bool:
+        """The negative prompt goes through the networks too."""
+        return self.settings.guided and (self.guided or self.record)
+
+    def combined(self, v: jax.Array, index: jax.Array) -> jax.Array:
+        """Guided velocity (B, ...), float32, from that of [negative, positive], or of the prompt alone."""
         scale = self.scales_S[index] if self.guided else jnp.float32(1)
+        return guide(v, scale) if self.both else v
+
+    def velocities(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
+        """Velocities before guidance, of one or of both prompts along the batch, and the recorded states."""
+        guided = self.both
+        inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
         if inputs.latents.channels is not None:
-            v = self._of_channels(x_BThwC, timestep, inputs, guided)
-            return (guide(v, scale) if guided else v), None
+            return self._of_channels(x_BThwC, timestep, inputs, guided), None
         x, image, condition = doubled((x_BThwC, inputs.latents.image_BThwC, inputs.latents.condition), guided)
         masked_BS = joint_mask(condition.tokens_BN, inputs.text_BME.shape[1])
         out = predict(
@@ -64,8 +78,7 @@ class GuidedPredictor:
             record_states=self.record,
             room=self.room,
         )
-        v = out.sample.astype(jnp.float32)
-        return (guide(v, scale) if guided else v), out.recorded
+        return out.sample.astype(jnp.float32), out.recorded
 
     def _of_channels(self, x_BThwC: jax.Array, timestep: jax.Array, inputs: WindowInputs, guided: bool) -> jax.Array:
         """Velocity for each prompt from a backbone that takes mask and video among its input channels."""
@@ -81,6 +94,46 @@ class GuidedPredictor:
         if previous is not None and self.settings.mode == "reference":  # the original's fault, see `window`
             previous = PreviousWindow(previous.states_LBSD, jnp.where(index == 0, previous.masked_BS, masked_BS))
         return Resample(self.models.has_id_adapter, masked_BS, previous, self.settings.clip_weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedPredictor:
+    """A predictor that may take the estimates of an earlier step in place of a pass through the networks.
+
+    The estimates of both prompts are kept apart, so that a step guides them by its own scale. Where guidance is off,
+    that of the negative prompt stays as it was.
+
+    Attributes:
+      predictor: of the step.
+      table: coefficients of all steps.
+      estimates: x_0 predictions of the prompts along the batch, those of an earlier step.
+      reuse: take them; a traced value decides when the program runs.
+    """
+
+    predictor: GuidedPredictor
+    table: StepTable
+    estimates: jax.Array
+    reuse: bool | jax.Array
+
+    def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Guided velocity (B, T, h, w, C), float32, and the estimates for the next step."""
+        row, one = row_at(self.table, index), self.estimates.shape[0] // len(x_BThwC) == 1 or not self.predictor.both
+        x = x_BThwC if one else jnp.concatenate([x_BThwC, x_BThwC])
+
+        def kept() -> jax.Array:
+            return self.estimates
+
+        def computed() -> jax.Array:
+            v, _ = self.predictor.velocities(x_BThwC, timestep, index)
+            estimates = row.signal * x - row.sigma * v
+            return jnp.concatenate([self.estimates[: -len(x)], estimates])
+
+        if isinstance(self.reuse, bool):
+            estimates = kept() if self.reuse else computed()
+        else:
+            estimates = jax.lax.cond(self.reuse, kept, computed)
+        v = (row.signal * x - estimates[-len(x) :]) / row.sigma
+        return self.predictor.combined(v, index), estimates
 
 
 def _of_prompt(inputs: WindowInputs) -> WindowInputs:

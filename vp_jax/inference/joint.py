@@ -95,7 +95,7 @@ def agreed(states: Sequence[LoopState], shared: int) -> list[LoopState]:
       states: of the windows in their order, latents (B, T, h, w, C).
       shared: latents that neighbours have in common, a window's first not counted.
     """
-    parts = [[np.array(part) for part in state] for state in states]
+    parts = [[np.array(part) for part in state if part is not None] for state in states]
     weight_T = np.arange(1, shared + 1, dtype=np.float32)[:, None, None, None] / np.float32(shared + 1)
     for before, after in itertools.pairwise(parts) if shared else ():
         for left_BThwC, right_BThwC in zip(before, after):

@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax import checkpoint, sharding, trees
+from vp_jax.diffusion.reuse import Drift
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.conditioned import check_backbone
 from vp_jax.inference.models import Models, Params
+from vp_jax.inference.step_cache import read_drift
 from vp_jax.models import lora
 from vp_jax.models.attention import choose
 from vp_jax.models.config import WEIGHT_FORMS, BranchConfig, DiTConfig, LoRAConfig, T5Config
@@ -44,6 +46,7 @@ class Loaded(NamedTuple):
     schedule: Schedule
     text_encoder: tuple[T5Config, Path] | None
     folders: tuple[Path, ...]
+    drift: Drift | None
 
 
 def load_models(
@@ -95,7 +98,8 @@ def load_models(
         complete = jax.device_put(complete, jax.devices()[0])
     folders = (*(source.of(part) for part in stored), *(path for path, _ in adapters))
     encoder = describe_encoder(source, precision)
-    return Loaded(models, cast(Params, complete), source.schedule(), encoder, folders)
+    drift = read_drift(source.path)
+    return Loaded(models, cast(Params, complete), source.schedule(), encoder, folders, drift)
 
 
 def _in_form(models: Models, weights: str) -> Models:

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
+from vp_jax.inference.settings import Settings
+from vp_jax.reading import read_json, show
+
+SAMPLING_FILE = "sampling.json"
+"""In a checkpoint folder: settings that are the defaults of this model."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +40,23 @@ NAMED = {
 }
 
 
+def _own_settings(folder: Path) -> Mapping[str, Any]:
+    """Settings of `SAMPLING_FILE` in a folder, if it has the file.
+
+    Raises:
+      UserError: it holds anything but settings in their range.
+    """
+    path = folder / SAMPLING_FILE
+    if not path.is_file():
+        return {}
+    values = read_json(path, "settings of a model")
+    try:
+        Settings().changed(**values)
+    except (UserError, TypeError) as error:
+        raise UserError(f"{show(path)}: {error}") from error
+    return values
+
+
 def find_model(model: str | Path) -> NamedModel:
     """The model called ``model``, or the one in that folder.
 
@@ -46,7 +68,7 @@ def find_model(model: str | Path) -> NamedModel:
         if not os.path.isdir(model):
             names = " or ".join(repr(name) for name in NAMED)
             raise UserError(f"{model}: no such folder; expected one made by `python -m convert all`, or {names}")
-        return NamedModel(Path(model))
+        return NamedModel(Path(model), settings=_own_settings(Path(model)))
     if not (known.folder / "transformer").is_dir():
         raise UserError(f"this copy of vp_jax has no {model} model: expected its weights in {known.folder}")
     return known

@@ -21,6 +21,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 
 from vp_jax.diffusion.noise import NoiseSource
+from vp_jax.diffusion.reuse import Drift
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference import conditioned
@@ -40,6 +41,7 @@ from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, Options, Request, check_size, make_request
 from vp_jax.inference.result import Result, Segment, collect, segments
 from vp_jax.inference.settings import Settings
+from vp_jax.inference.step_cache import read_drift, reused_by
 from vp_jax.inference.task import BACKGROUND, FILL, REMOVE, negative_of
 from vp_jax.inference.text import encode_texts, unread
 from vp_jax.inference.window import window_noise
@@ -55,8 +57,8 @@ class Pipeline:
     params: Params
     schedule: Schedule
     text_encoder: tuple[config.T5Config, Path] | None = None
-    folders: tuple[Path, ...] = ()
-    """Where the weights were read from."""
+    folders: tuple[Path, ...] = ()  # where the weights were read from
+    drift: Drift | None = None  # of the model's estimates from step to step, for a step cache
     own_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Settings whose defaults are others for this model."""
 
@@ -115,14 +117,13 @@ class Pipeline:
           UserError: as `load`.
         """
         known = find_model(model)
-        source = CheckpointFolder.existing(known.folder)
-        precision = precision or known.precision
+        source, precision = CheckpointFolder.existing(known.folder), precision or known.precision
         same: dict[str, Any] = {"attention": attention, "id_adapter": id_adapter, "id_scale": id_scale}
         same |= {"loras": [(Path(path), factor) for path, factor in loras], "mesh": mesh, "weights": weights}
         models = describe_models(source, precision=precision, **same)
         empty, encoder = Params(backbone={}, branch={}, vae={}, loras=[]), describe_encoder(source, precision)
-        own = {**conditioned.own_settings(models), **known.settings}
-        return cls(models, empty, source.schedule(), encoder, own_settings=own)
+        own, drift = {**conditioned.own_settings(models), **known.settings}, read_drift(source.path)
+        return cls(models, empty, source.schedule(), encoder, drift=drift, own_settings=own)
 
     @property
     def native_size(self) -> tuple[int, int]:
@@ -221,6 +222,7 @@ class Pipeline:
         settings = cast(Settings | None, changes.pop("settings", None)) or self.settings
         size, settings = self.size(look.get("height"), look.get("width")), settings.changed(**changes)
         conditioned.check_asked(self.models, settings, look, bordered=video.border is not None)
+        reused_by(self.drift, self.schedule, settings)
         mask, quad = None if mask is None else as_mask(mask), self.models.inpaint_kind == "void"
         return make_request(video, mask, settings, size, look, quad=quad)
 
@@ -303,7 +305,8 @@ class Pipeline:
           start: where an earlier run stopped.
           plan: of the windows, if the video has scene cuts.
         """
-        compiled = CompiledWindow(self.models, self.params, self.schedule, settings)
+        reused = reused_by(self.drift, self.schedule, settings)
+        compiled = CompiledWindow(self.models, self.params, self.schedule, settings, reused)
         plan = plan or plan_windows(video.length, settings)
         noise_of = noise_of or functools.partial(window_noise, settings)
         prompts = [prompt] * len(plan.windows) if isinstance(prompt, Prompt) else prompt

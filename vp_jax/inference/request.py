@@ -53,6 +53,7 @@ class Options(Look, total=False):
     dynamic_guidance: bool
     guidance_start: float
     guidance_stop: float
+    step_cache: str | None
     sampler: str
     window: int
     overlap: int | None

@@ -7,6 +7,7 @@ import difflib
 import numbers
 from typing import Any
 
+from vp_jax.diffusion.reuse import Budget
 from vp_jax.errors import UserError
 from vp_jax.models.config import Injection
 from vp_jax.schema import check_number
@@ -37,6 +38,8 @@ class Settings:
       dynamic_guidance: cosine schedule of the scale over the steps, instead of a constant.
       guidance_start, guidance_stop: part of the steps, from the first (0) to the last (1), between which guidance is on
         (arXiv 2404.07724). The other steps follow the prompt alone, at half the work.
+      step_cache: which steps reuse the network's estimate of an earlier one, as ``"1.5x"`` (a factor on its calls) or
+        as a drift such as ``"0.05"``, see `vp_jax.diffusion.reuse`; ``None``: none.
       sampler: ``dpm`` (DPM-Solver++ as in CogVideoX) or ``ddim``.
       window: frames per window, ``4 n + 1``.
       overlap: frames that neighbouring windows share; ``None`` takes `default_overlap` (0 in reference mode).
@@ -58,6 +61,7 @@ class Settings:
     dynamic_guidance: bool = True
     guidance_start: float = 0.0
     guidance_stop: float = 1.0
+    step_cache: str | None = None
     sampler: str = "dpm"
     window: int = 49
     overlap: int | None = None
@@ -80,6 +84,9 @@ class Settings:
         _expect("injection", self.injection, isinstance(self.injection, Injection), "an Injection")
         _expect("joint", self.joint, not (self.joint and self.mode == "reference"), "False in reference mode")
         _expect("joint", self.joint, not (self.joint and self.clip_weight), "False with a clip_weight")
+        if self.step_cache is not None:
+            Budget.parse(self.step_cache)
+            _expect("step_cache", self.step_cache, self.mode != "reference", "none in reference mode")
         self._check_fill()
         overlap = self.overlap
         if overlap is None:
@@ -127,6 +134,11 @@ class Settings:
     def guided_at(self, step: int) -> bool:
         """Guidance is on at this step, counted from 0."""
         return self.guided and self.guidance_start <= step / self.steps < self.guidance_stop
+
+    @property
+    def first_guided(self) -> tuple[int, ...]:
+        """Steps at which guidance begins; the negative prompt has no estimate before them."""
+        return tuple(i for i in range(1, self.steps) if self.guided_at(i) and not self.guided_at(i - 1))
 
     @property
     def stride(self) -> int:

@@ -33,7 +33,7 @@ from vp_jax.diffusion.guidance import guidance_table
 from vp_jax.diffusion.noise import FrameNoise, KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.diffusion.steps import SAMPLERS, StepTable
-from vp_jax.inference.guided import GuidedPredictor, doubled
+from vp_jax.inference.guided import CachedPredictor, GuidedPredictor, doubled
 from vp_jax.inference.hole_fill import fill_holes
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
@@ -53,6 +53,8 @@ class WindowProgram:
     models: Models
     settings: Settings
     schedule: Schedule
+    reused: tuple[int, ...] = ()
+    """Steps that reuse the estimate of an earlier one, see `vp_jax.diffusion.reuse`."""
 
     @property
     def reference(self) -> bool:
@@ -157,7 +159,8 @@ class WindowProgram:
 
     def begin(self, inputs: WindowInputs) -> sampler.LoopState:
         """State before the first step: pure noise."""
-        return sampler.start(inputs.noise.named("initial", inputs.latents.video_BThwC.shape))
+        state = sampler.start(inputs.noise.named("initial", inputs.latents.video_BThwC.shape))
+        return state._replace(estimates=doubled(jnp.zeros_like(state.x), self.guided)) if self.reused else state
 
     def denoise_step(
         self,
@@ -169,10 +172,12 @@ class WindowProgram:
         record: bool = False,
         room: int | None = None,
         guided: bool = True,
+        reuse: bool | jax.Array | None = None,
     ) -> tuple[sampler.LoopState, jax.Array | None]:
         """One denoising step and, with ``record``, the states after every block (L, B, S, D), of ``room`` tokens.
 
-        ``guided``: see `Settings.guided_at`.
+        ``guided``: see `Settings.guided_at`. ``reuse``: take the estimates of the state, or compute them and leave them
+        there, which may be traced; ``None``: compute, and leave those of the state alone.
         """
         settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
         scales_S = guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance)
@@ -181,17 +186,24 @@ class WindowProgram:
         )
         draws = inputs.noise if SAMPLERS[settings.sampler].stochastic else None
         after = _Background(inputs) if settings.replace_background else None
-        return sampler.denoise_step(state, index, self.table, predictor, draws, after)
+        if reuse is None or record:
+            return sampler.denoise_step(state, index, self.table, predictor, draws, after)
+        assert state.estimates is not None
+        caching = CachedPredictor(predictor, self.table, state.estimates, reuse)
+        state, estimates = sampler.denoise_step(state, index, self.table, caching, draws, after)
+        return state._replace(estimates=estimates), None
 
     def scan_steps(self, params: Params, inputs: WindowInputs, count: int) -> sampler.LoopState:
         """The first ``count`` steps from pure noise: one scan, or one before, in and after the interval of guidance."""
         state = self.begin(inputs)
+        reused_S = jnp.asarray([step in self.reused for step in range(self.settings.steps)])
         for guided, steps in itertools.groupby(range(count), self.settings.guided_at):
 
             def body(
                 state: sampler.LoopState, index: jax.Array, guided: bool = guided
             ) -> tuple[sampler.LoopState, None]:
-                return self.denoise_step(params, state, index, inputs, guided=guided)[0], None
+                reuse = reused_S[index] if self.reused else None
+                return self.denoise_step(params, state, index, inputs, guided=guided, reuse=reuse)[0], None
 
             state = jax.lax.scan(body, state, jnp.asarray(list(steps)))[0]
         return state

@@ -17,6 +17,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.prompt import Prompt
 from vp_jax.inference.prompts import Prompts
 from vp_jax.inference.request import Look, Request
+from vp_jax.inference.step_cache import reused_by
 from vp_jax.jobs.events import Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache
@@ -168,6 +169,7 @@ def _facts(pipeline: Pipeline, request: Request, media: Media) -> dict[str, Any]
     height, width = request.size
     return {
         **settings,
+        "reused": list(reused_by(pipeline.drift, pipeline.schedule, request.settings)),
         "size": f"{width}x{height}",
         "frames": len(request.video),
         "cuts": list(request.plan.cuts),

@@ -132,7 +132,8 @@ class WindowStore:
         """Keep the window at work, if the last save is `EVERY` seconds ago, or ``now``."""
         if now or time.monotonic() - self._saved >= EVERY:
             self._claim()
-            values = {"window": step.window, "done": step.done, **step.state._asdict()}
+            state = {name: value for name, value in step.state._asdict().items() if value is not None}
+            values = {"window": step.window, "done": step.done, **state}
             save_arrays(self._path("step"), values, self._keys[step.window])
             self._saved = time.monotonic()
 

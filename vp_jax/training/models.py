@@ -25,14 +25,14 @@ class ModelConfig:
 
     Attributes:
       stage: of `vp_jax.training.stages.registry`: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models
-        that those two take as given; ``single_branch`` is the ablation without a context encoder,
-        ``style_lora`` an adapter of the backbone on own clips.
+        that those two take as given; ``single_branch`` is the ablation without a context encoder, ``distill`` needs
+        fewer steps, ``style_lora`` is an adapter of the backbone on own clips.
       checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
         the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
-      init_from: folder of a trained model to continue from (``branch/``, ``vae/`` ... of an export; of
-        the backbone stage the export itself, for ``transformer/`` and ``text_encoder/``); empty: the first backbone
-        blocks, an adapter that does nothing, or a VAE and a backbone made at random.
+      init_from: folder of a trained model to continue from (``branch/``, ``vae/`` ... of an export; of the stages
+        backbone and distill the export itself, for its two models); empty: the first backbone blocks, an adapter that
+        does nothing, a copy of the teacher, or a VAE and a backbone made at random.
       tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
       injection_tokens: which tokens get its hints, ``background``, or for ablations ``partial`` or ``all``.
@@ -42,6 +42,8 @@ class ModelConfig:
       remat, branch_remat: of `vp_jax.models.config.REMAT`, or empty, for backbone and context encoder.
       vae_slicing: one clip after another through the VAE.
       kl_weight, vae_crop, vae_error: of the VAE stage, see `vp_jax.training.stages.vae.VAEStage`.
+      distill_steps, distill_substeps, distill_guidance: steps of the student, of the teacher in each of them, and its
+        guidance, see `vp_jax.training.stages.distill.DistillStage`.
 
     Raises:
       UserError: a value out of range, named with the range.
@@ -64,6 +66,9 @@ class ModelConfig:
     kl_weight: float = 1e-4
     vae_crop: tuple[int, int] = (0, 0)
     vae_error: VAEError = "absolute"
+    distill_steps: int = 4
+    distill_substeps: int = 5
+    distill_guidance: float = 6.0
 
     def __post_init__(self) -> None:
         if self.injection_tokens not in (known := get_args(InjectedTokens)):
@@ -75,9 +80,14 @@ class ModelConfig:
         for name in (self.remat, self.branch_remat):
             if name and name not in REMAT:
                 raise UserError(f"remat {name!r}: expected one of {', '.join(REMAT)}, or nothing")
-        check_numbers(self, "branch_layers rank", 1)
+        check_numbers(self, "branch_layers rank distill_steps distill_substeps", 1)
+        if self.distill_steps * self.distill_substeps > 1000:
+            raise UserError(
+                f"distill_steps {self.distill_steps} distill_substeps {self.distill_substeps}: expected a product of "
+                f"at most 1000, the number of timesteps"
+            )
         check_numbers(self, "alpha", above=True)
-        check_numbers(self, "kl_weight")
+        check_numbers(self, "kl_weight distill_guidance")
         if len(self.vae_crop) != 2 or min(self.vae_crop) < 0:
             raise UserError(f"vae_crop {self.vae_crop}: expected rows and columns, (0, 0) for whole pictures")
 
