@@ -14,7 +14,7 @@ from vp_jax.eval.removal import (
     square_around,
     temporal_distance,
     touched_cells,
-    windows_of,
+    window_patches,
 )
 from vp_jax.eval.scores import SCORES, Meters
 from vp_jax.eval.weights import LoadedNetwork
@@ -95,7 +95,7 @@ def test_spatial_coherence_is_the_published_one():
         elif marked.all():
             found.append(mmd(own, features[~hole.reshape(-1)]))
     assert len(found) > 20
-    value = spatial_coherence(jnp.asarray(features, jnp.float32), hole.reshape(-1), windows_of(CELLS))
+    value = spatial_coherence(jnp.asarray(features, jnp.float32), hole.reshape(-1), window_patches(CELLS))
     assert value == pytest.approx(np.exp(-np.mean(found) / 3), rel=1e-4)
 
 
@@ -109,10 +109,10 @@ def test_temporal_distance_is_the_published_one():
         if marked.sum() >= 5:
             found.append(mmd(in_window(before, *corner)[marked], in_window(after, *corner)[marked]))
     value = temporal_distance(*(jnp.asarray(x, jnp.float32) for x in (before, after)), shared.reshape(-1),
-                              windows_of(CELLS))  # fmt: skip
+                              window_patches(CELLS))  # fmt: skip
     assert value == pytest.approx(np.mean(found), rel=1e-4)
     same = jnp.asarray(before, jnp.float32)
-    assert temporal_distance(same, same, shared.reshape(-1), windows_of(CELLS)) == pytest.approx(0, abs=1e-3)
+    assert temporal_distance(same, same, shared.reshape(-1), window_patches(CELLS)) == pytest.approx(0, abs=1e-3)
 
 
 def test_the_square_has_a_margin_of_a_third_and_stays_in_the_frame():

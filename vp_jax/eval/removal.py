@@ -43,7 +43,7 @@ WINDOW, STEP = 16 / 64, 8 / 64
 MORE_THAN, LEAST_SHARED = 5, 5
 LEAST_AREA = 200
 """Pixels of a part of the hole that is looked at; the largest is, whatever its size."""
-MARGIN = 1 / 3
+SQUARE_MARGIN = 1 / 3
 """Of the square's inner side, on each side, as far as the frame goes."""
 
 
@@ -69,7 +69,7 @@ def square_around(hole_HW: np.ndarray) -> Square:
     side = max(inner)
     starts = [round(middle - side / 2) for middle in corner]
     rooms = [room for start, size in zip(starts, frame) for room in (start, size - start - side)]
-    margin = max(0, min(round(side * MARGIN), side // 2, *rooms))
+    margin = max(0, min(round(side * SQUARE_MARGIN), side // 2, *rooms))
     side = min(side + 2 * margin, *frame)
     top, left = (min(max(0, start - margin), size - side) for start, size in zip(starts, frame))
     return Square(top, left, side)
@@ -83,7 +83,7 @@ def parts_of(hole_HW: np.ndarray) -> list[np.ndarray]:
     return [labels_HW == label for label in range(1, count) if areas[label - 1] >= least]
 
 
-def enlarged(square: Square, frame_HWC: np.ndarray, cfg: DinoConfig) -> np.ndarray:
+def at_network_size(square: Square, frame_HWC: np.ndarray, cfg: DinoConfig) -> np.ndarray:
     """Pixels of a square at the network's size."""
     size = (cfg.image, cfg.image)
     return np.asarray(cv2.resize(np.ascontiguousarray(square.of(frame_HWC)), size, interpolation=cv2.INTER_LINEAR))
@@ -97,7 +97,7 @@ def touched_cells(square: Square, hole_HW: np.ndarray, cfg: DinoConfig) -> np.nd
     return np.asarray(used.reshape(cells, cfg.patch, cells, cfg.patch).max(axis=(1, 3)) > 0)
 
 
-def windows_of(cells: int) -> np.ndarray:
+def window_patches(cells: int) -> np.ndarray:
     """Which patches belong to which window: bool (windows, patches) of a square of ``cells`` x ``cells``."""
     side, step = max(1, int(WINDOW * cells)), max(1, int(STEP * cells))
     out = []
@@ -163,7 +163,9 @@ class RemovalGauge:
 
     def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
         self._network: LoadedNetwork = networks["dinov2"]
-        self._windows_WN = windows_of(self._network.description.image // self._network.description.patch)
+        description: Any = self._network.description
+        self._cfg: DinoConfig = description
+        self._windows_WN = window_patches(self._cfg.image // self._cfg.patch)
         self._found: dict[str, list[float]] = {name: [] for name in names}
         self._before: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -183,19 +185,19 @@ class RemovalGauge:
         return np.asarray(by_blocks(program, squares_FHWC, size=2))
 
     def _spatial(self, frame_HWC: np.ndarray, hole_HW: np.ndarray) -> float:
-        cfg = self._network.description
+        cfg = self._cfg
         squares = [(square_around(part_HW), part_HW) for part_HW in parts_of(hole_HW)]
-        features = self._features(np.stack([enlarged(square, frame_HWC, cfg) for square, _ in squares]))
+        features = self._features(np.stack([at_network_size(square, frame_HWC, cfg) for square, _ in squares]))
         cells = [touched_cells(square, hole_HW, cfg).reshape(-1) for square, _ in squares]
         values = [float(spatial_coherence(*pair, self._windows_WN)) for pair in zip(features, cells)]
         kept = [value for value in values if not math.isnan(value)]
         return float(np.mean(kept)) if kept else math.nan
 
     def _temporal(self, before: tuple[np.ndarray, np.ndarray], now: tuple[np.ndarray, np.ndarray]) -> float:
-        cfg = self._network.description
+        cfg = self._cfg
         square = square_around(before[1] | now[1])
         pixels, holes = zip(before, now)
-        features = self._features(np.stack([enlarged(square, frame_HWC, cfg) for frame_HWC in pixels]))
+        features = self._features(np.stack([at_network_size(square, frame_HWC, cfg) for frame_HWC in pixels]))
         first, second = (touched_cells(square, hole_HW, cfg).reshape(-1) for hole_HW in holes)
         return float(temporal_distance(*features, first & second, self._windows_WN))
 
