@@ -18,6 +18,7 @@ from typing import Literal
 from vp_jax.errors import UserError
 from vp_jax.eval.background import ExclusivityGauge
 from vp_jax.eval.detail import DetailGauge
+from vp_jax.eval.features import DINO_DISTANCE, DinoGauge
 from vp_jax.eval.flow import raft_gauge
 from vp_jax.eval.fvd import FvdGauge, ReferenceFvdGauge, distance_of_clips, released_distance
 from vp_jax.eval.motion import FlickerGauge, WindowsGauge, dis_gauge
@@ -96,6 +97,9 @@ def _semantic_scores() -> Iterable[Score]:
         for place, caption in ((WHOLE, "caption"), (HOLE, "object_caption")):
             text = f"CLIP similarity, 0 to 100, with the {caption.replace('_', ' ')} {_PLACES[place]}"
             yield Score(score_name(weights, place), "higher", text, text_gauge(weights), weights, wants=(caption,))
+    for place in (WHOLE, HOLE):
+        text = f"distance of DINOv2 features {_PLACES[place]}"
+        yield Score(score_name(DINO_DISTANCE, place), "lower", text, DinoGauge, "dinov2")
     wants = ("object_caption",)
     text = "how completely the hole shows what was asked for, 0 to 1: a mark by a vision-language model"
     yield Score(FOLLOWED, "higher", text, QuestionGauge, "vlm", wants=wants)
