@@ -54,11 +54,10 @@ def print_faults(made: list[Drawn], root: Path) -> None:
     for drawn, found in zip(faulty, named):
         print(f"{'found ' if found else 'MISSED'} {drawn.name:<22}{reasons.get((drawn.name, drawn.stage), '')}")
     print(f"{sum(named)} of {len(named)} planted faults found and named")
-    true = {(drawn.name, cut) for drawn in made for cut in drawn.cuts}
-    print(f"{len(true)} cuts of {FILMS} films are in the journal as pieces:")
-    for line in journal:
-        if line["stage"] == "split" and "clips" in line:
-            print(f"  {line['clip']}: {', '.join(line['clips'])}")
+    pieces = {line["clip"]: line["clips"] for line in journal if line["stage"] == "split" and "clips" in line}
+    for drawn in made:
+        if drawn.cuts:
+            print(f"{drawn.name}, cut at {', '.join(map(str, drawn.cuts))}: {', '.join(pieces.get(drawn.name, []))}")
 
 
 def print_agreement(root: Path, truth: Path) -> None:
