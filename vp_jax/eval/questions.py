@@ -18,7 +18,7 @@ from vp_jax.eval.score import ClipFacts, Networks, Value
 FOLLOWED, QUALITY = "vlm_followed", "vlm_quality"
 SEEN = 4
 """Key frames that are shown."""
-SURROUNDINGS = 0.25
+DETAIL_MARGIN = 0.25
 """Of the hole's bounding box, on each side."""
 MARKS = 10
 """The best mark; 0 is the worst."""
@@ -76,7 +76,7 @@ def detail_of(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> np.ndarray:
     spans = []
     for axis in (1, 0):
         (found,) = np.nonzero(hole_HW.any(axis=axis))
-        margin = math.ceil(SURROUNDINGS * (found[-1] + 1 - found[0]))
+        margin = math.ceil(DETAIL_MARGIN * (found[-1] + 1 - found[0]))
         spans.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
     return np.ascontiguousarray(frame_HWC[spans[0], spans[1]])
 
