@@ -14,7 +14,20 @@ from vp_jax.errors import UserError
 
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
-    *("cuts", "extend", "memory", "groups", "size", "methods", "method", "seeds", "shard", "scores", "protocol"),
+    *(
+        "cuts",
+        "extend",
+        "memory",
+        "groups",
+        "size",
+        "methods",
+        "method",
+        "seeds",
+        "shard",
+        "scores",
+        "protocol",
+        "gpu_rates",
+    ),
     *("host", "token", "backend", "box", "points", "words", "only"),
     *("base", "config.NAME", "look"),
     *("instruction", "original_caption", "vlm", "target", "caption", "region_caption", "segmenter"),
