@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from vp_jax.errors import UserError
@@ -124,7 +125,14 @@ def _ms(seconds: float) -> str:
 
 
 def peak_host_bytes() -> int:
-    """Largest resident size of this process so far."""
+    """Largest resident size of this process so far.
+
+    Linux passes `ru_maxrss` of the process that started this one on to it, so the size is read from its own status.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(found["VmHWM"].split()[0]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -26,9 +26,11 @@ def get_config(kind: str = "paper") -> ConfigDict:
         hashed=3,
     )
     config.cuts = dict(threshold=3.0, least_content=15.0, window=2, least_seconds=0.6)
-    config.tag = dict(model="", key_frames=4, most=8, required=True)
+    config.tag = dict(model="", weights="", key_frames=4, most=8, required=True)
     config.box = dict(
         model="proposals",
+        weights="",
+        threshold=0.3,
         interval=2.0,
         most_frames=8,
         least_seconds=6.0,
@@ -37,7 +39,7 @@ def get_config(kind: str = "paper") -> ConfigDict:
         most_area=0.95,
         same=0.1,
     )
-    config.mask = dict(backend="grabcut", most_rows=360)
+    config.mask = dict(backend="grabcut", weights="", sam2="", most_rows=360)
     config.mask_filter = dict(  # paper: 30 to 70 %, under 20 %
         least_area=0.3,
         most_area=0.7,

@@ -51,6 +51,8 @@ def test_a_sample_is_curated_first(drawn, tmp_path, capsys):
     [
         (["gone", "out"], "gone: no such file or folder"),
         ([".", "out", "--sample", "0"], "--sample 0: expected 1 or more"),
+        ([".", "out", "--gpu_rates", "paint=3"], "--gpu_rates paint=3: expected STAGE=FRAMES with a stage of collect"),
+        ([".", "out", "--gpu_rates", "mask=fast"], "mask=fast: expected a number of frames above 0"),
         ([".", "out", "--config.box.size=3"], r"no setting 'box.size'"),
         ([".", "out", "--config", "curate:big"], "expected paper or things"),
     ],

@@ -14,8 +14,8 @@ from vp_jax.errors import UserError
 
 NO_PATHS = {
     *("prompt", "negative_prompt", "attention", "compile_only", "target", "mesh", "program", "model", "keep"),
-    "step_cache",
-    *("cuts", "extend", "memory", "groups", "size", "methods", "method", "seeds", "shard", "scores", "protocol"),
+    *("step_cache", "gpu_rates", "cuts", "extend", "memory", "groups", "size", "methods", "method", "seeds", "shard"),
+    *("scores", "protocol"),
     *("host", "token", "backend", "box", "points", "words", "only"),
     *("base", "config.NAME", "look"),
     *("instruction", "original_caption", "vlm", "target", "caption", "region_caption", "segmenter"),

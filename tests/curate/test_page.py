@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.browser import chromium, watched
 from vp_jax.curate.page import page_of, write_curation_page
 from vp_jax.curate.speed import costs_of
 
@@ -45,3 +46,18 @@ def test_names_and_captions_are_escaped(done):
 def test_the_page_is_written_beside_the_journal(done):
     write_curation_page(done, costs_of(done, 10, 1.0))
     assert (done.root / "index.html").read_text().startswith("<!doctype html>")
+
+
+def test_in_a_browser_the_page_fits_the_screen_and_stages_open(page, tmp_path):
+    file = tmp_path / "index.html"
+    file.write_text(page)
+    with chromium() as browser:
+        for width in (1280, 420):
+            with watched(browser, width) as (view, asked, faults):
+                view.goto(file.as_uri())
+                assert view.evaluate("document.documentElement.scrollWidth") <= width
+                view.locator("details.stage").first.locator("summary").click()
+                assert view.locator("details.stage").first.locator("figure.dropped").first.is_visible()
+                broken = "() => [...document.images].filter(image => image.checkVisibility() && !image.naturalWidth)"
+                assert view.evaluate(f"({broken})().length") == 0
+                assert faults == [] and all(url.startswith(("file:", "data:")) for url in asked)

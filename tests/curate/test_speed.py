@@ -11,9 +11,9 @@ from vp_jax.curate.speed import costs_of
 @pytest.fixture
 def finished(tmp_path):
     counts = [
-        StageCount("collect", 10, 8, 2, 0, 0, 5.0, 100.0, {}),
-        StageCount("duplicates", 8, 8, 0, 0, 0, 0.0, 0.0, {}),
-        StageCount("mask", 8, 8, 0, 0, 0, 45.0, 80.0, {}),
+        StageCount("collect", 10, 8, 2, 0, 0, 5.0, 100.0, 800, {}),
+        StageCount("duplicates", 8, 8, 0, 0, 0, 0.0, 0.0, 0, {}),
+        StageCount("mask", 8, 8, 0, 0, 0, 45.0, 80.0, 640, {}),
     ]
     (tmp_path / "vpdata").mkdir()
     (tmp_path / "work").mkdir()
@@ -34,3 +34,11 @@ def test_the_table_names_bottleneck_money_and_machine(finished):
     lines = "\n".join(costs_of(finished, 450_000, 0.04).lines())
     assert "for 450,000 videos" in lines and "days, 1024 cores" in lines
     assert "bottleneck: mask, 90% of the time" in lines and "625 core hours (25 at 0.04 an hour)" in lines
+
+
+def test_days_on_gpus_are_frames_by_the_stated_rate(finished):
+    costs = costs_of(finished, 3600, 2.0, {"mask": 40.0}, 3.0)
+    assert [stage.gpu_hours for stage in costs.stages] == pytest.approx([0.0, 640 / 40 / 3600 * 360])
+    lines = costs.lines()
+    assert "days, 64 GPUs" in lines[0] and "mask would take 2 GPU hours (5 at 3 an hour)" in "\n".join(lines)
+    assert "GPU" not in "\n".join(costs_of(finished, 3600, 2.0).lines())

@@ -7,13 +7,22 @@ from flax import nnx
 
 from tests.eval.made_clips import made_clip
 from vp_jax import trees
-from vp_jax.eval.removal import around_hole, kernel_distance
+from vp_jax.eval.removal import (
+    Square,
+    parts_of,
+    spatial_coherence,
+    square_around,
+    temporal_distance,
+    touched_cells,
+    window_patches,
+)
 from vp_jax.eval.scores import SCORES, Meters
 from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.dino import DinoConfig
 
 CFG = DinoConfig(image=84, patch=4)
 CLIP = made_clip(frames=3)
+CELLS = 21
 
 
 class Colours(nnx.Module):
@@ -52,22 +61,80 @@ def test_without_a_hole_there_is_nothing_to_measure():
     assert all(np.isnan(value) for value in measured(CLIP.truth_FHWC, CLIP.holes_FHW & False).values())
 
 
-def test_the_distance_of_sets_counts_marked_rows_alone():
-    rng = np.random.default_rng(0)
-    a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.normal(size=(2, 6, 5)))
-    marked = np.array([True, True, True, True, False, False])
+def unit_features(seed):
+    x = np.random.default_rng(seed).normal(size=(CELLS * CELLS, 6))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def mmd(a, b):
+    """The published distance, pair by pair in float64."""
 
     def k(x, y):
-        return np.exp(-np.square(x[:, None] - y[None]).sum(-1) / (2 * 0.5**2)).mean()
+        return np.exp(-np.square(x[:, None] - y[None]).sum(-1) / 200).mean()
 
-    expected = np.sqrt(k(a[:4], a[:4]) + k(b[2:], b[2:]) - 2 * k(a[:4], b[2:]))
-    assert kernel_distance(a, marked, b, marked[::-1]) == pytest.approx(expected, rel=1e-4)
-    assert kernel_distance(a, marked, a, marked) == pytest.approx(0, abs=1e-3)
+    return 1000 * (k(a, a) + k(b, b) - 2 * k(a, b))
 
 
-def test_the_square_around_a_hole_stays_in_the_frame():
+def corners():
+    """A window has 21 / 4 = 5 patches on a side and moves by 21 / 8 = 2."""
+    return [(row, column) for row in range(0, 17, 2) for column in range(0, 17, 2)]
+
+
+def in_window(x, row, column):
+    return x.reshape(CELLS, CELLS, *x.shape[1:])[row : row + 5, column : column + 5].reshape(25, *x.shape[1:])
+
+
+def test_spatial_coherence_is_the_published_one():
+    features, hole = unit_features(0), np.zeros((CELLS, CELLS), bool)
+    hole[4:15, 3:17] = True
+    found = []
+    for corner in corners():
+        own, marked = in_window(features, *corner), in_window(hole.reshape(-1), *corner)
+        if marked.sum() > 5 and (~marked).sum() > 5:
+            found.append(mmd(own[marked], own[~marked]))
+        elif marked.all():
+            found.append(mmd(own, features[~hole.reshape(-1)]))
+    assert len(found) > 20
+    value = spatial_coherence(jnp.asarray(features, jnp.float32), hole.reshape(-1), window_patches(CELLS))
+    assert value == pytest.approx(np.exp(-np.mean(found) / 3), rel=1e-4)
+
+
+def test_temporal_distance_is_the_published_one():
+    before, after = unit_features(0), unit_features(1)
+    shared = np.zeros((CELLS, CELLS), bool)
+    shared[4:15, 3:10] = True
+    found = []
+    for corner in corners():
+        marked = in_window(shared.reshape(-1), *corner)
+        if marked.sum() >= 5:
+            found.append(mmd(in_window(before, *corner)[marked], in_window(after, *corner)[marked]))
+    value = temporal_distance(*(jnp.asarray(x, jnp.float32) for x in (before, after)), shared.reshape(-1),
+                              window_patches(CELLS))  # fmt: skip
+    assert value == pytest.approx(np.mean(found), rel=1e-4)
+    same = jnp.asarray(before, jnp.float32)
+    assert temporal_distance(same, same, shared.reshape(-1), window_patches(CELLS)) == pytest.approx(0, abs=1e-3)
+
+
+def test_the_square_has_a_margin_of_a_third_and_stays_in_the_frame():
     hole = np.zeros((64, 96), bool)
+    hole[20:35, 40:58] = True
+    assert square_around(hole) == Square(12, 34, 30)
     hole[2:18, 76:92] = True
-    square, cells = around_hole(np.zeros((64, 96, 3), np.uint8), jnp.asarray(hole), CFG)
-    assert square.shape == (84, 84, 3) and cells.shape == (21, 21)
-    assert cells.sum() == pytest.approx(21 * 21 / 4, rel=0.2) and cells[3, 16] and not cells[15, 5]
+    assert square_around(hole & (np.arange(96) > 60)) == Square(0, 74, 20), "two pixels to the edge, margin of two"
+    assert square_around(np.ones((64, 96), bool)).side == 64
+
+
+def test_small_parts_of_a_hole_are_left_out_unless_there_is_nothing_else():
+    hole = np.zeros((64, 96), bool)
+    hole[2:6, 2:6] = True
+    assert [part.sum() for part in parts_of(hole)] == [16]
+    hole[20:40, 20:40] = True
+    assert [part.sum() for part in parts_of(hole)] == [400]
+    assert parts_of(hole & False) == []
+
+
+def test_a_patch_that_a_hole_touches_is_hole():
+    hole = np.zeros((84, 84), bool)
+    hole[7, 8] = True
+    cells = touched_cells(Square(0, 0, 84), hole, CFG)
+    assert cells.shape == (21, 21) and cells.sum() == 1 and cells[1, 2]

@@ -12,8 +12,9 @@ from vp_jax.models.metrics.description import metric_to_json
 
 
 def test_every_score_needs_weights_that_can_be_converted():
-    assert {score.needs for score in SCORES.values()} - {None} == set(WEIGHTS)
+    assert {score.needs for score in SCORES.values()} - {None, "vlm"} == set(WEIGHTS)
     assert set(WEIGHTS.values()) == set(METRICS)
+    assert "--vlm http://" in how_to_get("vlm")
     assert how_to_get("clip_vit_b32") == "clip_vit_b32: vp-jax convert one clip SOURCE WEIGHTS/clip_vit_b32"
 
 

@@ -17,6 +17,17 @@ def sam2(tmp_path_factory):
     return str(write_sam2(tmp_path_factory.mktemp("sam2")))
 
 
+@pytest.fixture
+def one_thread():
+    """Tiny networks on one thread: more of them wait for one another."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
 def test_sam2_tracks_boxes_points_and_masks_through_its_real_processing(sam2):
     mask_HW = np.zeros((40, 60), bool)
@@ -29,6 +40,35 @@ def test_sam2_tracks_boxes_points_and_masks_through_its_real_processing(sam2):
     assert (found[0].labels_HW[mask_HW] > 0).all(), "a given mask is kept"
     with pytest.raises(UserError, match="sam2_video does not understand words"):
         list(track(lambda: iter(FRAMES), [Words("a fox")], "sam2_video", weights=sam2))
+
+
+@pytest.mark.slow
+def test_edgetam_tracks_what_sam2_takes(tmp_path, one_thread):
+    from tests.segment.tiny_edgetam import write_edgetam
+
+    weights = str(write_edgetam(tmp_path))
+    mask_HW = np.zeros((40, 60), bool)
+    mask_HW[10:30, 10:40] = True
+    prompts = [Box(4, 4, 20, 20, frame=1), Point(30, 30, frame=2), FirstMask(mask_HW, thing=2)]
+    found = list(track(lambda: iter(FRAMES[:3]), prompts, "edgetam_video", weights=weights))
+    assert [one.frame for one in found] == [0, 1, 2] and all(set(one.confidence) == {1, 2} for one in found)
+    assert (found[0].labels_HW[mask_HW] > 0).mean() > 0.9 and not found[0].lost
+    with pytest.raises(UserError, match="edgetam_video does not understand words"):
+        list(track(lambda: iter(FRAMES), [Words("a fox")], "edgetam_video", weights=weights))
+
+
+@pytest.mark.slow
+def test_sam3_tracks_every_phrase_as_its_thing(tmp_path, one_thread):
+    from tests.segment.tiny_sam3 import write_sam3
+
+    weights = str(write_sam3(tmp_path))
+    words = [Words("a red fox", thing=3), Words("a dog")]
+    found = list(track(lambda: iter(FRAMES[:3]), words, "sam3_video", weights=weights))
+    assert [one.frame for one in found] == [0, 1, 2]
+    assert all(set(one.confidence) == {1, 3} and set(np.unique(one.labels_HW)) <= {0, 1, 3} for one in found)
+    assert any(one.labels_HW.any() for one in found)
+    with pytest.raises(UserError, match="sam3_video takes words"):
+        list(track(lambda: iter(FRAMES), [Box(1, 1, 4, 4)], "sam3_video", weights=weights))
 
 
 @pytest.mark.slow

@@ -72,6 +72,9 @@ def _benchmark_flags(parser: argparse.ArgumentParser) -> None:
 def _score_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", help="with commas; default: all of the protocol whose weights are there")
     parser.add_argument("--weights", type=Path, help="folder of converted networks, for the scores that need one")
+    parser.add_argument(
+        "--vlm", help="model that marks edits: http://HOST:PORT/v1 or local:FOLDER_OR_ID; default: none"
+    )
     parser.add_argument("--protocol", default="correct", help="correct (default), or reference: the released columns")
 
 
@@ -126,14 +129,18 @@ def _score(args: argparse.Namespace) -> int:
 def _rows(args: argparse.Namespace, methods: list[Any], seeds: list[int], shard: tuple[int, int]) -> int:
     from vp_jax.eval.scores import left_out
     from vp_jax.eval.weights import how_to_get, load_networks
+    from vp_jax.vlm import connect
     from vp_jax.vpbench.rows import BenchStore
     from vp_jax.vpbench.runner import BenchRun
     from vp_jax.vpbench.scoring import chosen_scores
 
-    networks = load_networks(args.weights) if args.weights else {}
+    networks: dict[str, Any] = {**load_networks(args.weights)} if args.weights else {}
+    if args.vlm:
+        networks["vlm"] = connect(args.vlm)
     scores = chosen_scores(_words(args.scores), args.protocol, [*networks])
     for weights, names in left_out(args.protocol, [*networks]).items() if not args.scores else ():
-        print(f"no       {', '.join(names)}: they need {how_to_get(weights)}, and --weights WEIGHTS")
+        flag = "" if weights == "vlm" else ", and --weights WEIGHTS"
+        print(f"no       {', '.join(names)}: they need {how_to_get(weights)}{flag}")
     options = {"cut": getattr(args, "cut", False), "paste": getattr(args, "paste", False), "data": args.data}
     store = BenchStore(args.out)
     work = BenchRun(_benchmark(args), methods, seeds, scores, store, networks, **options)

@@ -13,6 +13,7 @@ follows -- goes to Beam. The page is OUT/index.html, the journal OUT/journal.jso
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vp_jax.cli import settings
@@ -37,6 +38,8 @@ def add_arguments(parser: Parser) -> None:
     outputs.add_argument("out", metavar="OUT", help="folder; what an earlier run did in it is not repeated")
     outputs.add_argument("--videos", type=int, help=f"to extrapolate to; default: {PAPER_VIDEOS:,}, sample: all")
     outputs.add_argument("--price", type=float, default=0.04, help="of a CPU core for an hour; default: 0.04")
+    outputs.add_argument("--gpu_rates", metavar="STAGE=N,...", help="frames a GPU does in a second, by stage: mask=40")
+    outputs.add_argument("--gpu_price", type=float, default=2.0, help="of a GPU for an hour; default: 2")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -53,17 +56,36 @@ def run(args: argparse.Namespace) -> None:
     from vp_jax.curate.speed import costs_of
 
     chosen = settings_from(config)
+    rates = _rates(args.gpu_rates or "", [stage.name for stage in chosen.stages])
     sources = list_sources(args.sources, chosen.licence)
     total = len(sources)
     if args.sample is not None:
         sources = sample_of(sources, args.sample)
         print(f"{len(sources)} of {total} sources, chosen by the digest of their names")
     done = curate(sources, args.out, chosen, args.beam_options)
-    costs = costs_of(done, args.videos or (PAPER_VIDEOS if args.sample is None else total), args.price)
+    costs = costs_of(
+        done, args.videos or (PAPER_VIDEOS if args.sample is None else total), args.price, rates, args.gpu_price
+    )
     write_curation_page(done, costs)
     print("\n".join([*done.funnel.lines(), "", *costs.lines()]))
     for line in _next_steps(done):
         print(line)
+
+
+def _rates(given: str, stages: Sequence[str]) -> dict[str, float]:
+    """Frames a second by the name of a stage. Raises `UserError` for another form, or an unknown stage."""
+    rates: dict[str, float] = {}
+    for part in filter(None, given.split(",")):
+        name, _, value = part.partition("=")
+        if name not in stages:
+            raise UserError(f"--gpu_rates {part}: expected STAGE=FRAMES with a stage of {', '.join(stages)}")
+        try:
+            rates[name] = float(value)
+        except ValueError:
+            rates[name] = 0.0
+        if not 0 < rates[name] < 1e9:
+            raise UserError(f"--gpu_rates {part}: expected a number of frames above 0 after the =")
+    return rates
 
 
 def _next_steps(done: CurationRun) -> list[str]:

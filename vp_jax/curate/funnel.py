@@ -27,6 +27,7 @@ class StageCount(NamedTuple):
       dropped, failed, waiting: of those that came.
       seconds: that the records took, summed.
       video_seconds: length of the videos that came.
+      frames: of the videos that came.
       reasons: why records were dropped or failed, with numbers blanked out, by frequency.
     """
 
@@ -38,6 +39,7 @@ class StageCount(NamedTuple):
     waiting: int
     seconds: float
     video_seconds: float
+    frames: int
     reasons: Mapping[str, int]
 
 
@@ -84,13 +86,14 @@ def funnel_of(steps: Sequence[StageStep], stages: Sequence[CurationStage], dupli
                 kinds[WAITING],
                 sum(step.outcome.seconds for step in here),
                 sum((step.clip.seconds or _seconds_after(step)) for step in here),
+                sum((step.clip.frames or sum(r.frames for r in step.outcome.records)) for step in here),
                 dict(reasons.most_common()),
             )
         )
         if number == 0:
             came, gone = counts[0].went, len(duplicates)
             reason = {"shows the same as an earlier clip": gone} if gone else {}
-            counts.append(StageCount(DUPLICATES, came, came - gone, gone, 0, 0, 0.0, 0.0, reason))
+            counts.append(StageCount(DUPLICATES, came, came - gone, gone, 0, 0, 0.0, 0.0, 0, reason))
     return Funnel(counts)
 
 

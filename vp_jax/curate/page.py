@@ -192,13 +192,20 @@ def _costs(costs: Costs) -> str:
     rows = "".join(
         f'<tr><td>{_safe(stage.stage)}</td><td class="n">{stage.per_second:,.2f}</td>'
         f'<td class="n">{stage.video_per_second:,.2f}</td><td class="n">{stage.share:.1%}</td>'
-        f'<td class="n">{stage.hours:,.1f}</td></tr>'
+        f'<td class="n">{stage.hours:,.1f}</td>{_gpu_cell(stage.gpu_hours, costs)}</tr>'
         for stage in costs.stages
     )
     head = "<tr><th>stage</th><th>records a second</th><th>seconds of video a second</th><th>share</th>"
     words = "".join(f"<p>{_safe(sentence)}.</p>" for sentence in costs.sentences())
-    last = f"<th>core hours for {costs.videos:,} videos</th></tr>"
+    gpus = "<th>GPU hours at the stated rate</th>" if costs.gpu_hours else ""
+    last = f"<th>core hours for {costs.videos:,} videos</th>{gpus}</tr>"
     return f'{words}<div class="wide"><table>{head}{last}{rows}</table></div>'
+
+
+def _gpu_cell(hours: float, costs: Costs) -> str:
+    if not costs.gpu_hours:
+        return ""
+    return f'<td class="n">{hours:,.1f}</td>' if hours else "<td></td>"
 
 
 def _left_out(done: CurationRun) -> str:

@@ -80,7 +80,8 @@ class Drift:
         joined = [np.concatenate([np.ravel(x0[step]) for x0 in clips]) for step in range(count)]
         table = np.zeros((count, count))
         for i, j in itertools.combinations(range(count), 2):
-            table[i, j] = norm(joined[j] - joined[i]) / max(norm(joined[j]), 1e-12) / steps.sigma[j]
+            size = max(float(norm(joined[j])), 1e-12)
+            table[i, j] = float(norm(joined[j] - joined[i])) / size / steps.sigma[j]
         return cls(tuple(map(int, steps.timestep)), tuple(tuple(map(float, row)) for row in table))
 
     @classmethod

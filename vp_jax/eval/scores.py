@@ -18,11 +18,13 @@ from typing import Literal
 from vp_jax.errors import UserError
 from vp_jax.eval.background import ExclusivityGauge
 from vp_jax.eval.detail import DetailGauge
+from vp_jax.eval.features import DINO_DISTANCE, DinoGauge
 from vp_jax.eval.flow import raft_gauge
 from vp_jax.eval.fvd import FvdGauge, ReferenceFvdGauge, distance_of_clips, released_distance
 from vp_jax.eval.motion import FlickerGauge, WindowsGauge, dis_gauge
 from vp_jax.eval.perceptual import ReferenceLpipsGauge, lpips_gauge
 from vp_jax.eval.pixels import PixelGauge
+from vp_jax.eval.questions import FOLLOWED, QUALITY, QuestionGauge
 from vp_jax.eval.reference import PREFIX, ReferencePictureGauge
 from vp_jax.eval.reference_text import ReferenceConsistencyGauge, ReferenceTextGauge
 from vp_jax.eval.regions import HOLE, REGIONS, WHOLE, score_name
@@ -95,6 +97,14 @@ def _semantic_scores() -> Iterable[Score]:
         for place, caption in ((WHOLE, "caption"), (HOLE, "object_caption")):
             text = f"CLIP similarity, 0 to 100, with the {caption.replace('_', ' ')} {_PLACES[place]}"
             yield Score(score_name(weights, place), "higher", text, text_gauge(weights), weights, wants=(caption,))
+    for place in (WHOLE, HOLE):
+        text = f"distance of DINOv2 features {_PLACES[place]}"
+        yield Score(score_name(DINO_DISTANCE, place), "lower", text, DinoGauge, "dinov2")
+    wants = ("object_caption",)
+    text = "how completely the hole shows what was asked for, 0 to 1: a mark by a vision-language model"
+    yield Score(FOLLOWED, "higher", text, QuestionGauge, "vlm", wants=wants)
+    text = "how real the hole looks, 0 to 1: a mark by a vision-language model"
+    yield Score(QUALITY, "higher", text, QuestionGauge, "vlm", wants=wants)
     text = "how much a filled hole looks like its surroundings: spatial removal coherence"
     yield Score("removal_spatial", "higher", text, RemovalGauge, "dinov2")
     text = "how much a filled hole changes over time: temporal removal coherence"

@@ -42,7 +42,9 @@ class LoadedNetwork(NamedTuple):
 
 
 def how_to_get(name: str) -> str:
-    """One line that says how weights are made."""
+    """One line that says how weights are made, or what else is to be named."""
+    if name == "vlm":
+        return "vlm: a vision-language model, --vlm http://HOST:PORT/v1 or --vlm local:FOLDER_OR_ID"
     return f"{name}: vp-jax convert one {WEIGHTS[name]} SOURCE WEIGHTS/{name}"
 
 

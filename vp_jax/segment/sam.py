@@ -6,14 +6,14 @@ the length of a video: SAM 2 looks back 7 frames with its memory and 16 with its
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.reading import show
+from vp_jax.segment.detection import Detector
+from vp_jax.segment.loading import pretrained, torch_device, transformers_classes
 from vp_jax.segment.prompts import AnyPrompt, Box, FirstMask, Placed, Point, Scribble, Words, described, things_of
 from vp_jax.segment.results import Tracked
 
@@ -21,38 +21,6 @@ LOOKS_BACK = 32
 """Frames whose features a session keeps."""
 LEAST_PRESENCE = 0.5
 """Probability of a thing to be in sight below which it is lost."""
-
-
-def transformers_classes(backend: str, weights: str | None, *names: str) -> list[Any]:
-    """Classes of transformers.
-
-    Raises:
-      UserError: no weights named; or transformers, torch or what they need is not installed, or too old.
-    """
-    if weights is None:
-        raise UserError(f"backend {backend}: no weights given, expected a folder or a hub id")
-    try:
-        library = importlib.import_module("transformers")
-        importlib.import_module("torch")
-        return [getattr(library, name) for name in names]
-    except (ImportError, AttributeError, RuntimeError) as error:
-        raise UserError(
-            f"backend {backend}: {str(error).splitlines()[0]}; it needs transformers and torch: "
-            "pip install 'vp_jax[segment]'"
-        ) from error
-
-
-def pretrained(kind: Any, weights: str | None) -> Any:
-    """A model or a processor from a folder or a hub id.
-
-    Raises:
-      UserError: nothing of the kind is to be read there.
-    """
-    try:
-        return kind.from_pretrained(weights)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"weights {show(str(weights))}: cannot be read as {kind.__name__} ({reason})") from error
 
 
 class Sam2:
@@ -69,7 +37,7 @@ class Sam2:
         self, weights: str | None, kind: str = "Sam2VideoModel", backend: str = "sam2_video", device: str | None = None
     ) -> None:
         model, processor = transformers_classes(backend, weights, kind, "Sam2VideoProcessor")
-        self._name, self._device = backend, device or _device()
+        self._name, self._device = backend, device or torch_device()
         self._model = pretrained(model, weights).to(self._device).eval()
         self._processor = pretrained(processor, weights)
 
@@ -125,7 +93,7 @@ class Sam3:
 
     def __init__(self, weights: str | None, device: str | None = None) -> None:
         model, processor = transformers_classes("sam3_video", weights, "Sam3VideoModel", "Sam3VideoProcessor")
-        self._device = device or _device()
+        self._device = device or torch_device()
         self._model = pretrained(model, weights).to(self._device).eval()
         self._processor = pretrained(processor, weights)
 
@@ -167,12 +135,7 @@ class Grounded:
     def __init__(
         self, weights: str | None, sam2: str | None = None, threshold: float = 0.3, device: str | None = None
     ) -> None:
-        kinds = transformers_classes(
-            "grounding_dino", weights, "GroundingDinoForObjectDetection", "GroundingDinoProcessor"
-        )
-        self._device, self._threshold = device or _device(), threshold
-        self._model = pretrained(kinds[0], weights).to(self._device).eval()
-        self._processor = pretrained(kinds[1], weights)
+        self._detector = Detector(weights, threshold, device)
         if sam2 is None:
             raise UserError("backend grounding_dino: no `sam2` given, expected the folder or hub id of SAM 2's weights")
         self._tracker = Sam2(sam2, device=device)
@@ -189,19 +152,11 @@ class Grounded:
         yield from self._tracker.track(_chained(first_HWC, stream), placed)
 
     def _box(self, words: Words, frame_HWC: np.ndarray) -> Box:
-        import torch
-
-        text = words.text.strip().lower().rstrip(".") + "."
-        inputs = self._processor(images=frame_HWC, text=text, return_tensors="pt").to(self._device)
-        with torch.inference_mode():
-            out = self._model(**inputs)
-        found = self._processor.post_process_grounded_object_detection(
-            out, inputs.input_ids, threshold=self._threshold, text_threshold=0.0, target_sizes=[frame_HWC.shape[:2]]
-        )[0]
-        if not len(found["scores"]):
+        (found,) = self._detector.boxes([frame_HWC], [words.text])
+        if not found:
             raise UserError(f"{described(words)}: not found in the first frame by grounding_dino; give a box or points")
-        x0, y0, x1, y1 = found["boxes"][found["scores"].argmax()].tolist()
-        return Box(x0, y0, max(1.0, x1 - x0), max(1.0, y1 - y0), 0, words.thing)
+        best = found[0]
+        return Box(best.x, best.y, best.width, best.height, 0, words.thing)
 
 
 def session_inputs(prompts: Sequence[Placed]) -> dict[str, Any]:
@@ -266,9 +221,3 @@ def _along(scribble: Scribble) -> np.ndarray:
 def _chained(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     yield first
     yield from rest
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -72,7 +72,8 @@ def needs_no_truth(score: Score) -> bool:
 
     Columns of the released program compare with the source, whatever the task, and are repeated as they are.
     """
-    alone = score.name == "exclusivity" or score.needs in ("clip_vit_l14", "clip_vit_b32", "dinov2")
+    alone = score.name == "exclusivity" or score.name.startswith("removal_")
+    alone = alone or score.needs in ("clip_vit_l14", "clip_vit_b32", "vlm")
     return alone or score.protocol == "reference" or score.name.endswith(f"_{OUTSIDE}")
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from tests.curate.drawn_sources import scene_frames
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
+from vp_jax.curate.stages import box
 from vp_jax.curate.stages.box import ProposeBoxes
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
@@ -52,5 +53,25 @@ def test_words_leave_the_search_to_the_tracker(film):
 
 
 def test_an_unknown_model_is_named(film):
-    with pytest.raises(UserError, match="expected proposals, words or package"):
+    with pytest.raises(UserError, match="expected proposals, grounding_dino, words or package"):
         ProposeBoxes(model="yolo").process(*film)
+
+
+def test_grounding_dino_sees_all_looks_of_a_shot_together(film, monkeypatch):
+    calls = []
+
+    class Fake:
+        def __init__(self, weights, threshold):
+            assert (weights, threshold) == ("folder", 0.2)
+
+        def boxes(self, frames, words):
+            calls.append((len(frames), words))
+            return [[(4.6, 5.0, 20.0, 16.0, 0.9, "fox"), (0.0, 0.0, 1.0, 1.0, 0.8, "speck")] for _ in frames]
+
+    monkeypatch.setattr(box, "detector_of", Fake)
+    clip, place = film
+    stage = ProposeBoxes(model="grounding_dino", weights="folder", threshold=0.2, interval=1.0, least_seconds=2.0)
+    (found,) = stage.process(clip.but(tags=["fox", "dog"]), place)
+    assert calls and all(count > 1 and words == ["fox", "dog"] for count, words in calls)
+    assert all(one[2:6] == (4, 5, 20, 16) and one[7] == "fox" for one in found.boxes)
+    assert found.models["box"] == "grounding_dino folder"

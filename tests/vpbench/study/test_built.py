@@ -43,6 +43,7 @@ def click_through(view, pick):
     """Answer every trial as ``pick`` says; returns the trials, as they were seen."""
     seen = []
     while view.locator(".trial").is_visible():
+        assert view.evaluate("document.documentElement.scrollWidth") <= view.viewport_size["width"]
         view.wait_for_function(
             "() => [...document.querySelectorAll('.trial video')].every(v => v.readyState >= 2 && v.videoWidth)"
         )

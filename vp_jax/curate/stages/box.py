@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vp_jax.curate.frames import sampled
+from vp_jax.curate.loaded import detector_of
 from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.proposals import Proposal, overlap_of, propose
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
@@ -20,7 +21,7 @@ from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
 from vp_jax.segment.prompts import MOST_THINGS
 
-EMBEDDED, WORDS = "proposals", "words"
+EMBEDDED, WORDS, DETECTOR = "proposals", "words", "grounding_dino"
 Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
 
@@ -30,9 +31,11 @@ class ProposeBoxes:
     """The stage.
 
     Attributes:
-      model: "proposals" (embedded); "words": no boxes, the tracker looks for the tags itself; or
-        ``package.module:function`` that takes a frame HWC and the tags and returns (x, y, width, height, score, words)
-        in pixels.
+      model: "proposals" (embedded); "grounding_dino": boxes of the tags; "words": no boxes, the tracker looks for the
+        tags itself; or ``package.module:function`` that takes a frame HWC and the tags and returns (x, y, width,
+        height, score, words) in pixels.
+      weights: folder or hub id of "grounding_dino".
+      threshold: least score of its boxes.
       interval: seconds between the frames of a shot that are looked at.
       most_frames: of a shot that are looked at.
       least_seconds: shots that are shorter will not become clips and are not looked at.
@@ -42,6 +45,8 @@ class ProposeBoxes:
     """
 
     model: str = EMBEDDED
+    weights: str = ""
+    threshold: float = 0.3
     interval: float = 2.0
     most_frames: int = 8
     least_seconds: float = 6.0
@@ -57,8 +62,11 @@ class ProposeBoxes:
         """See `vp_jax.curate.record.CurationStage`."""
         if self.model == WORDS:
             return [clip]
-        if self.model != EMBEDDED and not is_plugin(self.model):
-            raise UserError(f"box.model {self.model!r}: expected {EMBEDDED}, {WORDS} or package.module:function")
+        if self.model not in (EMBEDDED, DETECTOR) and not is_plugin(self.model):
+            known = f"{EMBEDDED}, {DETECTOR}, {WORDS} or package.module:function"
+            raise UserError(f"box.model {self.model!r}: expected {known}")
+        if self.model == DETECTOR and not clip.tags:
+            raise UserError(f"box.model {DETECTOR} looks for tags, and the clip has none: set tag.model")
         step = max(1, round(self.interval * clip.rate))
         found: list[tuple[Any, ...]] = []
         thing = 1
@@ -67,7 +75,10 @@ class ProposeBoxes:
                 continue
             numbers = list(range(start + min(step // 2, (stop - start) // 2), stop, step))[: self.most_frames]
             frames = sampled(place.path(clip.video), [*numbers, *(min(number + 1, stop - 1) for number in numbers)])
-            looks = {number: self._look(clip, frames, number, min(number + 1, stop - 1)) for number in numbers}
+            if self.model == DETECTOR:
+                looks = self._detected(clip, {number: frames[number] for number in numbers})
+            else:
+                looks = {number: self._look(clip, frames, number, min(number + 1, stop - 1)) for number in numbers}
             best = self._things(looks)[: self.most_things]
             for place_in_shot, (number, box, words) in enumerate(best):
                 found.append((thing + place_in_shot, number, *box, words))
@@ -76,7 +87,7 @@ class ProposeBoxes:
             raise Dropped("nothing to mask: no thing moves or stands out")
         kept = [box for box in found if box[0] <= MOST_THINGS]
         rest = f", {len(found) - len(kept)} things left out after {MOST_THINGS}" if len(kept) < len(found) else ""
-        return [clip.but(boxes=kept, models=clip.made_by(self.name, self.model + rest))]
+        return [clip.but(boxes=kept, models=clip.made_by(self.name, f"{self.model} {self.weights}".strip() + rest))]
 
     def _look(self, clip: ClipRecord, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
         frame_HWC = frames[number]
@@ -85,6 +96,15 @@ class ProposeBoxes:
             limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
             return [(box, "") for box in propose(frame_HWC, neighbour, **limits)]  # type: ignore[arg-type]
         answers = load_plugin(self.model)(frame_HWC, list(clip.tags))
+        return self._fitting(answers, frame_HWC)
+
+    def _detected(self, clip: ClipRecord, frames: dict[int, np.ndarray]) -> dict[int, Boxes]:
+        """Boxes of the tags in all looked-at frames of a shot, which the detector sees together."""
+        answers = detector_of(self.weights, self.threshold).boxes(list(frames.values()), list(clip.tags))
+        return {number: self._fitting(found, frames[number]) for number, found in zip(frames, answers)}
+
+    def _fitting(self, answers: Sequence[Sequence[Any]], frame_HWC: np.ndarray) -> Boxes:
+        """Boxes of a model whose area is within the limits."""
         boxes = [
             (Proposal(x, y, width, height, float(box[4])), str(box[5]))
             for box in answers

@@ -18,6 +18,7 @@ import numpy as np
 
 from vp_jax.curate.frames import frames_of
 from vp_jax.curate.labels_video import write_labels
+from vp_jax.curate.loaded import backend_of
 from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.curate.shots import FrameSpan, shots_of
@@ -33,11 +34,15 @@ class TrackMasks:
 
     Attributes:
       backend: of `vp_jax.segment.tracking.track`, or ``package.module:function`` that is called as that is.
+      weights: folder or hub id of the backend's model; "" for "grabcut", which has none.
+      sam2: the same of SAM 2, for "grounding_dino".
       most_rows: larger videos are tracked at this height, and their labels stretched back, which leaves steps at the
         edges; 0: as they are.
     """
 
     backend: str = "grabcut"
+    weights: str = ""
+    sam2: str = ""
     most_rows: int = 360
 
     name: ClassVar[str] = "mask"
@@ -52,7 +57,7 @@ class TrackMasks:
         if refused and len(refused) == len(statistics):
             raise UserError(f"no thing can be tracked: {refused[0]}")
         things = {str(thing): found.values() for thing, found in sorted(statistics.items())}
-        models = clip.made_by(self.name, "; ".join([self.backend, *refused]))
+        models = clip.made_by(self.name, "; ".join([f"{self.backend} {self.weights}".strip(), *refused]))
         return [clip.but(masks=place.called("masks.mkv"), things=things, models=models)]
 
     def _shot(
@@ -108,7 +113,7 @@ class TrackMasks:
         if is_plugin(self.backend):
             yield from load_plugin(self.backend)(frames, prompts)
         else:
-            yield from track(frames, prompts, backend=self.backend)
+            yield from track(frames, prompts, backend=backend_of(self.backend, self.weights, self.sam2))
 
 
 def _begun(tracks: Iterator[Any]) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from vp_jax.curate.ask import ask_model
 from vp_jax.curate.frames import sampled
+from vp_jax.curate.loaded import florence_of
 from vp_jax.curate.plugins import is_plugin, load_plugin
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.media.pictures import evenly
@@ -18,6 +19,7 @@ PROMPT = (
     "These are key frames of one video, in order. List the things in it that could be cut out with a mask: people, "
     "animals, vehicles, objects. One or two words each, the most prominent first."
 )
+FLORENCE = "florence2"
 TAG_SCHEMA = {
     "type": "object",
     "properties": {"tags": {"type": "array", "items": {"type": "string"}}},
@@ -30,14 +32,16 @@ class Tag:
     """The stage.
 
     Attributes:
-      model: a model as `vp_jax.vlm` connects to it, ``package.module:function`` that takes frames FHWC and returns
-        words, or "": no tags.
+      model: a model as `vp_jax.vlm` connects to it; "florence2"; ``package.module:function`` that takes frames FHWC
+        and returns words; or "": no tags.
+      weights: folder or hub id of "florence2".
       key_frames: that are shown to the model.
       most: tags that are kept.
       required: a clip without a tag is dropped, if there is a model.
     """
 
     model: str = ""
+    weights: str = ""
     key_frames: int = 4
     most: int = 8
     required: bool = True
@@ -52,9 +56,11 @@ class Tag:
         frames = [*sampled(place.path(clip.video), evenly(clip.frames, self.key_frames)).values()]
         if is_plugin(self.model):
             tags = load_plugin(self.model)(frames)
+        elif self.model == FLORENCE:
+            tags = florence_of(self.weights).things(frames)
         else:
             tags = ask_model(self.model, PROMPT, frames, TAG_SCHEMA)["tags"]
         words = list(dict.fromkeys(word.strip().lower() for word in tags if word.strip()))[: self.most]
         if self.required and not words:
             raise Dropped("no tag: the model names nothing that could be masked")
-        return [clip.but(tags=words, models=clip.made_by(self.name, self.model))]
+        return [clip.but(tags=words, models=clip.made_by(self.name, f"{self.model} {self.weights}".strip()))]

@@ -16,7 +16,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ from vp_jax.inference.named import SAMPLING_FILE
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
-from vp_jax.models.folder import BACKBONE, BRANCH, ENCODERS, CheckpointFolder, abstract_model
+from vp_jax.models.folder import BACKBONE, BRANCH, ENCODERS, CheckpointFolder, Network, Part, abstract_model
 from vp_jax.models.inpaint import predict as forward
 from vp_jax.models.tokenizer import EOS, PAD
 from vp_jax.training.encode import Encoded, Encoders
@@ -95,7 +95,10 @@ class DistillStage(Denoiser[GuidedClips]):
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
         """The teacher, and the export of another student to continue from."""
-        described = {"backbone": (BACKBONE, self.backbone), "branch": (BRANCH, self.branch)}
+        described: dict[str, tuple[Part[Any], Network]] = {
+            "backbone": (BACKBONE, self.backbone),
+            "branch": (BRANCH, self.branch),
+        }
         models = {name: origin(checkpoint, part, one) for name, (part, one) in described.items()}
         if init_from is not None:
             source = CheckpointFolder(init_from)
