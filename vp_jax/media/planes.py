@@ -1,7 +1,7 @@
 """Frames of a source in its own planes and depth, upright, one at a time: for a result whose kept pixels are its own.
 
-A film is decoded again, a folder of images is read with FFmpeg, which keeps 16 bits; what only Pillow reads (APNG,
-WebP, JPEG 2000, AVIF) comes in 8-bit RGB.
+A film that was not kept is decoded again, a folder of images is read with FFmpeg, which keeps 16 bits; what only Pillow
+reads (APNG, WebP, JPEG 2000, AVIF) comes in 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def native_frames(source: SourceVideo, wanted: Container[int]) -> Iterator[Nativ
 def upright(planes: Planes, orientation: tuple[bool, bool, bool]) -> Planes:
     """Planes exchanged and mirrored as `vp_jax.media.film.DecodedFrame` says."""
     exchanged, mirrored, flipped = orientation
+    if not any(orientation):
+        return planes
     if exchanged:
         planes = tuple(plane.T for plane in planes)
     return tuple(np.ascontiguousarray(plane[:: -1 if flipped else 1, :: -1 if mirrored else 1]) for plane in planes)
@@ -70,9 +72,10 @@ def _frames(source: SourceVideo, wanted: Container[int]) -> Iterator[NativeFrame
         yield _image(path, 0)
     elif image is not None:
         yield from (_pictured(number, picture) for number, picture in pictures(path, wanted))
+    elif source.kept is not None and source.kept.complete:
+        yield from source.kept.converted(wanted, _turned)
     else:
-        for decoded in film_frames(path, wanted):
-            yield _turned(decoded)
+        yield from map(_turned, film_frames(path, wanted))
 
 
 def _image(file: Path, number: int) -> NativeFrame:

@@ -15,6 +15,7 @@ from vp_jax.errors import UserError
 from vp_jax.media.film import DecodedFrame, film_frames
 from vp_jax.media.images import has_usual_colours, image_files, image_info
 from vp_jax.media.inputs import is_folder
+from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.pixels.colour import FULL, UNTAGGED, Colours, Signal, known_matrix
 from vp_jax.media.pixels.frame_properties import frame_properties
 from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay, content_light_of, mastering_of
@@ -42,6 +43,7 @@ class SourceVideo:
       images: a folder, which the model sees as it is, whatever its tags say of HDR.
       notes: what cannot be read of it, one line each.
       stamp: size and time of the files; it changes when they do.
+      kept: frames that need not be decoded again.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class SourceVideo:
     images: bool = False
     notes: tuple[str, ...] = ()
     stamp: tuple[tuple[int, int], ...] = ()
+    kept: KeptFilm | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def matrix(self) -> int:
