@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,10 +12,11 @@ from tests.drawn_planes import generated
 from tests.source_formats import Row, holes, write_source
 from vp_jax.media.fidelity import outside
 from vp_jax.media.native_writer import Pasting, write_pasted
-from vp_jax.media.pixels.pixel_format import PixelFormat
+from vp_jax.media.pixels.pixel_format import PixelFormat, frame_of
 from vp_jax.media.planes import native_frames
 from vp_jax.media.source import read_source
 from vp_jax.media.stills import PNG, TIFF, is_marked, marked, still_bytes
+from vp_jax.media.video import read_video
 
 KINDS = [(family, depth, alpha) for family in ("rgb", "grey") for depth in (8, 16) for alpha in (False, True)]
 LAYOUTS = [PixelFormat(family, depth, alpha=alpha) for family, depth, alpha in KINDS]
@@ -55,3 +57,21 @@ def test_a_folder_of_tiff_gives_one_of_its_depth_unchanged_outside_the_hole(name
     assert files == [f"{number:05d}.tiff" for number in range(source_formats.F)]
     assert read_source(tmp_path / "out").layout == source.layout
     assert outside(tmp_path / "out", pasting).largest == 0
+
+
+def test_a_film_of_8_bits_is_rounded_once_on_its_way_to_rgb(tmp_path):
+    """BT.709 of limited range by its equations (ITU-R BT.709, 3.2 to 3.5)."""
+    rng, (height, width) = np.random.default_rng(0), (48, 64)
+    planes = [rng.integers(*ends, (height, width)).astype(np.uint8) for ends in ((40, 210), (108, 148), (108, 148))]
+    with av.open(str(tmp_path / "in.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv444p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = 1, 1
+        frame = frame_of(tuple(planes), PixelFormat("yuv", 8))
+        frame.colorspace, frame.color_range = 1, 1
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    y, cb, cr = (planes[0] - 16.0) / 219, (planes[1] - 128.0) / 224, (planes[2] - 128.0) / 224
+    red, blue = y + 2 * (1 - 0.2126) * cr, y + 2 * (1 - 0.0722) * cb
+    exact_HWC = 255 * np.stack([red, (y - 0.2126 * red - 0.0722 * blue) / 0.7152, blue], axis=-1)
+    assert np.abs(read_video(tmp_path / "in.mkv")[0][0] - exact_HWC.clip(0, 255)).max() < 0.52
