@@ -211,8 +211,8 @@ def _members(group: int) -> range:
 
 
 def _as_float(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows_RX = np.ascontiguousarray(frames_FHWC).reshape(len(frames_FHWC) * frames_FHWC.shape[1], -1)
-    pixels_1FHWC = cv2.LUT(rows_RX, _AS_FLOAT).reshape(1, *frames_FHWC.shape)
+    rows = np.ascontiguousarray(frames_FHWC).reshape(len(frames_FHWC) * frames_FHWC.shape[1], -1)
+    pixels_1FHWC = cv2.LUT(rows, _AS_FLOAT).reshape(1, *frames_FHWC.shape)
     return pixels_1FHWC, holes_FHW[None].astype(np.float32)
 
 

@@ -23,7 +23,7 @@ import re
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import av
 import cv2
@@ -34,6 +34,7 @@ from av.video.reformatter import Colorspace
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
+from vp_jax.media.decoded_frame import DecodedFrame
 from vp_jax.media.endings import ends_intact
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
@@ -81,24 +82,6 @@ class FilmInfo:
     has_audio: bool
     still: bool = False
     note: str = ""
-
-
-class DecodedFrame(NamedTuple):
-    """A frame as it is decoded.
-
-    Attributes:
-      number: from 0.
-      frame: in the film's own pixel format.
-      orientation: whether to exchange rows with columns, then to mirror left-right, then top-bottom, to show it.
-      lossless: of the codec.
-      pixel_shape: width to height of a stored pixel as the container states it, None if it does not.
-    """
-
-    number: int
-    frame: av.VideoFrame
-    orientation: tuple[bool, bool, bool]
-    lossless: bool
-    pixel_shape: Fraction | None
 
 
 def film_info(source: Path | bytes) -> FilmInfo:

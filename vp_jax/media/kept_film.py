@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from vp_jax.media.film import DecodedFrame
+from vp_jax.media.decoded_frame import DecodedFrame
 
 T = TypeVar("T")
 
-MOST_BYTES = 512 << 20
+KEPT_BYTES = 512 << 20
 """Of all frames that are kept of a film."""
 
 
@@ -30,7 +29,7 @@ class KeptFilm:
       most_bytes: of all frames.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most, self._bytes, self._lock, self.complete = most_bytes, 0, threading.Lock(), False
         self._frames: list[DecodedFrame] = []
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import DecodedFrame, film_frames
+from vp_jax.media.decoded_frame import DecodedFrame
+from vp_jax.media.film import film_frames
 from vp_jax.media.images import Picture, image_files, image_info, pictures, read_picture
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.pixels.pixel_format import PixelFormat, Planes, pixel_format, planes_of, spread
@@ -53,7 +54,7 @@ def native_frames(source: SourceVideo, wanted: Container[int]) -> Iterator[Nativ
 
 
 def upright(planes: Planes, orientation: tuple[bool, bool, bool]) -> Planes:
-    """Planes exchanged and mirrored as `vp_jax.media.film.DecodedFrame` says."""
+    """Planes exchanged and mirrored as `vp_jax.media.decoded_frame.DecodedFrame` says."""
     exchanged, mirrored, flipped = orientation
     if not any(orientation):
         return planes

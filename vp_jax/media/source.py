@@ -12,7 +12,8 @@ from pathlib import Path
 import av
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import DecodedFrame, film_frames
+from vp_jax.media.decoded_frame import DecodedFrame
+from vp_jax.media.film import film_frames
 from vp_jax.media.images import has_usual_colours, image_files, image_info
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.kept_film import KeptFilm
@@ -37,7 +38,7 @@ class SourceVideo:
       site: place of the first chroma sample in luma rows and columns, upright; the usual one where none is stated.
       states_site: the source states one.
       pixel_shape: width to height of a pixel, upright; None if not stated.
-      orientation: how stored frames are turned, see `vp_jax.media.film.DecodedFrame`.
+      orientation: how stored frames are turned, see `vp_jax.media.decoded_frame.DecodedFrame`.
       top_first: of interlaced video, whether the upper field comes first; None for progressive video.
       mastering, content_light: HDR metadata, if there is some.
       images: a folder, which the model sees as it is, whatever its tags say of HDR.
@@ -180,7 +181,7 @@ def upright_layout(
     Args:
       layout: as stored.
       site: as stored.
-      orientation: see `vp_jax.media.film.DecodedFrame`.
+      orientation: see `vp_jax.media.decoded_frame.DecodedFrame`.
       size: height and width as stored.
     """
     exchanged, *mirrored = orientation
