@@ -6,6 +6,12 @@
 The hole's true content is known in both, so changes are those of the error (`vp_jax.eval.continuity`). nano knows the
 drawn world alone: on photographs it invents shapes, and only the order of the rows means something there. The same
 command continues after an interruption.
+
+Windows of the two modes meet in different frames and share different numbers of them, and the largest change of more
+frames is larger. So seams are looked for where the latents of two windows are mixed, and in every row
+
+    seam change   largest change of the frames of mixed latents and the one behind, mean over seams, grey levels
+    seam jump     the same, divided by the median of the largest changes of as many frames elsewhere: 1 is no seam
 """
 
 from __future__ import annotations
@@ -30,16 +36,18 @@ from vp_jax.eval.continuity import continuity_of
 from vp_jax.inference.decode import Decoded
 from vp_jax.inference.padded import pad_video
 from vp_jax.inference.pipeline import Pipeline
-from vp_jax.inference.plan import plan_windows
+from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs import compile_cache
 from vp_jax.jobs.progress import Progress
 from vp_jax.media.canvas import composite, resize_frames
 from vp_jax.media.video import probe, read_video
+from vp_jax.shapes import TEMPORAL_STRIDE, latent_frames
 
 METRICS = {
     "colour_drift": "colour drift (grey levels)",
-    "seam_jump": "seam jump (times the median change)",
+    "seam_change": "seam change (grey levels)",
+    "seam_jump": "seam jump (times elsewhere)",
     "flicker": "flicker (grey levels)",
     "hole_psnr": "PSNR in the hole (dB)",
 }
@@ -77,6 +85,18 @@ def _ellipse(frames: int) -> np.ndarray:
     return hole_FHW
 
 
+def seams_of(change_F: np.ndarray, plan: WindowPlan, settings: Settings) -> tuple[float, float]:
+    """Seam change and seam jump, see the module."""
+    advance, first = latent_frames(settings.window) - settings.overlap_latents - 1, int(settings.mode == "default")
+    mixed = settings.overlap_latents + 1 - first
+    starts = [TEMPORAL_STRIDE * (number * advance + first) - 3 for number in range(1, len(plan.windows))]
+    length = TEMPORAL_STRIDE * mixed + 1
+    largest_F = np.lib.stride_tricks.sliding_window_view(change_F, length).max(axis=1)  # NaN with frame 0, not changed
+    apart = [all(abs(frame - start) >= length for start in starts) for frame in range(len(largest_F))]
+    seams = largest_F[[start for start in starts if start < len(largest_F)]]
+    return float(np.nanmean(seams)), float(np.nanmean(seams) / np.nanmedian(largest_F[apart]))
+
+
 def result_of(pipeline: Pipeline, case: cases.Case, row: str, settings: Settings) -> dict[str, float]:
     """Metrics of one row on one clip, its frame 0 given and not counted."""
     frames = len(case.holes_FHW)
@@ -92,8 +112,10 @@ def result_of(pipeline: Pipeline, case: cases.Case, row: str, settings: Settings
     holes_FHW[0] = False
     found = continuity_of(result_FHWC, holes_FHW, plan.windows, settings.overlap or 0, truth_FHWC)
     psnr = video_metrics.psnr(truth_FHWC, result_FHWC, holes_FHW)
+    change, jump = seams_of(found.change_F, plan, settings)
     return {
-        "colour_drift": found.colour_drift, "seam_jump": found.seam_jump, "flicker": found.flicker, "hole_psnr": psnr
+        "colour_drift": found.colour_drift, "seam_change": change, "seam_jump": jump, "flicker": found.flicker,
+        "hole_psnr": psnr,
     }  # fmt: skip
 
 
@@ -135,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     steps=setup.steps, guidance=setup.guidance, dynamic_guidance=False, window=cases.WINDOW, seed=seed,
                     mode="reference" if row == "reference" else "default", joint=row == "joint",
                 )  # fmt: skip
-                key = Key(row, "continuity", case.name, f"{zlib.crc32(repr(settings).encode()):08x}-{case.digest}")
+                key = Key(row, "seams", case.name, f"{zlib.crc32(repr(settings).encode()):08x}-{case.digest}")
                 if (found := store.read().get(key)) is None:
                     store.add(key, found := result_of(pipeline, case, row, settings))
                 for metric in METRICS:

@@ -170,7 +170,7 @@ def _things(clips: int, height: int, width: int) -> Iterator[tuple[np.ndarray, n
         if scene.things:
             clips -= 1
             drawn = render(scene, np.arange(WINDOW), height, width)
-            yield drawn.frames_FHWC, drawn.reach(masked_thing(scene, seed, WINDOW)), caption(scene)
+            yield drawn.frames_FHWC, drawn.reach(masked_thing(scene, seed, WINDOW)) > 0, caption(scene)
 
 
 def _square(clip: int, side: int, height: int, width: int) -> np.ndarray:

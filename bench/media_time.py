@@ -4,7 +4,7 @@
     python -m bench.media_time --frames 30 --size 640x360 --runs 1
 
 read   open video and mask (decoded once, counted, checked), then all windows at the model's size
-write  decode again, paste into the source's planes, encode; the frames of the model are random pictures
+write  paste into the source's planes, encode; the frames of the model are the film's first one, reduced
 plain  PyAV alone: decode the video, encode it with the same encoder and options, and decode the mask
 
 Processor seconds of all threads are compared, which other programs on the machine do not change, and wall seconds.
@@ -30,6 +30,7 @@ from vp_jax.inference.result import Result
 from vp_jax.inference.settings import Settings
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.media import read_media
+from vp_jax.media.canvas import resize_frames
 from vp_jax.media.encoders import track_for
 from vp_jax.media.frames import mapped
 from vp_jax.media.source import read_source
@@ -98,7 +99,7 @@ def ours(film: Film, out: Path, parts: Parts) -> None:
     for start in request.plan.windows:
         request.padded.window(start, SETTINGS.window)
     parts.done(OURS[1])
-    picture_HWC = np.random.default_rng(0).integers(0, 256, (*MODEL_SIZE, 3), np.uint8)
+    picture_HWC = resize_frames(media.video.frames_FHWC[0][None], *MODEL_SIZE)[0]
     numbers = np.zeros((len(media.video), 1))
     Result(request, mapped(numbers, lambda *_: picture_HWC, picture_HWC.shape)).save(out)
     parts.done(OURS[2])

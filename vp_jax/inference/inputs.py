@@ -25,6 +25,7 @@ from vp_jax.media import video as files
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.extend import Border
 from vp_jax.media.frames import Frames, Streamed, cut_or_held
+from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
 from vp_jax.media.source import SourceVideo, read_source
@@ -113,13 +114,17 @@ class Video:
     ) -> Video:
         """The video of `read`, from the same arguments, of whose frames one at a time is in memory.
 
-        The file is decoded once here, to count its frames and to check them; ``seen`` is given each of them, small, see
+        The file is decoded once here, to count its frames and to check them, and not again if its frames fit in 512 MiB
+        (`vp_jax.media.kept_film`); ``seen`` is given each of them, small, see
         `vp_jax.media.video.stream_video`.
 
         Raises:
           UserError: as `read`; and from the frames, when the file changed since.
         """
-        return cls._from(functools.partial(files.stream_video, seen=seen), path, start, stop, fps, folder_fps)
+        kept = KeptFilm()
+        read = functools.partial(files.stream_video, seen=seen, kept=kept)
+        video = cls._from(read, path, start, stop, fps, folder_fps)
+        return video._of(video.source and dataclasses.replace(video.source, kept=kept))
 
     @classmethod
     def _from(

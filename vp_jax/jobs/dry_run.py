@@ -11,7 +11,7 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,19 +67,39 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
     folder = job_folder(job.out)
     check_ours(folder)
     check_unfinished(job, folder)
-    if job.memory is not None:
-        job, line = within_memory(job, media)
-        yield Note("memory", line)
-    pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
-    request = request_of(job, pipeline, media)
+    form = _form(job, media) if job.memory is None else within_memory(job, media)
+    if form.line:
+        yield Note("memory", form.line)
+    pipeline, request = form.pipeline, form.request
     if isinstance(media.prompt, Prompts):
         media.prompt.texts(request.plan, request.settings, media.video)
     yield planned(job, request)
     yield _needs(pipeline, request, _measured(folder))
 
 
-def within_memory(job: Job, media: Media) -> tuple[Job, str]:
-    """The job as it fits into ``job.memory``, from descriptions alone, and a line about it.
+class Form(NamedTuple):
+    """A job in one form of its weights.
+
+    Attributes:
+      job: with ``weights`` of this form.
+      pipeline: its model, described, without weights.
+      request: its files, fitted to the model.
+      line: what it needs, for people, "" if that was not asked.
+    """
+
+    job: Job
+    pipeline: Pipeline
+    request: Request
+    line: str = ""
+
+
+def _form(job: Job, media: Media) -> Form:
+    pipeline = Pipeline.describe(job.checkpoint, **job.model_options)
+    return Form(job, pipeline, request_of(job, pipeline, media))
+
+
+def within_memory(job: Job, media: Media) -> Form:
+    """The job as it fits into ``job.memory``, from descriptions alone, each form of the model described once.
 
     As it is, if it fits; otherwise with the matrices of blocks in 8 bits.
 
@@ -88,13 +108,12 @@ def within_memory(job: Job, media: Media) -> tuple[Job, str]:
     """
     assert job.memory is not None
     limit, tried = memory_of(job.memory), []
-    for form in dict.fromkeys((job.weights, "int8")):
-        changed = dataclasses.replace(job, weights=form)
-        pipeline = Pipeline.describe(changed.checkpoint, **changed.model_options)
-        needs = _needs(pipeline, request_of(changed, pipeline, media))
-        said = f"{needs.peak / 1e9:.3g} GB while {needs.at}, with {form or pipeline.models.backbone_cfg.dtype} weights"
+    for weights in dict.fromkeys((job.weights, "int8")):
+        form = _form(dataclasses.replace(job, weights=weights), media)
+        needs, kind = _needs(form.pipeline, form.request), weights or form.pipeline.models.backbone_cfg.dtype
+        said = f"{needs.peak / 1e9:.3g} GB while {needs.at}, with {kind} weights"
         if needs.peak <= limit:
-            return changed, f"about {said}, of {job.memory}"
+            return form._replace(line=f"about {said}, of {job.memory}")
         tried.append(said)
     raise UserError(f"memory {job.memory}: about {'; or '.join(tried)}: a smaller window or size needs less")
 

@@ -119,8 +119,9 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         yield Note("verify", _verify(job))
     check_unfinished(job, folder)
     if job.memory is not None:
-        job, line = within_memory(job, media)
-        yield Note("memory", line)
+        form = within_memory(job, media)
+        job = form.job
+        yield Note("memory", form.line)
     pipeline = loader.load(job)
     request = request_of(job, pipeline, media)
     yield planned(job, request)

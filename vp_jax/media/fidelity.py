@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from vp_jax.errors import UserError
@@ -110,11 +111,11 @@ def _away(old: Planes, new: Planes, kept: list[np.ndarray], unit: float) -> _Awa
     """Differences of the kept samples, in multiples of ``unit``."""
     count, largest, squares = 0, 0.0, 0.0
     for before, after, mask in zip(old, new, kept):
-        away = np.subtract(after, before, dtype=np.float32)
-        away[~mask] = 0
-        count += int(np.count_nonzero(mask))
-        largest = max(largest, float(away.max()) / unit, -float(away.min()) / unit)
-        squares += float(np.vdot(away, away)) / unit**2
+        given = np.ascontiguousarray(after), np.ascontiguousarray(before)
+        kept_HW = np.ascontiguousarray(mask).view(np.uint8)
+        count += cv2.countNonZero(kept_HW)
+        largest = max(largest, cv2.norm(*given, cv2.NORM_INF, kept_HW) / unit)
+        squares += cv2.norm(*given, cv2.NORM_L2SQR, kept_HW) / unit**2
     return _Away(count, largest, squares)
 
 

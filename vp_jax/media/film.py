@@ -23,7 +23,7 @@ import re
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import av
 import cv2
@@ -34,9 +34,11 @@ from av.video.reformatter import Colorspace
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
+from vp_jax.media.decoded_frame import DecodedFrame
 from vp_jax.media.endings import ends_intact
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
+from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.pixels.hdr_metadata import peak_of
 from vp_jax.media.pixels.light import light_of
 from vp_jax.media.pixels.pixel_format import CONVERSION
@@ -82,24 +84,6 @@ class FilmInfo:
     note: str = ""
 
 
-class DecodedFrame(NamedTuple):
-    """A frame as it is decoded.
-
-    Attributes:
-      number: from 0.
-      frame: in the film's own pixel format.
-      orientation: whether to exchange rows with columns, then to mirror left-right, then top-bottom, to show it.
-      lossless: of the codec.
-      pixel_shape: width to height of a stored pixel as the container states it, None if it does not.
-    """
-
-    number: int
-    frame: av.VideoFrame
-    orientation: tuple[bool, bool, bool]
-    lossless: bool
-    pixel_shape: Fraction | None
-
-
 def film_info(source: Path | bytes) -> FilmInfo:
     """Count, size, rate and sound of a video file.
 
@@ -109,7 +93,7 @@ def film_info(source: Path | bytes) -> FilmInfo:
     name, counted, reached, size, end = film_name(source), 0, 0, None, 0.0
     with open_film(source) as (container, stream):
         indexed, decoder = _indexed_frames(container, stream), _decoder(stream, name, 1)
-        expected = _expected_packets(container, stream)
+        expected = expected_packets(container, stream)
         try:
             for packet in container.demux(stream):
                 counted += bool(packet.size) and not packet.is_discard
@@ -125,7 +109,7 @@ def film_info(source: Path | bytes) -> FilmInfo:
             raise UserError(f"{name}: no frame in it, expected a video of at least one")
         frames, formats = counted if indexed is None else indexed, container.format.name
         still = frames == 1 and (formats in _IMAGE_CONTAINERS or formats.endswith("_pipe"))
-        missing = "" if indexed is not None else _missing(stream, reached, expected, end)
+        missing = "" if indexed is not None else missing_part(stream, reached, expected, end)
         note = f"{name}: complete, but shorter than it says ({missing})" if missing and ends_intact(source) else ""
         return FilmInfo(
             frames, *size, _rate(container, stream, counted, reached), bool(container.streams.audio), still, note
@@ -138,6 +122,7 @@ def film_pictures(
     *,
     threads: int = 0,
     size: tuple[int, int] | None = None,
+    kept: KeptFilm | None = None,
 ) -> Iterator[tuple[int, Picture]]:
     """Yield (number, picture) of the requested frames of a video file; see `film_frames`.
 
@@ -147,9 +132,16 @@ def film_pictures(
       threads: see there.
       size: height and width, if not the film's. Plain 8-bit Y'CbCr is reduced before it is converted, which takes a
         quarter of the time; other formats come as they are.
+      kept: frames of the film; those are not decoded again.
     """
-    for decoded in film_frames(source, wanted, threads=threads):
-        yield decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless, size)
+
+    def converted(decoded: DecodedFrame) -> tuple[int, Picture]:
+        return decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless, size)
+
+    if kept is not None and kept.complete and wanted is not None:
+        yield from kept.converted(wanted, converted)
+    else:
+        yield from map(converted, film_frames(source, wanted, threads=threads))
 
 
 def film_frames(
@@ -170,7 +162,7 @@ def film_frames(
     """
     name, done, packets, reached, end = film_name(source), 0, 0, 0, 0.0
     with open_film(source) as (container, stream):
-        expected, decoder = _expected_packets(container, stream), _decoder(stream, name, threads)
+        expected, decoder = expected_packets(container, stream), _decoder(stream, name, threads)
         lossless = decoder.codec.lossless and not decoder.codec.lossy
         checked = decoder.codec.name == "ffv1"
         orientation, shape = (False, False, False), stream.sample_aspect_ratio or None
@@ -192,7 +184,7 @@ def film_frames(
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
         # containers that promise more than they hold end without an error
-        missing = _missing(stream, reached, expected, end)
+        missing = missing_part(stream, reached, expected, end)
         if missing and not ends_intact(source):
             raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({missing})")
 
@@ -254,7 +246,7 @@ def _indexed_frames(container: av.container.InputContainer, stream: av.VideoStre
     return stream.frames or None
 
 
-def _expected_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+def expected_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
     """Packets that the file promises. The header of an mp4 counts what an edit list cuts, too: its index is exact."""
     return ("mov" in container.format.name and len(stream.index_entries)) or stream.frames
 
@@ -267,7 +259,7 @@ def _reached(container: av.container.InputContainer, packet: av.Packet[Any], rea
     return max(reached + 1, (packet.dts or 0) + 1) if avi else reached + 1
 
 
-def _missing(stream: av.VideoStream, reached: int, expected: int, end: float) -> str:
+def missing_part(stream: av.VideoStream, reached: int, expected: int, end: float) -> str:
     """What a file promises beyond the ``reached`` packets, of which the last is shown at second ``end``."""
     if reached < expected:
         return f"{reached} of {expected} frames"

@@ -23,23 +23,17 @@ from vp_jax.media.clock import FrameClock
 from vp_jax.media.encoders import png_layout, track_for
 from vp_jax.media.extend import Border
 from vp_jax.media.frames import Frames
+from vp_jax.media.images import image_files
 from vp_jax.media.pixels.colour import FULL, LIMITED, Colours
 from vp_jax.media.pixels.paste import paste
 from vp_jax.media.pixels.pixel_format import CONVERSION, PixelFormat, Planes, frame_of, planes_of, spread
 from vp_jax.media.planes import NativeFrame, native_frames
 from vp_jax.media.source import SourceVideo
+from vp_jax.media.stills import still_bytes, suffix_for
 from vp_jax.media.streams.carried import Carried, TrackSource
 from vp_jax.media.video_track import VideoTrack
 from vp_jax.media.video_writer import check_output, write_frames, write_images
 from vp_jax.reading import show
-
-_PNG = {
-    ("rgb", False): ("rgb24", "rgb48be"),
-    ("rgb", True): ("rgba", "rgba64be"),
-    ("grey", False): ("gray", "gray16be"),
-    ("grey", True): ("ya8", "ya16be"),
-}
-"""Formats of PNG, of 8 and of 16 bits, by family and transparency."""
 
 
 class Pasting(NamedTuple):
@@ -101,7 +95,7 @@ def write_pasted(
     """Write a result in the planes and depth of its source as far as the output has them.
 
     Args:
-      path: .mp4 .mov .webm .mkv, or a name without suffix for a folder of PNG.
+      path: .mp4 .mov .webm .mkv, or a name without suffix for a folder of images, PNG or, of a folder of TIFF, TIFF.
       pasting: the source and what is generated.
       fps: frames per second.
       quality: of lossy formats, see `vp_jax.media.encoders`.
@@ -119,8 +113,10 @@ def write_pasted(
     if not path.suffix:
         for line in pasting.source.notes:
             warn(line)
-        contents = (_png(frame, target) for frame in _pasted_rgb(pasting))
-        return write_images(path, contents, fps, clock=clock, tracks=tracks)
+        suffix = suffix_for(image_files(pasting.source.path) if pasting.source.images else [])
+        tags = target.colours if target.light is not None else None
+        stills = (still_bytes(frame.planes, frame.layout, suffix, tags) for frame in _pasted_rgb(pasting))
+        return write_images(path, stills, fps, suffix=suffix, clock=clock, tracks=tracks)
     track = track_for(target, path.suffix.lower(), quality)
     for line in track.lost:
         warn(line)
@@ -165,7 +161,7 @@ def _numbered(pasting: Pasting) -> Iterator[NativeFrame]:
 
 
 def _pasted_rgb(pasting: Pasting) -> Iterator[NativeFrame]:
-    """Pasted frames as a PNG holds them: RGB or grey, 8 or 16 bits."""
+    """Pasted frames as an image holds them: RGB or grey, 8 or 16 bits."""
     for index, source_frame in enumerate(_numbered(pasting)):
         frame = as_png(source_frame, pasting.target)
         yield frame._replace(planes=_paste(pasting, index, frame))
@@ -235,17 +231,3 @@ def _as_fields(frames: Iterator[av.VideoFrame], track: VideoTrack) -> Iterator[a
         marked = cast(av.VideoFrame, graph.pull())
         marked.pts = None
         yield marked
-
-
-def _png(frame: NativeFrame, source: SourceVideo) -> bytes:
-    """A PNG of 8 or 16 bits; HDR and wide gamuts are tagged (cICP)."""
-    layout = frame.layout
-    name = _PNG[layout.family, layout.alpha][layout.depth == 16]
-    encoder = av.CodecContext.create("png", "w")
-    encoder.height, encoder.width, encoder.pix_fmt = source.height, source.width, name
-    encoder.time_base, encoder.options = Fraction(1), {"compression_level": "4", "pred": "mixed"}
-    out = frame_of(frame.planes, layout)
-    out = out if name == layout.name else out.reformat(format=name)
-    if source.light is not None:
-        out.color_primaries, out.color_trc = source.colours[:2]
-    return b"".join(bytes(packet) for packet in [*encoder.encode(out), *encoder.encode()])

@@ -1,7 +1,7 @@
 """Frames of a source in its own planes and depth, upright, one at a time: for a result whose kept pixels are its own.
 
-A film is decoded again, a folder of images is read with FFmpeg, which keeps 16 bits; what only Pillow reads (APNG,
-WebP, JPEG 2000, AVIF) comes in 8-bit RGB.
+A film that was not kept is decoded again, a folder of images is read with FFmpeg, which keeps 16 bits; what only Pillow
+reads (APNG, WebP, JPEG 2000, AVIF) comes in 8-bit RGB.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import DecodedFrame, film_frames
+from vp_jax.media.decoded_frame import DecodedFrame
+from vp_jax.media.film import film_frames
 from vp_jax.media.images import Picture, image_files, image_info, pictures, read_picture
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.pixels.pixel_format import PixelFormat, Planes, pixel_format, planes_of, spread
@@ -53,8 +54,10 @@ def native_frames(source: SourceVideo, wanted: Container[int]) -> Iterator[Nativ
 
 
 def upright(planes: Planes, orientation: tuple[bool, bool, bool]) -> Planes:
-    """Planes exchanged and mirrored as `vp_jax.media.film.DecodedFrame` says."""
+    """Planes exchanged and mirrored as `vp_jax.media.decoded_frame.DecodedFrame` says."""
     exchanged, mirrored, flipped = orientation
+    if not any(orientation):
+        return planes
     if exchanged:
         planes = tuple(plane.T for plane in planes)
     return tuple(np.ascontiguousarray(plane[:: -1 if flipped else 1, :: -1 if mirrored else 1]) for plane in planes)
@@ -70,9 +73,10 @@ def _frames(source: SourceVideo, wanted: Container[int]) -> Iterator[NativeFrame
         yield _image(path, 0)
     elif image is not None:
         yield from (_pictured(number, picture) for number, picture in pictures(path, wanted))
+    elif source.kept is not None and source.kept.complete:
+        yield from source.kept.converted(wanted, _turned)
     else:
-        for decoded in film_frames(path, wanted):
-            yield _turned(decoded)
+        yield from map(_turned, film_frames(path, wanted))
 
 
 def _image(file: Path, number: int) -> NativeFrame:

@@ -12,9 +12,11 @@ from pathlib import Path
 import av
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import DecodedFrame, film_frames
+from vp_jax.media.decoded_frame import DecodedFrame
+from vp_jax.media.film import film_frames
 from vp_jax.media.images import has_usual_colours, image_files, image_info
 from vp_jax.media.inputs import is_folder
+from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.pixels.colour import FULL, UNTAGGED, Colours, Signal, known_matrix
 from vp_jax.media.pixels.frame_properties import frame_properties
 from vp_jax.media.pixels.hdr_metadata import ContentLight, MasteringDisplay, content_light_of, mastering_of
@@ -36,12 +38,13 @@ class SourceVideo:
       site: place of the first chroma sample in luma rows and columns, upright; the usual one where none is stated.
       states_site: the source states one.
       pixel_shape: width to height of a pixel, upright; None if not stated.
-      orientation: how stored frames are turned, see `vp_jax.media.film.DecodedFrame`.
+      orientation: how stored frames are turned, see `vp_jax.media.decoded_frame.DecodedFrame`.
       top_first: of interlaced video, whether the upper field comes first; None for progressive video.
       mastering, content_light: HDR metadata, if there is some.
       images: a folder, which the model sees as it is, whatever its tags say of HDR.
       notes: what cannot be read of it, one line each.
       stamp: size and time of the files; it changes when they do.
+      kept: frames that need not be decoded again.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class SourceVideo:
     images: bool = False
     notes: tuple[str, ...] = ()
     stamp: tuple[tuple[int, int], ...] = ()
+    kept: KeptFilm | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def matrix(self) -> int:
@@ -177,7 +181,7 @@ def upright_layout(
     Args:
       layout: as stored.
       site: as stored.
-      orientation: see `vp_jax.media.film.DecodedFrame`.
+      orientation: see `vp_jax.media.decoded_frame.DecodedFrame`.
       size: height and width as stored.
     """
     exchanged, *mirrored = orientation

@@ -37,6 +37,8 @@ from vp_jax.media.images import (
     read_picture,
 )
 from vp_jax.media.inputs import is_folder
+from vp_jax.media.kept_film import KeptFilm
+from vp_jax.media.packet_count import counted_by_packets
 from vp_jax.media.stamps import check_stamps, stamps_of
 from vp_jax.reading import show
 from vp_jax.schema import check_number
@@ -149,11 +151,14 @@ def stream_video(
     fps: float | None = None,
     folder_fps: float | None = None,
     seen: Callable[[np.ndarray], object] | None = None,
+    kept: KeptFilm | None = None,
 ) -> tuple[StreamedFrames, Fraction]:
     """The frames of `read_video`, from the same arguments, of which one at a time is in memory.
 
-    The source is decoded once here, to count the frames and to check them. ``seen`` is called with each of them, RGB
-    uint8 of any orientation, reduced to 256 pixels on the longer side.
+    The source is decoded once here, to count the frames and to check them; only packets are read of a long film whose
+    packets tell (`vp_jax.media.packet_count`), unless its frames are ``seen``: that is called with each of them, RGB
+    uint8 of any orientation, reduced to 256 pixels on the longer side. ``kept`` takes the frames of a film that is
+    short enough, and they are not decoded again.
 
     Raises:
       UserError: as `read_video`; and from the frames, when the source changed since.
@@ -161,12 +166,20 @@ def stream_video(
     info, numbers = _asked_for(source, start, stop, fps, folder_fps)
     stamps = None if isinstance(source, bytes) else stamps_of(source)
     count, size = 0, (info.height, info.width)
-    for name, height, width in _sizes(source, numbers, seen):
+    expected = len(range(numbers.start, min(numbers.stop, info.frames), numbers.step))
+    packets = None
+    if kept is not None and seen is None and stop is None and not kept.fits(expected, *size):
+        packets = None if as_folder(source) or image_info(source) else counted_by_packets(_file(source))
+    if packets is not None:
+        count = len(range(start, packets, numbers.step))
+    for name, height, width in _sizes(source, numbers, seen, kept, expected) if packets is None else ():
         if count:
             _check_size(name, (height, width), size)
         count, size = count + 1, (height, width)
     if count < (1 if stop is None else len(numbers)):
         raise UserError(f"{source_name(source)}: ends before frame {numbers[count]}, which was requested")
+    if kept is not None:
+        kept.finish(count)
 
     def missing(number: int) -> UserError:
         return UserError(f"{source_name(source)}: ends before frame {number}, it changed while it was used")
@@ -174,7 +187,7 @@ def stream_video(
     def read(wanted: Container[int], small: tuple[int, int] | None = None) -> Generator[np.ndarray, None, None]:
         if stamps is not None and not isinstance(source, bytes):
             check_stamps(source, stamps)
-        for _, _, picture in video_pictures(source, wanted, size=small):
+        for _, _, picture in video_pictures(source, wanted, size=small, kept=kept):
             yield picture.over_black()
 
     reducible = isinstance(source, bytes) or not (as_folder(source) or image_info(source))
@@ -234,6 +247,7 @@ def video_pictures(
     *,
     threads: int = 0,
     size: tuple[int, int] | None = None,
+    kept: KeptFilm | None = None,
 ) -> Generator[tuple[str, int, Picture], None, None]:
     """Yield (name for errors, number, picture) of the requested frames (None: all) of any kind of video or image.
 
@@ -242,12 +256,13 @@ def video_pictures(
       wanted: numbers of the frames.
       threads: of the decoder, 0 for as many as the machine has cores.
       size: to which films are reduced, see `vp_jax.media.film.film_pictures`.
+      kept: see there.
 
     Raises:
       UserError: unreadable, or the pictures differ in size.
     """
     before = None
-    for name, index, picture in _pictures(source, wanted, threads, size):
+    for name, index, picture in _pictures(source, wanted, threads, size, kept):
         here = picture.rgb_HWC.shape[0], picture.rgb_HWC.shape[1]
         _check_size(name, here, before or here)
         before = here
@@ -273,7 +288,11 @@ def _check_size(name: str, size: tuple[int, int], before: tuple[int, int]) -> No
 
 
 def _sizes(
-    source: VideoSource, wanted: range, seen: Callable[[np.ndarray], object] | None = None
+    source: VideoSource,
+    wanted: range,
+    seen: Callable[[np.ndarray], object] | None,
+    kept: KeptFilm | None,
+    expected: int,
 ) -> Iterator[tuple[str, int, int]]:
     """Name for errors, height and width of each frame of ``wanted`` that there is, decoded and not converted."""
     if as_folder(source) or image_info(source):
@@ -283,12 +302,15 @@ def _sizes(
             yield name, *picture.rgb_HWC.shape[:2]
         return
     name = source_name(source)
-    with contextlib.closing(film_frames(_file(source), threads=0)) as decoded:
-        for number, frame, (exchanged, *_), *_ in decoded:
+    with contextlib.closing(film_frames(_file(source), threads=0)) as frames:
+        for decoded in frames:
+            number, frame, (exchanged, *_), *_ = decoded
             if number in wanted:
                 sides = (frame.width, frame.height) if exchanged else (frame.height, frame.width)
                 if seen is not None:
                     seen(thumbnail(frame))
+                if kept is not None:
+                    kept.add(decoded, expected)
                 yield f"{name}, frame {number}", *sides
             if number == wanted[-1]:
                 return
@@ -300,7 +322,11 @@ def _rgb(source: VideoSource, wanted: Container[int], threads: int) -> Generator
 
 
 def _pictures(
-    source: VideoSource, wanted: Container[int] | None, threads: int, size: tuple[int, int] | None = None
+    source: VideoSource,
+    wanted: Container[int] | None,
+    threads: int,
+    size: tuple[int, int] | None = None,
+    kept: KeptFilm | None = None,
 ) -> Iterator[tuple[str, int, Picture]]:
     name = source_name(source)
     if folder := as_folder(source):
@@ -310,7 +336,7 @@ def _pictures(
     elif image_info(source):
         yield from ((f"{name}, picture {index}", index, picture) for index, picture in pictures(source, wanted))
     else:
-        films = film_pictures(_file(source), wanted, threads=threads, size=size)
+        films = film_pictures(_file(source), wanted, threads=threads, size=size, kept=kept)
         yield from ((f"{name}, frame {index}", index, picture) for index, picture in films)
 
 

@@ -16,8 +16,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
-import zlib
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -31,21 +29,19 @@ from PIL import Image
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, replacing
 from vp_jax.media import matroska
+from vp_jax.media.ahead import ahead
 from vp_jax.media.clock import FrameClock
 from vp_jax.media.encoders import SUFFIXES, track_for_arrays
 from vp_jax.media.pace import Pace
 from vp_jax.media.pixels.colour import BT709
 from vp_jax.media.pixels.pixel_format import CONVERSION
+from vp_jax.media.stills import PNG, is_marked, marked
 from vp_jax.media.streams.carried import Carried, TrackSource
 from vp_jax.media.streams.tracks import Tracks
 from vp_jax.media.video_track import VideoTrack
 from vp_jax.reading import check_regular
 
 T = TypeVar("T")
-
-_OWN_FRAME = re.compile(r"\d{5,}\.png")
-_MARK = ("Software", "vp_jax")
-"""Text in every PNG of a folder: it may be replaced by another result."""
 
 
 def check_output(path: str | Path) -> Path:
@@ -68,23 +64,12 @@ def check_output(path: str | Path) -> Path:
     if not path.suffix and path.exists():
         if path.is_file():
             raise UserError(f"{path}: is a file, expected a new or empty folder, or a suffix: {', '.join(SUFFIXES)}")
-        strange = next((file for file in sorted(path.iterdir()) if not _is_ours(file)), None)
+        strange = next((file for file in sorted(path.iterdir()) if not is_marked(file)), None)
         if strange is not None:
             raise UserError(
                 f"{path}: holds {strange.name}, which this program did not write; give a new or empty folder"
             )
     return path
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether a file is a frame that `write_video` wrote into a folder: by its name, and the mark in it."""
-    if not _OWN_FRAME.fullmatch(file.name) or file.is_symlink() or not file.is_file():
-        return False
-    try:
-        with Image.open(file) as image:
-            return image.info.get(_MARK[0]) == _MARK[1]
-    except OSError:
-        return False
 
 
 def write_video(
@@ -179,10 +164,11 @@ def write_images(
     contents: Iterable[bytes],
     fps: Fraction | float,
     *,
+    suffix: str = PNG,
     clock: FrameClock | None = None,
     tracks: TrackSource | None = None,
 ) -> tuple[Carried, ...]:
-    """Write the bytes of PNG images, marked as ours, into a new folder that replaces an old one of ours.
+    """Write images of `vp_jax.media.stills`, marked as ours, into a new folder that replaces an old one of ours.
 
     Returns:
       What a folder cannot hold, see `write_video`.
@@ -191,7 +177,7 @@ def write_images(
         carried.join(None, None)
         partial.mkdir()
         for index, content in enumerate(contents):
-            (partial / f"{index:05d}.png").write_bytes(_marked(content))
+            (partial / f"{index:05d}{suffix}").write_bytes(marked(content, suffix))
         return (*carried.report(partial), *_untold(Pace(Fraction(fps), clock, "")))
 
 
@@ -233,13 +219,6 @@ def _png(frame_HWC: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def _marked(content: bytes) -> bytes:
-    """A PNG with our mark as its first text, behind the header of 8 + 25 bytes."""
-    text = b"tEXt" + _MARK[0].encode() + b"\0" + _MARK[1].encode()
-    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
-    return content[:33] + chunk + content[33:]
-
-
 def _encode(
     path: Path, frames: Iterator[av.VideoFrame], track: VideoTrack, pace: Pace, tracks: Tracks, *, growing: bool = False
 ) -> None:
@@ -258,11 +237,13 @@ def _encode(
         tracks.join(container, video)
         if track.reserves_room:
             video.metadata["title"] = video.metadata.get("title", "") + matroska.RESERVED
-        for index, frame in enumerate(_chain(first, frames)):
-            container.mux(pace.timed(video.encode(pace.stamp(frame, index))))
-            if track.codec == "libsvtav1" and index == 0:
-                leave_real_time()
-            tracks.write(container, until=pace.seconds(index))
+        # what grows gets its frames while they are sampled: there is nothing to make in advance
+        with contextlib.nullcontext(frames) if growing else contextlib.closing(ahead(frames)) as rest:
+            for index, frame in enumerate(_chain(first, rest)):
+                container.mux(pace.timed(video.encode(pace.stamp(frame, index))))
+                if track.codec == "libsvtav1" and index == 0:
+                    leave_real_time()
+                tracks.write(container, until=pace.seconds(index))
         container.mux(pace.timed(video.encode()))
         tracks.finish(container)
 

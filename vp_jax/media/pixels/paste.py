@@ -24,6 +24,8 @@ Transparency stays the source's everywhere.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from vp_jax.media.canvas import hole_depth
@@ -77,16 +79,15 @@ def chroma_weights(weight_HW: np.ndarray, step: tuple[int, int], site: tuple[flo
 def _least(weight_HW: np.ndarray, axis: int, step: int, site: float) -> np.ndarray:
     if step == 1:
         return weight_HW
-    length = weight_HW.shape[axis]
-    starts = step * np.arange(-(-length // step))
-    out: np.ndarray | None = None
-    for offset in reach(step, site):  # outside of the frame there is nothing to keep
-        inside = (starts + offset >= 0) & (starts + offset < length)
-        taken = np.take(weight_HW, np.clip(starts + offset, 0, length - 1), axis=axis)
-        taken = np.where(np.expand_dims(inside, 1 - axis), taken, weight_HW.dtype.type(1))
-        out = taken if out is None else np.minimum(out, taken)
-    assert out is not None
-    return out
+    length, offsets = weight_HW.shape[axis], reach(step, site)
+    last = (length - 1) // step * step
+    margin = max(0, -offsets.start), max(0, last + offsets.stop - length)
+    # outside of the frame there is nothing to keep
+    wide_xN = np.moveaxis(np.pad(weight_HW, [margin, (0, 0)][:: 1 - 2 * axis], constant_values=1), axis, 0)
+    first = margin[0] + offsets.start
+    taken = [wide_xN[first + place : first + place + last + 1 : step] for place in range(len(offsets))]
+    least: np.ndarray = np.moveaxis(functools.reduce(np.minimum, taken), 0, axis)
+    return least
 
 
 def _pasted(

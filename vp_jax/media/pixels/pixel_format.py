@@ -129,7 +129,7 @@ def pixel_format(name: str) -> PixelFormat | None:
 
 
 def planes_of(frame: av.VideoFrame) -> Planes:
-    """Copies of a frame's samples, in a format that `pixel_format` knows."""
+    """A frame's samples, in a format that `pixel_format` knows; read-only, as they may be the frame's own."""
     layout = pixel_format(frame.format.name)
     assert layout is not None, frame.format.name
     if frame.format.has_palette:
@@ -142,7 +142,7 @@ def planes_of(frame: av.VideoFrame) -> Planes:
         both_HW = samples[0][:, : 2 * frame.width]
         return both_HW[:, 0::2].copy(), both_HW[:, 1::2].copy()
     sizes = plane_sizes(layout, frame.height, frame.width)
-    return tuple(plane[:rows, :columns].copy() for plane, (rows, columns) in zip(samples, sizes))
+    return tuple(_read_only(plane[:rows, :columns]) for plane, (rows, columns) in zip(samples, sizes))
 
 
 def frame_of(planes: Planes, layout: PixelFormat) -> av.VideoFrame:
@@ -169,6 +169,11 @@ def spread(planes: Planes, layout: PixelFormat) -> tuple[Planes, PixelFormat]:
         for plane, (rows, columns) in zip(planes, layout.steps)
     ]
     return tuple(full), layout._replace(step=(1, 1))
+
+
+def _read_only(plane: np.ndarray) -> np.ndarray:
+    plane.flags.writeable = False
+    return plane
 
 
 def _samples(plane: Any, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
