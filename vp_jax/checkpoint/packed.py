@@ -16,12 +16,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-FILE = "arrays.safetensors"
+ARRAYS_FILE = "arrays.safetensors"
 
 
 def is_packed(folder: Path) -> bool:
     """``params/`` is such a file."""
-    return (folder / FILE).exists()
+    return (folder / ARRAYS_FILE).exists()
 
 
 def save(folder: Path, arrays: Mapping[str, Any]) -> None:
@@ -30,7 +30,7 @@ def save(folder: Path, arrays: Mapping[str, Any]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            save_file({path: np.asarray(x, order="C") for path, x in arrays.items()}, folder / FILE)
+            save_file({path: np.asarray(x, order="C") for path, x in arrays.items()}, folder / ARRAYS_FILE)
         except SafetensorError as error:  # a full disk, for instance
             raise OSError(str(error)) from error
 
@@ -39,7 +39,7 @@ class Reader:
     """Arrays of ``folder``, in the interface of Orbax's in `vp_jax.checkpoint.weights`."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = safe_open(folder / FILE, "np")
+        self._file = safe_open(folder / ARRAYS_FILE, "np")
 
     def __enter__(self) -> Reader:
         self._file.__enter__()

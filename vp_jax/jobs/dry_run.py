@@ -81,14 +81,15 @@ def _dry_run(job: Job, media: Media) -> Iterator[JobEvent]:
 def within_memory(job: Job, media: Media) -> tuple[Job, str]:
     """The job as it fits into ``job.memory``, from descriptions alone, and a line about it.
 
-    As it is, if it fits; otherwise with the matrices of blocks in 8 bits.
+    As it is, if it fits; otherwise with the matrices of blocks in 8 bits; otherwise with blocks that wait in the
+    host's memory, as exact as they were.
 
     Raises:
       UserError: it does not fit in any form; says what each form needs.
     """
     assert job.memory is not None
     limit, tried = memory_of(job.memory), []
-    for form in dict.fromkeys((job.weights, "int8")):
+    for form in dict.fromkeys((job.weights, "int8", "host")):
         changed = dataclasses.replace(job, weights=form)
         pipeline = Pipeline.describe(changed.checkpoint, **changed.model_options)
         needs = _needs(pipeline, request_of(changed, pipeline, media))
@@ -127,6 +128,9 @@ def estimate(
     models, (height, width) = pipeline.models, size
     cfg, vae = models.backbone_cfg, models.vae_cfg
     weights = sum(_bytes(shapes) for _, shapes in models.abstract().values())
+    if cfg.weights == "host":  # the block that runs and the one that is fetched meanwhile are on the device
+        blocks = _bytes(models.abstract()["backbone"][1]["blocks"])
+        weights -= blocks - min(2, cfg.num_layers) * blocks // cfg.num_layers
     latents = latent_frames(settings.window)
     cells = latents * (height // SPATIAL_STRIDE) * (width // SPATIAL_STRIDE)
     tokens = cfg.max_text_len + cells // cfg.patch**2 // (cfg.patch_t or 1)
@@ -138,8 +142,8 @@ def estimate(
         "denoising": _STEP * token * tokens + states,
         "decoding": _DECODE * chunk * vae.channels[0] * jnp.dtype(vae.dtype).itemsize,
     }
-    if pipeline.text_encoder is not None:
-        needs["encoding the prompt"] = _bytes(abstract_model(pipeline.text_encoder[0])[1])
+    if pipeline.text_encoder is not None:  # it is gone before the other weights are loaded
+        needs["encoding the prompt"] = _bytes(abstract_model(pipeline.text_encoder[0])[1]) - weights
     at = max(needs, key=lambda name: needs[name])
     steps = len(plan.windows) * settings.steps
     disk = len(plan.windows) * cells * vae.latent_channels * 4
