@@ -13,10 +13,10 @@ trees are pure nested dicts, so nothing of Flax is baked into files.
 
 from typing import TYPE_CHECKING, Any
 
+from vp_jax.checkpoint.lazy_leaf import LazyLeaf
 from vp_jax.checkpoint.weights import (
     CONFIG,
     PARAMS,
-    LazyLeaf,
     check_sizes,
     load_config,
     load_params,

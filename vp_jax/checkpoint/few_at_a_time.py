@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import type_handlers
 
 from vp_jax import trees
-from vp_jax.checkpoint.weights import LazyLeaf
+from vp_jax.checkpoint.lazy_leaf import LazyLeaf
 
 _CHUNK = 16 << 20
 """Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
@@ -18,7 +18,7 @@ _DATA_FILE = 64 << 20
 """Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB by default)."""
 
 
-def save(folder: Any, leaves: trees.Tree) -> None:
+def save_few_at_a_time(folder: Any, leaves: trees.Tree) -> None:
     """Write a nested dict of `LazyLeaf`; an earlier tree in ``folder`` is replaced."""
     registry = type_handlers.create_type_handler_registry(
         (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler())

@@ -11,13 +11,13 @@ import orbax.checkpoint as ocp
 from vp_jax import trees
 
 
-class Reader:
+class OrbaxReader:
     """Arrays that Orbax has written, as they are stored, so that they can be compared."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._checkpointer = folder, ocp.StandardCheckpointer()
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> OrbaxReader:
         self._checkpointer.__enter__()
         return self
 

@@ -24,7 +24,7 @@ def is_packed(folder: Path) -> bool:
     return (folder / ARRAYS_FILE).exists()
 
 
-def save(folder: Path, arrays: Mapping[str, Any]) -> None:
+def save_packed(folder: Path, arrays: Mapping[str, Any]) -> None:
     """Write ``arrays``, all of them in this process, in place of what ``folder`` holds."""
     if jax.process_index() == 0:
         shutil.rmtree(folder, ignore_errors=True)
@@ -35,13 +35,13 @@ def save(folder: Path, arrays: Mapping[str, Any]) -> None:
             raise OSError(str(error)) from error
 
 
-class Reader:
+class PackedReader:
     """Arrays of ``folder``, in the interface of Orbax's in `vp_jax.checkpoint.weights`."""
 
     def __init__(self, folder: Path) -> None:
         self._file = safe_open(folder / ARRAYS_FILE, "np")
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> PackedReader:
         self._file.__enter__()
         return self
 

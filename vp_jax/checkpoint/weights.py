@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import math
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from vp_jax import digests, trees
 from vp_jax.checkpoint import array_digests, packed
 from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line
+from vp_jax.checkpoint.lazy_leaf import LazyLeaf
 from vp_jax.digests import Damaged, Digests
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
@@ -56,7 +56,7 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any], 
     arrays = array_digests.of_arrays(trees.flatten(params))
     with in_one_line(f"{folder} cannot be written", MAKE_ROOM):
         if in_one_file:
-            packed.save(folder / PARAMS, trees.flatten(params))
+            packed.save_packed(folder / PARAMS, trees.flatten(params))
         else:
             import orbax.checkpoint as ocp  # half a second
 
@@ -99,20 +99,6 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {name: size for name, size in check_tree(folder / PARAMS).items() if name not in _LOCAL}
 
 
-@dataclasses.dataclass(frozen=True)
-class LazyLeaf:
-    """An array that exists only while it is written: ``read`` makes it, `stream_params` drops it again."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-    read: Callable[[], np.ndarray]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the array."""
-        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
-
-
 def stream_params(
     folder: str | Path,
     leaves: trees.Tree,
@@ -151,7 +137,7 @@ def stream_params(
     from vp_jax.checkpoint import few_at_a_time
 
     with in_one_line(f"{folder} cannot be written", MAKE_ROOM):
-        few_at_a_time.save(folder / PARAMS, leaves)
+        few_at_a_time.save_few_at_a_time(folder / PARAMS, leaves)
     try:
         check()
     except UserError:
@@ -242,10 +228,10 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
 
 def _reader(folder: Path) -> Any:
     if packed.is_packed(folder):
-        return packed.Reader(folder)
+        return packed.PackedReader(folder)
     from vp_jax.checkpoint import orbax_reader
 
-    return orbax_reader.Reader(folder)
+    return orbax_reader.OrbaxReader(folder)
 
 
 def _first_device() -> Any:
