@@ -83,8 +83,7 @@ class Pipeline:
           id_adapter: attach the ID adapter if the folder has one.
           id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
           loras: converted style adapters, each with a factor on its own scale.
-          weights: ``"int8"``: matrices of blocks in 8 bits, adapters merged; ``"host"``: blocks wait in the host's
-            memory until they run; by default as ``precision``.
+          weights: ``"int8"``: blocks in 8 bits, adapters merged; ``"host"``: blocks wait in the host's memory.
           mesh: devices that sample a video together, such as ``"data=2,context=4"``, see `vp_jax.sharding.mesh_of`.
 
         Raises:
@@ -312,11 +311,7 @@ class Pipeline:
         return loop.finite(sampled(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
 
     def decoded(
-        self,
-        events: Iterable[loop.Event],
-        plan: WindowPlan,
-        settings: Settings,
-        size: tuple[int, int] | None = None,
+        self, events: Iterable[loop.Event], plan: WindowPlan, settings: Settings, size: tuple[int, int] | None = None
     ) -> Iterator[loop.Event | Decoded]:
         """Events with the frames that they finish; see `vp_jax.inference.decode.decoded`."""
         return decoded(events, self.models, self.params, plan, settings, size)
