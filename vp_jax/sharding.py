@@ -214,6 +214,18 @@ def placed(tree: Any, mesh: Mesh) -> Any:
     return shapes_at(tree, place(tree, mesh).shardings)
 
 
+HOST = "pinned_host"
+"""Memory of the host from which a device fetches arrays by itself."""
+
+
+def blocks_in_host_memory(shardings: dict[str, Any]) -> dict[str, Any]:
+    """Shardings of a backbone whose blocks wait in the host's memory until they run.
+
+    Devices of a description (`vp_jax.planning.devices`) know of no host: there, nothing changes.
+    """
+    return {**shardings, "blocks": jax.tree.map(lambda x: x.with_memory_kind(HOST), shardings["blocks"])}
+
+
 def _size(mesh: Mesh | AbstractMesh, axes: Sequence[str]) -> int:
     return math.prod(mesh.shape[axis] for axis in axes)
 

@@ -230,3 +230,32 @@ def test_a_hundred_flips_and_cuts_are_never_read_as_other_values(tmp_path):
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     refused, silent = done.stdout.split(maxsplit=1)
     assert silent.strip() == "[]" and int(refused) > 50, done.stdout
+
+
+def test_weights_in_one_file_are_read_verified_and_placed_like_others(folder, tmp_path):
+    weights = checkpoint.load_params(folder)
+    weights["b"]["half"] = jnp.asarray([1.5, -2.0], jnp.bfloat16)
+    checkpoint.save_params(folder, weights, {"kind": "vae"}, in_one_file=True)
+    assert [path.name for path in (folder / "params").iterdir()] == ["arrays.safetensors"]
+    read = checkpoint.load_params(folder)
+    assert read["b"]["half"].dtype == jnp.bfloat16 and isinstance(read["a"]["kernel"], jax.Array)
+    jax.tree.map(np.testing.assert_array_equal, read, weights)
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float32), weights)
+    np.testing.assert_array_equal(checkpoint.load_params(folder, like)["b"]["half"], np.float32([1.5, -2.0]))
+    assert checkpoint.verify(folder) == ["model"]
+    checkpoint.save_params(tmp_path / "other", weights, {"kind": "vae"})
+    checkpoint.save_params(tmp_path / "other", weights, {"kind": "vae"}, in_one_file=True)
+    assert checkpoint.verify(tmp_path / "other") == ["other"], "what Orbax had written is gone"
+    with pytest.raises(UserError, match=r"does not fit the model: .*b/half: not in the model"):
+        checkpoint.load_params(folder, {"a": like["a"], "b": {"bias": like["b"]["bias"]}})
+
+
+@pytest.mark.parametrize("damage", ["cut off", "a bit"])
+def test_damage_to_weights_in_one_file_is_noticed(folder, damage):
+    checkpoint.save_params(folder, checkpoint.load_params(folder), {"kind": "vae"}, in_one_file=True)
+    file = folder / "params" / "arrays.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data[: len(data) // 2] if damage == "cut off" else data)
+    with pytest.raises(Damaged, match=r"params is damaged or incomplete .*: convert or copy it again"):
+        checkpoint.load_params(folder)

@@ -57,6 +57,7 @@ def test_the_scale_of_a_style_adapter_is_a_factor(pipeline, folder, tmp_path, cl
     pipe = Pipeline.load(folder, precision="float32", loras=[(str(tmp_path / "style"), 0.5)])
     assert [cfg.scale for cfg in pipe.models.loras] == [1.0, 0.25]
     assert pipe.folders[-2:] == (folder / "id_adapter", tmp_path / "style")
+    assert len(pipe.params["loras"]) == 1, "the style is merged into the backbone, the ID adapter is attached"
     assert relative_error(latents(pipe, clip), latents(Pipeline.load(folder, precision="float32"), clip)) > 1e-3
 
 
@@ -99,3 +100,12 @@ def test_a_package_without_weights_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(NAMED, "nano", NamedModel(tmp_path / "none"))
     with pytest.raises(UserError, match="this copy of vp_jax has no nano model"):
         Pipeline.load("nano")
+
+
+def test_blocks_that_wait_in_the_host_s_memory_change_nothing(pipeline, folder, clip):
+    same = pipeline.models.backbone_cfg.attention
+    options = {"precision": "float32", "id_adapter": False, "attention": same}
+    pipe = Pipeline.load(folder, weights="host", **options)
+    kinds = {path.split("/")[0]: x.sharding.memory_kind for path, x in trees.flatten(pipe.params["backbone"]).items()}
+    assert kinds.pop("blocks") == "pinned_host" and set(kinds.values()) == {"device"}
+    np.testing.assert_array_equal(latents(pipe, clip), latents(pipeline, clip))

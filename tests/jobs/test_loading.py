@@ -1,12 +1,18 @@
 """The model stays between jobs of equal model settings, and so do embeddings."""
 
+import types
+
+import numpy as np
 import pytest
 
 from tests.jobs.small_job import small_job
 from tests.painter import painter  # noqa: F401
 from vp_jax.errors import UserError
+from vp_jax.inference import text
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.jobs.loading import MOST_PROMPTS, ModelCache, enough_memory
+
+NO_TOKENS = np.zeros((0, 4), np.float32)
 
 
 def test_equal_model_settings_load_once(tmp_path, painter, monkeypatch):  # noqa: F811
@@ -48,3 +54,17 @@ def test_too_little_memory_names_what_needs_less():
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory")
     with pytest.raises(RuntimeError, match="another"), enough_memory("less"):
         raise RuntimeError("another")
+
+
+def test_prompts_are_encoded_before_a_model_is_loaded(tmp_path, monkeypatch):
+    """T5 needs 9.5 GB at full size: it is gone when the 12 GB of the model come."""
+    order = []
+    monkeypatch.setattr(text, "encode_texts", lambda texts, *_: order.append(texts) or [NO_TOKENS] * 2)
+    monkeypatch.setattr(Pipeline, "load", lambda *_, **__: order.append("model") or ready)
+    ready, loader = types.SimpleNamespace(has_text_encoder=True), ModelCache()
+    job = small_job(tmp_path, checkpoint="nano", prompt_embeds=None, prompt="a fox")
+    assert loader.load(job, ["a fox", "a hen", "a fox"]) is ready
+    assert order == [["a fox", ""], ["a hen", ""], "model"]
+    loader.encode(ready, ["a hen", "a fox"], "")
+    loader.load(job, ["a fox"])
+    assert len(order) == 3, "what was encoded is kept, as the model is"

@@ -148,7 +148,14 @@ def kernels(remat):
 
 
 @pytest.mark.parametrize(
-    "remat, forward", [("", 1), ("save_attention", 1), ("offload_attention", 1), ("nothing_saveable", 2)]
+    "remat, forward",
+    [
+        ("", 1),
+        ("save_attention", 1),
+        ("save_attention_and_products", 1),
+        ("offload_attention", 1),
+        ("nothing_saveable", 2),
+    ],
 )
 def test_saved_attention_runs_the_forward_kernel_once(remat, forward):
     assert kernels(remat)[1] == (forward, 1)

@@ -16,7 +16,7 @@ from flax import nnx
 from tests.compare import relative_error
 from tests.models.random_weights import run
 from tests.models.tiny import DIT
-from vp_jax import trees
+from vp_jax import sharding, trees
 from vp_jax.convert import dit as dit_table
 from vp_jax.convert import engine
 from vp_jax.errors import UserError
@@ -288,3 +288,18 @@ def test_a_model_that_embeds_an_ofs_value_asks_for_it():
 def test_wrong_channels_are_an_error(models, inputs, shape):
     with pytest.raises(AssertionError):
         models[0](jnp.zeros(shape), inputs[3][:1], inputs[4][:1])
+
+
+def test_blocks_in_the_host_s_memory_are_fetched_one_at_a_time_on_a_gpu(models, inputs):
+    """Lowered for CUDA: their arguments are in the host's memory, and the body of the scan moves its block."""
+    params = trees.split(models[0])[1]
+    graph, _ = trees.abstract(lambda: DiT(dataclasses.replace(DIT, weights="host"), rngs=nnx.Rngs(0)))
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    where = sharding.blocks_in_host_memory(jax.tree.map(lambda _: device, params))
+    noisy, image, _, text, t = inputs
+    step = jax.jit(lambda params, *given: nnx.merge(graph, params)(*given).sample)
+    traced = step.trace(jax.device_put(params, where), jnp.concatenate([noisy, image], -1), text, t)
+    lowered = traced.lower(lowering_platforms=("cuda",)).as_text()
+    count = len(jax.tree.leaves(params["blocks"]))
+    assert lowered.count('mhlo.memory_kind = "pinned_host"') == count
+    assert lowered.count("annotate_device_placement") == count

@@ -65,7 +65,7 @@ def test_weights_that_a_program_does_not_read_wait_on_the_device(nano):
     case = nano(precision="float32")
     made = sampling.sampler(case)
     everything = bytes_of([made.params[name] for name in ("backbone", "branch", "vae")])
-    assert sampling.text(case).waiting == made.waiting() == everything
+    assert made.waiting() == everything and sampling.text(case).waiting == 0, "T5 is gone before the rest is loaded"
     assert sampling.step(case).waiting == bytes_of(made.params["vae"])
     halves = sampling.encode(case).waiting + sampling.decode_chunk(case, first=True).waiting
     assert halves == 2 * everything - bytes_of(made.params["vae"])

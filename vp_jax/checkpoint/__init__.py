@@ -11,11 +11,12 @@ A converted checkpoint is a folder of such model folders (``transformer/ branch/
 trees are pure nested dicts, so nothing of Flax is baked into files.
 """
 
-from vp_jax.checkpoint.training import Restored, TrainingCheckpoints
+from typing import TYPE_CHECKING, Any
+
+from vp_jax.checkpoint.lazy_leaf import LazyLeaf
 from vp_jax.checkpoint.weights import (
     CONFIG,
     PARAMS,
-    LazyLeaf,
     check_sizes,
     load_config,
     load_params,
@@ -25,6 +26,9 @@ from vp_jax.checkpoint.weights import (
     stream_params,
     verify,
 )
+
+if TYPE_CHECKING:
+    from vp_jax.checkpoint.training import Restored, TrainingCheckpoints
 
 __all__ = [
     "CONFIG",
@@ -41,3 +45,11 @@ __all__ = [
     "stream_params",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Restored", "TrainingCheckpoints"):  # Orbax takes half a second to import, and sampling needs none
+        from vp_jax.checkpoint import training
+
+        return getattr(training, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

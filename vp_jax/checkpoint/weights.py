@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import math
 import re
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,12 +13,11 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
-from orbax.checkpoint import type_handlers
 
 from vp_jax import digests, trees
-from vp_jax.checkpoint import array_digests
+from vp_jax.checkpoint import array_digests, packed
 from vp_jax.checkpoint.failures import MAKE_ROOM, in_one_line
+from vp_jax.checkpoint.lazy_leaf import LazyLeaf
 from vp_jax.digests import Damaged, Digests
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
@@ -38,7 +36,7 @@ _LOCAL = ("commit_success.txt",)
 log = logging.getLogger(__name__)
 
 
-def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) -> None:
+def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any], *, in_one_file: bool = False) -> None:
     """Write a model folder; ``config.json`` is removed first and written last: a folder that has one is complete.
 
     In a job of several processes all of them call this, and one writes what is not divided.
@@ -47,6 +45,7 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) 
       folder: the model folder; an earlier model in it is replaced.
       params: nested dict of arrays.
       config: JSON values; key ``kind`` names the model.
+      in_one_file: write a safetensors file, which is read in a fraction of the time: for small models that are shipped.
 
     Raises:
       UserError: the folder cannot be written.
@@ -55,8 +54,14 @@ def save_params(folder: str | Path, params: trees.Tree, config: dict[str, Any]) 
     params = jax.tree.map(_narrow, params)
     _begin(folder)
     arrays = array_digests.of_arrays(trees.flatten(params))
-    with in_one_line(f"{folder} cannot be written", MAKE_ROOM), ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder / PARAMS, params, force=True)
+    with in_one_line(f"{folder} cannot be written", MAKE_ROOM):
+        if in_one_file:
+            packed.save_packed(folder / PARAMS, trees.flatten(params))
+        else:
+            import orbax.checkpoint as ocp  # half a second
+
+            with ocp.StandardCheckpointer() as checkpointer:
+                checkpointer.save(folder / PARAMS, params, force=True)
     _finish(folder, arrays, config)
 
 
@@ -94,46 +99,6 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {name: size for name, size in check_tree(folder / PARAMS).items() if name not in _LOCAL}
 
 
-@dataclasses.dataclass(frozen=True)
-class LazyLeaf:
-    """An array that exists only while it is written: ``read`` makes it, `stream_params` drops it again."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-    read: Callable[[], np.ndarray]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the array."""
-        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
-
-
-_CHUNK = 16 << 20
-"""Bytes of a stored piece, before compression: pieces are compressed in parallel and read in parallel."""
-_DATA_FILE = 64 << 20
-"""Bytes of a data file, all of which Orbax holds in memory until it is complete (2 GB by default)."""
-
-
-class _FewAtATime(type_handlers.NumpyHandler):  # type: ignore[misc]
-    """Writes leaves one after the other (small ones together), without Orbax's copies against concurrent changes."""
-
-    async def serialize(
-        self, values: Sequence[LazyLeaf], infos: Sequence[Any], args: Sequence[Any] | None = None
-    ) -> Sequence[Any]:
-        waiting = list(zip(values, infos, args or [ocp.SaveArgs()] * len(values)))
-        while waiting:
-            size = 0
-            group: list[tuple[LazyLeaf, Any, Any]] = []
-            while waiting and (not group or size + waiting[-1][0].nbytes <= _DATA_FILE):
-                size += waiting[-1][0].nbytes
-                group.append(waiting.pop())
-            arrays = [value.read() for value, _, _ in group]
-            for done in await super().serialize(arrays, [i for _, i, _ in group], [a for _, _, a in group]):
-                done.result()
-            del arrays  # before the next are read
-        return []
-
-
 def stream_params(
     folder: str | Path,
     leaves: trees.Tree,
@@ -169,17 +134,10 @@ def stream_params(
         return dataclasses.replace(leaf, read=read)
 
     leaves = trees.unflatten({path: noting(path, leaf) for path, leaf in trees.flatten(leaves).items()})
-    registry = type_handlers.create_type_handler_registry(
-        (LazyLeaf, _FewAtATime(deepcopy_host_arrays=False)), (jax.Array, type_handlers.ArrayHandler())
-    )
-    written = in_one_line(f"{folder} cannot be written", MAKE_ROOM)
-    with written, ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry)) as checkpointer:
-        pieces = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=_CHUNK), leaves)
-        checkpointer.save(
-            folder / PARAMS,
-            force=True,
-            args=ocp.args.PyTreeSave(leaves, save_args=pieces, ocdbt_target_data_file_size=_DATA_FILE),
-        )
+    from vp_jax.checkpoint import few_at_a_time
+
+    with in_one_line(f"{folder} cannot be written", MAKE_ROOM):
+        few_at_a_time.save_few_at_a_time(folder / PARAMS, leaves)
     try:
         check()
     except UserError:
@@ -252,29 +210,43 @@ def load_params(folder: str | Path, like: trees.Tree | None = None, *, verify: b
     if known is None:
         _report_once(folder)
     check_sizes(folder)
-    with in_one_line(what, _AGAIN, Damaged), ocp.StandardCheckpointer() as checkpointer:
-        metadata = checkpointer.metadata(folder / PARAMS).item_metadata
-        if metadata is None:  # what Orbax cannot read it only logs
-            raise ValueError("its index cannot be read")
-        stored = trees.flatten(metadata.tree)
-        if known is not None:
-            digests.raise_if(misnamed(known.arrays, stored), what, _AGAIN)
-        wanted = stored if like is None else trees.flatten(like)
-        faults = tree_differences(stored, wanted)
-        if faults:
-            raise UserError(f"{folder} does not fit the model: {listed(faults)}")
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        # as stored, so that it can be compared; not where it was stored from: those devices may not be here
-        target = {
-            path: jax.ShapeDtypeStruct(
-                x.shape, stored[path].dtype, sharding=(like is not None and x.sharding) or device
-            )
-            for path, x in wanted.items()
-        }
-        restored = trees.flatten(checkpointer.restore(folder / PARAMS, trees.unflatten(target)))
+    with in_one_line(what, _AGAIN, Damaged):
+        with _reader(folder / PARAMS) as arrays:
+            stored = arrays.shapes()
+            if known is not None:
+                digests.raise_if(misnamed(known.arrays, stored), what, _AGAIN)
+            wanted = stored if like is None else trees.flatten(like)
+            if faults := tree_differences(stored, wanted):
+                raise UserError(f"{folder} does not fit the model: {listed(faults)}")
+            places = {path: _place(x) if like is not None else _first_device() for path, x in wanted.items()}
+            restored = arrays.read(places)
     if known is not None:
         digests.raise_if(array_digests.changed_arrays(known.arrays, array_digests.of_arrays(restored)), what, _AGAIN)
-    return trees.unflatten({path: _cast(restored.pop(path), wanted[path].dtype) for path in [*restored]})
+    placed = {path: _placed(restored.pop(path), wanted[path].dtype, places[path]) for path in [*restored]}
+    return trees.unflatten(placed)
+
+
+def _reader(folder: Path) -> Any:
+    if packed.is_packed(folder):
+        return packed.PackedReader(folder)
+    from vp_jax.checkpoint import orbax_reader
+
+    return orbax_reader.OrbaxReader(folder)
+
+
+def _first_device() -> Any:
+    """Where arrays go that nobody placed, not where they were stored from: those devices may not be here."""
+    return jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+
+def _place(x: Any) -> Any:
+    return x.sharding or _first_device()
+
+
+def _placed(x: Any, dtype: Any, place: Any) -> jax.Array:
+    """An array in its type and at its place; what is read on the host changes its type there, without a program."""
+    array: jax.Array = jax.device_put(np.array(x, dtype), place) if isinstance(x, np.ndarray) else _cast(x, dtype)
+    return array
 
 
 def _cast(x: Any, dtype: Any) -> Any:

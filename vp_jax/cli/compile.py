@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
 from vp_jax.errors import UserError
-from vp_jax.models.config import WEIGHT_FORMS
 
 
 def add_arguments(parser: Parser) -> None:
@@ -40,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
     sampling.add_argument("--program", metavar="NAME", action="append", help="this program alone; may be repeated")
     sampling.add_argument("--model", help="published model, by name; default: cogvideox-5b-i2v, of the table nano")
     sampling.add_argument("--precision", choices=("bfloat16", "float32"), help="default: bfloat16, of the table both")
-    sampling.add_argument("--weights", choices=WEIGHT_FORMS, help="int8: matrices of blocks; default: --precision")
+    sampling.add_argument("--weights", choices=("int8",), help="int8: matrices of blocks; default: --precision")
     sampling.add_argument("--table", action="store_true", help="lower every program for CPU, CUDA and TPU; no TARGET")
 
 

@@ -136,7 +136,7 @@ def _machine_flags(flag: Any) -> None:
     flag(
         "--weights",
         choices=WEIGHT_FORMS,
-        help="int8: matrices of blocks, half the memory; default: --precision",
+        help="int8: matrices of blocks, half the memory; host: blocks wait in its memory; default: --precision",
     )
     flag("--attention", help="attention backend; default: the fastest for the device")
     flag("--mesh", metavar="AXIS=SIZE,...", help="divide a video over devices: auto (all), or data=2,context=4")

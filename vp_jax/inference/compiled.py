@@ -16,6 +16,7 @@ from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
+from vp_jax.sharding import HOST
 
 
 class CompiledWindow:
@@ -73,6 +74,8 @@ class CompiledWindow:
 def placement(params: Params) -> jax.sharding.Sharding:
     """Where small inputs go: beside the weights, complete on every device of their mesh."""
     sharding: jax.sharding.Sharding = jax.tree.leaves(params)[0].sharding
+    if sharding.memory_kind == HOST:
+        sharding = sharding.with_memory_kind("device")
     if isinstance(sharding, jax.sharding.NamedSharding):
         return jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
     return sharding

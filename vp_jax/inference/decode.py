@@ -8,7 +8,9 @@ boundaries depend on its length alone (`vp_jax.models.vae.vae`).
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -24,6 +26,7 @@ from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import to_uint8
 from vp_jax.models.vae import vae as vae_module
 from vp_jax.models.vae.convs import Cache
+from vp_jax.shapes import SPATIAL_STRIDE
 
 
 class Decoded(NamedTuple):
@@ -125,9 +128,19 @@ class StreamDecoder:
 
 
 def decoded(
-    events: Iterable[Event], models: Models, params: Params, plan: WindowPlan, settings: Settings
+    events: Iterable[Event],
+    models: Models,
+    params: Params,
+    plan: WindowPlan,
+    settings: Settings,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[Event | Decoded]:
-    """Pass on the events of `vp_jax.inference.stream.windows`, each `WindowDone` after the frames that it completes."""
+    """Pass on the events of `vp_jax.inference.stream.windows`, each `WindowDone` after the frames that it completes.
+
+    With the ``size`` of the frames, the decoder is compiled in a thread while the encoder is compiled by ``events``.
+    """
+    if size is not None and plan.shots:
+        threading.Thread(target=compile_ahead, args=(models, params, plan.shots[0], settings, size)).start()
     makers = {shot.window: shot for shot in plan.shots}
     making: _ShotDecoder | None = None
     for event in events:
@@ -148,7 +161,8 @@ class _ShotDecoder:
         # of an even number the VAE would make 4 frames of the first latent: one more at the end, cut off below
         self._extra = int(not reference and shot.latents % 2 == 0)
         self._stitcher = Stitcher(shot.windows, settings.overlap_latents, reference=reference)
-        self._decoder = StreamDecoder(models, params, shot.latents + self._extra)
+        self.latents = shot.latents + self._extra
+        self._decoder = StreamDecoder(models, params, self.latents)
         self._shot, self._made = shot, 0
 
     def add(self, window: int, latents_BThwC: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -161,6 +175,20 @@ class _ShotDecoder:
             if len(frames_FHWC):
                 yield self._shot.start + self._made, frames_FHWC
             self._made += len(frames_FHWC)
+
+
+def compile_ahead(models: Models, params: Params, shot: Shot, settings: Settings, size: tuple[int, int]) -> None:
+    """Compile the decoder for the first chunks of a shot of frames (height, width); nothing is run."""
+    latents = _ShotDecoder(models, params, shot, settings).latents
+    h, w = (side // SPATIAL_STRIDE for side in size)
+    where, cache = placement(params), None
+    first = vae_module.split_first(latents, vae_module.DECODE_CHUNK)
+    with contextlib.suppress(Exception), on_mesh(where):  # what is wrong is raised where the decoder is called
+        for count in dict.fromkeys((first, vae_module.DECODE_CHUNK) if latents > first else (first,)):
+            chunk = jax.ShapeDtypeStruct((1, count, h, w, models.vae_cfg.latent_channels), jnp.float32, sharding=where)
+            lowered = decode_pixels.lower(models, params, chunk, cache)
+            lowered.compile()
+            _, cache = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), lowered.out_info)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnames="cache")

@@ -89,13 +89,19 @@ def load_models(
     extra = [trees.cast(checkpoint.load_params(path), jnp.dtype(precision)) for path, _ in adapters]
     if alone and models.branch_cfg is not None:
         params[BRANCH.name] = silent_weights(exact.backbone_cfg, params[BACKBONE.name])
-    if weights:
+    if weights == "int8":
         params, extra = _quantised(models, params, jax.device_put(extra, host)), []
+    else:
+        params[BACKBONE.name], extra = _styled(models, params[BACKBONE.name], extra)
     complete = {**params, "loras": extra}
-    if devices is not None:
-        complete = jax.device_put(complete, sharding.place(complete, devices).shardings)
-    elif weights:
-        complete = jax.device_put(complete, jax.devices()[0])
+    if devices is not None or weights:
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        where = jax.tree.map(lambda _: device, complete)
+        if devices is not None:
+            where = sharding.place(complete, devices).shardings
+        if weights == "host":
+            where[BACKBONE.name] = sharding.blocks_in_host_memory(where[BACKBONE.name])
+        complete = jax.device_put(complete, where)
     folders = (*(source.of(part) for part in stored), *(path for path, _ in adapters))
     encoder = describe_encoder(source, precision)
     drift = read_drift(source.path)
@@ -107,9 +113,19 @@ def _in_form(models: Models, weights: str) -> Models:
     if models.backbone_cfg.weights == weights:
         return models
     branch = models.branch_cfg
-    if branch is not None:
+    if branch is not None and weights != "host":  # it is small: it never waits in the host's memory
         branch = BranchConfig(dataclasses.replace(branch.dit, weights=weights))
     return Models(dataclasses.replace(models.backbone_cfg, weights=weights), branch, models.vae_cfg, models.loras)
+
+
+def _styled(models: Models, backbone: trees.Tree, extra: list[trees.Tree]) -> tuple[trees.Tree, list[trees.Tree]]:
+    """The backbone with style adapters merged, which cost nothing then, and the adapters that stay attached.
+
+    The ID adapter stays, and whatever stands before it: of `Models.loras` the first ones are attached.
+    """
+    kept = max((number for number, cfg in enumerate(models.loras, 1) if cfg.extra_keys), default=0)
+    styles = list(zip(models.loras, extra))[kept:]
+    return (lora.merge(backbone, styles) if styles else backbone), extra[:kept]
 
 
 def _quantised(models: Models, params: dict[str, Any], loras: list[trees.Tree]) -> dict[str, Any]:

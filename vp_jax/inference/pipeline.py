@@ -85,7 +85,7 @@ class Pipeline:
           id_adapter: attach the ID adapter if the folder has one.
           id_scale: its LoRA scale (the released weights are used at 1.0, though trained at 0.5).
           loras: converted style adapters, each with a factor on its own scale.
-          weights: ``"int8"``: matrices of blocks in 8 bits, adapters merged; by default as ``precision``.
+          weights: ``"int8"``: blocks in 8 bits, adapters merged; ``"host"``: blocks wait in the host's memory.
           mesh: devices that sample a video together, such as ``"data=2,context=4"``, see `vp_jax.sharding.mesh_of`.
 
         Raises:
@@ -194,7 +194,7 @@ class Pipeline:
         """
         request = self.request(as_video(video), mask, **options)
         words = _words(options.get("task", FILL), prompt, negative_prompt)
-        events = self.decoded(self._windows_of(request, *words), request.plan, request.settings)
+        events = self.decoded(self._windows_of(request, *words), request.plan, request.settings, request.size)
         return collect(reported(events, request.plan, request.settings, progress), request)
 
     def stream(
@@ -314,10 +314,10 @@ class Pipeline:
         return loop.finite(sampled(compiled, video, prompts, plan, noise_of, start), len(plan.windows))
 
     def decoded(
-        self, events: Iterable[loop.Event], plan: WindowPlan, settings: Settings
+        self, events: Iterable[loop.Event], plan: WindowPlan, settings: Settings, size: tuple[int, int] | None = None
     ) -> Iterator[loop.Event | Decoded]:
         """Events with the frames that they finish; see `vp_jax.inference.decode.decoded`."""
-        return decoded(events, self.models, self.params, plan, settings)
+        return decoded(events, self.models, self.params, plan, settings, size)
 
     def inpaint(
         self,

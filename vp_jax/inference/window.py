@@ -99,11 +99,17 @@ class WindowProgram:
             return self._encode_channels(params, frames_BFHWC, holes_BFHW, noise, quad_BFHW)
         cfg, fill = self.models.vae_cfg, self.settings.hole_fill or "black"
         filled = fill_holes(frames_BFHWC, holes_BFHW, fill)
-        video = masked = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
         if self.reference or fill != "black":
             kept = frames_BFHWC * (holes_BFHW < 0.5)[..., None] if self.reference else frames_BFHWC
-            kept, video = jax.lax.optimization_barrier((kept, video))  # one after the other: half the memory
-            masked = vae_module.scale(cfg, self._encode(params, kept, noise, "masked"))
+            # one after the other: half the memory; in a loop: the encoder is compiled once
+            clips = jnp.stack([filled, kept])
+            mean, std = jax.lax.map(lambda clip: tuple(self.models.vae(params).encode(clip)), clips)
+            video, masked = (
+                vae_module.scale(cfg, self._drawn(vae_module.Posterior(mean[k], std[k]), noise, name))
+                for k, name in enumerate(("video", "masked"))
+            )
+        else:
+            video = masked = vae_module.scale(cfg, self._encode(params, filled, noise, "video"))
         image = None
         if self.models.takes_image:
             assert image_B1hwC is not None
@@ -254,7 +260,9 @@ class WindowProgram:
         return self.finish(state, states, inputs)
 
     def _encode(self, params: Params, pixels_BFHWC: jax.Array, noise: NoiseSource, name: str) -> jax.Array:
-        posterior = self.models.vae(params).encode(pixels_BFHWC)
+        return self._drawn(self.models.vae(params).encode(pixels_BFHWC), noise, name)
+
+    def _drawn(self, posterior: vae_module.Posterior, noise: NoiseSource, name: str) -> jax.Array:
         return posterior.sample(noise.named(name, posterior.mean_BThwC.shape)).astype(jnp.float32)
 
 

@@ -101,14 +101,15 @@ def _form(job: Job, media: Media) -> Form:
 def within_memory(job: Job, media: Media) -> Form:
     """The job as it fits into ``job.memory``, from descriptions alone, each form of the model described once.
 
-    As it is, if it fits; otherwise with the matrices of blocks in 8 bits.
+    As it is, if it fits; otherwise with the matrices of blocks in 8 bits; otherwise with blocks that wait in the
+    host's memory, as exact as they were.
 
     Raises:
       UserError: it does not fit in any form; says what each form needs.
     """
     assert job.memory is not None
     limit, tried = memory_of(job.memory), []
-    for weights in dict.fromkeys((job.weights, "int8")):
+    for weights in dict.fromkeys((job.weights, "int8", "host")):
         form = _form(dataclasses.replace(job, weights=weights), media)
         needs, kind = _needs(form.pipeline, form.request), weights or form.pipeline.models.backbone_cfg.dtype
         said = f"{needs.peak / 1e9:.3g} GB while {needs.at}, with {kind} weights"
@@ -146,6 +147,9 @@ def estimate(
     models, (height, width) = pipeline.models, size
     cfg, vae = models.backbone_cfg, models.vae_cfg
     weights = sum(_bytes(shapes) for _, shapes in models.abstract().values())
+    if cfg.weights == "host":  # the block that runs and the one that is fetched meanwhile are on the device
+        blocks = _bytes(models.abstract()["backbone"][1]["blocks"])
+        weights -= blocks - min(2, cfg.num_layers) * blocks // cfg.num_layers
     latents = latent_frames(settings.window)
     cells = latents * (height // SPATIAL_STRIDE) * (width // SPATIAL_STRIDE)
     tokens = cfg.max_text_len + cells // cfg.patch**2 // (cfg.patch_t or 1)
@@ -157,8 +161,8 @@ def estimate(
         "denoising": _STEP * token * tokens + states,
         "decoding": _DECODE * chunk * vae.channels[0] * jnp.dtype(vae.dtype).itemsize,
     }
-    if pipeline.text_encoder is not None:
-        needs["encoding the prompt"] = _bytes(abstract_model(pipeline.text_encoder[0])[1])
+    if pipeline.text_encoder is not None:  # it is gone before the other weights are loaded
+        needs["encoding the prompt"] = _bytes(abstract_model(pipeline.text_encoder[0])[1]) - weights
     at = max(needs, key=lambda name: needs[name])
     steps = len(plan.windows) * settings.steps
     disk = len(plan.windows) * cells * vae.latent_channels * 4

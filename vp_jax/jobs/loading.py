@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vp_jax.errors import UserError
+from vp_jax.inference.named import find_model
 from vp_jax.inference.prompt import Prompt
 from vp_jax.jobs.job import Job
 
@@ -26,8 +27,13 @@ class ModelCache:
         self._pipeline: Pipeline | None = None
         self._prompts: dict[tuple[str, str], Prompt] = {}
 
-    def load(self, job: Job) -> Pipeline:
+    def load(self, job: Job, texts: Sequence[str] = ()) -> Pipeline:
         """The model of a job.
+
+        Args:
+          job: what is asked for.
+          texts: prompts that it will need. They are encoded before a new model is loaded, so that the text encoder
+            and the model are never in memory together.
 
         Raises:
           UserError: it cannot be loaded, or has no text encoder and the job needs one.
@@ -37,6 +43,7 @@ class ModelCache:
         key = (str(job.checkpoint), job.model_options)
         if self._pipeline is None or self._key != key:
             self._pipeline, self._prompts = None, {}  # its memory is free before the next one is loaded
+            self._encode_first(job, texts)
             with enough_memory("`precision` bfloat16, or a device with more"):
                 self._pipeline = Pipeline.load(job.checkpoint, **job.model_options)
             self._key = key
@@ -45,6 +52,21 @@ class ModelCache:
                 f"checkpoint {job.checkpoint} has no text encoder: give `prompt_embeds` instead of `prompt`"
             )
         return self._pipeline
+
+    def _encode_first(self, job: Job, texts: Sequence[str]) -> None:
+        from vp_jax.inference.load import describe_encoder
+        from vp_jax.inference.text import encode_texts
+        from vp_jax.models.folder import BACKBONE, CheckpointFolder
+
+        known = find_model(job.checkpoint)
+        source, negative = CheckpointFolder(known.folder), job.negative_prompt or ""
+        encoder = describe_encoder(source, job.precision or known.precision)
+        if encoder is None or not source.has(BACKBONE):
+            return
+        length = source.describe(BACKBONE).max_text_len
+        with enough_memory("`precision` bfloat16, or `prompt_embeds` in place of `prompt`"):
+            for text in dict.fromkeys(texts):
+                self._prompts[text, negative] = Prompt(*encode_texts([text, negative], encoder[0], source, length))
 
     def encode(self, pipeline: Pipeline, texts: Sequence[str], negative: str) -> list[Prompt]:
         """Embeddings of each window's prompt; those of earlier jobs are not made again."""

@@ -122,7 +122,7 @@ def _run(job: Job, loader: ModelCache, folder: Path) -> Generator[JobEvent, None
         form = within_memory(job, media)
         job = form.job
         yield Note("memory", form.line)
-    pipeline = loader.load(job)
+    pipeline = loader.load(job, _texts(job, media))
     request = request_of(job, pipeline, media)
     yield planned(job, request)
     clock.lap("load")
@@ -208,9 +208,15 @@ def _unread(job: Job, media: Media) -> list[str]:
 
     if job.prompt_embeds is not None:
         return []
+    return unread([*_texts(job, media), job.negative_prompt or ""], CheckpointFolder(find_model(job.checkpoint).folder))
+
+
+def _texts(job: Job, media: Media) -> list[str]:
+    """The prompts of a job, without those that a kept run had."""
+    if job.prompt_embeds is not None:
+        return []
     texts = [] if job.prompt is None else [job.prompt]
-    texts += media.prompt.distinct() if isinstance(media.prompt, Prompts) else []
-    return unread([*texts, job.negative_prompt or ""], CheckpointFolder(find_model(job.checkpoint).folder))
+    return texts + (media.prompt.distinct() if isinstance(media.prompt, Prompts) else [])
 
 
 def _verify(job: Job) -> str:
@@ -245,7 +251,7 @@ def _inpaint(
         enough_memory(f"a smaller `window`{size_advice}, or `precision` bfloat16"),
         contextlib.closing(kept) as events,
     ):
-        for event in pipeline.decoded(events, plan, settings):
+        for event in pipeline.decoded(events, plan, settings, request.size):
             while damaged:
                 yield Note("kept", damaged.pop(0))
             if isinstance(event, Decoded):

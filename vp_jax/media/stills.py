@@ -57,6 +57,7 @@ def still_bytes(planes: Planes, layout: PixelFormat, suffix: str, colours: Colou
     deep = layout.depth == 16
     name = _FORMATS[layout.family, layout.alpha][deep] + order * deep
     encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width, encoder.pix_fmt = *planes[0].shape, name
     encoder.time_base, encoder.options = Fraction(1), dict(options)
     frame = frame_of(planes, layout)
@@ -77,8 +78,8 @@ def is_marked(file: Path) -> bool:
         return False
     try:
         with Image.open(file, formats=("PNG", "TIFF")) as image:
-            stated = image.info if image.format == "PNG" else getattr(image, "tag_v2", {})
-            return stated.get(_SOFTWARE if image.format == "PNG" else _SOFTWARE_TAG) == _NAME
+            stated = image.info.get(_SOFTWARE) if image.format == "PNG" else image.getexif().get(_SOFTWARE_TAG)
+            return bool(stated == _NAME)
     except (OSError, SyntaxError):
         return False
 

@@ -29,12 +29,21 @@ DESIGNS = ("cogvideox", "blocks")
 """Autoencoders: `vp_jax.models.vae.coder` and, for small models, `vp_jax.models.vae.blocks`."""
 CONVS = ("taps", "winograd", "xla")
 """Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
-REMAT = ("nothing_saveable", "save_attention", "offload_attention", "dots_with_no_batch_dims_saveable", "dots_saveable")
+REMAT = (
+    "nothing_saveable",
+    "save_attention",
+    "offload_attention",
+    "save_attention_and_products",
+    "dots_with_no_batch_dims_saveable",
+    "dots_saveable",
+)
 """Rematerialisation policies: what a block saves for its backward pass. ``save_attention`` saves the outputs of
-attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory."""
+attention, so that only matrix products are computed twice; ``offload_attention`` saves them in host memory;
+``save_attention_and_products`` saves those of matrix products too, so that neither is computed twice."""
 
-WEIGHT_FORMS = ("int8",)
-"""Forms of the matrices of blocks, besides the type of the weights."""
+WEIGHT_FORMS = ("int8", "host")
+"""Forms of the blocks' weights, besides their type: matrices in 8 bits, or blocks that wait in the host's memory until
+they run, one after another."""
 
 MOST_POSITIONS = 1 << 22
 """Tokens of the largest native grid, for which a position table can be made."""
@@ -70,7 +79,8 @@ class DiTConfig:
       remat: policy of `REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
       dtype: compute type.
       param_dtype: type of the weights.
-      weights: ``int8`` to hold the matrices of blocks in 8 bits, see `vp_jax.models.int8`.
+      weights: ``int8`` to hold the matrices of blocks in 8 bits, see `vp_jax.models.int8`; ``host`` if the blocks are
+        in the host's memory (no run changes a number).
 
     Raises:
       UserError: sizes that do not fit each other, or positions that CogVideoX 1.5 does not have.

@@ -177,6 +177,9 @@ def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
         return body
     if cfg.remat == "save_attention":
         policy = jax.checkpoint_policies.save_only_these_names(SAVED)
+    elif cfg.remat == "save_attention_and_products":
+        policies = jax.checkpoint_policies
+        policy = policies.save_from_both_policies(policies.dots_saveable, policies.save_only_these_names(SAVED))
     elif cfg.remat == "offload_attention":
         policy = jax.checkpoint_policies.save_and_offload_only_these_names(
             names_which_can_be_saved=[],
@@ -240,6 +243,8 @@ class DiT(nnx.Module):
 
         def body(x_BSD: jax.Array, xs: tuple[Block, Any]) -> tuple[jax.Array, Any]:
             block, layer = xs
+            if cfg.weights == "host":
+                block = jax.device_put(block, jax.memory.Space.Device)
             x_BSD = constrain(extension.after_block(layer, block(x_BSD, ctx, extension, layer)), "tokens")
             return x_BSD, extension.record(layer, x_BSD)
 

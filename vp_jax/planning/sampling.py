@@ -79,10 +79,11 @@ def _models(case: Case, adapter: bool) -> tuple[Models, Any]:
     types: dict[str, Any] = {"dtype": case.precision, "param_dtype": case.precision}
     form = {**types, "attention": case.attention, "weights": case.weights}
     backbone = dataclasses.replace(named.backbone, **form)
-    branch = BranchConfig(dataclasses.replace(named.branch.dit, **form))
+    small = {**form, "weights": "" if case.weights == "host" else case.weights}
+    branch = BranchConfig(dataclasses.replace(named.branch.dit, **small))
     models = Models(backbone, branch, dataclasses.replace(named.vae, **types), (cfg,) if adapter else ())
     shapes: dict[str, Any] = {name: tree for name, (_, tree) in models.abstract().items()} | {"loras": []}
-    if adapter and not case.weights:  # merged before rounding to 8 bits
+    if adapter and case.weights != "int8":  # merged before rounding to 8 bits
         fresh = functools.partial(lora.init, cfg, shapes["backbone"])
         shapes["loras"] = [jax.eval_shape(lambda key: trees.cast(fresh(key), dtype), case.key())]
     return models, sharding.placed(shapes, case.mesh)
@@ -110,7 +111,7 @@ def text(case: Case) -> Prepared | None:
     )
     encoder = nnx.merge(graph, sharding.placed({"t5": shapes}, case.mesh)["t5"])
     ids_BM = case.array(2, case.variant.backbone.max_text_len, dtype=jnp.int32)
-    return Prepared(t5.encode_text, (encoder, ids_BM), {}, "", sampler(case).waiting())
+    return Prepared(t5.encode_text, (encoder, ids_BM), {}, "")  # before the other weights are loaded
 
 
 def encode_image(case: Case) -> Prepared | None:

@@ -56,9 +56,7 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
     for name, folder in parts.items():
         if (folder / checkpoint.PARAMS).is_dir():
             weights = trees.cast(checkpoint.load_params(folder), jnp.bfloat16)
-            checkpoint.save_params(out / name, weights, checkpoint.load_config(folder))
-            # Orbax's mark for object stores; it names the folder of this machine, and reading needs it on no disk
-            (out / name / checkpoint.PARAMS / "commit_success.txt").unlink(missing_ok=True)
+            checkpoint.save_params(out / name, weights, checkpoint.load_config(folder), in_one_file=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
     write_text(out / PROVENANCE, json.dumps(facts, indent=1) + "\n")
