@@ -33,8 +33,8 @@ LONG_VIDEOS = (
         "kept_chroma",
         "a chroma sample is replaced if any of its pixels lies in the hole",
         "vp_jax/media/pixels/paste.py",
-        "np.minimum(out, taken)",
-        "np.maximum(out, taken)",
+        "functools.reduce(np.minimum, taken)",
+        "functools.reduce(np.maximum, taken)",
         "tests/media/pixels/test_paste.py",
     ),
     Mutant(

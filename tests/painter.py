@@ -53,7 +53,7 @@ class Painter(Pipeline):
                 yield StepDone(window, done, LoopState(x, x))
             yield WindowDone(window, Carry(x, None))
 
-    def decoded(self, events, plan, settings):
+    def decoded(self, events, plan, settings, size=None):
         for event in events:
             if isinstance(event, WindowDone) and event.window + 1 == len(plan.windows):
                 height, width = self.calls["windows"][0].size

@@ -43,7 +43,7 @@ def test_one_command_makes_all_files(pipeline, given, capsys):
     ]  # fmt: skip
     assert video.probe(given["--out"].with_name("out_comparison.mp4")).frames == F
     assert video.read_image(given["--out"].with_name("out_contact.png")).shape[1] > 500
-    (small, holes), _, settings = pipeline.calls["windows"]
+    (small, holes, _), _, settings = pipeline.calls["windows"]
     assert small.shape == (17, 32, 48, 3) and holes.any((1, 2)).all()
     assert (settings.window, settings.overlap, settings.steps, settings.seed) == (9, 5, 50, 42)
     assert pipeline.calls["prompt"] == ("a pink wall", "")
@@ -138,7 +138,7 @@ def test_first_frame_original_is_kept_bit_for_bit(pipeline, given):
     frames, _ = result({**given, "--first_frame": "original"})
     np.testing.assert_array_equal(frames[0], FRAMES[0])
     assert (frames[1][HOLES[1]] == PAINT).all()
-    (small, holes), _, _ = pipeline.calls["windows"]
+    (small, holes, _), _, _ = pipeline.calls["windows"]
     np.testing.assert_array_equal(small[0], resize_frames(FRAMES[:1], 32, 48)[0])
     assert not holes[0].any() and holes[1].any()
 
@@ -146,7 +146,7 @@ def test_first_frame_original_is_kept_bit_for_bit(pipeline, given):
 def test_first_frame_from_a_picture(pipeline, given, tmp_path):
     Image.new("RGB", (100, 90), (9, 200, 9)).save(tmp_path / "first.png")
     result({**given, "--first_frame": tmp_path / "first.png"})
-    (small, holes), _, _ = pipeline.calls["windows"]
+    (small, holes, _), _, _ = pipeline.calls["windows"]
     assert (small[0] == (9, 200, 9)).all() and not holes[0].any() and holes[1].any()
 
 

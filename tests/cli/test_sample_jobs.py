@@ -91,7 +91,7 @@ def test_another_seed_does_not_replace_what_is_unfinished(given, painter, monkey
     assert run([*flags, "--seed", "3", "--fresh"]) == 0
 
 
-def stopped(events, plan, settings):
+def stopped(events, plan, settings, size):
     """The power goes after the first window."""
     for event in events:
         yield event

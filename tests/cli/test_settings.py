@@ -79,7 +79,7 @@ def test_a_setting_changes_nothing_else():
         (["xyzzy"], r"no such packaged settings.* gpu_h100, .*tiny"),
         (["common"], "no such packaged settings"),
         (["id_adapter"], r"^--config id_adapter: give a name after a colon, such as configs/id_adapter.py:tpu_v4$"),
-        (["id_adapter:tpu_v9"], r"no settings named 'tpu_v9': one of gpu_h100"),
+        (["id_adapter:tpu_v9"], r"no settings named 'tpu_v9': one of distill, gpu_h100"),
         (["tiny:name"], "takes no name after a colon"),
         (["nano_vae:wrong"], "one of images, clips, whole"),
         (["README.md"], r"README.md: expected a Python file with get_config\(\)"),

@@ -11,7 +11,18 @@ from vp_jax.planning.programs import PROGRAMS, SAMPLE, TRAIN
 from vp_jax.training.stages.registry import STAGES
 
 SCORES = (
-    *("background", "detail", "flow", "fvd", "motion", "perceptual", "pixels", "reference", "reference_text"),
+    *(
+        "background",
+        "detail",
+        "features",
+        "flow",
+        "fvd",
+        "motion",
+        "perceptual",
+        "pixels",
+        "reference",
+        "reference_text",
+    ),
     *("regions", "removal", "similarity", "text"),
 )
 

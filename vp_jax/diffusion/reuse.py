@@ -16,12 +16,14 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from vp_jax.diffusion.steps import StepTable
 from vp_jax.errors import UserError
+
+if TYPE_CHECKING:  # settings are read without JAX
+    from vp_jax.diffusion.steps import StepTable
 
 _FORMAT = 1
 _LARGEST = 10.0

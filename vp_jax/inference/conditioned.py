@@ -7,19 +7,21 @@ checkpoint's files do not say is written down here, from the programs that were 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vp_jax.errors import UserError
-from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.media.frames import Frames, Streamed, mapped
 from vp_jax.media.masks import dilate
-from vp_jax.models.config import DiTConfig
-from vp_jax.models.inpaint_channels import InpaintKind
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE, latent_frames
+
+if TYPE_CHECKING:  # files are checked without JAX
+    from vp_jax.inference.models import Models
+    from vp_jax.models.config import DiTConfig
+    from vp_jax.models.inpaint_channels import InpaintKind
 
 OWN_SETTINGS: dict[InpaintKind, dict[str, Any]] = {
     "fun_inp": {"sampler": "ddim", "dynamic_guidance": False, "replace_background": False},
