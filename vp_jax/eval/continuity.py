@@ -4,10 +4,12 @@ With a truth t, changes are those of the error; without one, they are those of t
 
     change_f    = mean |(r_f - r_f-1) - (t_f - t_f-1)| over pixels that are hole in f and f-1, in grey levels
     flicker     = mean of change_f
-    seam jump   = mean over seams of (largest change_f in the seam's frames) / (median of change_f elsewhere)
+    seam jump   = mean over seams of (largest change_f in the seam's frames) / (its median over stretches elsewhere)
     colour drift = mean over windows k > 0 of |o_k - o_0|, o_k the mean colour (error) of the hole in window k
 
-The frames of a seam are those in which two windows overlap, and the first behind them. Everything is read frame by
+The frames of a seam are those in which two windows overlap, and the first behind them. The stretches elsewhere have as
+many frames as a seam, since the largest change of more frames is larger; where windows are too short for them, single
+frames stand in. So a video without a seam has a jump of 1. Everything is read frame by
 frame, so a video of any length is measured in constant memory.
 """
 
@@ -26,7 +28,7 @@ class Continuity(NamedTuple):
     Attributes:
       change_F: mean change of each frame from the one before, in grey levels; NaN at frame 0.
       colour_KC: mean colour of the hole in each window, or of its error, in grey levels.
-      seam_K: jump of each seam, in units of the median change; the first window has none.
+      seam_K: jump of each seam, in units of the largest change of as many frames elsewhere; the first window has none.
       flicker, seam_jump, colour_drift: see the module.
     """
 
@@ -75,7 +77,7 @@ class ContinuityMeter:
         spans = [slice(start, start + self._overlap + 1) for start in self._starts[1:]]
         for span in spans:
             seam_F[span] = True
-        usual = _median(change_F[~seam_F])
+        usual = _usual(change_F, seam_F, self._overlap + 1)
         for k, span in enumerate(spans, 1):
             part = change_F[span][~np.isnan(change_F[span])]
             seam_K[k] = part.max() / usual if len(part) and usual else math.nan
@@ -101,6 +103,14 @@ def continuity_of(
     for frame, hole_HW in enumerate(holes_FHW):
         meter.add(result_FHWC[frame], hole_HW, None if truth_FHWC is None else truth_FHWC[frame])
     return meter.result
+
+
+def _usual(change_F: np.ndarray, seam_F: np.ndarray, length: int) -> float:
+    """Median of the largest changes of all stretches of ``length`` frames apart from seams, or of single frames."""
+    apart_F = ~seam_F & ~np.isnan(change_F)
+    stretches = (slice(first, first + length) for first in range(len(change_F) - length + 1))
+    largest = [change_F[stretch].max() for stretch in stretches if apart_F[stretch].all()]
+    return _median(np.array(largest) if largest else change_F[~seam_F])
 
 
 def _mean(values: np.ndarray) -> float:

@@ -35,8 +35,8 @@ def test_a_usual_job():
         "Mask check: nothing odd.",
         "Outside the mask: unchanged, checked on 331 frames.",
         "Sound 1 (aac, eng): copied, 431 packets.",
-        "The seam at frame 40 jumps 1.3 times the median change.",
-        "The seam at frame 80 jumps 2.4 times the median change.",
+        "The seam at frame 40 jumps 1.3 times as far as the frames elsewhere.",
+        "The seam at frame 80 jumps 2.4 times as far as the frames elsewhere.",
         "Change in the hole: 4.2 of 255 levels from frame to frame, on average.",
         "Colour of the hole: later windows are 3.0 levels away from the first, on average over windows.",
         "Time: 4 min, of which the model took 4 min, compilation included.",
@@ -68,7 +68,8 @@ def test_a_usual_job():
         ({"continuity": {**RECORD["continuity"], "seams": [{"frame": 40, "jump": None}]}},
          "Seams: not measured, the hole is empty or stands still there.", False),
         ({"continuity": {**RECORD["continuity"], "seams": [{"frame": 8 * k, "jump": k / 4} for k in range(1, 8)]}},
-         "Of 7 seams, the one at frame 56 jumps most: 1.8 times the median change; on average they jump 1.8 times.",
+         "Of 7 seams, the one at frame 56 jumps most: 1.8 times as far as the frames elsewhere; "
+         "on average they jump 1.8 times.",
          False),
     ],
 )  # fmt: skip

@@ -45,7 +45,7 @@ class HoleMeter:
         """As JSON values, None where there is nothing to measure.
 
         ``change`` and ``colour`` have one entry per frame, ``window_colour`` one per window, in grey levels; a seam's
-        ``jump`` is in units of the median change of the other frames.
+        ``jump`` is in units of the largest change of as many other frames.
         """
         found = [meter.result for meter in self._meters]
         jumps = [

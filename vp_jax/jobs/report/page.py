@@ -175,7 +175,7 @@ def _curves(record: JobRecord) -> str:
     plots = [
         curve("Change from frame to frame in the hole", f"grey levels{banded}", [Line(found["change"])], seams=seams),
         curve("Mean colour of the hole", "red, green and blue, 0 to 255", colours, seams=seams, from_zero=False),
-        bars("Jump of each seam", "times the median change", [seam["jump"] for seam in found["seams"]], "seam"),
+        bars("Jump of each seam", "times elsewhere", [seam["jump"] for seam in found["seams"]], "seam"),
         bars("Change within each window", "grey levels from frame to frame", found.get("window_change", ())),
         bars("Time of each window", "seconds, compilation included", record["window_seconds"]),
         *(

@@ -13,7 +13,7 @@ JobRecord = Mapping[str, Any]
 _FAR = 0.01
 """Change of the aspect that is mentioned."""
 _JUMP = 2.0
-"""Seam jump from which on a person sees a seam, in units of the median change."""
+"""Seam jump from which on a person sees a seam, in units of the changes elsewhere."""
 
 
 class Sentence(NamedTuple):
@@ -132,14 +132,14 @@ def _seams(record: JobRecord) -> Iterator[Sentence]:
     elif len(seams) <= 3:
         for seam in seams:
             yield Sentence(
-                f"The seam at frame {seam['frame']} jumps {seam['jump']:.1f} times the median change.",
+                f"The seam at frame {seam['frame']} jumps {seam['jump']:.1f} times as far as the frames elsewhere.",
                 seam["jump"] >= _JUMP,
             )
     else:
         worst = max(seams, key=lambda seam: seam["jump"])
         yield Sentence(
-            f"Of {len(seams)} seams, the one at frame {worst['frame']} jumps most: {worst['jump']:.1f} times the "
-            f"median change; on average they jump {found['seam_jump']:.1f} times.",
+            f"Of {len(seams)} seams, the one at frame {worst['frame']} jumps most: {worst['jump']:.1f} times as far as "
+            f"the frames elsewhere; on average they jump {found['seam_jump']:.1f} times.",
             worst["jump"] >= _JUMP,
         )
     if found["flicker"] is not None:
