@@ -6,7 +6,7 @@ from vp_jax.curate.settings import settings_from
 from vp_jax.curate.sources import list_sources
 
 SMALL = (
-    "duplicate_bits=20",
+    "duplicate_bits=30",
     "collect.least_rows=32",
     "mask.backend=tests.curate.salient_tracker:track",
     "mask_filter.most_lost=0.5",

@@ -103,5 +103,7 @@ def test_own_clips_without_masks_give_an_adapter_that_sampling_reads(converted, 
     pipeline = Pipeline.load(converted, precision="float32", attention="xla", loras=((adapter, 1.0),))
     (lora,) = pipeline.models.loras
     assert (lora.rank, lora.scale, lora.extra_keys) == (4, 0.5, False)
-    trained = trees.flatten(pipeline.params["loras"][0])
-    assert any(np.asarray(leaf).any() for path, leaf in trained.items() if path.endswith("lora_b"))
+    base = trees.flatten(checkpoint.load_params(converted / "transformer"))
+    merged = trees.flatten(pipeline.params["backbone"])
+    changed = {path.removesuffix("/kernel") for path, leaf in merged.items() if np.any(leaf != base[path])}
+    assert changed == set(ADAPTED_LINEARS), "merged into the layers that it adapts, and nowhere else"
