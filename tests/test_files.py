@@ -1,6 +1,7 @@
 """The one way to write a file or folder: complete or not at all, and names beside it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,23 @@ def test_what_a_killed_run_left_is_cleared_away_by_the_next_one_of_that_name(tmp
     assert left.is_dir(), "of another file: maybe it is wanted"
     files.write_text(tmp_path / "out.txt", "new")
     assert contents(tmp_path) == {"other.txt": "x", "out.txt": "new"} and not left.exists()
+
+
+def test_a_folder_that_was_left_before_its_mark_is_cleared_away_and_others_stay(tmp_path):
+    left = killed_while_writing(tmp_path / "out.txt")
+    process = left.name.rpartition("-")[0].removeprefix(".vp_jax-")
+    shutil.rmtree(left)
+    host, pid, started = process.split("-")
+    with files.replacing(tmp_path / "now.txt") as partial:
+        partial.write_text("now")
+        mine = partial.parent.name.rpartition("-")[0]
+        named = (f"{host}-{pid}-{started}-user", f"{int(host, 16) ^ 1:08x}-{pid}-{started}-host", "user")
+        theirs = [tmp_path / f"{mine}-busy", *(tmp_path / f".vp_jax-{name}" for name in named)]
+        for folder in (left, *theirs):
+            folder.mkdir()
+        (theirs[1] / "precious.txt").write_text("a user's")
+        files.write_text(tmp_path / "out.txt", "new")
+        assert not left.exists() and all(folder.is_dir() for folder in theirs)
 
 
 def test_what_another_process_is_writing_now_stays(tmp_path):

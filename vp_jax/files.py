@@ -1,11 +1,11 @@
 """Names of files and the one way to write them: complete in a hidden folder of ours, then moved into place.
 
-    .vp_jax-k3x9/          a folder that no other run uses, in the folder of the file
-    .vp_jax-k3x9/mine      says whose it is: host, process, and the names that are being written
-    .vp_jax-k3x9/out.mp4   becomes out.mp4 once it is complete
+    .vp_jax-HOST-PROCESS-START-k3x9/          a folder that no other run uses, in the folder of the file
+    .vp_jax-HOST-PROCESS-START-k3x9/mine      says whose it is: host, process, and the names that are being written
+    .vp_jax-HOST-PROCESS-START-k3x9/out.mp4   becomes out.mp4 once it is complete
 
 What a killed process left is removed by the next one that writes the same name. Nothing else is ever removed: a folder
-without our mark, or a link, is not ours.
+without our mark, or a link, is not ours. An empty folder is, if its name is of a process that is gone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import shutil
 import socket
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from vp_jax.errors import UserError
 from vp_jax.reading import read_json
 
 _HIDDEN, _MARK = ".vp_jax-", "mine"
+_NAME = re.compile(re.escape(_HIDDEN) + r"([0-9a-f]{8})-(\d+)-(\w+)-\w+")
+"""Host, process and start of the process that made a hidden folder."""
 _being_written: set[Path] = set()
 """Hidden folders of this process."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -161,7 +164,7 @@ def clear_left_behind(folder: Path, names: Sequence[str] | None = None) -> None:
     """Remove what processes that are gone left in ``folder`` while they wrote ``names``; default: any name."""
     for hidden in folder.glob(f"{_HIDDEN}*"):
         if _left_behind(hidden, names):
-            shutil.rmtree(hidden, ignore_errors=True)
+            _take_away(hidden)
 
 
 @contextlib.contextmanager
@@ -169,14 +172,27 @@ def _hidden_folder(parent: Path, names: Sequence[str]) -> Iterator[Path]:
     """A new hidden folder of ours in ``parent``, for files of these names; removed at the end."""
     parent.mkdir(parents=True, exist_ok=True)
     clear_left_behind(parent, names)
-    folder = Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent))
+    process = _this_process()
+    named = f"{_HIDDEN}{_short(str(process['host']))}-{process['pid']}-{process['started']}-"
+    folder = Path(tempfile.mkdtemp(prefix=named, dir=parent))
     try:
-        (folder / _MARK).write_text(json.dumps({**_this_process(), "names": list(names)}))
+        (folder / _MARK).write_text(json.dumps({**process, "names": list(names)}))
         _being_written.add(folder)
         yield folder
     finally:
         _being_written.discard(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        _take_away(folder)
+
+
+def _take_away(folder: Path) -> None:
+    """Remove a hidden folder of ours, the mark last: killed in the middle, the rest is still known to be ours."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _MARK:
+                path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _left_behind(folder: Path, names: Sequence[str] | None) -> bool:
@@ -184,12 +200,26 @@ def _left_behind(folder: Path, names: Sequence[str] | None) -> bool:
     if folder.is_symlink() or not folder.is_dir() or (folder / _MARK).is_symlink():
         return False
     try:
+        if not any(folder.iterdir()):
+            return _made_by_the_dead(folder.name)
         mark = read_json(folder / _MARK)
         process = {key: mark[key] for key in ("host", "pid", "started")}
         wanted = names is None or bool({*names} & {*mark["names"]})
         return bool(wanted and process["host"] == socket.gethostname() and not _alive(process))
     except (UserError, OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _made_by_the_dead(name: str) -> bool:
+    """Whether the name of an empty hidden folder is of a process that is gone: killed before it left its mark."""
+    found = _NAME.fullmatch(name)
+    if not found or found[1] != _short(socket.gethostname()):
+        return False
+    return not _alive({"pid": found[2], "started": found[3]})
+
+
+def _short(host: str) -> str:
+    return f"{zlib.crc32(host.encode()):08x}"
 
 
 def _this_process() -> dict[str, object]:
