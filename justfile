@@ -7,7 +7,7 @@ export JAX_PLATFORMS := env("JAX_PLATFORMS", "cpu")
 _list:
     @{{just_executable()}} --list --unsorted
 
-# before every commit: format, lint, types, tests that are not slow; under 4 minutes on two cores
+# before every commit: format, lint, types, tests that are not slow; 4 to 5 minutes on two cores
 check: format-check lint types
     # compiling takes longest here, so programs are not optimised
     XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow"
