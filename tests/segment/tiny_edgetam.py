@@ -10,7 +10,7 @@ import torch
 import transformers
 from transformers.modeling_outputs import BaseModelOutput
 
-from tests.segment.tiny_sam import SIZE
+from tests.segment.tiny_sam import SIZE, write_video_model
 
 WIDTHS = (8, 16, 32, 64)
 
@@ -68,14 +68,4 @@ def write_edgetam(folder: Path) -> Path:
         perceiver_resampler_num_latents_2d=16,
         perceiver_resampler_num_layers=1,
     )
-    model = transformers.EdgeTamVideoModel(config)
-    with torch.no_grad():  # a thing in sight, whatever is shown
-        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(4.0)
-    model.save_pretrained(folder)
-    sides = {"size": {"height": SIZE, "width": SIZE}, "mask_size": {"height": SIZE // 4, "width": SIZE // 4}}
-    transformers.Sam2VideoProcessor(
-        image_processor=transformers.Sam2ImageProcessor(**sides),
-        video_processor=transformers.Sam2VideoVideoProcessor(size=sides["size"]),
-        target_size=SIZE,
-    ).save_pretrained(folder)
-    return folder
+    return write_video_model(transformers.EdgeTamVideoModel(config), folder)

@@ -28,17 +28,8 @@ def vision() -> dict:
     }
 
 
-def write_sam2(folder: Path) -> Path:
-    torch.manual_seed(0)
-    config = transformers.Sam2VideoConfig(
-        vision_config=vision(),
-        prompt_encoder_config={"image_size": SIZE},
-        image_size=SIZE,
-        memory_attention_num_layers=1,
-        memory_attention_feed_forward_hidden_size=64,
-        memory_attention_rope_feat_sizes=[SIZE // 16, SIZE // 16],
-    )
-    model = transformers.Sam2VideoModel(config)
+def write_video_model(model: transformers.PreTrainedModel, folder: Path) -> Path:
+    """A model of SAM 2's kind, with the processor of its size."""
     with torch.no_grad():  # a thing in sight, whatever is shown
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(4.0)
     model.save_pretrained(folder)
@@ -49,6 +40,19 @@ def write_sam2(folder: Path) -> Path:
         target_size=SIZE,
     ).save_pretrained(folder)
     return folder
+
+
+def write_sam2(folder: Path) -> Path:
+    torch.manual_seed(0)
+    config = transformers.Sam2VideoConfig(
+        vision_config=vision(),
+        prompt_encoder_config={"image_size": SIZE},
+        image_size=SIZE,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=64,
+        memory_attention_rope_feat_sizes=[SIZE // 16, SIZE // 16],
+    )
+    return write_video_model(transformers.Sam2VideoModel(config), folder)
 
 
 def write_grounding_dino(folder: Path) -> Path:
