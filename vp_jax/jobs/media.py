@@ -93,8 +93,7 @@ def read_media(job: Job) -> Media:
     video = Video.open(job.video, **frames, seen=finder.add if finder else None)
     mask = None
     if job.mask is not None:
-        options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
-        mask = Mask.open(job.mask, like=video, grow=job.mask_dilate, **options)
+        mask = _opened(job, job.mask, video, job.mask_dilate)
         video, mask = fit_frames(video, mask, job.mask_fit)
     affected_FHW, affected_digest = _affected(job, video)
     extended, holes_FHW = with_holes(video, mask, Look(first_frame=first_frame, task=job.task, extend=job.extend))
@@ -114,12 +113,16 @@ def read_media(job: Job) -> Media:
     return Media(extended, packed, note, prompt, first_frame, check, digests, cuts, grown, affected_FHW)
 
 
+def _opened(job: Job, path: Path, video: Video, grow: int | None) -> Mask:
+    """A mask that is read as the job says."""
+    return Mask.open(path, like=video, grow=grow, mask_id=job.mask_id, invert=job.invert_mask, resize=job.mask_resize)
+
+
 def _affected(job: Job, video: Video) -> tuple[PackedHoles | None, str]:
     """What a removal may change besides its hole, packed, and its digest."""
     if job.affected is None:
         return None, ""
-    options: dict[str, Any] = {"mask_id": job.mask_id, "invert": job.invert_mask, "resize": job.mask_resize}
-    mask = Mask.open(job.affected, like=video, grow=0, **options)
+    mask = _opened(job, job.affected, video, 0)
     holes_FHW = fit_frames(video, mask, job.mask_fit)[1].fitted(video)
     packed, seen = PackedHoles(holes_FHW.shape), _Seen(None, closed=False)
     for _ in seen.holes(holes_FHW, packed.add):
