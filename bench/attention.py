@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--backends", nargs="+", default=["xla", "chunked", "heads"])
     args = parser.parse_args()
-    print(timing.machine())
+    print(timing.busy_machine())
     print(timing.command())
     for shape in [tuple(args.shape)] if args.shape else SHAPES:
         rng = np.random.default_rng(0)

@@ -185,7 +185,7 @@ def main() -> None:
     other = run_theirs(model).float().cpu().numpy().astype(np.float64)
     tokens, device = cfg.max_text_len + T * (h // 2) * (w // 2), str(model.device)
 
-    print(timing.machine())
+    print(timing.busy_machine())
     print(timing.command())
     title = f"{args.size}: {cfg.num_layers} layers of width {cfg.dim}, batch {B}, {tokens} tokens, {cfg.dtype}"
     print_times(f"{title}, attention {cfg.attention}", candidates, args.runs)

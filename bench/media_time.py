@@ -22,7 +22,7 @@ import av
 import numpy as np
 
 from bench.moving_film import Film, make_film
-from bench.timing import machine
+from bench.timing import busy_machine
 from vp_jax.cli.program import run_cli
 from vp_jax.inference.inputs import Mask
 from vp_jax.inference.request import make_request
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
             parts.begin()
             plain(film, Path(folder) / "plain.mp4", parts)
             ours(film, Path(folder) / "ours.mp4", parts)
-    print(machine())
+    print(busy_machine())
     print(f"{args.frames} frames of {args.size}, least of {args.runs} runs: processor seconds, wall seconds")
     for name in (*PLAIN, *OURS):
         print(f"  {name:<14}{parts.least(name)[0]:>8.2f}{parts.least(name)[1]:>8.2f}")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.timing import command, interleaved, machine, peak_host_bytes, report
+from bench.timing import busy_machine, command, interleaved, peak_host_bytes, report
 from vp_jax.eval.blocks import blocks
 from vp_jax.eval.scores import SCORES, Meters, scores_of
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         {"vp_jax": lambda: ours(list(COMMON), parts), "torchmetrics": lambda: theirs(parts)}, runs=args.runs
     )
     print(command())
-    print(machine())
+    print(busy_machine())
     print(report(f"{', '.join(COMMON)} of {args.frames} frames of {args.size}", seconds, "vp_jax", "torchmetrics"))
     everything = [score.name for score in scores_of()]
     alone = interleaved({"all without weights": lambda: ours(everything, parts)}, runs=1)

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.timing import machine
+from bench.timing import busy_machine
 from vp_jax.cli.program import run_cli
 
 EVENTS = {
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.child:
         run_once(args.child)
         return
-    print(machine())
+    print(busy_machine())
     print(f"{'run':8}{'s':>8}{'processor s':>13}{'peak MB':>9}{'programs':>10}" + _columns(EVENTS.values()))
     with tempfile.TemporaryDirectory() as folder:
         for number in range(1 + args.warm):

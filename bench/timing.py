@@ -60,8 +60,13 @@ def machine() -> str:
             versions.append(f"{name} absent")
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {jax.devices()[0].device_kind}; "
-        f"Python {platform.python_version()}, {', '.join(versions)}; load {os.getloadavg()[0]:.1f}"
+        f"Python {platform.python_version()}, {', '.join(versions)}"
     )
+
+
+def busy_machine() -> str:
+    """`machine` and the load of the last minute, which belongs to every time and to no other figure."""
+    return f"{machine()}; load {os.getloadavg()[0]:.1f}"
 
 
 def interleaved(candidates: dict[str, Callable[[], object]], *, runs: int, warmup: int = 1) -> Times:

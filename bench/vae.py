@@ -60,7 +60,7 @@ def main() -> None:
     if args.full:
         cfg = dataclasses.replace(cfg, dtype="bfloat16", param_dtype="bfloat16")
     F, H, W = tuple(args.size or ((49, 480, 720) if args.full else (17, 64, 96)))
-    print(timing.machine())
+    print(timing.busy_machine())
     print(timing.command())
     print(f"widths {cfg.channels}, layers {cfg.layers_per_block}, {cfg.dtype}, conv {cfg.conv}")
     theirs, graphdef, params = build(cfg, device)
