@@ -51,6 +51,7 @@ def _model() -> dict[str, object]:
         init_from="",  # folder of a trained branch, adapter, VAE or backbone export to continue from
         tokenizer="",  # sentencepiece file, for the backbone stage
         branch_layers=2,
+        hint_dropout=0.0,  # joint stage: share of examples without hints
         injection_tokens="background",  # partial, all: ablations
         rank=256,
         alpha=128.0,

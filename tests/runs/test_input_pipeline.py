@@ -82,9 +82,11 @@ def test_latents_are_no_data_for_the_autoencoder(tmp_path):
         open_loader(data, LOADER, models(stage="vae"), sharding.make_mesh({}, jax.devices()[:1]))
 
 
-def test_latents_of_complete_first_frames_cannot_open_them(tmp_path):
+def test_what_latent_shards_were_built_with_cannot_be_asked_of_them_later(tmp_path):
     data, loader = DataConfig(kind="latents", path=str(tmp_path)), dataclasses.replace(LOADER, first_frame_dropout=0.3)
-    with pytest.raises(UserError, match="first_frame_dropout: latent shards hold complete first frames"):
+    with pytest.raises(
+        UserError, match="first_frame_dropout: latent shards have first frames and masks as they were built"
+    ):
         open_loader(data, loader, models(stage="branch"), sharding.make_mesh({}, jax.devices()[:1]))
 
 

@@ -144,7 +144,7 @@ def stage_program(case: Case, stage: str, part: str) -> Prepared | None:
       stage: of `vp_jax.training.stages.registry`.
       part: ``encode``, ``train_step`` or ``validate``.
     """
-    if stage == "backbone" and case.variant.t5 is None:
+    if stage in ("backbone", "joint") and case.variant.t5 is None:
         return None
     run = Run.of_case(case, stage)
     if part == "validate":

@@ -171,7 +171,8 @@ def open_loader(
         return make_loader(source, loader, *share, tokenizer=tokenizer)
     if loader.first_frame_dropout:
         raise UserError(
-            "loader.first_frame_dropout: latent shards hold complete first frames, expected 0 or another data.kind"
+            "loader.first_frame_dropout: latent shards have first frames and masks as they were built, expected 0 here "
+            "and the share in the settings of `vp-jax latents`"
         )
     if stage.needs_pixels:
         raise UserError(f"data.kind latents: the {stage.kind} stage learns from pixels, choose another kind")

@@ -36,6 +36,15 @@ class EncodedClips(NamedTuple):
     image_latents_BThwC: jax.Array | None
 
 
+class EncodedHoles(NamedTuple):
+    """Clips with holes and without captions; scaled latents as those of `Encoded`."""
+
+    latents_BThwC: jax.Array
+    masked_latents_BThwC: jax.Array
+    mask_BThw: jax.Array
+    image_latents_BThwC: jax.Array | None
+
+
 class Encoded(NamedTuple):
     """What the stages that fill holes train on, float; latents are scaled as the transformer sees them.
 
@@ -95,13 +104,18 @@ class Encoders:
           batch: of a loader, with token ids or embeddings of the captions.
           key: of this step.
         """
-        keys = _keys(key)
-        clips = self._clips(weights, batch, keys)
-        masked, mask = self._masked(weights, batch, keys)
+        clips = self.encode_holes(weights, batch, key)
         text = batch.text_BME if isinstance(batch, LatentBatch) else None
         if text is None:
             text = self.text(weights, token_ids(batch))
-        return Encoded(clips.latents_BThwC, masked, mask, text, clips.image_latents_BThwC)
+        return Encoded(*clips[:3], text, clips.image_latents_BThwC)
+
+    def encode_holes(self, weights: trees.Tree, batch: PixelBatch | LatentBatch, key: jax.Array) -> EncodedHoles:
+        """Clips with holes, without their captions, encoded; pure. Arguments as of `encode`."""
+        keys = _keys(key)
+        clips = self._clips(weights, batch, keys)
+        masked, mask = self._masked(weights, batch, keys)
+        return EncodedHoles(clips.latents_BThwC, masked, mask, clips.image_latents_BThwC)
 
     def encode_clips(self, weights: trees.Tree, batch: PixelBatch | LatentBatch, key: jax.Array) -> EncodedClips:
         """Clips without their holes and captions, encoded; pure. Arguments as of `encode`."""

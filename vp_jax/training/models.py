@@ -26,15 +26,17 @@ class ModelConfig:
     Attributes:
       stage: of `vp_jax.training.stages.registry`: ``branch`` or ``id_adapter``; ``vae`` or ``backbone`` make the models
         that those two take as given; ``single_branch`` is the ablation without a context encoder, ``distill`` needs
-        fewer steps, ``style_lora`` is an adapter of the backbone on own clips.
-      checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The backbone stage takes
-        the VAE from it and nothing else, the VAE stage nothing.
+        fewer steps, ``style_lora`` is an adapter of the backbone on own clips; ``joint`` makes backbone and context
+        encoder at once.
+      checkpoint: folder made by ``python -m convert all``; empty: random weights of ``name``. The stages
+        backbone and joint take the VAE from it and nothing else, the VAE stage nothing.
       name: of `vp_jax.models.variants`.
       init_from: folder of a trained model to continue from (``branch/``, ``vae/`` ... of an export; of the stages
-        backbone and distill the export itself, for its two models); empty: the first backbone blocks, an adapter that
-        does nothing, a copy of the teacher, or a VAE and a backbone made at random.
-      tokenizer: sentencepiece file of the backbone stage; the others take that of ``checkpoint``.
+        backbone, joint and distill the export itself, for its models); empty: the first backbone blocks, an adapter
+        that does nothing, a copy of the teacher, or a VAE and a backbone made at random.
+      tokenizer: sentencepiece file of the stages backbone and joint; the others take that of ``checkpoint``.
       branch_layers: of a fresh context encoder.
+      hint_dropout: of the joint stage, share of examples without hints.
       injection_tokens: which tokens get its hints, ``background``, or for ablations ``partial`` or ``all``.
       rank, alpha: of a fresh adapter.
       dtype: of computation and of frozen weights.
@@ -55,6 +57,7 @@ class ModelConfig:
     init_from: str = ""
     tokenizer: str = ""
     branch_layers: int = 2
+    hint_dropout: float = 0.0
     injection_tokens: InjectedTokens = "background"
     rank: int = 256
     alpha: float = 128.0
@@ -88,6 +91,7 @@ class ModelConfig:
             )
         check_numbers(self, "alpha", above=True)
         check_numbers(self, "kl_weight distill_guidance")
+        check_numbers(self, "hint_dropout", 0, 1)
         if len(self.vae_crop) != 2 or min(self.vae_crop) < 0:
             raise UserError(f"vae_crop {self.vae_crop}: expected rows and columns, (0, 0) for whole pictures")
 

@@ -29,7 +29,7 @@ from vp_jax.training.state import TrainState
 BY_EXAMPLE = "loss_by_example"
 """The metric that has a number for every example of the batch."""
 
-NESTED = ("backbone", "t5", "vae")
+NESTED = ("backbone", "branch", "t5", "vae")
 """Names of models at the top of a tree of weights."""
 
 TrainStep = Callable[..., tuple[TrainState, Metrics]]

@@ -11,7 +11,7 @@ import pytest
 from tests.data.shards.encoders import LOADER, MeanEncoders, NoText, open_source
 from vp_jax.data.clips import Resize
 from vp_jax.data.pipeline import make_loader
-from vp_jax.data.shards.latents import LatentRecords
+from vp_jax.data.shards.latents import LatentRecords, SampleLatents
 from vp_jax.data.shards.latents_tfds import EncodeClip, LatentConfig, build_latents, encode_window
 from vp_jax.errors import UserError
 from vp_jax.files import locked
@@ -168,3 +168,36 @@ def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
     opened = functools.partial(open_source, layout)
     with pytest.raises(UserError, match=r"none of the clips can be used; the first is .*: text have values"):
         build_latents(LatentConfig(LOADER, masks=0, images=1), opened, AllBroken, tmp_path)
+
+
+def test_under_some_masks_the_first_frame_has_a_hole_and_its_picture_shows_it(layout):
+    """The share is that of the loader; every mask has its own pictures, and an example takes both of one mask."""
+    clip, loader = open_source(layout)[0], replace(LOADER, first_frame_dropout=0.5, cover_cells=True)
+    stored = encode_window(clip, (4,), LatentConfig(loader, masks=8, images=2), MeanEncoders())
+    np.testing.assert_array_equal(stored["image_of"], np.repeat(np.arange(8), 2))
+    holes = stored["mask"][:, 0].astype(bool)
+    assert 0 < holes.any(axis=(1, 2)).sum() < 8
+    for mask, (mean, owner) in zip(holes[stored["image_of"]], zip(stored["image_mean"][:, 0], stored["image_of"])):
+        black = stored["masked_mean"][owner, 0] == -1
+        assert (np.abs(mean - stored["masked_mean"][owner, 0]) < 0.5).all(), "noise, and nothing else"
+        assert black[mask].all()
+    whole = encode_window(clip, (4,), LatentConfig(replace(loader, first_frame_dropout=0.0), masks=8), MeanEncoders())
+    assert "image_of" not in whole and not whole["mask"][:, 0].any()
+    np.testing.assert_array_equal(whole["mask"][:, 1:], stored["mask"][:, 1:])
+
+
+def test_an_example_takes_mask_and_first_frame_together(layout, tmp_path):
+    loader = replace(LOADER, first_frame_dropout=0.5, cover_cells=True, image_log_sigma=(-9.0, 0.0))
+    shards = build_latents(
+        LatentConfig(loader, masks=4, images=1), functools.partial(open_source, layout), NoText, tmp_path
+    )
+    clip, seen = LatentRecords(shards)[0], set()
+    for number in range(40):
+        drawn = SampleLatents(1.0, image_dropout=0.0, text=False)({"clip": clip}, np.random.default_rng(number))
+        hole = drawn["mask"][0].astype(bool)
+        seen.add(bool(hole.any()))
+        if hole.any():
+            assert abs(drawn["image_latents"][0][hole].mean() + 1) < 0.2, "black, as in the masked video"
+        else:
+            assert drawn["image_latents"][0].mean() > -0.8, "the picture of another mask would be black in part"
+    assert seen == {True, False}

@@ -29,5 +29,5 @@ def test_a_new_stage_runs_through_the_whole_program(monkeypatch, one_device, tmp
 
 
 def test_stages_are_called_what_they_are():
-    known = ["branch", "id_adapter", "vae", "backbone", "single_branch", "distill", "style_lora"]
+    known = ["branch", "id_adapter", "vae", "backbone", "joint", "single_branch", "distill", "style_lora"]
     assert list(registry.STAGES) == known

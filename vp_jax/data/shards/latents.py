@@ -46,6 +46,9 @@ EMPTY_TEXT = "empty_text.npy"
 POSTERIORS = ("clean", "masked", "image")
 """What the VAE has encoded: clean video (T, h, w, C), under each mask (k, T, h, w, C), first frames (n, 1, h, w, C)."""
 
+IMAGE_OF = "image_of"
+"""Number of the mask that each first frame belongs to; absent where first frames have no hole."""
+
 LATENT_KEYS = (
     "latents",
     "masked_latents",
@@ -128,6 +131,9 @@ def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
         least = 0 if name in ("mask", "indices") or name.endswith("_std") else None
         if least is not None and array.size and array.min() < least:
             raise BadRecord(f"stored {name} is negative")
+    owners = arrays.get(IMAGE_OF)
+    if owners is not None and not (owners.shape == images and set(owners.tolist()) == set(range(*masks))):
+        raise BadRecord("stored first frames do not belong to the masks")
     if arrays["indices"].dtype.kind not in "iu" or (arrays["mask"].size and arrays["mask"].max() > 1):
         raise BadRecord("stored mask or indices hold other values than masks and frame numbers")
 
@@ -166,7 +172,11 @@ class SampleLatents:
         if odd := [name for name, shape in self.shapes.items() if name not in stored or stored[name].shape != shape]:
             raise BadRecord(f"stored {', '.join(odd)}: other shapes than in the first record")
         latents_ThwC = self._sample(stored, "clean", (), rng)
-        image = self._sample(stored, "image", (int(rng.integers(len(stored["image_mean"]))),), rng)
+        pick, images = None, np.arange(len(stored["image_mean"]))
+        if IMAGE_OF in stored:
+            pick = int(rng.integers(len(stored["mask"])))
+            images = np.flatnonzero(stored[IMAGE_OF] == pick)
+        image = self._sample(stored, "image", (int(images[rng.integers(len(images))]),), rng)
         image_latents = np.zeros_like(latents_ThwC)
         if rng.random() >= self.image_dropout:
             image_latents[:1] = image
@@ -181,7 +191,7 @@ class SampleLatents:
         if self.text:
             out["text"] = self.empty_text_ME if dropped else stored["text"].astype(np.float32)
         if len(stored["mask"]):
-            pick = int(rng.integers(len(stored["mask"])))
+            pick = int(rng.integers(len(stored["mask"]))) if pick is None else pick
             out["masked_latents"] = self._sample(stored, "masked", (pick,), rng)
             out["mask"] = stored["mask"][pick].astype(np.float32)
         return {**example, **out}

@@ -10,6 +10,7 @@ from vp_jax.training.stages.backbone import backbone_models
 from vp_jax.training.stages.branch import branch_models
 from vp_jax.training.stages.distill import distill_models
 from vp_jax.training.stages.id_adapter import id_adapter_models
+from vp_jax.training.stages.joint import joint_models
 from vp_jax.training.stages.single_branch import single_branch_models
 from vp_jax.training.stages.style_lora import style_lora_models
 from vp_jax.training.stages.vae import vae_models
@@ -22,6 +23,7 @@ STAGES: dict[str, StageFactory] = {
     "id_adapter": id_adapter_models,
     "vae": vae_models,
     "backbone": backbone_models,
+    "joint": joint_models,
     "single_branch": single_branch_models,
     "distill": distill_models,
     "style_lora": style_lora_models,

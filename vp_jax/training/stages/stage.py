@@ -5,14 +5,15 @@
     id_adapter     LoRA on q, k, v, out, masked extra keys      backbone, context encoder  id_adapter.py
     vae            autoencoder                                  -                          vae.py
     backbone       transformer and text encoder                 VAE                        backbone.py
+    joint          transformer, text and context encoder        VAE                        joint.py
     single_branch  widened backbone, no context encoder         VAE, text encoder          single_branch.py
     distill        backbone and context encoder of few steps    the same of many steps     distill.py
     style_lora     LoRA on q, k, v, out of the backbone         backbone                   style_lora.py
 
 The first two are VideoPainter's (arXiv 2503.05639 sections 3.2 and 3.3), the next two make the models that those take
-as given, the fifth is an ablation, ``distill`` makes a trained model fast, the last fits the backbone to a style or a
-domain. A stage is one file, which also
-builds it from a run's settings, and one line in `vp_jax.training.stages.registry`.
+as given, ``joint`` makes a small model in one run, ``single_branch`` is an ablation, ``distill`` makes a trained model
+fast, the last fits the backbone to a style or a domain. A stage is one file, which also builds it from a run's
+settings, and one line in `vp_jax.training.stages.registry`.
 `vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for stages that predict a velocity.
 """
 

@@ -1,0 +1,31 @@
+"""The next small model, second of three: transformer, text encoder and context encoder, in one run.
+
+    vp-jax vocabulary VOCABULARY.model --look lit
+    vp-jax latents --config nano_joint --out LATENTS --config.model.checkpoint=CHECKPOINT --masks 3 --images 1 \
+        --config.data.kind=synthetic --config.data.synthetic_clips=10000 --config.loader.first_frame_dropout=0.3
+    python train.py --config configs/nano_joint.py --workdir RUN_JOINT --config.model.checkpoint=CHECKPOINT \
+        --config.model.tokenizer=VOCABULARY.model --config.data.path=LATENTS
+
+CHECKPOINT is a folder with vae/ of configs/nano_autoencoder.py. What RUN_JOINT/export holds belongs into CHECKPOINT,
+for configs/nano_id.py. Holes, first frames and captions are those of configs/nano_backbone.py; under three of ten
+masks the first frame has a hole too, so that only the caption says what belongs there.
+"""
+
+from ml_collections import ConfigDict
+
+from vp_jax.configs import nano_backbone
+
+
+def get_config() -> ConfigDict:
+    """Settings of `vp_jax.runs.run_config` for nano's backbone, text encoder and context encoder."""
+    config = nano_backbone.get_config()
+    config.steps = 12_000
+    config.model.update(stage="joint", name="nano-wide", hint_dropout=0.15)
+    config.data.update(synthetic_look="lit", synthetic_absent=0.3)
+    config.loader.update(batch_size=16)
+    config.optimizer.update(lr=1e-3, warmup=200)
+    # half of the timesteps lie above 2/3: there it is decided what a hole holds and where
+    config.step.update(hole_weight=4.0, ema_decay=0.999, timestep_shift=2.0)
+    config.checkpoints.update(every=250)
+    config.validation.update(every=2000, loss_every=500)
+    return config
