@@ -58,6 +58,7 @@ def test_handlers_are_put_back_and_ignored_signals_left_alone():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_an_interrupt_waits_for_jaxs_callback_of_the_collector(capfd):
     def _xla_gc_callback(phase, info):
         gc.callbacks.remove(_xla_gc_callback)

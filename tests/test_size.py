@@ -13,6 +13,7 @@ def test_no_file_is_over_the_limit():
     assert {file.name for file in layout.long_files()} == LONG_FILES
 
 
+@pytest.mark.slow
 def test_no_function_is_over_the_limit():
     assert {function.name for function in layout.long_functions()} == LONG_FUNCTIONS
 

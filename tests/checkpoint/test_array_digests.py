@@ -19,6 +19,7 @@ def random(shape, dtype, seed=0):
     return (values > 0) if dtype is np.bool_ else values.astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: np.dtype(dtype).name)
 @pytest.mark.parametrize("shape", [(), (1,), (8, 16, 3), (70_000, 8), (0, 4)], ids=str)
 def test_devices_and_host_agree(dtype, shape):

@@ -343,6 +343,7 @@ def test_every_fault_of_a_checkpoint_at_once(tmp_path, golden):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_as_a_program(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "convert", "all", str(tmp_path / "nowhere"), str(tmp_path / "out")],

@@ -86,6 +86,7 @@ def test_names_as_they_should_be_are_left_alone(stored):
     assert unwrapped.names == {key: key for key in stored} and unwrapped.note == ""
 
 
+@pytest.mark.slow
 def test_a_real_wrapper_of_pytorch(golden, tmp_path, stored, plain):
     class Holder(torch.nn.Module):
         def __init__(self):

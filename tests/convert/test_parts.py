@@ -109,6 +109,7 @@ def test_pipes_in_the_original_do_not_block(golden, tmp_path, name):
     assert "is a pipe" in message or "holds no weights" in message
 
 
+@pytest.mark.slow
 def test_pipes_in_our_folder_do_not_block(golden, tmp_path):
     parts.convert("vae", golden / "vae", tmp_path / "out")
     for name in ("config.json", "torch_config.json", "digests.json"):

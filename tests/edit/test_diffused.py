@@ -71,6 +71,7 @@ def test_a_folder_of_diffusers_paints_by_seed(folder):
     assert (first != other).any()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_loaded_is_one_line(tmp_path):
     wanted = Wanted(np.zeros((16, 16, 3), np.uint8), np.ones((16, 16), bool), "", "")
     with pytest.raises(UserError, match=r"first_frame diffusers:.* cannot be loaded"):

@@ -28,6 +28,7 @@ def test_squashed_frames_stay_in_their_range():
     assert seen.shape == (3, 32, 32, 3) and seen.min() >= 0 and seen.max() <= 1
 
 
+@pytest.mark.slow
 def test_masked_columns_see_the_hole_alone(tmp_path):
     network = clip_network(tmp_path)
     names = ["reference_masked_clip_score", "reference_masked_region_clip_score"]

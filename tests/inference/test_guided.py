@@ -55,6 +55,7 @@ def test_outside_of_the_interval_of_guidance_the_prompt_alone_is_followed(pipeli
     assert relative_error(found, positive) < 1e-5 and states.shape[1] == 2
 
 
+@pytest.mark.slow
 def test_states_are_recorded_for_both_prompts(pipeline, inputs):
     assert velocity(pipeline, inputs)[1] is None
     states = velocity(pipeline, inputs, record=True)[1]

@@ -235,6 +235,7 @@ def test_a_crop_generates_a_small_hole_at_full_detail(pipe, video, clip):
     np.testing.assert_array_equal(result.frames_FHWC[~holes], frames[:5][~holes])
 
 
+@pytest.mark.slow
 def test_a_removal_has_its_own_words(pipe, video, clip, monkeypatch):
     texts = []
 

@@ -58,6 +58,7 @@ def test_it_is_what_a_run_with_these_seeds_would_be(kept, tmp_path):
     assert windows_of(job) == windows
 
 
+@pytest.mark.slow
 def test_a_redo_stays_within_its_shot(tmp_path):
     job = small_job(tmp_path, cuts="6")
     _, events = finish(job)
@@ -86,6 +87,7 @@ def test_with_a_clip_weight_lost_states_are_sampled_again_and_kept_ones_are_not(
         assert windows_of(job)[:2] == windows[:2] and windows_of(job)[2] != windows[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redo, changes, message",
     [

@@ -23,6 +23,7 @@ def test_a_source_is_carried_through_or_its_loss_is_named(tmp_path, source):
     assert check(source, tmp_path).faults == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", LENGTHS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_count_times_and_sound_of_any_length_are_equal(tmp_path, suffix, frames):

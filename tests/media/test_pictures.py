@@ -107,6 +107,7 @@ def test_comparison_reads_iterables_once():
     np.testing.assert_array_equal(once, list(pictures.comparison_frames(original, holes, result)))
 
 
+@pytest.mark.slow
 def test_titles_of_any_length_fit():
     parts = scene(2, 40, 60)
     short, long = (pictures.contact_sheet(*parts, title=title) for title in ("a fox", "a fox\nruns " * 90))

@@ -69,6 +69,7 @@ def test_bfloat16_stays_bfloat16_and_near_float32():
     assert relative_error(out, exact) < 1e-2
 
 
+@pytest.mark.slow
 def test_no_array_of_all_scores_exists():
     q, k, v, _ = draw(1024, 1024)
 

@@ -86,6 +86,7 @@ def test_hint_g_is_linear_g_of_the_state_after_block_g(models, inputs):
     assert video.shape == (2, 2, 18, DIT.dim)
 
 
+@pytest.mark.slow
 def test_everything_it_reads_changes_its_hints(models, inputs):
     branch, (noisy, _, given, text, t) = models[1], inputs
     condition = given.channels()

@@ -31,6 +31,7 @@ def test_partial_injection_stops_at_wholly_masked_tokens_alone(models, inputs):
     assert relative_error(sample(1, "partial"), sample(1, "background")) > 1e-3
 
 
+@pytest.mark.slow
 def test_hints_change_the_output_and_scale_zero_does_not(models, inputs):
     backbone, branch = models
     noisy, image, condition, text, t = inputs

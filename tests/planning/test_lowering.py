@@ -85,6 +85,7 @@ def test_a_program_that_fails_on_one_platform_is_named(monkeypatch):
     assert "narrow float32 tpu: NotImplementedError" in text and "4 of 9 lowered" in text
 
 
+@pytest.mark.slow
 def test_parts_that_a_model_does_not_have_are_left_out():
     printed = []
     assert lowering.print_table("tiny", ["text", "vae/encode"], say=printed.append) == 0

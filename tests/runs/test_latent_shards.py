@@ -31,6 +31,7 @@ def test_videos_give_the_posterior_of_the_checkpoint_s_vae():
     np.testing.assert_allclose(std, want.std_BThwC, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_captions_are_embedded_only_on_request():
     assert CheckpointEncoders(str(NANO)).text(["a red circle"]) is None
     text = CheckpointEncoders(str(NANO), text_len=24).text(["a red circle", "a blue square"])

@@ -44,6 +44,7 @@ def assert_same(got, want):
     jax.tree.map(np.testing.assert_array_equal, got, want)
 
 
+@pytest.mark.slow
 def test_frozen_models_and_encoders_are_those_of_the_checkpoint(converted):
     cfg = dataclasses.replace(TINY, stage="id_adapter", checkpoint=str(converted))
     _, (weights, encoders) = start(cfg)

@@ -103,6 +103,7 @@ def test_rows_divided_over_context_give_the_same_latents(encoders, encoded, raw,
     assert not whole, "frames are put together again"
 
 
+@pytest.mark.slow
 def test_what_a_latent_shard_has_is_not_computed_again(encoders, encoded, raw):
     models, weights = encoders
     stored = LatentBatch(**encoded._asdict())

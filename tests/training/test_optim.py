@@ -42,6 +42,7 @@ def test_first_update_is_adamw_by_hand():
     np.testing.assert_allclose(sorted(float(m[0]) for m in moments), [0.05 * 0.36, 0.1 * 0.6], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, bytes_per_weight", list(zip(NAMES, (8, 6, 2.1))))
 def test_state_size_and_descent(name, bytes_per_weight):
     target = jax.random.normal(jax.random.key(0), (256, 256))

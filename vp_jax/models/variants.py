@@ -87,16 +87,16 @@ VARIANTS: dict[str, Variant] = {
         VAEConfig(channels=(8, 24, 48, 64), layers_per_block=1, groups=8, sample_height=64, sample_width=96),
         T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
     ),
-    # the next one: latents of 64 channels, and as many values in the width as in a token of them
+    # the next one: latents of 64 channels, 256 values in a token
     "nano-wide": _variant(
         DiTConfig(
-            num_heads=8,
+            num_heads=7,
             head_dim=32,
             num_layers=6,
             in_channels=128,
             out_channels=64,
             text_dim=64,
-            time_dim=128,
+            time_dim=48,
             max_text_len=24,
             sample_height=8,
             sample_width=12,

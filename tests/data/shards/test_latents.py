@@ -50,6 +50,7 @@ def test_image_and_text_are_dropped_as_often_as_asked(latent_shards):
         SampleLatents(SCALE, empty_caption=0.1)
 
 
+@pytest.mark.slow
 def test_batches_and_resume(latent_shards):
     loader = make_latent_loader(LatentRecords(latent_shards), LOADER, SCALE)
     batches = [next(loader) for _ in range(3)]

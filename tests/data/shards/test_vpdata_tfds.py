@@ -86,6 +86,7 @@ def test_wrong_folders_and_splits_are_user_errors(shards, tmp_path):
         VpdataConfig(Layout.under(tmp_path), content="all")
 
 
+@pytest.mark.slow
 def test_shards_of_nothing_are_refused_with_the_first_reason(layout, tmp_path):
     lines = (layout / "train.csv").read_text().splitlines()
     (layout / "absent.csv").write_text("\n".join(line.replace(",24,1,", ",24,9,") for line in lines) + "\n")
@@ -105,6 +106,7 @@ def test_what_lies_in_the_place_of_the_shards_is_neither_read_nor_changed(name, 
     assert file.read_text() == "{"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_nothing(layout, tmp_path, monkeypatch):
     def full(*paths):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -11,6 +11,7 @@ from vp_jax.models.metrics.lpips import LpipsConfig
 from vp_jax.models.metrics.raft import RaftConfig
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("description", [LpipsConfig("alex"), ClipConfig(layers=3), RaftConfig(radius=2)])
 def test_a_description_comes_back_from_its_file(description):
     found = metric_from_json(json.loads(json.dumps(metric_to_json(description))))

@@ -15,6 +15,7 @@ from tests.models.vae.tiny import TINY, uniform
 from vp_jax.models.vae import convs, layers
 
 
+@pytest.mark.slow
 def test_upsample_is_copy_then_convolve():
     cfg = dataclasses.replace(TINY, dtype="float32")
     module = layers.Upsample(cfg, 8, time=True, rngs=nnx.Rngs(3))

@@ -85,6 +85,7 @@ def test_streaming_is_the_whole(tiny):
     assert relative_error(encode(graphdef, params, x).mean_BThwC, mean) <= 1e-6
 
 
+@pytest.mark.slow
 def test_the_past_does_not_see_the_future(tiny):
     graphdef, params = tiny
     x = uniform(1, 17, 12, 16, 3)
@@ -146,6 +147,7 @@ def test_scaling():
     assert float(vae.unscale(inverted, vae.scale(inverted, z))) == 1.0
 
 
+@pytest.mark.slow
 def test_one_trace_for_clips_of_one_shape(tiny):
     graphdef, params = tiny
 
@@ -169,6 +171,7 @@ def test_program_does_not_grow_with_the_clip(tiny):
     assert lines(33) == lines(13)
 
 
+@pytest.mark.slow
 def test_full_size_has_a_home_for_every_tensor():
     manifest = json.loads(MANIFEST.read_text())
     cfg = table.config_from_torch(manifest["config"])

@@ -37,6 +37,7 @@ def test_losses_are_summed_by_equal_ranges_of_timesteps():
     assert metrics["bin_count"].tolist() == [2, 1, *[0] * (TIMESTEP_BINS - 3), 1]
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_velocity_by_hand():
     """x0 predicted from a constant velocity, weighted as in the module."""
     batch, bias = clips(), jnp.linspace(-1, 1, 16)

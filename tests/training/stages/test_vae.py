@@ -92,6 +92,7 @@ def test_kl_is_that_of_gaussians():
     np.testing.assert_allclose(kl(Posterior(0 * mean, std / 2)), 0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_crops_are_parts_of_the_clips():
     pixels = np.arange(2 * 3 * 8 * 10 * 3, dtype=np.int64).reshape(2, 3, 8, 10, 3) % 251
     raw = pixel_batch(pixels)
