@@ -1,5 +1,6 @@
 """The backbone from scratch: how it starts and learns, its vocabulary, and four exports that make a model."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -13,8 +14,9 @@ from vp_jax import checkpoint, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
+from vp_jax.models.config import VAEConfig
 from vp_jax.models.tokenizer import EOS, UNK, Tokenizer
-from vp_jax.models.variants import variant
+from vp_jax.models.variants import VARIANTS, variant
 from vp_jax.runs.starting_weights import random_models
 from vp_jax.runs.train import train
 from vp_jax.scalars import read_metrics
@@ -81,9 +83,11 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
 
 
 @pytest.mark.slow
-def test_four_stages_make_a_model(one_device, tmp_path):
+def test_four_stages_make_a_model(one_device, tmp_path, monkeypatch):
     """VAE, backbone, context encoder, adapter, each from what those before it exported; the whole can be loaded. A
     backbone can be continued from its export."""
+    small = VAEConfig(design="blocks", channels=(8, 8), layers_per_block=1, sample_height=64, sample_width=96)
+    monkeypatch.setitem(VARIANTS, "nano", dataclasses.replace(VARIANTS["nano"], vae=small))  # it compiles fast
     folder, vocabulary = tmp_path / "checkpoint", tmp_path / "vocabulary.model"
     train_vocabulary(world_captions(300), vocabulary)
     for name in ("nano_vae", "nano_backbone", "nano_branch", "nano_id"):

@@ -24,7 +24,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
-from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, CheckpointFolder, abstract_model
+from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder, abstract_model
 from vp_jax.models.inpaint import Condition, predict
 from vp_jax.training.encode import Encoders, token_ids
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
@@ -99,16 +99,11 @@ class JointStage(Denoiser[CaptionedHoles]):
 
     def origins(self, checkpoint: CheckpointFolder | None, init_from: Path | None) -> dict[str, Origin]:
         """A random text encoder, or the three models of the folder to continue from."""
-        shapes = self.shapes()
-        if init_from is None:
-            return {"t5": Origin(shapes.trainable["t5"], None)}
-        source = CheckpointFolder(init_from)
-        whole = {name: join_buffers(shapes.trainable[name], shapes.frozen[name]) for name in ("backbone", "branch")}
-        return {
-            "backbone": Origin(whole["backbone"], source.of(BACKBONE)),
-            "branch": Origin(whole["branch"], source.of(BRANCH)),
-            "t5": Origin(shapes.trainable["t5"], source.of(TEXT_ENCODER)),
-        }
+        models = self._generator.origins(checkpoint, init_from)
+        if init_from is not None:
+            branch = self.whole(*self.shapes(), "branch")
+            models["branch"] = Origin(branch, CheckpointFolder(init_from).of(BRANCH))
+        return models
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         """The models as they are continued, or a fresh backbone and a context encoder copied from its first blocks."""
