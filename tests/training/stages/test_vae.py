@@ -159,7 +159,7 @@ def test_the_loss_is_the_error_that_was_chosen(error):
 
 @pytest.mark.slow
 def test_a_vae_run_resumes_exactly(one_device, tmp_path, monkeypatch):
-    """Two and two steps give the curve and the weights of four; the export has its own deviations, a run may start there."""
+    """Two and two steps give the curve and the weights of four; a run may start from the export."""
 
     small = VAEConfig(design="blocks", channels=(8, 8), layers_per_block=1, sample_height=64, sample_width=96)
     monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(VARIANTS["tiny"], vae=small))  # it compiles fast
