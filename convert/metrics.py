@@ -10,6 +10,7 @@ clip             ``config.json``, ``model.safetensors``, ``vocab.json``, ``merge
 i3d              ``i3d_rgb_imagenet.pt``, or any state of the same names
 raft             torchvision's ``raft_large_C_T_SKHT_V2-ff5fadd5.pth``, or another large one
 dinov2           ``config.json`` and ``model.safetensors`` of ``facebook/dinov2-base``, small or large
+videomae         ``config.json`` and ``model.safetensors`` of ``MCG-NJU/videomae-*``, pretrained or fine-tuned
 ===============  ====================================================================================================
 
 All weights files of a folder are read together; a source may also be one file.
@@ -32,6 +33,7 @@ from vp_jax.models.metrics.dino import DinoConfig
 from vp_jax.models.metrics.i3d import I3DConfig
 from vp_jax.models.metrics.lpips import BACKBONES, LpipsConfig
 from vp_jax.models.metrics.raft import RaftConfig
+from vp_jax.models.metrics.videomae import VideoMaeConfig
 from vp_jax.reading import read_json, show
 
 
@@ -196,6 +198,58 @@ def dino_description(values: dict[str, Any]) -> DinoConfig:
     return DinoConfig(**fields)
 
 
+VIDEOMAE_RULES = [
+    *_both(r"embeddings\.patch_embeddings\.projection", "patches", "conv3d"),
+    *_norm(rf"{_LAYER}\.layernorm_before", "blocks/{0}/norm1"),
+    *_norm(rf"{_LAYER}\.layernorm_after", "blocks/{0}/norm2"),
+    Rule(rf"{_LAYER}\.attention\.attention\.(query|key|value)\.weight", "blocks/{0}/{1}/kernel", "linear"),
+    Rule(rf"{_LAYER}\.attention\.attention\.(query|value)\.bias", "blocks/{0}/{1}/bias"),
+    *_both(rf"{_LAYER}\.attention\.output\.dense", "blocks/{0}/dense", "linear"),
+    *_both(rf"{_LAYER}\.intermediate\.dense", "blocks/{0}/fc1", "linear"),
+    *_both(rf"{_LAYER}\.output\.dense", "blocks/{0}/fc2", "linear"),
+    *_norm(r"layernorm", "norm_out"),  # of a pretrained model; the next is that of a fine-tuned one
+    *_norm(r"fc_norm", "norm_out"),
+]
+VIDEOMAE_IGNORED = [r"decoder\..*", r"encoder_to_decoder\.weight", r"mask_token", r"classifier\..*"]
+_VIDEOMAE_FIELDS = {
+    "image_size": "image",
+    "patch_size": "patch",
+    "num_frames": "frames",
+    "tubelet_size": "tubelet",
+    "hidden_size": "width",
+    "intermediate_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+}
+
+
+def videomae_description(values: dict[str, Any]) -> VideoMaeConfig:
+    """``config.json`` of ``MCG-NJU/videomae-*`` -> our description; what it leaves out is as transformers has it.
+
+    Raises:
+      UserError: a model without biases of queries and values, with another activation, or a value of another type.
+    """
+    for name, expected in (("qkv_bias", True), ("qv_bias", True), ("hidden_act", "gelu"), ("num_channels", 3)):
+        if values.get(name, expected) != expected:
+            raise UserError(f"VideoMAE config {name} = {show(repr(values[name]))[:100]}: expected {expected!r}")
+    fields = {ours: values[theirs] for theirs, ours in _VIDEOMAE_FIELDS.items() if theirs in values}
+    for name, value in fields.items():
+        if type(value) is not int:
+            raise UserError(f"VideoMAE config {name} = {show(repr(value))[:100]}: expected a whole number")
+    epsilon, pooled = values.get("layer_norm_eps", VideoMaeConfig.epsilon), values.get("use_mean_pooling", True)
+    if type(epsilon) is not float or type(pooled) is not bool:
+        raise UserError("VideoMAE config layer_norm_eps, use_mean_pooling: expected a number, and true or false")
+    # the norm of a mean is not one that the config speaks of
+    last = VideoMaeConfig.epsilon_out if pooled else epsilon
+    return VideoMaeConfig(**fields, epsilon=epsilon, epsilon_out=last, pooled=pooled)
+
+
+def videomae_name(key: str) -> str:
+    """Name in a published file (``videomae.encoder.layer.0.attention.attention.q_bias``) -> transformers' of today."""
+    key = re.sub(r"\.(q|v)_bias$", lambda found: {"q": ".query.bias", "v": ".value.bias"}[found[1]], key)
+    return key.removeprefix("videomae.")
+
+
 def _same_name(key: str) -> str:
     return key
 
@@ -229,6 +283,7 @@ METRICS: dict[str, MetricKind] = {
     "i3d": MetricKind(I3D_RULES, I3D_IGNORED, lambda values: I3DConfig()),
     "raft": MetricKind(RAFT_RULES, RAFT_IGNORED, lambda values: RaftConfig()),
     "dinov2": MetricKind(DINO_RULES, DINO_IGNORED, dino_description),
+    "videomae": MetricKind(VIDEOMAE_RULES, VIDEOMAE_IGNORED, videomae_description, videomae_name),
 }
 """Networks of scores by their names on the command line."""
 

@@ -5,13 +5,21 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from tests.torchvision_ops import lpips, torchvision
+from tests.torchvision_ops import lpips, torchvision, transformers
 from vp_jax import trees
 from vp_jax.convert import engine
-from vp_jax.convert.metrics import METRICS, clip_description, lpips_name, read_metric
+from vp_jax.convert.metrics import (
+    METRICS,
+    clip_description,
+    lpips_name,
+    read_metric,
+    videomae_description,
+    videomae_name,
+)
 from vp_jax.errors import UserError
 from vp_jax.models.metrics.clip import ClipConfig
 from vp_jax.models.metrics.description import abstract_metric
+from vp_jax.models.metrics.videomae import VideoMaeConfig
 
 
 def shapes(state):
@@ -65,6 +73,35 @@ def test_the_description_of_clip_is_read_from_its_two_parts():
         clip_description({"vision_config": {"patch_size": "14"}})
     with pytest.raises(UserError, match="expected an object"):
         clip_description({"text_config": 3})
+
+
+def test_a_videomae_keeps_the_names_of_its_published_file_apart_from_those_of_its_decoder():
+    with torch.device("meta"):
+        config = transformers.VideoMAEConfig(use_mean_pooling=False)
+        state = transformers.VideoMAEForPreTraining(config).state_dict()
+    published = {key.replace(".query.bias", ".q_bias").replace(".value.bias", ".v_bias"): x for key, x in state.items()}
+    entry = METRICS["videomae"]
+    abstract = abstract_metric(entry.describe({"use_mean_pooling": False, "qkv_bias": True}))[1]
+    named = {videomae_name(key): x for key, x in shapes(published).items()}
+    plan = engine.plan(named, entry.rules, entry.ignored, abstract)
+    assert set(plan.leaves) == set(trees.flatten(abstract))
+    assert {key.split(".")[0] for key in plan.ignored} == {"decoder", "encoder_to_decoder", "mask_token"}
+    del named["encoder.layer.3.attention.attention.value.bias"]
+    with pytest.raises(UserError, match=r"blocks/3/value/bias"):
+        engine.plan(named, entry.rules, entry.ignored, abstract)
+
+
+def test_the_description_of_videomae_knows_its_last_norm():
+    large = videomae_description({"hidden_size": 1024, "num_hidden_layers": 24, "use_mean_pooling": False})
+    assert (large.width, large.layers, large.pooled, large.epsilon_out) == (1024, 24, False, 1e-12)
+    assert videomae_description({"layer_norm_eps": 1e-6}) == VideoMaeConfig(epsilon=1e-6, epsilon_out=1e-5)
+    for values, named in (
+        ({"image_size": [224, 224]}, "image"),
+        ({"qkv_bias": False}, "qkv_bias = False"),
+        ({"use_mean_pooling": "no"}, "use_mean_pooling"),
+    ):
+        with pytest.raises(UserError, match=f"VideoMAE config .*{named}"):
+            videomae_description(values)
 
 
 def test_files_of_a_folder_are_read_together_and_must_not_repeat_a_name(tmp_path):

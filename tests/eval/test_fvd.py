@@ -1,19 +1,22 @@
-"""Frechet video distance: parts of a clip, sets of clips; the network is a stand-in of a few numbers."""
+"""Frechet distances of videos: parts of a clip, sets of clips; I3D is a stand-in of a few numbers."""
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from tests.eval.made_clips import made_clip
+from tests.eval.small_networks import random_network
 from vp_jax import trees
 from vp_jax.eval.frechet import frechet_distance
 from vp_jax.eval.fvd import FEATURES, PART, SIDE
 from vp_jax.eval.scores import SCORES
 from vp_jax.eval.weights import LoadedNetwork
 from vp_jax.models.metrics.i3d import I3DConfig
+from vp_jax.models.metrics.videomae import VIDEOMAE_MEAN, VIDEOMAE_STD, VideoMaeConfig
 
 CLIP = made_clip(frames=40, height=24, width=32)
 
@@ -66,3 +69,20 @@ def test_the_average_of_clips_is_their_distance():
     expected = frechet_distance(*np.stack(clips, 1))
     assert score.average([*clips, np.full((2, FEATURES), np.nan)], [9] * 6) == pytest.approx(expected)
     assert math.isnan(score.average([], [])) and math.isnan(SCORES["reference_fvd"].average(clips[:1], [9]))
+
+
+def test_the_content_debiased_distance_has_the_mean_features_of_complete_parts_of_videomae():
+    cfg = VideoMaeConfig(image=16, patch=8, frames=4, width=8, hidden=16, layers=1, heads=2)
+    network = random_network(cfg)
+    truth, result = np.random.default_rng(0).uniform(0, 1, (2, 10, 16, 16, 3)).astype(np.float32)
+    meter = SCORES["frechet_videomae"].compute(networks={"videomae": network})
+    assert np.isnan(meter.value()).all()
+    for part in (slice(0, 3), slice(3, 10)):
+        meter.update(result[part], truth[part], np.zeros((part.stop - part.start, 16, 16), bool))
+    scaled = (np.stack([truth, result])[:, :8] - np.array(VIDEOMAE_MEAN)) / np.array(VIDEOMAE_STD)
+    parts = jnp.asarray(scaled, jnp.float32).reshape(4, 4, 16, 16, 3)
+    expected = jax.jit(nnx.merge(network.graph, network.params).__call__)(parts).reshape(2, 2, 8).mean(1)
+    np.testing.assert_allclose(meter.value(), expected, atol=1e-5)
+    assert SCORES["frechet_videomae"].average([meter.value()] * 3, [10] * 3) == pytest.approx(
+        np.square(expected[0] - expected[1]).sum(), rel=1e-4
+    )

@@ -5,7 +5,7 @@
     vp-jax convert export KIND OUR_DIR DST     back to safetensors in the original layout
 
 KIND: transformer, branch, vae, text_encoder, id_adapter, lora, scheduler; `one` also converts networks of scores:
-lpips_squeeze, lpips_alex, lpips_vgg, clip, i3d, raft, dinov2.
+lpips_squeeze, lpips_alex, lpips_vgg, clip, i3d, raft, dinov2, videomae.
 `all` keeps the parts that an earlier run finished and redoes one that was interrupted.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from vp_jax.cli.parser import Parser
 
 PART_KINDS = ("transformer", "fun_inp", "void", "branch", "vae", "text_encoder", "id_adapter", "lora", "scheduler")
-METRIC_NETWORKS = ("lpips_squeeze", "lpips_alex", "lpips_vgg", "clip", "i3d", "raft", "dinov2")
+METRIC_NETWORKS = ("lpips_squeeze", "lpips_alex", "lpips_vgg", "clip", "i3d", "raft", "dinov2", "videomae")
 WEIGHT_TYPES = ("bfloat16", "float16", "float32", "stored")
 
 

@@ -1,15 +1,20 @@
-"""Frechet video distance: features of I3D (`vp_jax.models.metrics.i3d`), one number for a set of clips.
+"""Frechet distances of videos: one number for a set of clips, in features of I3D (FVD) or of VideoMAE.
 
-The value of a clip is a pair of features, of truth and result, (2, 1024); the average over clips is the distance of the
-two sets (`vp_jax.eval.frechet`). A clip is cut into parts of `PART` frames; each is resized to 224 x 224, scaled to
-[-1, 1] as I3D was trained, and seen with the stored statistics; its features are averaged over the parts. A rest of
-less than `PART` frames is left out unless there is nothing else.
+The value of a clip is a pair of features, of truth and result, (2, E); the average over clips is the distance of the
+two sets (`vp_jax.eval.frechet`). A clip is cut into parts, whose features are averaged; a rest of less than a part is
+left out.
+
+    fvd               I3D (`vp_jax.models.metrics.i3d`): parts of `PART` frames of 224 x 224, in [-1, 1] as it was
+                      trained, seen with the stored statistics; a shorter clip is one part
+    frechet_videomae  VideoMAE (`vp_jax.models.metrics.videomae`): parts of its frames at its size, normalised as it was
+                      trained. The content-debiased FVD of Ge et al. 2024 (arXiv 2404.12391): these features see motion,
+                      where those of I3D, trained to name actions, see single pictures
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
@@ -22,14 +27,16 @@ from vp_jax.eval.frechet import frechet_distance, released_frechet_distance
 from vp_jax.eval.reference import released_original, truncated
 from vp_jax.eval.score import ClipFacts, Networks, Value
 from vp_jax.eval.weights import LoadedNetwork
+from vp_jax.models.metrics.channels import normalised
+from vp_jax.models.metrics.videomae import VIDEOMAE_MEAN, VIDEOMAE_STD, VideoMaeConfig
 
 PART, SIDE, FEATURES, LEAST = 16, 224, 1024, 9
-"""Frames of a part; its side in pixels; features; frames that I3D needs at least."""
+"""Of I3D: frames of a part; its side in pixels; features; frames that it needs at least."""
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def part_features(graph: nnx.GraphDef[Any], params: trees.Tree, frames_FHWC: jax.Array) -> jax.Array:
-    """Features (1024,) of one part."""
+    """Features (1024,) of one part, by I3D."""
     F, _, _, C = frames_FHWC.shape
     small = jax.image.resize(as_float(frames_FHWC), (F, SIDE, SIDE, C), "linear", antialias=True)
     features_E: jax.Array = nnx.merge(graph, params)(2 * small[None] - 1)[0]
@@ -43,34 +50,67 @@ def released_features(graph: nnx.GraphDef[Any], params: trees.Tree, frames_FHWC:
     return features_E
 
 
-class FvdGauge:
-    """Features of a clip, part by part."""
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def videomae_features(
+    graph: nnx.GraphDef[Any], params: trees.Tree, cfg: VideoMaeConfig, frames_FHWC: jax.Array
+) -> jax.Array:
+    """Features (D,) of one part of as many frames as the model takes."""
+    F, _, _, C = frames_FHWC.shape
+    small = jax.image.resize(as_float(frames_FHWC), (F, cfg.image, cfg.image, C), "linear", antialias=True)
+    features_D: jax.Array = nnx.merge(graph, params)(normalised(small, VIDEOMAE_MEAN, VIDEOMAE_STD)[None])[0]
+    return features_D
 
-    def __init__(self, names: Collection[str], clip: ClipFacts, networks: Networks) -> None:
-        self._network: LoadedNetwork = networks["i3d"]
+
+class PartsGauge:
+    """Features of a clip, part by part.
+
+    Args:
+      name: of the score.
+      program: frames of a part -> features (E,).
+      part: frames of a part.
+      least: frames that a clip without a complete part needs, to be one part.
+      features: E.
+    """
+
+    def __init__(self, name: str, program: Callable[[np.ndarray], Any], part: int, least: int, features: int) -> None:
+        self._name, self._program, self._part, self._least = name, program, part, least
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
-        self._sums, self._parts = np.zeros((2, FEATURES)), 0
+        self._sums, self._parts = np.zeros((2, features)), 0
 
     def update(self, result_FHWC: np.ndarray, truth_FHWC: np.ndarray, holes_FHW: np.ndarray) -> None:
         """Take the next frames."""
         self._waiting += zip(truth_FHWC, result_FHWC)
-        while len(self._waiting) >= PART:
-            self._sums += self._features(self._waiting[:PART])
-            self._waiting, self._parts = self._waiting[PART:], self._parts + 1
+        while len(self._waiting) >= self._part:
+            self._sums += self._features(self._waiting[: self._part])
+            self._waiting, self._parts = self._waiting[self._part :], self._parts + 1
 
     def _features(self, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-        network = self._network
         # each with its own type: uint8 levels and values in [0, 1] do not stack
         both = (np.stack([pair[which] for pair in pairs]) for which in (0, 1))
-        return np.stack([part_features(network.graph, network.params, frames) for frames in both])
+        return np.stack([self._program(frames_FHWC) for frames_FHWC in both])
 
     def values(self) -> dict[str, Value]:
-        """Features of truth and result; NaN for a clip of less than `LEAST` frames."""
+        """Features of truth and result; NaN for a clip that is too short."""
         if self._parts:
-            return {"fvd": self._sums / self._parts}
-        if len(self._waiting) < LEAST:
-            return {"fvd": np.full((2, FEATURES), np.nan)}
-        return {"fvd": self._features(self._waiting)}
+            return {self._name: self._sums / self._parts}
+        if len(self._waiting) < self._least:
+            return {self._name: np.full_like(self._sums, np.nan)}
+        return {self._name: self._features(self._waiting)}
+
+
+def fvd_gauge(names: Collection[str], clip: ClipFacts, networks: Networks) -> PartsGauge:
+    """The gauge of ``fvd``."""
+    network: LoadedNetwork = networks["i3d"]
+    program = functools.partial(part_features, network.graph, network.params)
+    return PartsGauge("fvd", program, PART, LEAST, FEATURES)
+
+
+def videomae_gauge(names: Collection[str], clip: ClipFacts, networks: Networks) -> PartsGauge:
+    """The gauge of ``frechet_videomae``."""
+    network: LoadedNetwork = networks["videomae"]
+    cfg: Any = network.description
+    program = functools.partial(videomae_features, network.graph, network.params, cfg)
+    return PartsGauge("frechet_videomae", program, cfg.frames, cfg.frames, cfg.width)
 
 
 class ReferenceFvdGauge:
@@ -98,7 +138,7 @@ class ReferenceFvdGauge:
 
 def _sets(values: Sequence[Value]) -> tuple[np.ndarray, np.ndarray]:
     kept = [np.asarray(value) for value in values if not np.isnan(value).any()]
-    pairs = np.stack(kept) if kept else np.zeros((0, 2, FEATURES))
+    pairs = np.stack(kept) if kept else np.zeros((0, 2, 1))
     return pairs[:, 0], pairs[:, 1]
 
 

@@ -20,7 +20,7 @@ from vp_jax.eval.background import ExclusivityGauge
 from vp_jax.eval.detail import DetailGauge
 from vp_jax.eval.features import DINO_DISTANCE, DinoGauge
 from vp_jax.eval.flow import raft_gauge
-from vp_jax.eval.fvd import FvdGauge, ReferenceFvdGauge, distance_of_clips, released_distance
+from vp_jax.eval.fvd import ReferenceFvdGauge, distance_of_clips, fvd_gauge, released_distance, videomae_gauge
 from vp_jax.eval.motion import FlickerGauge, WindowsGauge, dis_gauge
 from vp_jax.eval.perceptual import ReferenceLpipsGauge, lpips_gauge
 from vp_jax.eval.pixels import PixelGauge
@@ -110,7 +110,9 @@ def _semantic_scores() -> Iterable[Score]:
     text = "how much a filled hole changes over time: temporal removal coherence"
     yield Score("removal_temporal", "lower", text, RemovalGauge, "dinov2")
     text = "Frechet distance of I3D features of all clips"
-    yield Score("fvd", "lower", text, FvdGauge, "i3d", average=distance_of_clips)
+    yield Score("fvd", "lower", text, fvd_gauge, "i3d", average=distance_of_clips)
+    text = "Frechet distance of VideoMAE features of all clips: content-debiased FVD"
+    yield Score("frechet_videomae", "lower", text, videomae_gauge, "videomae", average=distance_of_clips)
 
 
 def _reference_scores() -> Iterable[Score]:

@@ -1,6 +1,6 @@
 """Networks of scores from a folder of converted weights.
 
-    FOLDER/lpips_squeeze  lpips_alex  lpips_vgg  clip_vit_l14  clip_vit_b32  i3d  raft  dinov2
+    FOLDER/lpips_squeeze  lpips_alex  lpips_vgg  clip_vit_l14  clip_vit_b32  i3d  raft  dinov2  videomae
 
 Each is made by ``vp-jax convert one KIND SOURCE FOLDER/NAME``; a score needs the one that its ``needs`` names. None is
 needed for scores without.
@@ -28,6 +28,7 @@ WEIGHTS: dict[str, str] = {
     "i3d": "i3d",
     "raft": "raft",
     "dinov2": "dinov2",
+    "videomae": "videomae",
 }
 """Names of weights, with the kind that converts them."""
 

@@ -1,1 +1,1 @@
-"""Networks that scores need: LPIPS, CLIP, I3D, RAFT, DINOv2. `description` lists them."""
+"""Networks that scores need: LPIPS, CLIP, I3D, RAFT, DINOv2, VideoMAE. `description` lists them."""

@@ -18,8 +18,9 @@ from vp_jax.models.metrics.dino import DinoConfig, DINOv2
 from vp_jax.models.metrics.i3d import I3D, I3DConfig
 from vp_jax.models.metrics.lpips import LPIPS, LpipsConfig
 from vp_jax.models.metrics.raft import RAFT, RaftConfig
+from vp_jax.models.metrics.videomae import VideoMAE, VideoMaeConfig
 
-MetricConfig = LpipsConfig | ClipConfig | I3DConfig | RaftConfig | DinoConfig
+MetricConfig = LpipsConfig | ClipConfig | I3DConfig | RaftConfig | DinoConfig | VideoMaeConfig
 
 METRIC_KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in get_args(MetricConfig)}
 """Classes of descriptions by the ``kind`` in their ``config.json``."""
@@ -38,6 +39,8 @@ def build_metric(description: MetricConfig, rngs: nnx.Rngs) -> nnx.Module:
             return RAFT(description, rngs=rngs)
         case DinoConfig():
             return DINOv2(description, rngs=rngs)
+        case VideoMaeConfig():
+            return VideoMAE(description, rngs=rngs)
 
 
 @functools.lru_cache(maxsize=16)
