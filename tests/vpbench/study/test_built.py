@@ -17,6 +17,12 @@ from vp_jax.vpbench.study.server import serving
 
 METHODS = ["mean", "telea"]
 
+INSIDE = """sets => sets.map(set => {
+  const box = set.getBoundingClientRect(), text = set.querySelector("legend").getBoundingClientRect();
+  return box.top < text.top && text.bottom < box.bottom && box.left < text.left && text.right < box.right;
+})"""
+"""Whether the question of each fieldset lies within its border."""
+
 
 @pytest.fixture(scope="module")
 def built(finished, tmp_path_factory):
@@ -47,6 +53,7 @@ def click_through(view, pick):
         view.wait_for_function(
             "() => [...document.querySelectorAll('.trial video')].every(v => v.readyState >= 2 && v.videoWidth)"
         )
+        assert view.eval_on_selector_all("fieldset", INSIDE) == [True] * len(QUESTIONS)
         tokens = [
             src.rsplit("/")[-1][:-4] for src in view.eval_on_selector_all(".options video", "v => v.map(x => x.src)")
         ]
