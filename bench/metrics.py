@@ -2,10 +2,12 @@
 
     python -m bench.metrics                          49 frames of 480 x 720, 3 runs
     python -m bench.metrics --frames 17 --runs 1
+    python -m bench.metrics --memory 100 400         only memory; exit status 1 if it grows by more than a tenth
 
 Both compute PSNR, SSIM, MSE and MAE of the complete frames of the same uint8 pixels; torchmetrics takes the frames in
 the blocks that we take. The first round compiles and does not count. Peak memory is that of a process of its own, for
-the clip and for one four times as long, whose frames are made one block at a time.
+the clip and for one four times as long, whose frames are made one block at a time. "All" are the scores that need no
+weights, of both protocols.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ import numpy as np
 
 from bench.timing import busy_machine, command, interleaved, peak_host_bytes, report
 from vp_jax.eval.blocks import blocks
-from vp_jax.eval.scores import SCORES, Meters, scores_of
+from vp_jax.eval.scores import PROTOCOLS, SCORES, Meters, scores_of
 
 COMMON = ("psnr", "ssim", "mse", "mae")
+
+MOST_GROWTH = 1.1
+"""Peak memory of the longest clip, relative to the shortest, that ``--memory`` lets pass."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,14 +35,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=49)
     parser.add_argument("--size", default="480x720", help="of a frame, ROWSxCOLUMNS")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--memory", type=int, nargs="+", metavar="FRAMES", help="lengths of clips, the shortest first")
     parser.add_argument("--peak", choices=("all", "common"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     height, width = map(int, args.size.split("x"))
     if args.peak:
-        names = list(COMMON) if args.peak == "common" else [score.name for score in scores_of()]
+        names = list(COMMON) if args.peak == "common" else _without_weights()
         ours(names, _made(args.frames, height, width))
         print(peak_host_bytes())
         return
+    if args.memory:
+        peaks = _memory(args.memory, args.size, "all")
+        sys.exit(int(peaks[-1] > MOST_GROWTH * peaks[0]))
     parts = list(_made(args.frames, height, width))
     seconds = interleaved(
         {"vp_jax": lambda: ours(list(COMMON), parts), "torchmetrics": lambda: theirs(parts)}, runs=args.runs
@@ -52,8 +61,22 @@ def main(argv: list[str] | None = None) -> None:
     for name in COMMON:
         print(f"  {name:<6} {ours_values[name]:.6f}   torchmetrics {theirs_values[name]:.6f}")
     for kind in ("common", "all"):
-        peaks = [_peak(frames, args.size, kind) / 2**20 for frames in (args.frames, 4 * args.frames)]
-        print(f"peak memory, {kind} scores: {peaks[0]:.0f} MiB; of a clip four times as long {peaks[1]:.0f} MiB")
+        _memory([args.frames, 4 * args.frames], args.size, kind)
+
+
+def _without_weights() -> list[str]:
+    """Names of the scores of both protocols that need no weights."""
+    return [score.name for protocol in PROTOCOLS for score in scores_of(protocol)]
+
+
+def _memory(lengths: list[int], size: str, kind: str) -> list[int]:
+    """Peaks in bytes by the length of a clip, printed with their ratio."""
+    peaks = []
+    for frames in lengths:
+        peaks.append(_peak(frames, size, kind))
+        print(f"peak memory, {kind} scores, {frames} frames of {size}: {peaks[-1] / 2**20:.0f} MiB", flush=True)
+    print(f"  {lengths[-1]} frames take {peaks[-1] / peaks[0]:.3f} times the memory of {lengths[0]}")
+    return peaks
 
 
 def _made(frames: int, height: int, width: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

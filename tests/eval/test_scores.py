@@ -1,12 +1,15 @@
 """The list of scores: names, protocols, weights, and averages over clips."""
 
+import gc
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from tests.eval.made_clips import HEIGHT, WIDTH
 from vp_jax.errors import UserError
-from vp_jax.eval.scores import SCORES, Meters, left_out, mean_of_clips, scores_of
+from vp_jax.eval.scores import SCORES, ClipFacts, Meters, left_out, mean_of_clips, scores_of
 
 FRAMES = np.zeros((1, 16, 16, 3), np.uint8)
 HOLES = np.zeros((1, 16, 16), bool)
@@ -44,6 +47,34 @@ def test_averages_of_clips_leave_out_clips_without_a_value():
     assert mean_of_clips([1.0, math.nan, 3.0], [9, 9, 90]) == 2.0
     assert math.isnan(mean_of_clips([math.nan], [9]))
     assert SCORES["reference_mse"].average([1.0, 3.0], [10, 30]) == 2.5
+
+
+def grown_by(scores: list, blocks: int = 4) -> float:
+    """Bytes that each further frame leaves behind, frames given in blocks of eight."""
+    rng, holes_FHW = np.random.default_rng(0), np.zeros((8, HEIGHT, WIDTH), bool)
+    holes_FHW[:, 20:50, 30:60] = True
+    meters, held = Meters(scores, ClipFacts(starts=(0, 8), overlap=1)), []
+    for block in range(2 + blocks):
+        meters.update(*rng.integers(0, 256, (2, 8, HEIGHT, WIDTH, 3), np.uint8), holes_FHW)
+        if block in (1, 1 + blocks):
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    return (held[1] - held[0]) / (8 * blocks)
+
+
+def test_no_score_without_weights_keeps_the_frames_of_a_clip():
+    by_gauge: dict = {}
+    for score in SCORES.values():
+        if score.needs is None:
+            by_gauge.setdefault(score.gauge, []).append(score)
+    tracemalloc.start()
+    try:
+        found = {scores[0].name: grown_by(scores) for scores in by_gauge.values()}
+    finally:
+        tracemalloc.stop()
+    assert len(found) >= 8
+    frame = HEIGHT * WIDTH * 3
+    assert {name: size for name, size in found.items() if size > 0.05 * frame} == {}
 
 
 @pytest.mark.parametrize(
