@@ -37,7 +37,7 @@ def convert_metric(kind: str, source: Path, folder: Path, dtype: Any = None) -> 
     """
     start = time.perf_counter()
     entry = METRICS[kind]
-    tensors, values = read_metric(source)
+    tensors, values = entry.adapt(*read_metric(source))
     description = entry.describe(values)
     _claim(folder, description)
     named = {entry.rename(key): tensor for key, tensor in tensors.items()}

@@ -10,7 +10,8 @@ clip             ``config.json``, ``model.safetensors``, ``vocab.json``, ``merge
 i3d              ``i3d_rgb_imagenet.pt``, or any state of the same names
 raft             torchvision's ``raft_large_C_T_SKHT_V2-ff5fadd5.pth``, or another large one
 dinov2           ``config.json`` and ``model.safetensors`` of ``facebook/dinov2-base``, small or large
-videomae         ``config.json`` and ``model.safetensors`` of ``MCG-NJU/videomae-*``, pretrained or fine-tuned
+videomae         ``config.json`` and ``model.safetensors`` of ``MCG-NJU/videomae-*``, pretrained or fine-tuned;
+                 or a fine-tuned file of VideoMAE-v2, ``vit_g_hybrid_pt_1200e_ssv2_ft.pth``
 ===============  ====================================================================================================
 
 All weights files of a folder are read together; a source may also be one file.
@@ -20,12 +21,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vp_jax.convert.engine import Rule
 from vp_jax.convert.files import WEIGHT_SUFFIXES, Tensor, read_tensors
+from vp_jax.convert.videomae_v2 import as_videomae
 from vp_jax.errors import UserError
 from vp_jax.models.metrics.clip import ClipConfig
 from vp_jax.models.metrics.description import MetricConfig
@@ -239,8 +241,8 @@ def videomae_description(values: dict[str, Any]) -> VideoMaeConfig:
     epsilon, pooled = values.get("layer_norm_eps", VideoMaeConfig.epsilon), values.get("use_mean_pooling", True)
     if type(epsilon) is not float or type(pooled) is not bool:
         raise UserError("VideoMAE config layer_norm_eps, use_mean_pooling: expected a number, and true or false")
-    # the norm of a mean is not one that the config speaks of
-    last = VideoMaeConfig.epsilon_out if pooled else epsilon
+    # the norm of a mean is not one that the config of transformers speaks of
+    last = values.get("fc_norm_eps", VideoMaeConfig.epsilon_out) if pooled else epsilon
     return VideoMaeConfig(**fields, epsilon=epsilon, epsilon_out=last, pooled=pooled)
 
 
@@ -254,6 +256,10 @@ def _same_name(key: str) -> str:
     return key
 
 
+def _same_layout(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    return dict(tensors), dict(values)
+
+
 @dataclasses.dataclass(frozen=True)
 class MetricKind:
     """A network on the command line.
@@ -263,6 +269,7 @@ class MetricKind:
       describe: values of ``config.json`` (empty where the source has none) -> description.
       rename: names in the file -> names in the table.
       beside: files to copy into the folder.
+      adapt: tensors and values of a source of another layout -> those that the table is about.
     """
 
     rules: list[Rule]
@@ -270,6 +277,7 @@ class MetricKind:
     describe: Callable[[dict[str, Any]], MetricConfig]
     rename: Callable[[str], str] = _same_name
     beside: tuple[str, ...] = ()
+    adapt: Callable[[Mapping[str, Tensor], Mapping[str, Any]], tuple[dict[str, Tensor], dict[str, Any]]] = _same_layout
 
 
 def _lpips_kind(net: str) -> MetricKind:
@@ -283,7 +291,7 @@ METRICS: dict[str, MetricKind] = {
     "i3d": MetricKind(I3D_RULES, I3D_IGNORED, lambda values: I3DConfig()),
     "raft": MetricKind(RAFT_RULES, RAFT_IGNORED, lambda values: RaftConfig()),
     "dinov2": MetricKind(DINO_RULES, DINO_IGNORED, dino_description),
-    "videomae": MetricKind(VIDEOMAE_RULES, VIDEOMAE_IGNORED, videomae_description, videomae_name),
+    "videomae": MetricKind(VIDEOMAE_RULES, VIDEOMAE_IGNORED, videomae_description, videomae_name, adapt=as_videomae),
 }
 """Networks of scores by their names on the command line."""
 
