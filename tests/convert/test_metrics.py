@@ -77,11 +77,11 @@ def test_the_description_of_clip_is_read_from_its_two_parts():
 
 def test_a_videomae_keeps_the_names_of_its_published_file_apart_from_those_of_its_decoder():
     with torch.device("meta"):
-        config = transformers.VideoMAEConfig(use_mean_pooling=False)
+        config = transformers.VideoMAEConfig(use_mean_pooling=False, num_hidden_layers=4)
         state = transformers.VideoMAEForPreTraining(config).state_dict()
     published = {key.replace(".query.bias", ".q_bias").replace(".value.bias", ".v_bias"): x for key, x in state.items()}
     entry = METRICS["videomae"]
-    abstract = abstract_metric(entry.describe({"use_mean_pooling": False, "qkv_bias": True}))[1]
+    abstract = abstract_metric(entry.describe({"use_mean_pooling": False, "qkv_bias": True, "num_hidden_layers": 4}))[1]
     named = {videomae_name(key): x for key, x in shapes(published).items()}
     plan = engine.plan(named, entry.rules, entry.ignored, abstract)
     assert set(plan.leaves) == set(trees.flatten(abstract))

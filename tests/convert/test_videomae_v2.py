@@ -39,6 +39,7 @@ def released(model) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_a_file_of_videomae_v2_gives_the_features_of_its_model(tmp_path):
     torch.manual_seed(0)
     cfg = transformers.VideoMAEConfig(

@@ -71,6 +71,7 @@ def test_the_average_of_clips_is_their_distance():
     assert math.isnan(score.average([], [])) and math.isnan(SCORES["reference_fvd"].average(clips[:1], [9]))
 
 
+@pytest.mark.slow
 def test_the_content_debiased_distance_has_the_mean_features_of_complete_parts_of_videomae():
     cfg = VideoMaeConfig(image=16, patch=8, frames=4, width=8, hidden=16, layers=1, heads=2)
     network = random_network(cfg)

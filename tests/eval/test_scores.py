@@ -62,6 +62,7 @@ def grown_by(scores: list, blocks: int = 4) -> float:
     return (held[1] - held[0]) / (8 * blocks)
 
 
+@pytest.mark.slow
 def test_no_score_without_weights_keeps_the_frames_of_a_clip():
     by_gauge: dict = {}
     for score in SCORES.values():

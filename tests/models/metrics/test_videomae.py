@@ -20,6 +20,7 @@ SIZES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooled", [False, True], ids=["pretrained", "fine-tuned"])
 def test_features_are_the_mean_of_what_transformers_gives(pooled, tmp_path):
     torch.manual_seed(0)
