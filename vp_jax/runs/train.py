@@ -47,6 +47,9 @@ from vp_jax.training.optim import learning_rate
 from vp_jax.training.stages.stage import Metrics
 from vp_jax.training.state import TrainState
 
+MEASURED_ON = 256
+"""Clips on which an export is measured, in as many batches as training had at most: rare details are in few of them."""
+
 
 def train(
     config: ConfigDict, workdir: Path, *, export_only: bool = False, export: bool = True, profile: int = 0
@@ -109,7 +112,8 @@ def train(
                 return stop.status
             if not export:
                 return 0
-        unseen = (on_devices(next(loader), mesh) for _ in range(4))
+        count = max(4, min(run.steps, -(-MEASURED_ON // run.loader.batch_size)))
+        unseen = (on_devices(next(loader), mesh) for _ in range(count))
         folder = export_models(
             workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen, run.model.source
         )
