@@ -13,11 +13,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vp_jax.models.background_cache import Background, HoleExtension, KeepingExtension
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import DEFAULT_INJECTION, Injection
-from vp_jax.models.dit import DiT, DiTOutput, Extension
+from vp_jax.models.dit import DiT, DiTOutput, Extension, joint_numbers
 from vp_jax.models.id_resample import Resample, ResampleExtension
-from vp_jax.models.injection import InjectionExtension, joint_mask, masked_tokens
+from vp_jax.models.injection import InjectionExtension, hint_schedule, joint_mask, masked_tokens
 
 
 class Condition(NamedTuple):
@@ -56,6 +57,7 @@ def predict(
     resample: Resample | None = None,
     record_states: bool = False,
     room: int | None = None,
+    near_BP: jax.Array | None = None,
 ) -> DiTOutput:
     """One VideoPainter forward pass.
 
@@ -71,6 +73,7 @@ def predict(
       resample: extra keys of the ID adapter or of the previous window.
       record_states: return the states after every block in ``recorded`` (L, B, S, D).
       room: keep the states of this many tokens, the masked ones; see `vp_jax.models.id_resample.PreviousWindow`.
+      near_BP: video tokens near the hole: keep in ``kept`` what `predict_near` reads. Not with ``resample`` or states.
 
     Returns:
       Velocity (B, T, h, w, 16) and the recorded states or ``None``.
@@ -80,14 +83,57 @@ def predict(
     if injection.tokens == "partial":
         stopped_BN = masked_tokens(condition.mask_BThw, cfg.patch, wholly=True)
     hints_GBSD = branch.joint_hints(noisy_BThwC, channels, text_BME, t_B)
-    extension: Extension = InjectionExtension(
-        hints_GBSD, stopped_BN, injection, layers=cfg.num_layers, text_len=text_len
-    )
+    injected = InjectionExtension(hints_GBSD, stopped_BN, injection, layers=cfg.num_layers, text_len=text_len)
+    extension: Extension = injected
     if resample is not None or record_states:
         resample = resample or Resample(False, joint_mask(condition.tokens_BN, text_len))
         extension = ResampleExtension(extension, resample, record_states=record_states, room=room)
+    latents = _backbone_input(backbone, noisy_BThwC, image_BThwC, condition)
+    if near_BP is None:
+        return backbone(latents, text_BME, t_B, extension=extension)
+    assert extension is injected
+    out = backbone(latents, text_BME, t_B, extension=KeepingExtension(injected))
+    return out._replace(kept=Background(*out.kept, injected.hints_of(joint_numbers(near_BP, text_len))))
+
+
+def predict_near(
+    backbone: DiT,
+    branch: Branch,
+    noisy_BThwC: jax.Array,
+    image_BThwC: jax.Array | None,
+    condition: Condition,
+    text_BME: jax.Array,
+    t_B: jax.Array,
+    background: Background,
+    near_BP: jax.Array,
+    *,
+    injection: Injection = DEFAULT_INJECTION,
+) -> jax.Array:
+    """Velocity (B, T, h, w, 16) of the tokens near the hole, 0 elsewhere, see `vp_jax.models.background_cache`.
+
+    Args:
+      backbone: see `predict`, as for all arguments but these two.
+      branch: its description alone is read.
+      noisy_BThwC: noisy latents.
+      image_BThwC: image condition.
+      condition: masked video and mask.
+      text_BME: text embeddings.
+      t_B: timesteps.
+      background: ``kept`` of the last call of `predict`.
+      near_BP: the tokens near the hole that it was given.
+      injection: variants of the hints; their scale is in the kept ones.
+    """
+    index_L = hint_schedule(backbone.cfg.num_layers, branch.cfg.dit.num_layers, injection.schedule)
+    extension = HoleExtension(background, index_L, joint_numbers(near_BP, text_BME.shape[1]))
+    latents = _backbone_input(backbone, noisy_BThwC, image_BThwC, condition)
+    return backbone(latents, text_BME, t_B, extension=extension, only_BP=near_BP).sample
+
+
+def _backbone_input(
+    backbone: DiT, noisy_BThwC: jax.Array, image_BThwC: jax.Array | None, condition: Condition
+) -> jax.Array:
+    """Noisy latents with what else is concatenated to them, ``in_channels`` channels."""
     inputs = [noisy_BThwC] if image_BThwC is None else [noisy_BThwC, image_BThwC]
-    if cfg.takes_condition:
-        inputs.append(channels)
-    latents = jnp.concatenate(inputs, axis=-1) if len(inputs) > 1 else noisy_BThwC
-    return backbone(latents, text_BME, t_B, extension=extension)
+    if backbone.cfg.takes_condition:
+        inputs.append(condition.channels())
+    return jnp.concatenate(inputs, axis=-1) if len(inputs) > 1 else noisy_BThwC
