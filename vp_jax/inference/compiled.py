@@ -17,7 +17,7 @@ from vp_jax.inference.near_hole import check_model
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
-from vp_jax.models.background_cache import Background
+from vp_jax.models.background_cache import KeptBackground
 from vp_jax.sharding import HOST
 
 
@@ -32,8 +32,10 @@ class CompiledWindow:
         self._jitted = jit_window(WindowProgram(models, plain, schedule))
         self._params, self._placement, self._reused = params, placement(params), frozenset(reused)
         check_model(models, settings, len(self._placement.device_set))
-        whole = dataclasses.replace(plain, background_every=settings.background_every)
-        self.program = dataclasses.replace(self._jitted.program, settings=whole, reused=reused)
+        every = dataclasses.replace(plain, background_every=settings.background_every)
+        changed = reused or every != plain
+        program = self._jitted.program
+        self.program = dataclasses.replace(program, settings=every, reused=reused) if changed else program
         """The pure functions."""
 
     def put(self, tree: Any) -> Any:
@@ -75,12 +77,14 @@ class CompiledWindow:
         return after
 
     def near_step(
-        self, state: LoopState, index: int, inputs: WindowInputs, background: Background | None, *, room: int
-    ) -> tuple[LoopState, Background]:
+        self, state: LoopState, index: int, inputs: WindowInputs, background: KeptBackground | None, *, room: int
+    ) -> tuple[LoopState, KeptBackground]:
         """See `WindowProgram.near_step`; returns the background for the next step, a hole step that which it read."""
         with on_mesh(self._placement):
             state, left = self._jitted.near_step(self._params, state, index, inputs, background, room=room)
-        return state, background if left is None else left
+        kept = background if left is None else left
+        assert kept is not None
+        return state, kept
 
 
 def placement(params: Params) -> jax.sharding.Sharding:

@@ -13,7 +13,7 @@ from vp_jax.diffusion.steps import StepTable, row_at
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs
-from vp_jax.models.background_cache import Background, places_near
+from vp_jax.models.background_cache import KeptBackground, places_near
 from vp_jax.models.id_resample import PreviousWindow, Resample
 from vp_jax.models.injection import joint_mask
 from vp_jax.models.inpaint import Condition, predict, predict_near
@@ -29,7 +29,7 @@ class Near(NamedTuple):
     """
 
     room: int
-    background: Background | None = None
+    background: KeptBackground | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +102,7 @@ class GuidedPredictor:
         condition: Condition,
         text_BME: jax.Array,
         t_B: jax.Array,
-    ) -> tuple[jax.Array, Background]:
+    ) -> tuple[jax.Array, KeptBackground]:
         """Velocity for each prompt of a full or a hole step, and the background that hole steps read."""
         p, (_, T, h, w) = self.models.backbone_cfg.patch, condition.mask_BThw.shape
         near_BP = places_near(condition.tokens_BN, (T, h // p, w // p), near.room)

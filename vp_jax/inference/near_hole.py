@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # files are checked without JAX
     from vp_jax.diffusion.steps import StepTable
     from vp_jax.inference.guided import GuidedPredictor
     from vp_jax.inference.models import Models
-    from vp_jax.models.background_cache import Background
+    from vp_jax.models.background_cache import KeptBackground
 
 
 def check_model(models: Models, settings: Settings, devices: int = 1) -> None:
@@ -56,7 +56,7 @@ class NearPredictor:
     predictor: GuidedPredictor
     table: StepTable
 
-    def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Background]:
+    def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, KeptBackground]:
         """Guided velocity (B, T, h, w, C), float32, and what the last full step left."""
         v, background = self.predictor(x_BThwC, timestep, index)
         latents, signal, sigma = (

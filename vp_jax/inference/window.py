@@ -39,7 +39,7 @@ from vp_jax.inference.models import Models, Params
 from vp_jax.inference.near_hole import NearPredictor
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
-from vp_jax.models.background_cache import Background, near_hole, room_near
+from vp_jax.models.background_cache import KeptBackground, near_hole, room_near
 from vp_jax.models.id_resample import PreviousWindow, room_for
 from vp_jax.models.injection import joint_mask, masked_tokens
 from vp_jax.models.inpaint import Condition
@@ -215,10 +215,10 @@ class WindowProgram:
         state: sampler.LoopState,
         index: jax.Array | int,
         inputs: WindowInputs,
-        background: Background | None,
+        background: KeptBackground | None,
         *,
         room: int,
-    ) -> tuple[sampler.LoopState, Background | None]:
+    ) -> tuple[sampler.LoopState, KeptBackground | None]:
         """One step where `Settings.background_every` is above 1, see `vp_jax.inference.near_hole`.
 
         Without a ``background`` it is a full step, which returns one; with it a hole step, which returns none.
@@ -253,7 +253,8 @@ class WindowProgram:
 
             return jax.lax.fori_loop(begin + 1, jnp.minimum(begin + every, count), hole, state), None
 
-        return jax.lax.scan(group, self.begin(inputs), jnp.arange(0, count, every))[0]
+        state: sampler.LoopState = jax.lax.scan(group, self.begin(inputs), jnp.arange(0, count, every))[0]
+        return state
 
     def scan_steps(self, params: Params, inputs: WindowInputs, count: int) -> sampler.LoopState:
         """The first ``count`` steps from pure noise: one scan, or one before, in and after the interval of guidance."""

@@ -24,14 +24,14 @@ from vp_jax.models.dit import Block, Context, Extension
 from vp_jax.models.id_resample import places
 from vp_jax.models.injection import InjectionExtension
 
-REACH = 1
+TOKENS_AROUND = 1
 """Tokens by which the hole grows on each of its sides, within each latent frame."""
 
 _ROOMS = 16
 """Numbers of places that there are for one size of video."""
 
 
-class Background(NamedTuple):
+class KeptBackground(NamedTuple):
     """What a full pass leaves to the hole passes after it.
 
     Attributes:
@@ -46,13 +46,13 @@ class Background(NamedTuple):
 
 
 def near_hole(masked_BN: jax.Array, grid: tuple[int, int, int]) -> jax.Array:
-    """Tokens of the hole grown by `REACH`, bool (B, N).
+    """Tokens of the hole grown by `TOKENS_AROUND`, bool (B, N).
 
     Args:
       masked_BN: tokens of the hole.
       grid: frames, rows and columns of the tokens.
     """
-    window, one = (1, 1, 2 * REACH + 1, 2 * REACH + 1), (1, 1, 1, 1)
+    window, one = (1, 1, 2 * TOKENS_AROUND + 1, 2 * TOKENS_AROUND + 1), (1, 1, 1, 1)
     masked = masked_BN.reshape(-1, *grid)
     grown: jax.Array = jax.lax.reduce_window(masked, np.False_, jax.lax.bitwise_or, window, one, "SAME")
     return grown.reshape(masked_BN.shape)
@@ -106,7 +106,7 @@ class HoleExtension(Extension):
       numbers_BP: numbers of the chosen tokens in the joint sequence; S in places that are left.
     """
 
-    def __init__(self, background: Background, index_L: np.ndarray, numbers_BP: jax.Array):
+    def __init__(self, background: KeptBackground, index_L: np.ndarray, numbers_BP: jax.Array):
         self._background, self._index_L, self._numbers_BP = background, index_L, numbers_BP
 
     def per_layer(self) -> Any:

@@ -180,8 +180,8 @@ def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rop
 
 def joint_numbers(numbers_BP: jax.Array, text_len: int) -> jax.Array:
     """Numbers in the joint sequence of all text tokens and of these video tokens, (B, M + P)."""
-    text_BM = jnp.broadcast_to(jnp.arange(text_len, dtype=numbers_BP.dtype), (len(numbers_BP), text_len))
-    return jnp.concatenate([text_BM, text_len + numbers_BP], axis=1)
+    front_BM = jnp.broadcast_to(jnp.arange(text_len, dtype=numbers_BP.dtype), (len(numbers_BP), text_len))
+    return jnp.concatenate([front_BM, text_len + numbers_BP], axis=1)
 
 
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vp_jax.models.background_cache import Background, HoleExtension, KeepingExtension
+from vp_jax.models.background_cache import HoleExtension, KeepingExtension, KeptBackground
 from vp_jax.models.branch import Branch
 from vp_jax.models.config import DEFAULT_INJECTION, Injection
 from vp_jax.models.dit import DiT, DiTOutput, Extension, joint_numbers
@@ -93,7 +93,9 @@ def predict(
         return backbone(latents, text_BME, t_B, extension=extension)
     assert extension is injected
     out = backbone(latents, text_BME, t_B, extension=KeepingExtension(injected))
-    return out._replace(kept=Background(*out.kept, injected.hints_of(joint_numbers(near_BP, text_len))))
+    keys_LBSKA, values_LBSKA = out.kept
+    hints_GBPD = injected.hints_of(joint_numbers(near_BP, text_len))
+    return out._replace(kept=KeptBackground(keys_LBSKA, values_LBSKA, hints_GBPD))
 
 
 def predict_near(
@@ -104,7 +106,7 @@ def predict_near(
     condition: Condition,
     text_BME: jax.Array,
     t_B: jax.Array,
-    background: Background,
+    background: KeptBackground,
     near_BP: jax.Array,
     *,
     injection: Injection = DEFAULT_INJECTION,

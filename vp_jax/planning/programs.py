@@ -31,8 +31,8 @@ def _step(about: str, **parts: object) -> Program:
     return Program(about, functools.partial(sampling.step, **parts))  # type: ignore[arg-type]
 
 
-def _near(about: str, **parts: bool) -> Program:
-    return Program(about, functools.partial(sampling.near_step, **parts))
+def _near(about: str, *, hole: bool) -> Program:
+    return Program(about, functools.partial(sampling.near_step, hole=hole))
 
 
 SAMPLE: dict[str, Program] = {
