@@ -2,7 +2,7 @@
 
     python -m bench.steps cache --clips 16                 step cache, against fewer steps
     python -m bench.steps guidance --clips 16              guidance interval
-    python -m bench.steps background --clips 16            tokens near the hole alone between full steps, by size of the hole
+    python -m bench.steps background --clips 16            hole steps between full steps, by size of the hole
     python -m bench.steps distill --clips 16 --steps 50 --student 4=RUN_4/export --student 8=RUN_8/export
 
 A pass is one prompt through the networks: a guided step takes two, one that computes a part of the tokens that part of

@@ -111,7 +111,7 @@ class GuidedPredictor:
             self.settings.injection,
         )
         if near.background is None:
-            out = predict(*networks, x, image, condition, text_BME, t_B, injection=injection, near_BP=near_BP)
+            out = predict(*networks, x, image, condition, text_BME, t_B, injection=injection, keep=True)
             return out.sample.astype(jnp.float32), out.kept
         v = predict_near(*networks, x, image, condition, text_BME, t_B, near.background, near_BP, injection=injection)
         return v.astype(jnp.float32), near.background
@@ -170,6 +170,31 @@ class CachedPredictor:
             estimates = jax.lax.cond(self.reuse, kept, computed)
         v = (row.signal * x - estimates[-len(x) :]) / row.sigma
         return self.predictor.combined(v, index), estimates
+
+
+@dataclasses.dataclass(frozen=True)
+class NearPredictor:
+    """Velocity of a full or a hole step; call it as `vp_jax.diffusion.sampler.PredictFn`.
+
+    Outside the hole the velocity is the one that leads to the source's latents, which are known.
+
+    Attributes:
+      predictor: with `GuidedPredictor.near`.
+      table: coefficients of all steps.
+    """
+
+    predictor: GuidedPredictor
+    table: StepTable
+
+    def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, KeptBackground]:
+        """Guided velocity (B, T, h, w, C), float32, and what the last full step left."""
+        v, background = self.predictor(x_BThwC, timestep, index)
+        latents, signal, sigma = (
+            self.predictor.inputs.latents,
+            *(jnp.asarray(column)[index] for column in (self.table.signal, self.table.sigma)),
+        )
+        known = (signal * x_BThwC - latents.video_BThwC) / sigma
+        return jnp.where(latents.condition.mask_BThw[..., None] > 0, v, known), background
 
 
 def _of_prompt(inputs: WindowInputs) -> WindowInputs:

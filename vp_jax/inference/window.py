@@ -33,10 +33,9 @@ from vp_jax.diffusion.guidance import guidance_table
 from vp_jax.diffusion.noise import FrameNoise, KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.diffusion.steps import SAMPLERS, StepTable
-from vp_jax.inference.guided import CachedPredictor, GuidedPredictor, Near, doubled
+from vp_jax.inference.guided import CachedPredictor, GuidedPredictor, Near, NearPredictor, doubled
 from vp_jax.inference.hole_fill import fill_holes
 from vp_jax.inference.models import Models, Params
-from vp_jax.inference.near_hole import NearPredictor
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
 from vp_jax.models.background_cache import KeptBackground, near_hole, room_near

@@ -1,15 +1,15 @@
 """Passes that compute the tokens of the hole and around it alone, with the rest as the last full pass left it.
 
-    full pass    every token; the keys and values of every block are kept, and the hints of the tokens near the hole
+    full pass    every token; the keys and values of every block are kept
     hole pass    text and the tokens near the hole: their queries look at their own new keys and values, and at the
                  kept ones of all other tokens
 
-The context encoder does not run in a hole pass, since its hints reach background tokens alone: of those, the ones near
-the hole get the kept hints. What a hole pass gives for the other tokens is 0 and not to be read.
+Both are passes of the context encoder and of the backbone. Where all tokens are near the hole, a hole pass is a full
+one. What it gives for the other tokens is 0 and not to be read.
 
 The tokens near the hole stand in a fixed number of places (`room_near`), so that holes of about one size share
-programs; a place that is left holds number N, which is no token. Keys and values take ``2 L B S D`` numbers: 9.2 GB for
-each prompt of a window of CogVideoX-5B at 49 frames of 480 x 720 in bfloat16.
+programs; a place that is left holds number N, which is no token. Keys and values take ``2 (L + G) B S D`` numbers: 9.6
+GB for each prompt of a window of CogVideoX-5B at 49 frames of 480 x 720 in bfloat16.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import numpy as np
 
 from vp_jax.models.dit import Block, Context, Extension
 from vp_jax.models.id_resample import places
-from vp_jax.models.injection import InjectionExtension
 
 TOKENS_AROUND = 1
 """Tokens by which the hole grows on each of its sides, within each latent frame."""
@@ -31,18 +30,23 @@ _ROOMS = 16
 """Numbers of places that there are for one size of video."""
 
 
+class KeysValues(NamedTuple):
+    """Finished keys and values (B, S, K, A) of a block, or with a leading axis of all blocks."""
+
+    keys: jax.Array
+    values: jax.Array
+
+
 class KeptBackground(NamedTuple):
-    """What a full pass leaves to the hole passes after it.
+    """What a full pass leaves to the hole passes after it: keys and values of all blocks.
 
     Attributes:
-      keys_LBSKA: finished keys of every block.
-      values_LBSKA: values of every block.
-      hints_GBPD: hints of the text tokens, which are 0, and of the tokens near the hole; scaled, 0 inside the hole.
+      backbone: (L, B, S, K, A) each.
+      branch: of the context encoder, (G, B, S, K, A) each.
     """
 
-    keys_LBSKA: jax.Array
-    values_LBSKA: jax.Array
-    hints_GBPD: jax.Array
+    backbone: KeysValues
+    branch: KeysValues
 
 
 def near_hole(masked_BN: jax.Array, grid: tuple[int, int, int]) -> jax.Array:
@@ -70,13 +74,13 @@ def room_near(near: int, tokens: int) -> int:
 
 
 class KeepingExtension(Extension):
-    """An extension that leaves attention as it is, and its keys and values in `DiTOutput.kept`.
+    """An extension without an attention of its own, whose keys and values are kept, see `DiTOutput.kept`.
 
     Args:
       inner: extension whose other hooks apply.
     """
 
-    def __init__(self, inner: InjectionExtension):
+    def __init__(self, inner: Extension):
         self._inner = inner
 
     def per_layer(self) -> Any:
@@ -87,44 +91,40 @@ class KeepingExtension(Extension):
         """State after the hook of the inner extension."""
         return self._inner.after_block(layer, x_BSD)
 
-    def attended(
-        self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context
-    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """Plain attention, and its finished keys and its values (B, S, K, A)."""
+    def attended(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> tuple[jax.Array, KeysValues]:
+        """Plain attention, and what a hole pass needs of it."""
         attn = block.attn
         raw_k, v = attn.raw_keys_values(y_BSD)
         k = attn.finish_keys(raw_k, ctx.table)
-        return attn.project_out(attn.attend(attn.queries(y_BSD, ctx.table), k, v)), (k, v)
+        return attn.project_out(attn.attend(attn.queries(y_BSD, ctx.table), k, v)), KeysValues(k, v)
 
 
 class HoleExtension(Extension):
     """Attention of chosen tokens over the kept keys and values, their own replaced by new ones.
 
     Args:
-      background: what the last full pass left.
-      index_L: number of the hint that each block receives.
+      inner: extension of the chosen tokens whose other hooks apply.
+      kept: of the last full pass, with a leading layer axis.
       numbers_BP: numbers of the chosen tokens in the joint sequence; S in places that are left.
     """
 
-    def __init__(self, background: KeptBackground, index_L: np.ndarray, numbers_BP: jax.Array):
-        self._background, self._index_L, self._numbers_BP = background, index_L, numbers_BP
+    def __init__(self, inner: Extension, kept: KeysValues, numbers_BP: jax.Array):
+        self._inner, self._kept, self._numbers_BP = inner, kept, numbers_BP
 
     def per_layer(self) -> Any:
-        """Kept keys and values of a block, and the number of its hint."""
-        return self._background.keys_LBSKA, self._background.values_LBSKA, jnp.asarray(self._index_L)
+        """Values of the inner extension, and the kept keys and values."""
+        return self._inner.per_layer(), self._kept
 
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
-        """The state with the block's kept hint added."""
-        hint_BPD = jax.lax.dynamic_index_in_dim(self._background.hints_GBPD, layer[2], keepdims=False)
-        result: jax.Array = x_BSD + hint_BPD.astype(x_BSD.dtype)
-        return result
+        """State after the hook of the inner extension."""
+        return self._inner.after_block(layer[0], x_BSD)
 
     def attention(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> jax.Array:
         """Attention of the chosen tokens, see the module docstring."""
         attn = block.attn
         raw_k, v = attn.raw_keys_values(y_BSD)
         new = attn.finish_keys(raw_k, ctx.table), v
-        k, v = (_replaced(kept, rows, self._numbers_BP) for kept, rows in zip(layer, new))
+        k, v = (_replaced(kept, rows, self._numbers_BP) for kept, rows in zip(layer[1], new))
         return attn.project_out(attn.attend(attn.queries(y_BSD, ctx.table), k, v))
 
 

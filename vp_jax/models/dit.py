@@ -184,6 +184,14 @@ def joint_numbers(numbers_BP: jax.Array, text_len: int) -> jax.Array:
     return jnp.concatenate([front_BM, text_len + numbers_BP], axis=1)
 
 
+def chosen(
+    x_BSD: jax.Array, table: rope.Rotation | None, numbers_BP: jax.Array
+) -> tuple[jax.Array, rope.Rotation | None]:
+    """State (B, P, D) and rotation of these tokens of the joint sequence, of the last one for a number behind it."""
+    x_BPD = jnp.take_along_axis(x_BSD, numbers_BP[:, :, None], axis=1, mode="clip")
+    return x_BPD, None if table is None else rope.rotation_at(table, numbers_BP)
+
+
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
     """Rematerialise ``body`` of a scan by the policy ``cfg.remat``, if there is one.
 
@@ -261,9 +269,7 @@ class DiT(nnx.Module):
         x_BSD = constrain(self.patch_embed(latents_BThwC.astype(dtype), text_BME.astype(dtype)), "tokens")
         table, length = rotation_for(cfg, latents_BThwC, text_len), x_BSD.shape[1]
         if only_BP is not None:
-            numbers_BP = joint_numbers(only_BP, text_len)
-            x_BSD = jnp.take_along_axis(x_BSD, numbers_BP[:, :, None], axis=1, mode="clip")
-            table = table and rope.rotation_at(table, numbers_BP)
+            x_BSD, table = chosen(x_BSD, table, joint_numbers(only_BP, text_len))
         ctx = Context(emb_BE, table, text_len)
 
         def body(x_BSD: jax.Array, xs: tuple[Block, Any]) -> tuple[jax.Array, Any]:

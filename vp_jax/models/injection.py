@@ -88,10 +88,6 @@ class InjectionExtension(Extension):
         """Number of the hint that each block receives."""
         return jnp.asarray(self._index_L)
 
-    def hints_of(self, numbers_BP: jax.Array) -> jax.Array:
-        """Hints as they are added to these tokens of the joint sequence (G, B, P, D); those of the last one for S."""
-        return jnp.take_along_axis(self._hints_GBSD, numbers_BP[None, :, :, None], axis=2, mode="clip")
-
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
         """The state with the block's hint added."""
         hint_BSD = jax.lax.dynamic_index_in_dim(self._hints_GBSD, layer, keepdims=False)

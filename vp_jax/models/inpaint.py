@@ -18,7 +18,7 @@ from vp_jax.models.branch import Branch
 from vp_jax.models.config import DEFAULT_INJECTION, Injection
 from vp_jax.models.dit import DiT, DiTOutput, Extension, joint_numbers
 from vp_jax.models.id_resample import Resample, ResampleExtension
-from vp_jax.models.injection import InjectionExtension, hint_schedule, joint_mask, masked_tokens
+from vp_jax.models.injection import InjectionExtension, joint_mask, masked_tokens
 
 
 class Condition(NamedTuple):
@@ -57,7 +57,7 @@ def predict(
     resample: Resample | None = None,
     record_states: bool = False,
     room: int | None = None,
-    near_BP: jax.Array | None = None,
+    keep: bool = False,
 ) -> DiTOutput:
     """One VideoPainter forward pass.
 
@@ -73,29 +73,26 @@ def predict(
       resample: extra keys of the ID adapter or of the previous window.
       record_states: return the states after every block in ``recorded`` (L, B, S, D).
       room: keep the states of this many tokens, the masked ones; see `vp_jax.models.id_resample.PreviousWindow`.
-      near_BP: video tokens near the hole: keep in ``kept`` what `predict_near` reads. Not with ``resample`` or states.
+      keep: leave in ``kept`` what `predict_near` reads. Not with ``resample`` or states.
 
     Returns:
       Velocity (B, T, h, w, 16) and the recorded states or ``None``.
     """
     cfg, text_len, channels = backbone.cfg, text_BME.shape[1], condition.channels()
-    stopped_BN = condition.tokens_BN
-    if injection.tokens == "partial":
-        stopped_BN = masked_tokens(condition.mask_BThw, cfg.patch, wholly=True)
-    hints_GBSD = branch.joint_hints(noisy_BThwC, channels, text_BME, t_B)
-    injected = InjectionExtension(hints_GBSD, stopped_BN, injection, layers=cfg.num_layers, text_len=text_len)
-    extension: Extension = injected
+    latents = _backbone_input(backbone, noisy_BThwC, image_BThwC, condition)
+    own: Extension = KeepingExtension(Extension()) if keep else Extension()
+    hints_GBSD, kept = branch.hints(noisy_BThwC, channels, text_BME, t_B, own)
+    stopped_BN = _stopped(condition, injection, cfg.patch)
+    extension: Extension = InjectionExtension(
+        hints_GBSD, stopped_BN, injection, layers=cfg.num_layers, text_len=text_len
+    )
     if resample is not None or record_states:
         resample = resample or Resample(False, joint_mask(condition.tokens_BN, text_len))
         extension = ResampleExtension(extension, resample, record_states=record_states, room=room)
-    latents = _backbone_input(backbone, noisy_BThwC, image_BThwC, condition)
-    if near_BP is None:
+    if not keep:
         return backbone(latents, text_BME, t_B, extension=extension)
-    assert extension is injected
-    out = backbone(latents, text_BME, t_B, extension=KeepingExtension(injected))
-    keys_LBSKA, values_LBSKA = out.kept
-    hints_GBPD = injected.hints_of(joint_numbers(near_BP, text_len))
-    return out._replace(kept=KeptBackground(keys_LBSKA, values_LBSKA, hints_GBPD))
+    out = backbone(latents, text_BME, t_B, extension=KeepingExtension(extension))
+    return out._replace(kept=KeptBackground(out.kept, kept))
 
 
 def predict_near(
@@ -114,21 +111,33 @@ def predict_near(
     """Velocity (B, T, h, w, 16) of the tokens near the hole, 0 elsewhere, see `vp_jax.models.background_cache`.
 
     Args:
-      backbone: see `predict`, as for all arguments but these two.
-      branch: its description alone is read.
+      backbone: see `predict`, as for all arguments but two.
+      branch: the context encoder.
       noisy_BThwC: noisy latents.
       image_BThwC: image condition.
       condition: masked video and mask.
       text_BME: text embeddings.
       t_B: timesteps.
       background: ``kept`` of the last call of `predict`.
-      near_BP: the tokens near the hole that it was given.
-      injection: variants of the hints; their scale is in the kept ones.
+      near_BP: numbers of the video tokens near the hole, N for none.
+      injection: scale and variants of the hints.
     """
-    index_L = hint_schedule(backbone.cfg.num_layers, branch.cfg.dit.num_layers, injection.schedule)
-    extension = HoleExtension(background, index_L, joint_numbers(near_BP, text_BME.shape[1]))
+    cfg, text_len, channels = backbone.cfg, text_BME.shape[1], condition.channels()
+    numbers_BP = joint_numbers(near_BP, text_len)
+    seen = HoleExtension(Extension(), background.branch, numbers_BP)
+    hints_GBPD, _ = branch.hints(noisy_BThwC, channels, text_BME, t_B, seen, near_BP)
+    stopped_BP = jnp.take_along_axis(_stopped(condition, injection, cfg.patch), near_BP, axis=1, mode="clip")
+    injected = InjectionExtension(hints_GBPD, stopped_BP, injection, layers=cfg.num_layers, text_len=text_len)
+    extension = HoleExtension(injected, background.backbone, numbers_BP)
     latents = _backbone_input(backbone, noisy_BThwC, image_BThwC, condition)
     return backbone(latents, text_BME, t_B, extension=extension, only_BP=near_BP).sample
+
+
+def _stopped(condition: Condition, injection: Injection, patch: int) -> jax.Array:
+    """Video tokens that get no hints, bool (B, N), where ``injection`` does not give them to all."""
+    if injection.tokens == "partial":
+        return masked_tokens(condition.mask_BThw, patch, wholly=True)
+    return condition.tokens_BN
 
 
 def _backbone_input(
