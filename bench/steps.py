@@ -2,9 +2,11 @@
 
     python -m bench.steps cache --clips 16                 step cache, against fewer steps
     python -m bench.steps guidance --clips 16              guidance interval
+    python -m bench.steps background --clips 16            hole steps between full steps, by size of the hole
     python -m bench.steps distill --clips 16 --steps 50 --student 4=RUN_4/export --student 8=RUN_8/export
 
-A pass is one prompt through the networks: a guided step takes two. PSNR is that of the hole, frame 0 generated too.
+A pass is one prompt through the networks: a guided step takes two, one that computes a part of the tokens that part of
+them. PSNR is that of the hole, frame 0 generated too.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ from vp_jax.eval.bootstrap import interval
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.step_cache import reused_by
+from vp_jax.inference.window import WindowProgram
 from vp_jax.jobs import compile_cache
 from vp_jax.jobs.progress import Progress
 from vp_jax.media.canvas import composite
 from vp_jax.models.latent_grid import cover_cells
+from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
+from vp_jax.training.flops import video_tokens
 
 DDIM = "all steps, DDIM"
 PICTURED = 2
@@ -81,13 +86,44 @@ def distilled(steps: int, students: Mapping[int, Path]) -> list[Way]:
     return ways
 
 
-PARTS = {"cache": cached, "guidance": intervals, "distill": distilled}
+def backgrounds(steps: int, students: Mapping[int, Path]) -> list[Way]:
+    """All steps full first, then every k-th."""
+    every = [Way(f"full every {k}", {"steps": steps, "background_every": k}) for k in (2, 3, 5)]
+    return [Way("all steps", {"steps": steps}), *every]
 
 
-def passes(settings: Settings, reused: Sequence[int]) -> tuple[int, int]:
-    """Steps that call the networks, and passes of one prompt."""
+PARTS = {"cache": cached, "guidance": intervals, "background": backgrounds, "distill": distilled}
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Parts of the picture that are masked, of the part ``background``."""
+
+
+def passes(settings: Settings, reused: Sequence[int], part: float = 1.0) -> tuple[int, float]:
+    """Steps that call the networks, and passes of one prompt, where a hole step computes ``part`` of the tokens."""
     called = [step for step in range(settings.steps) if step not in reused]
-    return len(called), sum(2 if settings.guided_at(step) else 1 for step in called)
+    sizes = [part if step % settings.background_every else 1.0 for step in called]
+    return len(called), sum((2 if settings.guided_at(step) else 1) * size for step, size in zip(called, sizes))
+
+
+def boxed(clip: cases.Case, share: float) -> cases.Case:
+    """The clip with a box in the middle of every frame for its hole, ``share`` of the picture."""
+    frames, height, width = clip.holes_FHW.shape
+    rows, columns = (round(side * share**0.5) for side in (height, width))
+    top, left = (height - rows) // 2, (width - columns) // 2
+    holes_FHW = np.zeros((frames, height, width), bool)
+    holes_FHW[:, top : top + rows, left : left + columns] = True
+    return dataclasses.replace(clip, source_FHWC=clip.truth_FHWC, holes_FHW=holes_FHW)
+
+
+def computed(pipeline: Pipeline, settings: Settings, clips: Sequence[cases.Case]) -> float:
+    """Part of the tokens, text among them, that a hole step computes."""
+    program, cfg = WindowProgram(pipeline.models, settings, pipeline.schedule), pipeline.models.backbone_cfg
+    room = program.near_room(cover_cells(clip.holes_FHW) for clip in clips)
+    if room is None:
+        return 1.0
+    frames, height, width = clips[0].holes_FHW.shape
+    tokens = video_tokens(cfg, latent_frames(frames), height // SPATIAL_STRIDE, width // SPATIAL_STRIDE)
+    return (cfg.max_text_len + room) / (cfg.max_text_len + tokens)
 
 
 def sampled(pipeline: Pipeline, settings: Settings, clips: Sequence[cases.Case], batch: int, seed: int) -> np.ndarray:
@@ -106,10 +142,12 @@ def sampled(pipeline: Pipeline, settings: Settings, clips: Sequence[cases.Case],
 
 
 def table(
-    ways: Sequence[Way], args: argparse.Namespace, progress: Callable[[int, int, str], None]
+    ways: Sequence[Way],
+    clips: Sequence[cases.Case],
+    args: argparse.Namespace,
+    progress: Callable[[int, int, str], None],
 ) -> tuple[str, dict[str, np.ndarray]]:
     """Markdown, and the results of each row."""
-    clips = list(cases.inpainting(args.clips))
     heads = ["calls", "passes", "PSNR (dB)", "minus all steps", "SSIM", "PSNR to all steps (dB)"]
     lines = ["| | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     results: dict[str, np.ndarray] = {}
@@ -125,11 +163,11 @@ def table(
             [score(clip.truth_FHWC, one, clip.holes_FHW) for clip, one in zip(clips, made)]
             for score in (video_metrics.psnr, video_metrics.ssim)
         )
-        base, calls = base or psnr, passes(settings, reused)
+        base, calls = base or psnr, passes(settings, reused, computed(pipeline, settings, clips))
         gap = interval([a - b for a, b in zip(psnr, base)])
         cells = [
             f"{calls[0]}",
-            f"{calls[1]}",
+            f"{calls[1]:.4g}",
             f"{np.mean(psnr):.2f}",
             f"{gap.mean:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]",
         ]
@@ -178,13 +216,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     compile_cache.keep(None)
     students = dict(map(_student, args.student))
     ways = PARTS[args.part](args.steps, students)
-    with Progress() as progress:
-        text, results = table(ways, args, progress)
+    clips = list(cases.inpainting(args.clips))
+    groups = {f"{share:.0%} masked": [boxed(clip, share) for clip in clips] for share in SHARES}
+    texts, results = list[str](), dict[str, np.ndarray]()
+    for name, group in groups.items() if args.part == "background" else (("", clips),):
+        print(name, flush=True)
+        with Progress() as progress:
+            text, results = table(ways, group, args, progress)
+        texts.append(f"{name}\n\n{text}" if name else text)
+        clips = group
+    text = "\n\n".join(texts)
     folder = args.docs or args.out
     folder.mkdir(parents=True, exist_ok=True)
     text = f"`python -m bench.steps {args.part} --clips {args.clips} --steps {args.steps}` on {machine()}\n\n{text}\n"
     (folder / f"steps_{args.part}.md").write_text(text)
-    Image.fromarray(picture(results, list(cases.inpainting(PICTURED)))).save(folder / f"steps_{args.part}.png")
+    Image.fromarray(picture(results, clips)).save(folder / f"steps_{args.part}.png")
     print(text)
 
 

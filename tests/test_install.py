@@ -113,7 +113,8 @@ def test_the_tested_versions_are_allowed_ones_and_complete():
 def test_sampling_imports_nothing_that_only_training_needs():
     code = (
         "import sys, vp_jax.inference.pipeline, vp_jax.jobs.packaged, vp_jax.jobs.report, vp_jax.cli.sample\n"
-        "heavy = {'grain', 'tensorflow_datasets', 'ml_collections', 'apache_beam', 'torch', 'matplotlib'}\n"
+        "heavy = {'grain', 'tensorflow_datasets', 'ml_collections', 'apache_beam', 'torch', 'matplotlib', 'scipy',\n"
+        "         'jax.experimental.pallas'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

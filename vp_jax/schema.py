@@ -72,6 +72,7 @@ NUMBERS: Mapping[str, Number] = {
     "steps": Number(Between(1, 1000)),
     "guidance": Number(Between(0, 100), whole=False),
     "clip_weight": Number(Between(0, 1), whole=False),
+    "background_every": Number(Between(1, 1000)),
     "guidance_start": Number(Between(0, 1), whole=False),
     "guidance_stop": Number(Between(0, 1), whole=False),
     "seed": Number(Between(0, 2**32 - 1)),

@@ -53,7 +53,7 @@ class BatchSampler:
         self.pipeline, self.settings = pipeline, settings
         reused = reused_by(pipeline.drift, pipeline.schedule, settings)
         self._program = WindowProgram(pipeline.models, settings, pipeline.schedule, reused)
-        self._window = jax.jit(self._program.window, static_argnames=("record",))
+        self._window = jax.jit(self._program.window, static_argnames=("record", "near"))
         self._decode = jax.jit(self._decoded)
         self._encode_decode = jax.jit(self._round_trip)
 
@@ -88,14 +88,16 @@ class BatchSampler:
         if self._program.guided:
             text = np.concatenate([np.broadcast_to(empty_ME, text_BME.shape), text_BME])
         keys_B = jax.vmap(jax.random.key)(np.asarray(seeds_B, np.uint32))
+        spans = [slice(begin, begin + self.settings.window) for begin in plan.windows]
+        near = self._program.near_room(holes_FHW[span] for holes_FHW in holes for span in spans)
         carry: Carry | None = None
         windows: list[np.ndarray] = []
         for k, begin in enumerate(plan.windows):
-            span = slice(begin, begin + self.settings.window)
+            span = spans[k]
             noise = ClipNoise(keys_B, np.int32(begin // TEMPORAL_STRIDE))
             record = self.settings.clip_weight > 0 and k + 1 < len(plan.windows)
             carry = self._window(
-                self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise, record=record
+                self.pipeline.params, pixels[:, span], holes[:, span], text, carry, noise, record=record, near=near
             )
             windows.append(np.asarray(carry.latents_BThwC))
         latents = stitch(windows, self.settings.overlap_latents, reference=False)

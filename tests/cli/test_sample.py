@@ -120,7 +120,7 @@ def test_every_flag_reaches_the_model(pipeline, given, tmp_path):
     assert settings == {
         "steps": 7, "guidance": 3.5, "dynamic_guidance": False, "guidance_start": 0.25, "guidance_stop": 0.75,
         "step_cache": None, "sampler": "ddim", "window": 13, "overlap": 1, "mode": "reference", "clip_weight": 0.5,
-        "joint": False, "replace_background": True, "hole_fill": "black", "seed": 5,
+        "background_every": 1, "joint": False, "replace_background": True, "hole_fill": "black", "seed": 5,
         "injection": {"scale": 1.0, "tokens": "background", "schedule": "grouped"},
     }  # fmt: skip
     assert pipeline.calls["windows"][0].frames_FHWC.shape == (F, 64, 80, 3)

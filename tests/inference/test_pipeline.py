@@ -164,9 +164,9 @@ TWO_WINDOWS = {"window", "mode", "clip_weight", "joint"}
 """Arguments that show in several windows alone; the others are tried on one window, which has fewer programs."""
 APART = {
     *("video", "mask", "negative_prompt", "progress", "first_frame", "overlap", "extend", "cuts", "step_cache"),
-    "affected",
+    *("affected", "background_every"),
 }
-"""Arguments with tests of their own in this file, in test_step_cache.py and in test_conditioned.py."""
+"""Arguments with tests of their own in this file, in test_step_cache.py, test_near_hole.py and test_conditioned.py."""
 
 
 @pytest.fixture(scope="module")

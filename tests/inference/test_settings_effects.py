@@ -179,7 +179,7 @@ def sampled(pipeline, video):
 
 
 def test_every_setting_is_tested():
-    apart = {"joint", "step_cache"}  # see test_joint.py, test_step_cache.py
+    apart = {"joint", "step_cache", "background_every"}  # see test_joint.py, test_step_cache.py, test_near_hole.py
     assert {field for field, _, _ in CHANGES} | apart == {field.name for field in dataclasses.fields(Settings)}
 
 

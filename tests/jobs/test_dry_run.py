@@ -97,6 +97,9 @@ def test_the_estimate_is_near_what_the_compiler_reports_for_the_5b_model(tmp_pat
     needs = estimate(pipeline, pipeline.settings, pipeline.plan(100, pipeline.settings), (480, 720))
     assert needs.at == "decoding" and needs.weights == pytest.approx(12.39e9, rel=0.01)
     assert needs.peak == pytest.approx(23.29e9, rel=0.05)
+    near = pipeline.settings.changed(background_every=3)  # keys and values of 17,776 tokens of both prompts
+    kept = estimate(pipeline, near, pipeline.plan(100, near), (480, 720)).peak
+    assert kept == pytest.approx(12.39e9 + 12 * 0.2184e9 + 2 * 9.62e9, rel=0.02)
     looking = pipeline.settings.changed(clip_weight=0.5)
     states = [estimate(pipeline, looking, pipeline.plan(100, looking), (480, 720), room) for room in (None, 6144)]
     assert states[0].peak == pytest.approx(12.39e9 + 12 * 0.2184e9 + 2 * 9.18e9, rel=0.02)

@@ -106,6 +106,19 @@ def test_what_a_caller_leaves_early_is_kept(run, stream):
     assert run(settings())[1][0] == STEPS + 2
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_in_front_of_a_full_step_alone(pipeline, clip, run):
+    """What a hole step reads is not kept: a stop behind a full step goes back to the state before it."""
+    chosen, want = settings(background_every=2), None
+    for stop_at, first in ((STEPS + 1, STEPS), (STEPS + 2, STEPS + 2)):
+        with pytest.raises(KeyboardInterrupt):
+            run(chosen, stop_at=stop_at, fresh=True)
+        got, steps = run(chosen)
+        assert steps[0] == first
+        want = pipeline.inpaint(*clip, chosen) if want is None else want
+        np.testing.assert_array_equal(got, want)
+
+
 @pytest.mark.parametrize("error, first", [(KeyboardInterrupt, 2), (MemoryError, 1)])
 def test_an_interrupt_within_a_step_keeps_the_one_before_it(pipeline, run, monkeypatch, error, first):
     sampled = pipeline.windows

@@ -61,7 +61,7 @@ _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 __all__ = ["add_arguments", "job_of", "run"]
 
 SETTINGS = ("steps", "guidance", "guidance_start", "guidance_stop", "sampler", "seed", "window", "overlap", "mode")
-SETTINGS += ("clip_weight", "joint", "hole_fill", "replace_background", "step_cache")
+SETTINGS += ("clip_weight", "joint", "hole_fill", "replace_background", "step_cache", "background_every")
 """Flags that are settings of the sampler; what is not given stays the model's default."""
 
 

@@ -95,6 +95,12 @@ def _look_flags(flag: Any) -> None:
     flag(
         "--step_cache", metavar="FACTOR", help="reuse estimates: 1.5x for fewer network calls, or a drift; default: no"
     )
+    flag(
+        "--background_every",
+        type=int,
+        metavar="K",
+        help="compute what is far from the hole at every K-th step only; default: 1",
+    )
     flag("--static_guidance", action="store_true", help="the same guidance at every step; nano always does")
     flag("--sampler", choices=SAMPLER_NAMES, help="default: dpm")
     flag("--seed", type=int, help="of all noise; default: 42")

@@ -13,9 +13,11 @@ from vp_jax.diffusion.noise import NoiseSource
 from vp_jax.diffusion.sampler import LoopState
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.inference.models import Models, Params
+from vp_jax.inference.near_hole import check_model
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
+from vp_jax.models.background_cache import KeptBackground
 from vp_jax.sharding import HOST
 
 
@@ -25,11 +27,15 @@ class CompiledWindow:
     def __init__(
         self, models: Models, params: Params, schedule: Schedule, settings: Settings, reused: tuple[int, ...] = ()
     ) -> None:
-        # seed and step cache are no part of a program: others compile nothing new
-        plain = dataclasses.replace(settings, seed=0, step_cache=None)
+        # seed, step cache and full steps are no part of a program: others compile nothing new
+        plain = dataclasses.replace(settings, seed=0, step_cache=None, background_every=1)
         self._jitted = jit_window(WindowProgram(models, plain, schedule))
         self._params, self._placement, self._reused = params, placement(params), frozenset(reused)
-        self.program = dataclasses.replace(self._jitted.program, reused=reused) if reused else self._jitted.program
+        check_model(models, settings, len(self._placement.device_set))
+        every = dataclasses.replace(plain, background_every=settings.background_every)
+        changed = reused or every != plain
+        program = self._jitted.program
+        self.program = dataclasses.replace(program, settings=every, reused=reused) if changed else program
         """The pure functions."""
 
     def put(self, tree: Any) -> Any:
@@ -70,6 +76,16 @@ class CompiledWindow:
             )
         return after
 
+    def near_step(
+        self, state: LoopState, index: int, inputs: WindowInputs, background: KeptBackground | None, *, room: int
+    ) -> tuple[LoopState, KeptBackground]:
+        """See `WindowProgram.near_step`; returns the background for the next step, a hole step that which it read."""
+        with on_mesh(self._placement):
+            state, left = self._jitted.near_step(self._params, state, index, inputs, background, room=room)
+        kept = background if left is None else left
+        assert kept is not None
+        return state, kept
+
 
 def placement(params: Params) -> jax.sharding.Sharding:
     """Where small inputs go: beside the weights, complete on every device of their mesh."""
@@ -94,6 +110,7 @@ class JittedWindow(NamedTuple):
     encode: Any
     encode_image: Any
     denoise_step: Any
+    near_step: Any
 
 
 @functools.lru_cache(maxsize=8)
@@ -108,6 +125,7 @@ def jit_window(program: WindowProgram) -> JittedWindow:
         program,
         *_jit_encoding(encoding),
         jax.jit(program.denoise_step, static_argnames=("record", "room", "guided", "reuse")),
+        jax.jit(program.near_step, static_argnames=("room",)),
     )
 
 

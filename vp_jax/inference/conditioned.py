@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vp_jax.errors import UserError
+from vp_jax.inference.near_hole import check_model
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.task import FILL, REMOVE
 from vp_jax.media.frames import Frames, Streamed, mapped
@@ -131,6 +132,7 @@ def check_asked(models: Models, settings: Settings, look: Mapping[str, object], 
       UserError: a setting of VideoPainter, a window that cannot be divided into tokens, VOID for anything but a
         removal, or an `affected` mask for another model.
     """
+    check_model(models, settings)
     kind = models.inpaint_kind
     if kind != "void" and look.get("affected") is not None:
         raise UserError("affected: this model fills the hole alone, expected a VOID checkpoint, or no `affected`")

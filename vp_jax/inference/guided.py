@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,23 @@ from vp_jax.diffusion.steps import StepTable, row_at
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs
+from vp_jax.models.background_cache import KeptBackground, places_near
 from vp_jax.models.id_resample import PreviousWindow, Resample
 from vp_jax.models.injection import joint_mask
-from vp_jax.models.inpaint import predict
+from vp_jax.models.inpaint import Condition, predict, predict_near
 from vp_jax.models.inpaint_channels import inpaint_input
+
+
+class Near(NamedTuple):
+    """A full or a hole step, see `vp_jax.inference.near_hole`.
+
+    Attributes:
+      room: places for the tokens near the hole.
+      background: what the last full step left, for a hole step; ``None``: a full step.
+    """
+
+    room: int
+    background: KeptBackground | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +44,7 @@ class GuidedPredictor:
       record: return the states after every block (L, B, S, D) beside the velocity.
       room: of this many tokens, the masked ones; ``None``: of all.
       guided: with guidance, if the settings have it; otherwise the prompt alone. Recording takes both prompts.
+      near: for full and hole steps; the background that hole steps read comes beside the velocity.
     """
 
     models: Models
@@ -41,9 +55,10 @@ class GuidedPredictor:
     record: bool = False
     room: int | None = None
     guided: bool = True
+    near: Near | None = None
 
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
-        """Guided velocity (B, T, h, w, C), float32, and the recorded states or ``None``."""
+        """Guided velocity (B, T, h, w, C), float32, and the recorded states or what `Near` says, or ``None``."""
         v, recorded = self.velocities(x_BThwC, timestep, index)
         return self.combined(v, index), recorded
 
@@ -65,20 +80,41 @@ class GuidedPredictor:
             return self._of_channels(x_BThwC, timestep, inputs, guided), None
         x, image, condition = doubled((x_BThwC, inputs.latents.image_BThwC, inputs.latents.condition), guided)
         masked_BS = joint_mask(condition.tokens_BN, inputs.text_BME.shape[1])
+        given = (x, image, condition, inputs.text_BME, jnp.full((x.shape[0],), timestep))
+        if self.near is not None:
+            return self._near(self.near, *given)
         out = predict(
             self.models.backbone(self.params),
             self.models.branch(self.params),
-            x,
-            image,
-            condition,
-            inputs.text_BME,
-            jnp.full((x.shape[0],), timestep),
+            *given,
             injection=self.settings.injection,
             resample=self._resample(masked_BS, index, inputs.previous),
             record_states=self.record,
             room=self.room,
         )
         return out.sample.astype(jnp.float32), out.recorded
+
+    def _near(
+        self,
+        near: Near,
+        x: jax.Array,
+        image: jax.Array | None,
+        condition: Condition,
+        text_BME: jax.Array,
+        t_B: jax.Array,
+    ) -> tuple[jax.Array, KeptBackground]:
+        """Velocity for each prompt of a full or a hole step, and the background that hole steps read."""
+        p, (_, T, h, w) = self.models.backbone_cfg.patch, condition.mask_BThw.shape
+        near_BP = places_near(condition.tokens_BN, (T, h // p, w // p), near.room)
+        networks, injection = (
+            (self.models.backbone(self.params), self.models.branch(self.params)),
+            self.settings.injection,
+        )
+        if near.background is None:
+            out = predict(*networks, x, image, condition, text_BME, t_B, injection=injection, keep=True)
+            return out.sample.astype(jnp.float32), out.kept
+        v = predict_near(*networks, x, image, condition, text_BME, t_B, near.background, near_BP, injection=injection)
+        return v.astype(jnp.float32), near.background
 
     def _of_channels(self, x_BThwC: jax.Array, timestep: jax.Array, inputs: WindowInputs, guided: bool) -> jax.Array:
         """Velocity for each prompt from a backbone that takes mask and video among its input channels."""
@@ -134,6 +170,31 @@ class CachedPredictor:
             estimates = jax.lax.cond(self.reuse, kept, computed)
         v = (row.signal * x - estimates[-len(x) :]) / row.sigma
         return self.predictor.combined(v, index), estimates
+
+
+@dataclasses.dataclass(frozen=True)
+class NearPredictor:
+    """Velocity of a full or a hole step; call it as `vp_jax.diffusion.sampler.PredictFn`.
+
+    Outside the hole the velocity is the one that leads to the source's latents, which are known.
+
+    Attributes:
+      predictor: with `GuidedPredictor.near`.
+      table: coefficients of all steps.
+    """
+
+    predictor: GuidedPredictor
+    table: StepTable
+
+    def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, KeptBackground]:
+        """Guided velocity (B, T, h, w, C), float32, and what the last full step left."""
+        v, background = self.predictor(x_BThwC, timestep, index)
+        latents, signal, sigma = (
+            self.predictor.inputs.latents,
+            *(jnp.asarray(column)[index] for column in (self.table.signal, self.table.sigma)),
+        )
+        known = (signal * x_BThwC - latents.video_BThwC) / sigma
+        return jnp.where(latents.condition.mask_BThw[..., None] > 0, v, known), background
 
 
 def _of_prompt(inputs: WindowInputs) -> WindowInputs:

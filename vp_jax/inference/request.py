@@ -54,6 +54,7 @@ class Options(Look, total=False):
     guidance_start: float
     guidance_stop: float
     step_cache: str | None
+    background_every: int
     sampler: str
     window: int
     overlap: int | None

@@ -40,6 +40,8 @@ class Settings:
         (arXiv 2404.07724). The other steps follow the prompt alone, at half the work.
       step_cache: which steps reuse the network's estimate of an earlier one, as ``"1.5x"`` (a factor on its calls) or
         as a drift such as ``"0.05"``, see `vp_jax.diffusion.reuse`; ``None``: none.
+      background_every: k: what is far from the hole goes through the networks at every k-th step only, and is seen by
+        the hole as it was then, see `vp_jax.inference.near_hole`; 1: at every step.
       sampler: ``dpm`` (DPM-Solver++ as in CogVideoX) or ``ddim``.
       window: frames per window, ``4 n + 1``.
       overlap: frames that neighbouring windows share; ``None`` takes `default_overlap` (0 in reference mode).
@@ -62,6 +64,7 @@ class Settings:
     guidance_start: float = 0.0
     guidance_stop: float = 1.0
     step_cache: str | None = None
+    background_every: int = 1
     sampler: str = "dpm"
     window: int = 49
     overlap: int | None = None
@@ -87,6 +90,7 @@ class Settings:
         if self.step_cache is not None:
             Budget.parse(self.step_cache)
             _expect("step_cache", self.step_cache, self.mode != "reference", "none in reference mode")
+        self._check_background()
         self._check_fill()
         overlap = self.overlap
         if overlap is None:
@@ -100,6 +104,20 @@ class Settings:
                 f"overlap {overlap} of window {self.window}: their difference has to be a multiple of "
                 f"{TEMPORAL_STRIDE} to keep time, try overlap {near}; mode reference repeats the published slip"
             )
+
+    def _check_background(self) -> None:
+        check_number("background_every", self.background_every)
+        if self.background_every == 1:
+            return
+        for clash, what in (
+            (self.mode == "reference", "in reference mode, whose windows look at each other's background"),
+            (self.step_cache is not None, "with a step_cache"),
+            (self.joint, "with joint windows"),
+            (self.clip_weight > 0, "with a clip_weight"),
+            (not self.replace_background, "where the background is not replaced"),
+            (self.guidance_start > 0 or self.guidance_stop < 1, "with guidance in a part of the steps"),
+        ):
+            _expect("background_every", self.background_every, not clash, f"1 {what}")
 
     def _check_fill(self) -> None:
         known = ("black",) if self.mode == "reference" else FILLS

@@ -23,11 +23,15 @@ from vp_jax.inference.state import Carry, WindowInputs
 
 
 class StepDone(NamedTuple):
-    """A denoising step was taken: ``done`` of the window's steps are, and this is the state after them."""
+    """A denoising step was taken: ``done`` of the window's steps are, and this is the state after them.
+
+    ``complete``: the state is all that the next step needs, so that a run can go on from here.
+    """
 
     window: int
     done: int
     state: LoopState
+    complete: bool = True
 
 
 class WindowDone(NamedTuple):
@@ -81,6 +85,7 @@ def windows(
     """
     settings, program, put = compiled.program.settings, compiled.program, compiled.put
     carry, room = put(start.carry), program.room(video.holes(plan, settings))
+    near, every = program.near_room(video.holes(plan, settings)), settings.background_every
     for number in range(start.window, len(plan.windows)):
         pixels, holes = put(video.window(plan.windows[number], settings.window))
         quad = put(video.quad(plan.windows[number], settings.window))
@@ -91,11 +96,16 @@ def windows(
         resumed = start.step if number == start.window else None
         done, state = (resumed.done, resumed.state) if resumed else (0, program.begin(inputs))
         state, states = put(state), None
+        background = None
         looked_at = number + 1 < len(plan.windows) and number + 1 not in plan.fresh
         for index in range(done, settings.steps):
             last = index + 1 == settings.steps and looked_at and settings.clip_weight > 0
-            state, states = compiled.denoise_step(state, index, inputs, record=last, room=room if last else None)
-            yield StepDone(number, index + 1, state)
+            if near is None:
+                state, states = compiled.denoise_step(state, index, inputs, record=last, room=room if last else None)
+            else:
+                background = background if index % every else None  # its memory is free before the next is made
+                state, background = compiled.near_step(state, index, inputs, background, room=near)
+            yield StepDone(number, index + 1, state, complete=(index + 1) % every == 0)
         carry = program.finish(state, states, inputs)
         yield WindowDone(number, carry)
 

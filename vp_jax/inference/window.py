@@ -33,11 +33,12 @@ from vp_jax.diffusion.guidance import guidance_table
 from vp_jax.diffusion.noise import FrameNoise, KeyNoise, NoiseSource
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.diffusion.steps import SAMPLERS, StepTable
-from vp_jax.inference.guided import CachedPredictor, GuidedPredictor, doubled
+from vp_jax.inference.guided import CachedPredictor, GuidedPredictor, Near, NearPredictor, doubled
 from vp_jax.inference.hole_fill import fill_holes
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import Carry, WindowInputs, WindowLatents
+from vp_jax.models.background_cache import KeptBackground, near_hole, room_near
 from vp_jax.models.id_resample import PreviousWindow, room_for
 from vp_jax.models.injection import joint_mask, masked_tokens
 from vp_jax.models.inpaint import Condition
@@ -163,6 +164,19 @@ class WindowProgram:
         room = room_for(max(int(masked_BN.sum()) for masked_BN in tokens))
         return room if room < tokens[0].shape[1] else None
 
+    def near_room(self, holes_NFHW: Iterable[np.ndarray]) -> int | None:
+        """Places for the tokens near the holes of these windows; ``None``: every step computes all of them."""
+        if self.settings.background_every == 1:
+            return None
+        counts, tokens, p = [], 0, self.models.backbone_cfg.patch
+        for holes_FHW in holes_NFHW:
+            mask_BThw = self.latent_mask(jnp.asarray(holes_FHW)[None])
+            _, T, h, w = mask_BThw.shape
+            near_BN = near_hole(masked_tokens(mask_BThw, p), (T, h // p, w // p))
+            tokens = near_BN.shape[1]
+            counts.append(int(near_BN.sum()))
+        return room_near(max(counts), tokens)
+
     def begin(self, inputs: WindowInputs) -> sampler.LoopState:
         """State before the first step: pure noise."""
         state = sampler.start(inputs.noise.named("initial", inputs.latents.video_BThwC.shape))
@@ -185,19 +199,61 @@ class WindowProgram:
         ``guided``: see `Settings.guided_at`. ``reuse``: take the estimates of the state, or compute them and leave them
         there, which may be traced; ``None``: compute, and leave those of the state alone.
         """
-        settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
-        scales_S = guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance)
-        predictor = GuidedPredictor(
-            self.models, params, settings, jnp.asarray(scales_S, jnp.float32), inputs, record, room, guided
-        )
-        draws = inputs.noise if SAMPLERS[settings.sampler].stochastic else None
-        after = _Background(inputs) if settings.replace_background else None
+        predictor = GuidedPredictor(self.models, params, self.settings, self._scales(), inputs, record, room, guided)
+        draws, after = self._around(inputs)
         if reuse is None or record:
             return sampler.denoise_step(state, index, self.table, predictor, draws, after)
         assert state.estimates is not None
         caching = CachedPredictor(predictor, self.table, state.estimates, reuse)
         state, estimates = sampler.denoise_step(state, index, self.table, caching, draws, after)
         return state._replace(estimates=estimates), None
+
+    def near_step(
+        self,
+        params: Params,
+        state: sampler.LoopState,
+        index: jax.Array | int,
+        inputs: WindowInputs,
+        background: KeptBackground | None,
+        *,
+        room: int,
+    ) -> tuple[sampler.LoopState, KeptBackground | None]:
+        """One step where `Settings.background_every` is above 1, see `vp_jax.inference.near_hole`.
+
+        Without a ``background`` it is a full step, which returns one; with it a hole step, which returns none.
+        ``room``: of `near_room`.
+        """
+        predictor = GuidedPredictor(
+            self.models, params, self.settings, self._scales(), inputs, near=Near(room, background)
+        )
+        near = NearPredictor(predictor, self.table)
+        state, left = sampler.denoise_step(state, index, self.table, near, *self._around(inputs))
+        return state, left if background is None else None
+
+    def _scales(self) -> jax.Array:
+        """Guidance of every step, float32."""
+        settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
+        return jnp.asarray(guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance), jnp.float32)
+
+    def _around(self, inputs: WindowInputs) -> tuple[NoiseSource | None, _Background | None]:
+        """Draws of the steps, and what is done after each of them."""
+        draws = inputs.noise if SAMPLERS[self.settings.sampler].stochastic else None
+        return draws, _Background(inputs) if self.settings.replace_background else None
+
+    def scan_near_steps(self, params: Params, inputs: WindowInputs, count: int, room: int) -> sampler.LoopState:
+        """The first ``count`` steps from pure noise: a scan over full steps, in it a loop over their hole steps."""
+        every = self.settings.background_every
+
+        def group(state: sampler.LoopState, begin: jax.Array) -> tuple[sampler.LoopState, None]:
+            state, background = self.near_step(params, state, begin, inputs, None, room=room)
+
+            def hole(index: jax.Array, state: sampler.LoopState) -> sampler.LoopState:
+                return self.near_step(params, state, index, inputs, background, room=room)[0]
+
+            return jax.lax.fori_loop(begin + 1, jnp.minimum(begin + every, count), hole, state), None
+
+        state: sampler.LoopState = jax.lax.scan(group, self.begin(inputs), jnp.arange(0, count, every))[0]
+        return state
 
     def scan_steps(self, params: Params, inputs: WindowInputs, count: int) -> sampler.LoopState:
         """The first ``count`` steps from pure noise: one scan, or one before, in and after the interval of guidance."""
@@ -236,6 +292,7 @@ class WindowProgram:
         noise: NoiseSource,
         *,
         record: bool = False,
+        near: int | None = None,
     ) -> Carry:
         """The complete window in one program.
 
@@ -247,6 +304,7 @@ class WindowProgram:
           carry: of the previous window, ``None`` at the first.
           noise: the window's random draws.
           record: a later window will read this one's states (clip weight above 0).
+          near: of `near_room`.
         """
         image = None
         if self.models.takes_image:
@@ -254,6 +312,8 @@ class WindowProgram:
         latents = self.encode(params, frames_BFHWC, holes_BFHW, image, noise)
         inputs = WindowInputs(latents, text_BME, None if carry is None else carry.previous, noise)
         steps = self.settings.steps
+        if near is not None:
+            return self.finish(self.scan_near_steps(params, inputs, steps, near), None, inputs)
         state, states = self.scan_steps(params, inputs, steps - record), None
         if record:
             state, states = self.denoise_step(params, state, steps - 1, inputs, record=True)

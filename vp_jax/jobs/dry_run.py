@@ -156,9 +156,11 @@ def estimate(
     token = (1 + settings.guided) * cfg.dim * jnp.dtype(cfg.dtype).itemsize
     looks_back = settings.clip_weight > 0 and len(plan.windows) > 1
     states = 2 * cfg.num_layers * token * (room or tokens) if looks_back else 0  # read of one window, kept for another
+    layers = cfg.num_layers + (models.branch_cfg.dit.num_layers if models.branch_cfg else 0)
+    kept = 2 * layers * token * tokens if settings.background_every > 1 else 0  # keys and values
     chunk = min(DECODE_CHUNK, latents) * TEMPORAL_STRIDE * height * width
     needs = {
-        "denoising": _STEP * token * tokens + states,
+        "denoising": _STEP * token * tokens + states + kept,
         "decoding": _DECODE * chunk * vae.channels[0] * jnp.dtype(vae.dtype).itemsize,
     }
     if pipeline.text_encoder is not None:  # it is gone before the other weights are loaded

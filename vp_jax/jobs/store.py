@@ -301,8 +301,9 @@ def _kept(
         for event in events:
             if isinstance(event, StepDone):
                 jax.block_until_ready(event.state)
-            last = event
-            if isinstance(event, StepDone) and event.done < steps and steps_kept:
+            if not isinstance(event, StepDone) or event.complete or event.done == steps:
+                last = event
+            if isinstance(event, StepDone) and event.complete and event.done < steps and steps_kept:
                 store.save_step(event)
             elif isinstance(event, WindowDone):
                 store.save(event.window, event.carry)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 INVERTED = 0.85
 """Share of all pixels from which on a mask is asked about."""
@@ -76,14 +76,14 @@ def _specks_in(hole_HW: np.ndarray) -> int:
     """Small parts of a hole that are away from its larger ones."""
     rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
     around_HW = hole_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    parts_HW, count = ndimage.label(around_HW, structure=np.ones((3, 3)))
-    large = np.bincount(parts_HW.ravel(), minlength=count + 1) >= max(4, SPECK * hole_HW.size)
+    parts, parts_HW = cv2.connectedComponents(around_HW.astype(np.uint8), connectivity=8)
+    large = np.bincount(parts_HW.ravel(), minlength=parts) >= max(4, SPECK * hole_HW.size)
     large[0] = False
     if not large.any() or large[1:].all():
         return 0
     reach = 2 * round(APART * min(hole_HW.shape)) + 1
-    near_HW = ndimage.maximum_filter(large[parts_HW].view(np.uint8), size=reach)
-    return int(count) - len(np.setdiff1d(parts_HW[near_HW > 0], [0]))
+    near_HW = cv2.dilate(large[parts_HW].view(np.uint8), np.ones((reach, reach), np.uint8))
+    return int(parts) - 1 - len(np.setdiff1d(parts_HW[near_HW > 0], [0]))
 
 
 _Finding = tuple[str, Sequence[int]] | None
@@ -108,11 +108,11 @@ def _full(area_F: np.ndarray) -> _Finding:
 def _gaps(area_F: np.ndarray) -> _Finding:
     """Frames without a hole between frames with one, as when a tracker loses its object for a moment."""
     marked = area_F > 0
-    runs, count = ndimage.label(~marked)
+    empty = np.flatnonzero(~marked)
     short = [
         numbers
-        for numbers in (np.flatnonzero(runs == run) for run in range(1, count + 1))
-        if len(numbers) <= 3 and numbers[0] > 0 and numbers[-1] + 1 < len(marked)
+        for numbers in np.split(empty, 1 + np.flatnonzero(np.diff(empty) > 1))
+        if 0 < len(numbers) <= 3 and numbers[0] > 0 and numbers[-1] + 1 < len(marked)
     ]
     if not short:
         return None

@@ -12,6 +12,8 @@ its hints to the background tokens of the backbone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,16 @@ from flax import nnx
 
 from vp_jax import trees
 from vp_jax.models.config import BranchConfig
-from vp_jax.models.dit import Block, Context, Extension, maybe_remat, rotation_for, stacked_blocks
+from vp_jax.models.dit import (
+    Block,
+    Context,
+    Extension,
+    chosen,
+    joint_numbers,
+    maybe_remat,
+    rotation_for,
+    stacked_blocks,
+)
 from vp_jax.models.layers import PatchEmbed, SinusoidEmbedding, linear
 from vp_jax.sharding import constrain
 
@@ -46,21 +57,38 @@ class Branch(nnx.Module):
           text_BME: text embeddings of width ``text_dim``.
           t_B: timesteps 0..999.
         """
+        return self.hints(noisy_BThwC, condition_BThwC, text_BME, t_B, Extension())[0]
+
+    def hints(
+        self,
+        noisy_BThwC: jax.Array,
+        condition_BThwC: jax.Array,
+        text_BME: jax.Array,
+        t_B: jax.Array,
+        extension: Extension,
+        only_BP: jax.Array | None = None,
+    ) -> tuple[jax.Array, Any]:
+        """Hints of `joint_hints`, and what ``extension`` keeps of attention; of text and the tokens ``only_BP`` alone,
+        (G, B, M + P, D), if they are given, see `vp_jax.models.dit.DiT`."""
         cfg = self.cfg.dit
         latents = jnp.concatenate([noisy_BThwC, condition_BThwC], axis=-1)
         chex.assert_shape(latents, (None, None, None, None, cfg.in_channels))
         dtype, text_len = jnp.dtype(cfg.dtype), text_BME.shape[1]
         x_BSD = constrain(self.patch_embed(latents.astype(dtype), text_BME.astype(dtype)), "tokens")
-        ctx = Context(self.time_embed(t_B), rotation_for(cfg, latents, text_len), text_len)
-        plain = Extension()
+        table = rotation_for(cfg, latents, text_len)
+        if only_BP is not None:
+            x_BSD, table = chosen(x_BSD, table, joint_numbers(only_BP, text_len))
+        ctx = Context(self.time_embed(t_B), table, text_len)
 
-        def body(x_BSD: jax.Array, xs: tuple[Block, nnx.Linear]) -> tuple[jax.Array, jax.Array]:
-            block, zero = xs
-            x_BSD = block(x_BSD, ctx, plain)
-            return x_BSD, zero(x_BSD)
+        def body(x_BSD: jax.Array, xs: tuple[Block, nnx.Linear, Any]) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+            block, zero, layer = xs
+            x_BSD, kept = block.passed(x_BSD, ctx, extension, layer)
+            return x_BSD, (zero(x_BSD), kept)
 
+        given = (self.blocks, self.zero, extension.per_layer())
+        hints_GBSD, kept = jax.lax.scan(maybe_remat(body, cfg), x_BSD, given)[1]
         # text rows stay: a sequence that is divided over devices need not move on its way to the backbone
-        return constrain(jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, self.zero))[1], "hints")
+        return constrain(hints_GBSD, "hints"), kept
 
     def __call__(
         self, noisy_BThwC: jax.Array, condition_BThwC: jax.Array, text_BME: jax.Array, t_B: jax.Array

@@ -113,6 +113,10 @@ class Extension:
         """Attention of ``block`` on its modulated input, with output projection (B, S, D)."""
         return block.attn(y_BSD, ctx.table)
 
+    def attended(self, layer: Any, block: Block, y_BSD: jax.Array, ctx: Context) -> tuple[jax.Array, Any]:
+        """`attention`, and a value to keep of it; stacked over layers in `DiTOutput.kept`."""
+        return self.attention(layer, block, y_BSD, ctx), None
+
     def after_block(self, layer: Any, x_BSD: jax.Array) -> jax.Array:
         """Joint state after the block (B, S, D)."""
         return x_BSD
@@ -131,13 +135,18 @@ class Block(nnx.Module):
         self.norm2 = ModulatedNorm(cfg, rngs=rngs)
         self.ff = FeedForward(cfg, rngs=rngs)
 
-    @jax.named_scope("block")
     def __call__(self, x_BSD: jax.Array, ctx: Context, extension: Extension, layer: Any = None) -> jax.Array:
         """Joint state (B, S, D) after the block."""
+        return self.passed(x_BSD, ctx, extension, layer)[0]
+
+    @jax.named_scope("block")
+    def passed(self, x_BSD: jax.Array, ctx: Context, extension: Extension, layer: Any) -> tuple[jax.Array, Any]:
+        """Joint state (B, S, D) after the block, and what the extension keeps of its attention."""
         y, gate = self.norm1(x_BSD, ctx.emb_BE, ctx.text_len)
-        x_BSD = (x_BSD + gate * constrain(extension.attention(layer, self, y, ctx), "tokens")).astype(x_BSD.dtype)
+        attended_BSD, kept = extension.attended(layer, self, y, ctx)
+        x_BSD = (x_BSD + gate * constrain(attended_BSD, "tokens")).astype(x_BSD.dtype)
         y, gate = self.norm2(x_BSD, ctx.emb_BE, ctx.text_len)
-        return constrain((x_BSD + gate * self.ff(y)).astype(x_BSD.dtype), "tokens")
+        return constrain((x_BSD + gate * self.ff(y)).astype(x_BSD.dtype), "tokens"), kept
 
 
 class DiTOutput(NamedTuple):
@@ -146,10 +155,12 @@ class DiTOutput(NamedTuple):
     Attributes:
       sample: predicted velocity (B, T, h, w, C).
       recorded: values that the extension recorded, with a leading axis L.
+      kept: values that the extension kept of attention, with a leading axis L.
     """
 
     sample: jax.Array
     recorded: Any
+    kept: Any = None
 
 
 def stacked_blocks(cfg: DiTConfig, *, rngs: nnx.Rngs) -> Block:
@@ -165,6 +176,20 @@ def rotation_for(cfg: DiTConfig, latents_BThwC: jax.Array, text_len: int) -> rop
     return rope.rotation(
         T // (cfg.patch_t or 1), h // cfg.patch, w // cfg.patch, cfg.head_dim, text_len, stretch=cfg.patch_t is None
     )
+
+
+def joint_numbers(numbers_BP: jax.Array, text_len: int) -> jax.Array:
+    """Numbers in the joint sequence of all text tokens and of these video tokens, (B, M + P)."""
+    front_BM = jnp.broadcast_to(jnp.arange(text_len, dtype=numbers_BP.dtype), (len(numbers_BP), text_len))
+    return jnp.concatenate([front_BM, text_len + numbers_BP], axis=1)
+
+
+def chosen(
+    x_BSD: jax.Array, table: rope.Rotation | None, numbers_BP: jax.Array
+) -> tuple[jax.Array, rope.Rotation | None]:
+    """State (B, P, D) and rotation of these tokens of the joint sequence, of the last one for a number behind it."""
+    x_BPD = jnp.take_along_axis(x_BSD, numbers_BP[:, :, None], axis=1, mode="clip")
+    return x_BPD, None if table is None else rope.rotation_at(table, numbers_BP)
 
 
 def maybe_remat(body: Any, cfg: DiTConfig) -> Any:
@@ -216,6 +241,7 @@ class DiT(nnx.Module):
         *,
         extension: Extension | None = None,
         ofs_B: jax.Array | None = None,
+        only_BP: jax.Array | None = None,
     ) -> DiTOutput:
         """Predict the velocity.
 
@@ -226,6 +252,8 @@ class DiT(nnx.Module):
           extension: hooks around the blocks.
           ofs_B: ofs value of each example, or one for all; CogVideoX 1.5 I2V requires it (2.0 in the released
             pipeline).
+          only_BP: numbers of video tokens, int32, N for none: these and the text alone go through blocks and head, in
+            this order. The velocity of the other tokens is 0.
         """
         cfg, extension = self.cfg, extension or Extension()
         chex.assert_shape(latents_BThwC, (None, None, None, None, cfg.in_channels))
@@ -239,20 +267,28 @@ class DiT(nnx.Module):
                 raise ValueError("this model embeds an ofs value: pass ofs_B (2.0 in the released pipeline)")
             emb_BE = emb_BE + jnp.broadcast_to(self.ofs_embed(ofs_B), emb_BE.shape)
         x_BSD = constrain(self.patch_embed(latents_BThwC.astype(dtype), text_BME.astype(dtype)), "tokens")
-        ctx = Context(emb_BE, rotation_for(cfg, latents_BThwC, text_len), text_len)
+        table, length = rotation_for(cfg, latents_BThwC, text_len), x_BSD.shape[1]
+        if only_BP is not None:
+            x_BSD, table = chosen(x_BSD, table, joint_numbers(only_BP, text_len))
+        ctx = Context(emb_BE, table, text_len)
 
         def body(x_BSD: jax.Array, xs: tuple[Block, Any]) -> tuple[jax.Array, Any]:
             block, layer = xs
             if cfg.weights == "host":
                 block = jax.device_put(block, jax.memory.Space.Device)
-            x_BSD = constrain(extension.after_block(layer, block(x_BSD, ctx, extension, layer)), "tokens")
-            return x_BSD, extension.record(layer, x_BSD)
+            x_BSD, kept = block.passed(x_BSD, ctx, extension, layer)
+            x_BSD = constrain(extension.after_block(layer, x_BSD), "tokens")
+            return x_BSD, (extension.record(layer, x_BSD), kept)
 
-        x_BSD, recorded = jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, extension.per_layer()))
+        x_BSD, (recorded, kept) = jax.lax.scan(maybe_remat(body, cfg), x_BSD, (self.blocks, extension.per_layer()))
 
         # cutting off the text moves tokens between devices: after the head they have 48 times fewer values
         y_BSV = self.proj_out(self.norm_out(self.norm_final(x_BSD), emb_BE).astype(dtype))
-        return DiTOutput(constrain(unpatchify(y_BSV[:, text_len:], T, h, w, cfg), "latents"), recorded)
+        y_BNV = y_BSV[:, text_len:]
+        if only_BP is not None:
+            every_BNV = jnp.zeros((len(y_BNV), length - text_len, y_BNV.shape[2]), y_BNV.dtype)
+            y_BNV = every_BNV.at[jnp.arange(len(y_BNV))[:, None], only_BP].set(y_BNV, mode="drop")
+        return DiTOutput(constrain(unpatchify(y_BNV, T, h, w, cfg), "latents"), recorded, kept)
 
 
 class OutputNorm(nnx.Module):

@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
-from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
 _LANES = 128
 
@@ -97,6 +95,10 @@ def attend(
       log_rest_BSK: logarithm of what is added to the denominator of every query and head.
       interpret: run the kernels' source on any device (tests).
     """
+    # Pallas takes a tenth of a second to import, which no other device waits for
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
     q_BSKA = (q_BSKA * q_BSKA.shape[-1] ** -0.5).astype(q_BSKA.dtype)
     if log_weights_BT is not None:
         assert log_rest_BSK is not None

@@ -31,6 +31,10 @@ def _step(about: str, **parts: object) -> Program:
     return Program(about, functools.partial(sampling.step, **parts))  # type: ignore[arg-type]
 
 
+def _near(about: str, *, hole: bool) -> Program:
+    return Program(about, functools.partial(sampling.near_step, hole=hole))
+
+
 SAMPLE: dict[str, Program] = {
     "text": Program("T5: prompt and negative prompt", sampling.text),
     "encode_image": Program("VAE: the first frame", sampling.encode_image),
@@ -49,6 +53,8 @@ SAMPLE: dict[str, Program] = {
         "the last step of a window between two others, with the ID adapter", adapter=True, previous=True, record=True
     ),
     "step+id+previous+reference": _step("the same in reference mode", adapter=True, previous=True, mode="reference"),
+    "step+background": _near("a step that keeps what the hole steps after it read", hole=False),
+    "step+hole": _near("a hole step", hole=True),
     "decode_first": Program("VAE: the first chunk of latents", functools.partial(sampling.decode_chunk, first=True)),
     "decode_next": Program("VAE: a chunk that continues", functools.partial(sampling.decode_chunk, first=False)),
 }

@@ -19,6 +19,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs, WindowLatents
 from vp_jax.inference.window import WindowProgram
 from vp_jax.models import lora, t5
+from vp_jax.models.background_cache import room_near
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.id_resample import PreviousWindow, room_for
@@ -158,6 +159,31 @@ def step(
     waiting = made.waiting("backbone", "branch", "loras")
     static = {"record": record, "room": room if record else None}
     return Prepared(made.jitted.denoise_step, arguments, static, case.attention, waiting)
+
+
+def near_step(case: Case, *, hole: bool, masked: float = MASKED) -> Prepared | None:
+    """One step where the background is computed at some steps only; ``None`` for models that cannot.
+
+    Args:
+      case: model and devices.
+      hole: a hole step, otherwise a full one.
+      masked: part of the video tokens that are near the hole.
+    """
+    made = sampler(case, Settings(window=case.clip[0], background_every=2))
+    cfg, (T, h, w) = made.program.models.backbone_cfg, made.latents.video_BThwC.shape[1:4]
+    if made.program.models.inpaint_kind is not None or case.mesh.size > 1:
+        return None
+    inputs = WindowInputs(made.latents, case.array(2, cfg.max_text_len, cfg.text_dim), None, made.clip[-1])
+    tokens = flops.video_tokens(cfg, T, h, w)
+    state = case.copies(jax.eval_shape(made.program.begin, inputs))
+    arguments = (made.params, state, case.array(dtype=jnp.int32), inputs)
+    room = room_near(round(masked * tokens), tokens)
+    background = None
+    if hole:
+        full = jax.eval_shape(functools.partial(made.program.near_step, room=room), *arguments, None)
+        background = case.copies(full[1])
+    waiting = made.waiting("backbone", "branch")
+    return Prepared(made.jitted.near_step, (*arguments, background), {"room": room}, case.attention, waiting)
 
 
 def decode_chunk(case: Case, *, first: bool) -> Prepared:
