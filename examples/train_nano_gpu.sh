@@ -21,7 +21,7 @@ mkdir -p "$R/model"
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=99999999999:glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1}
 
 carry() {
-  [ -z "$CARRY" ] || for run in vae_squared vae joint id; do
+  [ -z "$CARRY" ] || for run in vae joint id; do
     [ -d "$R/$run" ] || continue
     mkdir -p "$CARRY/$run"
     cp "$R/$run"/{metrics.jsonl,config.json,starts.jsonl} "$CARRY/$run/" 2>/dev/null || true
@@ -54,8 +54,7 @@ take() { cp -r "$R/$1/export/." "$R/model/"; }  # what a run has made becomes pa
 fast=()
 [ -n "$REHEARSE" ] || [ -n "$CLIPS" ] || fast=(--config.loader.workers=12 --config.loader.batch_size=64)
 [ -d "$R/start" ] || piece "$PYTHON" -m bench.nano.autoencoder start "$R/start" --channels 64 ${REHEARSE:+--clips 4}
-stage vae_squared nano_autoencoder.py:squared 8000 --config.model.init_from="$R/start" "${fast[@]}"
-stage vae nano_autoencoder.py:sharp 2000 --config.model.init_from="$R/vae_squared/export/vae" "${fast[@]}"
+stage vae nano_autoencoder.py:squared 8000 --config.model.init_from="$R/start" "${fast[@]}"
 [ -f "$R/gate.log" ] || { "$PYTHON" -m bench.nano.autoencoder gate "$R/vae/export/vae" ${REHEARSE:+--clips 2} \
   >"$R/gate.tmp" || [ -n "$REHEARSE" ] || { cat "$R/gate.tmp"; exit 1; }; mv "$R/gate.tmp" "$R/gate.log"; }
 take vae
@@ -72,4 +71,4 @@ stage joint nano_joint.py 30000 --config.model.checkpoint="$R/model" --config.mo
 take joint
 stage id nano_id.py 1500 --config.model.checkpoint="$R/model" --config.data.synthetic_look=lit "${data[@]}" "${fast[@]}"
 take id
-"$PYTHON" -m vp_jax package --out "$R/nano" "$R"/{vae_squared,vae,joint,id}
+"$PYTHON" -m vp_jax package --out "$R/nano" "$R"/{vae,joint,id}
