@@ -54,6 +54,7 @@ EFFECTS = {
         "words.model",
     ),
     "branch_layers": lambda tmp: (stage_of(branch_layers=3).branch.dit.num_layers, 3),
+    "hint_dropout": lambda tmp: (stage_of(stage="joint", name="nano", hint_dropout=0.2).hint_dropout, 0.2),
     "injection_tokens": lambda tmp: (stage_of(injection_tokens="all").injection.tokens, "all"),
     "rank": lambda tmp: (stage_of(stage="id_adapter", rank=8, alpha=8.0).lora.rank, 8),
     "alpha": lambda tmp: (stage_of(stage="id_adapter", rank=8, alpha=2.0).lora.scale, 0.25),
@@ -123,6 +124,7 @@ def test_the_stages_from_scratch_take_only_what_they_need(converted):
 
 def test_unknown_stages_are_named_with_the_known_ones():
     with pytest.raises(
-        UserError, match="stage 'both': expected one of branch, id_adapter, vae, backbone, single_branch, distill"
+        UserError,
+        match="stage 'both': expected one of branch, id_adapter, vae, backbone, joint, single_branch, distill",
     ):
         described(stage="both")

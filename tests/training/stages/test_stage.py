@@ -49,6 +49,6 @@ def test_without_a_checkpoint_all_weights_are_made_at_random(kind):
 
 def test_what_each_stage_asks_of_its_data():
     stages = {kind: described(kind).stage for kind in registry.STAGES}
-    masked = {"branch", "id_adapter", "single_branch", "distill"}
+    masked = {"branch", "id_adapter", "joint", "single_branch", "distill"}
     assert {kind for kind, stage in stages.items() if stage.needs_masks} == masked
     assert {kind for kind, stage in stages.items() if stage.needs_pixels} == {"vae"}
