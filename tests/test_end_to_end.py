@@ -142,13 +142,14 @@ def test_a_model_of_fixed_size_names_other_sizes(checkpoint, clip, tmp_path):
 @pytest.mark.parametrize("stage", [stage for stage in registry.STAGES if stage != "style_lora"])
 def test_the_export_of_every_stage_is_a_folder_that_sampling_reads(stage, checkpoint, clip, one_device, tmp_path):
     """That of `style_lora` is an adapter, see `tests.training.stages.test_style_lora`."""
-    config = config_of("nano_backbone" if stage == "backbone" else "tiny")
+    generates = stage in ("backbone", "joint")  # from the VAE on
+    config = config_of("nano_backbone" if generates else "tiny")
     config.steps, config.validation.every, config.model.stage = 2, 0, stage
-    config.model.checkpoint = str(NANO if stage == "backbone" else checkpoint)
+    config.model.checkpoint = str(NANO if generates else checkpoint)
     config.data.update(kind="synthetic", synthetic_clips=8)
     config.loader.update(batch_size=1)
     config.optimizer.warmup = 0
-    if stage == "backbone":
+    if generates:
         config.model.tokenizer = str(NANO / "tokenizer" / "spiece.model")
     if stage == "vae":
         config.model.init_from = str(checkpoint / "vae")
