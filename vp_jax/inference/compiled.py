@@ -86,6 +86,22 @@ class CompiledWindow:
         assert kept is not None
         return state, kept
 
+    def step(
+        self,
+        state: LoopState,
+        index: int,
+        inputs: WindowInputs,
+        background: KeptBackground | None,
+        near: int | None,
+        record: bool,
+        room: int | None,
+    ) -> tuple[LoopState, jax.Array | None, KeptBackground | None]:
+        """The state after `denoise_step` or, with places ``near`` the hole, after `near_step`; what each leaves."""
+        if near is None:
+            return *self.denoise_step(state, index, inputs, record=record, room=room if record else None), None
+        state, background = self.near_step(state, index, inputs, background, room=near)
+        return state, None, background
+
 
 def placement(params: Params) -> jax.sharding.Sharding:
     """Where small inputs go: beside the weights, complete on every device of their mesh."""

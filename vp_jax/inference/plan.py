@@ -66,6 +66,10 @@ class WindowPlan:
         """Numbers of the windows that begin a shot and read nothing of the window before them."""
         return frozenset(shot.window for shot in self.shots)
 
+    def is_followed(self, number: int) -> bool:
+        """Whether a window reads what window ``number`` leaves."""
+        return number + 1 < len(self.windows) and number + 1 not in self.fresh
+
 
 class Position(NamedTuple):
     """Where a run is: denoising steps done, in all, and what is being worked on."""

@@ -84,27 +84,21 @@ def windows(
       A `StepDone` after every denoising step, a `WindowDone` after a window's last. Devices may still be at work on it.
     """
     settings, program, put = compiled.program.settings, compiled.program, compiled.put
-    carry, room = put(start.carry), program.room(video.holes(plan, settings))
-    near, every = program.near_room(video.holes(plan, settings)), settings.background_every
-    for number in range(start.window, len(plan.windows)):
-        pixels, holes = put(video.window(plan.windows[number], settings.window))
-        quad = put(video.quad(plan.windows[number], settings.window))
+    carry, every = put(start.carry), settings.background_every
+    room, near = (rooms(video.holes(plan, settings)) for rooms in (program.room, program.near_room))
+    for number, at in list(enumerate(plan.windows))[start.window :]:
+        (pixels, holes), quad = put((video.window(at, settings.window), video.quad(at, settings.window)))
         noise, text_BME = put((noise_of(number), prompts[number].batch(settings.guided)))
         carry = None if number in plan.fresh else carry
         latents = compiled.encode(pixels, holes, carry, noise, quad)
         inputs = WindowInputs(latents, text_BME, carry.previous if carry else None, noise)
         resumed = start.step if number == start.window else None
-        done, state = (resumed.done, resumed.state) if resumed else (0, program.begin(inputs))
-        state, states = put(state), None
-        background = None
-        looked_at = number + 1 < len(plan.windows) and number + 1 not in plan.fresh
+        done, state = (resumed.done, put(resumed.state)) if resumed else (0, put(program.begin(inputs)))
+        states = background = None
+        recorded = settings.steps - 1 if settings.clip_weight > 0 and plan.is_followed(number) else None
         for index in range(done, settings.steps):
-            last = index + 1 == settings.steps and looked_at and settings.clip_weight > 0
-            if near is None:
-                state, states = compiled.denoise_step(state, index, inputs, record=last, room=room if last else None)
-            else:
-                background = background if index % every else None  # its memory is free before the next is made
-                state, background = compiled.near_step(state, index, inputs, background, room=near)
+            background = background if index % every else None  # its memory is free before the next is made
+            state, states, background = compiled.step(state, index, inputs, background, near, index == recorded, room)
             yield StepDone(number, index + 1, state, complete=(index + 1) % every == 0)
         carry = program.finish(state, states, inputs)
         yield WindowDone(number, carry)
