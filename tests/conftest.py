@@ -1,5 +1,6 @@
 """Eight fake CPU devices, strict shapes, reused-key checks, exact matmuls; the golden folder."""
 
+import gc
 import os
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
@@ -31,6 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(folder in item.path.parents for folder in OPTIMISED):
             item.add_marker("optimised")
+
+
+# traced programs stay: a twentieth of all time went into looking through them for garbage
+gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled():
+    """What a module leaves is not looked through again by the collector."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
