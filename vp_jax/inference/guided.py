@@ -104,15 +104,13 @@ class GuidedPredictor:
         t_B: jax.Array,
     ) -> tuple[jax.Array, KeptBackground]:
         """Velocity for each prompt of a full or a hole step, and the background that hole steps read."""
-        p, (_, T, h, w) = self.models.backbone_cfg.patch, condition.mask_BThw.shape
-        near_BP = places_near(condition.tokens_BN, (T, h // p, w // p), near.room)
-        networks, injection = (
-            (self.models.backbone(self.params), self.models.branch(self.params)),
-            self.settings.injection,
-        )
+        networks = self.models.backbone(self.params), self.models.branch(self.params)
+        injection = self.settings.injection
         if near.background is None:
             out = predict(*networks, x, image, condition, text_BME, t_B, injection=injection, keep=True)
             return out.sample.astype(jnp.float32), out.kept
+        p, (_, T, h, w) = self.models.backbone_cfg.patch, condition.mask_BThw.shape
+        near_BP = places_near(condition.tokens_BN, (T, h // p, w // p), near.room)
         v = predict_near(*networks, x, image, condition, text_BME, t_B, near.background, near_BP, injection=injection)
         return v.astype(jnp.float32), near.background
 
@@ -189,11 +187,8 @@ class NearPredictor:
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, KeptBackground]:
         """Guided velocity (B, T, h, w, C), float32, and what the last full step left."""
         v, background = self.predictor(x_BThwC, timestep, index)
-        latents, signal, sigma = (
-            self.predictor.inputs.latents,
-            *(jnp.asarray(column)[index] for column in (self.table.signal, self.table.sigma)),
-        )
-        known = (signal * x_BThwC - latents.video_BThwC) / sigma
+        row, latents = row_at(self.table, index), self.predictor.inputs.latents
+        known = (row.signal * x_BThwC - latents.video_BThwC) / row.sigma
         return jnp.where(latents.condition.mask_BThw[..., None] > 0, v, known), background
 
 
