@@ -29,7 +29,7 @@ from vp_jax.models.inpaint import Condition, predict
 from vp_jax.training.encode import Encoders, token_ids
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
 from vp_jax.training.models import ModelConfig, TrainingModels
-from vp_jax.training.stages.backbone import BackboneStage, backbone_models, fresh_backbone, fresh_t5
+from vp_jax.training.stages.backbone import BackboneStage, backbone_models
 from vp_jax.training.stages.denoising import Denoiser
 from vp_jax.training.stages.sampling import SamplerInputs
 from vp_jax.training.stages.stage import Exports
@@ -107,18 +107,14 @@ class JointStage(Denoiser[CaptionedHoles]):
 
     def start(self, models: Mapping[str, trees.Tree], key: jax.Array) -> Weights:
         """The models as they are continued, or a fresh backbone and a context encoder copied from its first blocks."""
-        backbone, branch, t5 = models.get("backbone"), models.get("branch"), models["t5"]
-        if backbone is None or branch is None:
-            keys = jax.random.split(key)
-            backbone = fresh_backbone(random_weights(self.backbone, keys[0]))
+        keys = jax.random.split(key)
+        generator = self._generator.start(models, keys[0])
+        branch = models.get("branch")
+        if branch is None:
+            backbone = self._generator.whole(*generator)
             branch = init_from_backbone(backbone, random_weights(self.branch, keys[1]), self.backbone.out_channels)
-            t5 = fresh_t5(self.t5, t5)
-        parts = {
-            "backbone": split_buffers(backbone, buffer_paths(self.backbone)),
-            "branch": split_buffers(branch, buffer_paths(self.branch)),
-        }
-        trainable = {**{name: part.trainable for name, part in parts.items()}, "t5": t5}
-        frozen = {name: part.frozen for name, part in parts.items()}
+        weights, buffers = split_buffers(branch, buffer_paths(self.branch))
+        trainable, frozen = {**generator.trainable, "branch": weights}, {**generator.frozen, "branch": buffers}
         return Weights(trees.cast(trainable, jnp.float32), trees.cast(frozen, jnp.dtype(self.backbone.param_dtype)))
 
     def whole(self, trainable: trees.Tree, frozen: trees.Tree, name: str) -> trees.Tree:
@@ -171,7 +167,7 @@ class JointStage(Denoiser[CaptionedHoles]):
         self, encoders: Encoders, weights: trees.Tree, ids_M: jax.Array, stored_ME: jax.Array | None
     ) -> jax.Array:
         """Token ids (M,): the text encoder is under training, the sampler embeds them."""
-        return ids_M
+        return self._generator.empty_caption(encoders, weights, ids_M, stored_ME)
 
     def sampling_models(self, vae: VAEConfig) -> Models:
         """Backbone and context encoder."""
