@@ -56,6 +56,7 @@ def _model() -> dict[str, object]:
         rank=256,
         alpha=128.0,
         dtype="bfloat16",
+        products="",
         attention="",  # the fastest that is there
         remat="nothing_saveable",
         branch_remat="nothing_saveable",
@@ -133,6 +134,7 @@ def _optimizer() -> dict[str, object]:
         end_lr=0.0,
         warmup=1000,
         cosine_stretch=1.0,  # 8 repeats the reference on 8 GPUs
+        decay=1.0,  # share of the run, its last, in which the rate falls
         b1=0.9,
         b2=0.95,
         eps=1e-8,

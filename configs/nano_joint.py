@@ -20,10 +20,11 @@ def get_config() -> ConfigDict:
     """Settings of `vp_jax.runs.run_config` for nano's backbone, text encoder and context encoder."""
     config = nano_backbone.get_config()
     config.steps = 12_000
-    config.model.update(stage="joint", name="nano-wide", hint_dropout=0.15)
+    # 144 tokens: attention in one piece is as fast as by heads, and products of bfloat16 are a third faster with AMX
+    config.model.update(stage="joint", name="nano-wide", hint_dropout=0.15, attention="xla", products="bfloat16")
     config.data.update(synthetic_look="lit", synthetic_absent=0.3)
     config.loader.update(batch_size=16)
-    config.optimizer.update(lr=1e-3, warmup=200)
+    config.optimizer.update(lr=1e-3, warmup=200, decay=0.25)
     # half of the timesteps lie above 2/3: there it is decided what a hole holds and where
     config.step.update(hole_weight=4.0, ema_decay=0.999, timestep_shift=2.0)
     config.checkpoints.update(every=250)

@@ -58,6 +58,7 @@ EFFECTS = {
     "injection_tokens": lambda tmp: (stage_of(injection_tokens="all").injection.tokens, "all"),
     "rank": lambda tmp: (stage_of(stage="id_adapter", rank=8, alpha=8.0).lora.rank, 8),
     "alpha": lambda tmp: (stage_of(stage="id_adapter", rank=8, alpha=2.0).lora.scale, 0.25),
+    "products": lambda tmp: (stage_of(products="bfloat16").backbone.products, "bfloat16"),
     "dtype": lambda tmp: (stage_of(dtype="bfloat16").backbone.param_dtype, "bfloat16"),
     "attention": lambda tmp: (stage_of(attention="xla").branch.dit.attention, "xla"),
     "remat": lambda tmp: (stage_of(remat="dots_saveable").backbone.remat, "dots_saveable"),

@@ -29,6 +29,15 @@ def test_stretched_cosine_ends_where_the_reference_ends():
     assert abs(float(rate(489_000)) / 1e-5 - 0.962) < 5e-4
 
 
+def test_rate_stays_at_its_peak_until_the_last_share_of_a_run_of_any_length():
+    cfg = OptimConfig(lr=2.0, end_lr=0.5, warmup=10, decay=0.25)
+    short, long = learning_rate(cfg, 120), learning_rate(cfg, 240)
+    want = [2.0 * min(i / 10, 1.0) for i in range(91)]
+    want += [0.5 + 1.5 * (1 + math.cos(math.pi * i / 30)) / 2 for i in range(1, 31)]
+    np.testing.assert_allclose([float(short(i)) for i in range(121)], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal([float(short(i)) for i in range(91)], [float(long(i)) for i in range(91)])
+
+
 def test_first_update_is_adamw_by_hand():
     """Clipping scales the gradient before its moments; decay is the rate's share of the weight."""
     cfg = OptimConfig(lr=0.1, warmup=0, clip=1.0, weight_decay=0.5)
@@ -99,6 +108,7 @@ EFFECTS = {
         rate_at(110, cosine_stretch=4.0),
         2.0 * (1 + math.cos(math.pi * (110 - 10) / (440 - 10))) / 2,
     ),
+    "decay": lambda: (rate_at(100, decay=0.5), 2.0 * (1 + math.cos(math.pi * (100 - 55) / 55)) / 2),
     "b1": lambda: (update_of(3.0, b1=0.75)[1][0], 0.25 * 3.0),
     "b2": lambda: (update_of(3.0, b2=0.75)[1][1], 0.25 * 9.0),
     "eps": lambda: (update_of(3.0, eps=1.5)[0], -3.0 / (3.0 + 1.5)),

@@ -79,6 +79,8 @@ class DiTConfig:
       remat: policy of `REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
       dtype: compute type.
       param_dtype: type of the weights.
+      products: ``bfloat16`` to round the factors of linear maps to it, see `vp_jax.models.products`; empty: as they
+        are.
       weights: ``int8`` to hold the matrices of blocks in 8 bits, see `vp_jax.models.int8`; ``host`` if the blocks are
         in the host's memory (no run changes a number).
 
@@ -111,6 +113,7 @@ class DiTConfig:
     remat: Annotated[str, OneOf(("", *REMAT))] = ""
     dtype: DType = "float32"
     param_dtype: DType = "float32"
+    products: Annotated[str, OneOf(("", "bfloat16"))] = ""
     weights: Annotated[str, OneOf(("", *WEIGHT_FORMS))] = ""
 
     def __post_init__(self) -> None:

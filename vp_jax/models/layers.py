@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from vp_jax.errors import UserError
 from vp_jax.models import rope
 from vp_jax.models.config import DiTConfig
 from vp_jax.models.int8 import Int8Linear
+from vp_jax.models.products import bfloat16_dot_general
 from vp_jax.shapes import SPATIAL_STRIDE, latent_frames
 from vp_jax.sharding import constrain
 from vp_jax.trees import Buffer
@@ -26,7 +28,13 @@ from vp_jax.trees import Buffer
 def linear(n_in: int, n_out: int, cfg: DiTConfig, *, rngs: nnx.Rngs, bias: bool = True) -> nnx.Linear:
     """Dense layer with the types of the description."""
     return nnx.Linear(
-        n_in, n_out, use_bias=bias, dtype=jnp.dtype(cfg.dtype), param_dtype=jnp.dtype(cfg.param_dtype), rngs=rngs
+        n_in,
+        n_out,
+        use_bias=bias,
+        dtype=jnp.dtype(cfg.dtype),
+        param_dtype=jnp.dtype(cfg.param_dtype),
+        dot_general=bfloat16_dot_general if cfg.products == "bfloat16" else lax.dot_general,
+        rngs=rngs,
     )
 
 

@@ -17,7 +17,7 @@ from vp_jax.runs import multihost
 from vp_jax.training.models import TrainingModels
 from vp_jax.training.stages.style_lora import STYLE_FOLDER
 
-PLAIN = {"dtype": "float32", "param_dtype": "float32", "attention": "xla", "remat": ""}
+PLAIN = {"dtype": "float32", "param_dtype": "float32", "attention": "xla", "remat": "", "products": ""}
 """Fields of a description that say how a run computed, which is no property of the model."""
 
 

@@ -1,10 +1,14 @@
 """Optimizer and learning rate of training (published recipe: paper section 4.1; training arguments of the reference).
 
     rate(i) = peak * i / warmup                                          i < warmup
-            = end + (peak - end) (1 + cos(pi (i - warmup) / (stretch * steps - warmup))) / 2
+            = peak                                                       warmup <= i < hold
+            = end + (peak - end) (1 + cos(pi (i - hold) / (stretch * steps - hold))) / 2
 
-Gradients are clipped by their global norm, then AdamW. ``cosine_stretch`` 8 repeats the reference, whose scheduler runs
-8 times too slowly on 8 GPUs and ends at 0.96 of the peak; the default 1 reaches the end.
+Cosine decay begins after warm-up (hold = warmup), or with ``decay`` below 1 in the last share of the run, hold = (1 -
+decay) * stretch * steps: until then nothing depends on the run's length, which may be changed on the way (arXiv
+2404.06395, section 4). Gradients are clipped by their global norm, then AdamW. ``cosine_stretch`` 8 repeats the
+reference, whose scheduler runs 8 times too slowly on 8 GPUs and ends at 0.96 of the peak; the default 1 reaches the
+end.
 
     name          second moment          first moment   bytes of state per weight
     adamw         float32                float32        8
@@ -28,13 +32,14 @@ NAMES = ("adamw", "adamw_bf16", "adafactor")
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """Optimizer settings; see the module for ``name``, ``cosine_stretch``, ``offload`` and the schedule."""
+    """Optimizer settings; see the module for ``name``, ``offload`` and the schedule."""
 
     name: str = "adamw"
     lr: float = 1e-5
     end_lr: float = 0.0
     warmup: int = 1000
     cosine_stretch: float = 1.0
+    decay: float = 1.0
     b1: float = 0.9
     b2: float = 0.95
     eps: float = 1e-8
@@ -49,6 +54,7 @@ class OptimConfig:
         check_numbers(self, "end_lr", 0, self.lr)
         check_numbers(self, "warmup weight_decay")
         check_numbers(self, "cosine_stretch", 1)
+        check_numbers(self, "decay", 0, 1)
         for name in ("b1", "b2"):
             if not 0 <= (value := getattr(self, name)) < 1:
                 raise UserError(f"{name} {value}: expected 0 or more, below 1")
@@ -56,13 +62,16 @@ class OptimConfig:
 
 def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:
     """Rate by step, for a run of ``steps``."""
-    return optax.warmup_cosine_decay_schedule(
-        0.0 if cfg.warmup else cfg.lr,
-        cfg.lr,
-        cfg.warmup,
-        max(int(cfg.cosine_stretch * steps), cfg.warmup + 1),
-        cfg.end_lr,
+    end = max(int(cfg.cosine_stretch * steps), cfg.warmup + 1)
+    if cfg.decay == 1:
+        return optax.warmup_cosine_decay_schedule(0.0 if cfg.warmup else cfg.lr, cfg.lr, cfg.warmup, end, cfg.end_lr)
+    hold = max(cfg.warmup, int((1 - cfg.decay) * end))
+    parts = (
+        optax.linear_schedule(0.0, cfg.lr, cfg.warmup),
+        optax.constant_schedule(cfg.lr),
+        optax.cosine_decay_schedule(cfg.lr, max(end - hold, 1), cfg.end_lr / cfg.lr),
     )
+    return optax.join_schedules(parts, [cfg.warmup, hold])
 
 
 def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation:
