@@ -53,6 +53,12 @@ def test_records_are_the_rows(shards, layout):
         assert np.abs(frames_FHWC - want_FHWC.astype(int)).mean() <= (0 if content == "source" else 1.5)
 
 
+def test_building_counts_all_records_the_bad_one_too(layout, csvs, tmp_path, capfd):
+    build(VpdataConfig(Layout.under(layout), csvs, "source", frames=9), tmp_path)
+    shown = capfd.readouterr().err
+    assert "train: records" in shown and "9/9" in shown and "<00:00" in shown
+
+
 def test_what_could_not_be_used_is_named_beside_the_shards(shards):
     (line,) = [line for file in shards[1].glob("bad-train*.jsonl") for line in file.read_text().splitlines()]
     entry = json.loads(line)

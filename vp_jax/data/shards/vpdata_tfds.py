@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
+from tqdm import tqdm
 
 from vp_jax.data.records import BadRecord, load_record, pack_masks
 from vp_jax.data.sources.vpdata import Layout, Row, VPDataClip, read_rows, select
@@ -89,10 +90,13 @@ class EncodeRow:
 
 
 class GoodOrNamed(beam.DoFn):
-    """Applies ``encode`` to every element; a `BadRecord` becomes a line of JSON in the output ``bad``."""
+    """Applies ``encode`` to every element; a `BadRecord` becomes a line of JSON in the output ``bad``.
 
-    def __init__(self, encode: EncodeRecord, name: Callable[[Any], str]):
-        self.encode, self.name = encode, name
+    ``shown`` names the bar in `_BARS` that counts elements; workers in other processes have none.
+    """
+
+    def __init__(self, encode: EncodeRecord, name: Callable[[Any], str], shown: str = ""):
+        self.encode, self.name, self.shown = encode, name, shown
 
     def process(self, element: Any) -> Iterator[Any]:
         """Yield the records of an element, or the line that names it."""
@@ -101,6 +105,12 @@ class GoodOrNamed(beam.DoFn):
         except BadRecord as error:
             Metrics.counter("vpdata", "bad records").inc()
             yield beam.pvalue.TaggedOutput("bad", json.dumps({"id": self.name(element), "reason": str(error)}))
+        if bar := _BARS.get(self.shown):
+            bar.update()
+
+
+_BARS: dict[str, tqdm] = {}
+"""Progress of the pipelines of this process by folder and split; Beam copies a DoFn, which could not hold a bar."""
 
 
 def encoded(
@@ -116,10 +126,12 @@ def encoded(
       name: name of an element.
       folder: folder of the shards.
     """
+    shown = f"{folder} {split}"
+    _BARS[shown] = tqdm(total=len(elements), desc=f"{split}: records", unit="record", smoothing=0.1, mininterval=1)
     outputs = (
         pipeline
         | f"list-{split}" >> beam.Create(elements, reshuffle=True)
-        | f"encode-{split}" >> beam.ParDo(GoodOrNamed(encode, name)).with_outputs("bad", main="good")
+        | f"encode-{split}" >> beam.ParDo(GoodOrNamed(encode, name, shown)).with_outputs("bad", main="good")
     )
     _ = outputs.bad | f"name-{split}" >> beam.io.WriteToText(str(folder / f"bad-{split}"), ".jsonl")
     return outputs.good
@@ -220,6 +232,9 @@ def prepare(
                 elif not (text := _mistake(error, folder)):
                     raise
                 raise UserError(text) from error
+            finally:
+                while _BARS:
+                    _BARS.popitem()[1].close()
             finish(Path(builder.data_dir))
             Path(builder.data_dir).rename(partial)
     return folder
