@@ -92,7 +92,7 @@ class EncodeRow:
 class GoodOrNamed(beam.DoFn):
     """Applies ``encode`` to every element; a `BadRecord` becomes a line of JSON in the output ``bad``.
 
-    ``shown`` names the bar in `_BARS` that counts elements; workers in other processes have none.
+    ``shown`` is the pipeline's key in `_EXPECTED`; workers in other processes find nothing there.
     """
 
     def __init__(self, encode: EncodeRecord, name: Callable[[Any], str], shown: str = ""):
@@ -105,12 +105,21 @@ class GoodOrNamed(beam.DoFn):
         except BadRecord as error:
             Metrics.counter("vpdata", "bad records").inc()
             yield beam.pvalue.TaggedOutput("bad", json.dumps({"id": self.name(element), "reason": str(error)}))
-        if bar := _BARS.get(self.shown):
-            bar.update()
+        _count(self.shown)
 
 
+_EXPECTED: dict[str, tuple[str, int]] = {}
+"""Split and number of elements of the pipelines that this process runs; Beam copies a DoFn, which could not hold it."""
 _BARS: dict[str, tqdm] = {}
-"""Progress of the pipelines of this process by folder and split; Beam copies a DoFn, which could not hold a bar."""
+
+
+def _count(shown: str) -> None:
+    """One more element is done. The first makes the bar: where other processes do the work there is none."""
+    if shown in _EXPECTED:
+        split, total = _EXPECTED[shown]
+        if shown not in _BARS:
+            _BARS[shown] = tqdm(total=total, desc=f"{split}: records", unit="record", smoothing=0.1, mininterval=1)
+        _BARS[shown].update()
 
 
 def encoded(
@@ -127,7 +136,7 @@ def encoded(
       folder: folder of the shards.
     """
     shown = f"{folder} {split}"
-    _BARS[shown] = tqdm(total=len(elements), desc=f"{split}: records", unit="record", smoothing=0.1, mininterval=1)
+    _EXPECTED[shown] = split, len(elements)
     outputs = (
         pipeline
         | f"list-{split}" >> beam.Create(elements, reshuffle=True)
@@ -233,6 +242,7 @@ def prepare(
                     raise
                 raise UserError(text) from error
             finally:
+                _EXPECTED.clear()
                 while _BARS:
                     _BARS.popitem()[1].close()
             finish(Path(builder.data_dir))
