@@ -79,8 +79,7 @@ class DiTConfig:
       remat: policy of `REMAT` for the backward pass of the scanned blocks; ``""`` saves everything.
       dtype: compute type.
       param_dtype: type of the weights.
-      products: ``bfloat16`` to round the factors of linear maps to it, see `vp_jax.models.products`; empty: as they
-        are.
+      products: ``bfloat16`` rounds the factors of linear maps, see `vp_jax.models.products`; empty: nothing does.
       weights: ``int8`` to hold the matrices of blocks in 8 bits, see `vp_jax.models.int8`; ``host`` if the blocks are
         in the host's memory (no run changes a number).
 
