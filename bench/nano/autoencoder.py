@@ -2,10 +2,12 @@
 
     python -m bench.nano.autoencoder start FOLDER --channels 16 --widths 96 192
     python -m bench.nano.autoencoder gate RUN/export/vae
+    python -m bench.nano.autoencoder scale RUN/export/vae FOLDER
 
 ``start`` writes an autoencoder whose linear maps are the principal components of drawn clips. ``gate`` compares an
 autoencoder with the principal components of as many channels on held-out clips; it exits with 1 unless the
 autoencoder is above them by `MARGINS` everywhere, and the deviation of every latent channel is in `DEVIATIONS`.
+``scale`` writes the autoencoder that passed with another scale for each latent channel, see `scales`.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ MARGINS = {"all": 1.0, "edges": 1.0, "hole": 1.0}
 
 DEVIATIONS = (0.8, 1.2)
 """Range of the standard deviation of every scaled latent channel."""
+
+
+POWER = 1.0
+"""How strongly the scales of latent channels follow what they change in pixels."""
 
 
 class HeldOut(NamedTuple):
@@ -154,6 +160,40 @@ def gate(folder: str, clips: int, look: str) -> int:
     return 1 if wrong else 0
 
 
+def scales(cfg: VAEConfig, weights: trees.Tree, clips_BFHWC: np.ndarray, power: float) -> np.ndarray:
+    """Factor of each latent channel (C,): ``(RMS change of the pixels by one deviation) ** power``, mean square 1.
+
+    Latents of even channels lose all that they hold at the same noise: the mean colour of a block of pixels, which
+    is most of what there is to see, along with its finest pattern. With these factors coarse channels stand out of
+    the noise before fine ones, as in pixels, and the training loss is about them.
+    """
+    vae: VAE = nnx.merge(abstract_model(cfg)[0], weights)
+    encode, decode = jax.jit(lambda vae, x: vae.encode(x).mean_BThwC), jax.jit(lambda vae, z: vae.decode(z))
+    latents = np.asarray(encode(vae, jnp.asarray(clips_BFHWC, jnp.float32) / 127.5 - 1))
+    whole = decode(vae, latents)
+    rng, changes = np.random.default_rng(0), []
+    for channel in range(cfg.latent_channels):
+        moved = latents.copy()
+        step = 0.3 * latents[..., channel].std()
+        moved[..., channel] += step * rng.standard_normal(latents.shape[:-1], dtype=np.float32)
+        changes.append(float(jnp.sqrt(jnp.square(decode(vae, moved) - whole).mean())))
+    factors = np.asarray(changes) ** power
+    result: np.ndarray = factors / np.sqrt(np.square(factors).mean())
+    return result
+
+
+def scale(folder: str, out: str, power: float, clips: int, look: str) -> int:
+    """Write the scaled autoencoder and print the factors; the exit status."""
+    cfg = read_description(folder, AUTOENCODER.description, param_dtype="float32", dtype="float32")
+    weights = checkpoint.load_params(folder)
+    factors = scales(cfg, weights, drawn(clips, cfg.sample_height, cfg.sample_width, look), power)
+    std = np.asarray(cfg.latent_std or np.ones(cfg.latent_channels)) / factors
+    scaled = dataclasses.replace(cfg, latent_std=tuple(round(float(x), 6) for x in std))
+    checkpoint.save_params(out, weights, to_json(scaled))
+    print(f"factors of {cfg.latent_channels} channels, {factors.min():.2f} to {factors.max():.2f}: {out}")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,11 +208,18 @@ def main(argv: list[str] | None = None) -> int:
     check = commands.add_parser("gate", help="exit with 1 if an autoencoder is not good enough for latents")
     check.add_argument("folder")
     check.add_argument("--clips", type=int, default=48)
-    for command in (begin, check):
+    change = commands.add_parser("scale", help="let coarse channels stand out of the noise before fine ones")
+    change.add_argument("folder")
+    change.add_argument("out")
+    change.add_argument("--power", type=float, default=POWER, help="0: even channels, 1: as in pixels")
+    change.add_argument("--clips", type=int, default=12)
+    for command in (begin, check, change):
         command.add_argument("--look", default="lit", help="of the drawn world")
     args = parser.parse_args(argv)
     if args.command == "gate":
         return gate(args.folder, args.clips, args.look)
+    if args.command == "scale":
+        return scale(args.folder, args.out, args.power, args.clips, args.look)
     cfg = VAEConfig(
         design="blocks",
         latent_channels=args.channels,

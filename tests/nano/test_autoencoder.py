@@ -63,6 +63,21 @@ def test_the_gate_asks_for_every_margin_and_every_channel():
 
 
 @pytest.mark.slow
+def test_scaled_channels_have_deviations_by_what_they_change_and_decode_to_the_same_pixels(begun, tmp_path, capsys):
+    assert autoencoder.main(["scale", str(begun), str(tmp_path / "scaled"), "--power", "0.5", "--clips", "6"]) == 0
+    even, scaled = (from_json(checkpoint.load_config(folder, "vae")) for folder in (begun, tmp_path / "scaled"))
+    factors = np.divide(even.latent_std or np.ones(16), scaled.latent_std)
+    assert np.square(factors).mean() == pytest.approx(1.0, rel=1e-4) and factors.max() > 2 * factors.min()
+    # principal components come by what they explain, so does the change that one deviation makes
+    assert (np.diff(factors[[0, 1, 7, 15]]) < 0).all()
+    data, weights = autoencoder.held_out(2, 32, 48, "lit"), checkpoint.load_params(begun)
+    before, after = (autoencoder.measure(cfg, weights, data) for cfg in (even, scaled))
+    np.testing.assert_allclose(after.std_C, before.std_C * factors, rtol=1e-3)
+    assert after.decibel == pytest.approx(before.decibel, abs=1e-3)
+    assert f"{factors.max():.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_a_description_of_another_size_starts_too():
     cfg = VAEConfig(design="blocks", latent_channels=4, channels=(8, 8), layers_per_block=1, scaling_factor=1.0)
     cfg = dataclasses.replace(cfg, sample_height=32, sample_width=32)
