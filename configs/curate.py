@@ -16,6 +16,7 @@ def get_config(kind: str = "paper") -> ConfigDict:
     config.validation = 0.0  # share of the sources
     config.shards = True
     config.licence = ""  # of sources that state none
+    config.batch = 4  # clips whose key frames go through a model together, where it takes several
     config.collect = dict(
         fetch=dict(tries=5, wait=2.0, per_second=2.0, timeout=60.0, most_bytes=8 << 30),
         least_seconds=6.0,

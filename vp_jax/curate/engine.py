@@ -1,9 +1,10 @@
-"""Apache Beam runs the stages: each is a ParDo over records, whose results are in the store.
+"""Apache Beam runs the stages over records: RunInference those with a model, a ParDo the others.
 
     Create(sources) -> collect ------ barrier: near-duplicates ------ Create(clips) -> cuts -> tag -> ... -> pack
 
-What a worker emits are the records that the next stage takes; what is reported comes from the store, so every runner,
-and every rerun, gives the same. The output folder must be seen by all workers under the same path.
+Results are in the store. What a worker emits are the records that the next stage takes; what is reported comes from the
+store, so every runner, and every rerun, gives the same. The output folder must be seen by all workers under the same
+path.
 
 `DASK` needs workers on a `distributed` cluster. Flink, Spark and Dataflow get their options unchanged.
 """
@@ -18,17 +19,21 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from vp_jax.curate.asking import ModelStage
+from vp_jax.curate.inference import know_batches, through_model
 from vp_jax.curate.record import ClipRecord, CurationStage
 from vp_jax.curate.store import StageStore
 from vp_jax.errors import UserError
 
+BATCH = 4
+"""Records that go through a model together, unless the settings state another number."""
 DASK = "DaskRunner"
 _DASK_PATH = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
 """Beam knows this runner by its complete name only."""
 
 
 class RunStage(beam.DoFn):
-    """One stage on a worker. A store is opened there, and models are loaded by the stage once in each process."""
+    """One stage without a model on a worker, where a store is opened."""
 
     def __init__(self, stage: CurationStage, root: str) -> None:
         self.stage, self.root = stage, root
@@ -39,7 +44,11 @@ class RunStage(beam.DoFn):
 
 
 def run_stages(
-    stages: Sequence[CurationStage], clips: Sequence[ClipRecord], root: Path | str, beam_options: Sequence[str] = ()
+    stages: Sequence[CurationStage],
+    clips: Sequence[ClipRecord],
+    root: Path | str,
+    beam_options: Sequence[str] = (),
+    batch: int = BATCH,
 ) -> None:
     """Run stages over records until every record has an outcome at every stage that it reaches.
 
@@ -48,6 +57,7 @@ def run_stages(
       clips: records to start from.
       root: the output folder.
       beam_options: as on Beam's command line; by default Beam's runner in this process.
+      batch: records that go through a model together, where it can take several.
 
     Raises:
       UserError: a runner or an option that Beam does not know, or a missing address of a cluster.
@@ -59,7 +69,11 @@ def run_stages(
         pipeline = beam.Pipeline(options=options)
         records: Any = pipeline | "clips" >> beam.Create(list(clips))
         for number, stage in enumerate(stages):
-            records = records | f"{number}-{stage.name}" >> beam.ParDo(RunStage(stage, str(root)))
+            label = f"{number}-{stage.name}"
+            if isinstance(stage, ModelStage) and stage.holds_model:
+                records = through_model(records, stage, str(root), batch, label, runner_of(beam_options) == DASK)
+            else:
+                records = records | label >> beam.ParDo(RunStage(stage, str(root)))
         result = pipeline.run()
         try:
             result.wait_until_finish()
@@ -68,16 +82,22 @@ def run_stages(
                 client.close()
 
 
+def runner_of(given: Sequence[str]) -> str:
+    """The runner that options name, "" if they name none."""
+    return next((option.partition("=")[2] for option in given if option.startswith("--runner=")), "")
+
+
 def options_of(given: Sequence[str]) -> PipelineOptions:
     """Options for Beam; without a runner, that of this process.
 
     Raises:
       UserError: an option that Beam's own runner does not know.
     """
-    runner = next((option.partition("=")[2] for option in given if option.startswith("--runner=")), "")
+    runner = runner_of(given)
     if runner == DASK:
         import apache_beam.runners.dask.dask_runner  # noqa: F401  makes its options known
 
+        know_batches()
         given = [_DASK_PATH if option == f"--runner={DASK}" else option for option in given]
     options = PipelineOptions([*([] if runner else ["--runner=DirectRunner"]), *given])
     if runner in ("", "DirectRunner", DASK):

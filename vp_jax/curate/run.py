@@ -71,12 +71,12 @@ def _curate(
     sources: Sequence[ClipRecord], root: Path, settings: CurationSettings, beam_options: Sequence[str]
 ) -> CurationRun:
     store, stages = StageStore(root), settings.stages
-    run_stages(stages[:1], sources, root, beam_options)
+    run_stages(stages[:1], sources, root, beam_options, settings.batch)
     collected = list(walk(store, stages[:1], sources))
     found = [record for step in collected for record in step.outcome.records]
     duplicates = near_duplicates(found, settings.duplicate_bits)
     clips = [record for record in found if record.name not in duplicates]
-    run_stages(stages[1:], clips, root, beam_options)
+    run_stages(stages[1:], clips, root, beam_options, settings.batch)
     steps = [*collected, *walk(store, stages[1:], clips)]
     packed = [
         record

@@ -39,6 +39,7 @@ class CurationSettings(NamedTuple):
       validation: share of the sources that are kept for validation.
       shards: also write ArrayRecord shards.
       licence: of sources that state none.
+      batch: records that go through a model together, where it can take several; results do not depend on it.
     """
 
     stages: Sequence[CurationStage]
@@ -46,6 +47,7 @@ class CurationSettings(NamedTuple):
     validation: float = 0.0
     shards: bool = True
     licence: str = ""
+    batch: int = 4
 
 
 def settings_from(config: Mapping[str, Any]) -> CurationSettings:
@@ -66,6 +68,8 @@ def settings_from(config: Mapping[str, Any]) -> CurationSettings:
         except TypeError as error:
             raise UserError(f"settings of stage {name}: {error}") from error
     rest = {name: value for name, value in config.items() if not hasattr(value, "items")}
+    if rest.get("batch", 1) < 1:
+        raise UserError(f"batch {rest['batch']}: expected 1 or more records")
     try:
         return CurationSettings(stages, **rest)
     except TypeError as error:

@@ -11,13 +11,15 @@ that works on the same record removes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
 import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,18 +81,31 @@ class StageStore:
 
     def run(self, stage: CurationStage, clip: ClipRecord) -> StageOutcome:
         """The outcome of a stage: the stored one, or computed and stored."""
-        found = self.stored(stage, clip)
-        if found.kind != WAITING and not found.again:
+        if (found := self.done(stage, clip)) is not None:
             return found
-        folder = self.folder(stage, clip)
         begun = time.monotonic()
+        with self.place(stage, clip) as place:
+            outcome = outcome_of(functools.partial(stage.process, clip, place), place.path(clip.video))
+            self.keep(place, outcome._replace(seconds=time.monotonic() - begun))
+        return self.stored(stage, clip)
+
+    def done(self, stage: CurationStage, clip: ClipRecord) -> StageOutcome | None:
+        """The stored outcome, None if there is none that stays: nothing was computed, or it is tried again."""
+        found = self.stored(stage, clip)
+        return None if found.kind == WAITING or found.again else found
+
+    @contextlib.contextmanager
+    def place(self, stage: CurationStage, clip: ClipRecord) -> Iterator[StagePlace]:
+        """Context in which a record is worked on; what is in its folder at the end, with `keep`, is the result."""
+        folder = self.folder(stage, clip)
         with replacing(folder) as partial:
             partial.mkdir()
-            place = StagePlace(self.root, partial, folder.relative_to(self.root).as_posix())
-            outcome = _outcome(stage, clip, place)._replace(seconds=time.monotonic() - begun)
-            (partial / "result.json").write_text(json.dumps(_to_json(outcome)))
+            yield StagePlace(self.root, partial, folder.relative_to(self.root).as_posix())
         self._note(stage.name, folder.name, clip.name)
-        return self.stored(stage, clip)
+
+    def keep(self, place: StagePlace, outcome: StageOutcome) -> None:
+        """Write the outcome of the record that is worked on in a place."""
+        (place.folder / "result.json").write_text(json.dumps(_to_json(outcome)))
 
     def _note(self, stage: str, key: str, name: str) -> None:
         folder = self.root / "work" / "done"
@@ -125,16 +140,16 @@ def walk(store: StageStore, stages: Sequence[CurationStage], clips: Sequence[Cli
             yield from walk(store, stages[1:], outcome.records)
 
 
-def _outcome(stage: CurationStage, clip: ClipRecord, place: StagePlace) -> StageOutcome:
+def outcome_of(make: Callable[[], Sequence[ClipRecord]], video: Path) -> StageOutcome:
+    """What became of a record whose video is ``video``: the records that ``make`` gives, or why it gives none."""
     try:
-        return StageOutcome(KEPT, records=tuple(stage.process(clip, place)))
+        return StageOutcome(KEPT, records=tuple(make()))
     except Dropped as error:
         return StageOutcome(DROPPED, str(error))
     except TryAgain as error:
         return StageOutcome(FAILED, escaped(str(error)), again=True)
     except (UserError, BadRecord) as error:
-        about_itself = f"{place.path(clip.video)}: "  # the journal names the clip
-        return StageOutcome(FAILED, escaped(str(error)).removeprefix(about_itself))
+        return StageOutcome(FAILED, escaped(str(error)).removeprefix(f"{video}: "))  # the journal names the clip
     except ModuleNotFoundError:
         raise  # of the run, not of the record: the program says what to install
     except Exception as error:  # one damaged record among thousands must not end the run

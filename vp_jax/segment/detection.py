@@ -56,10 +56,14 @@ class Detector:
           frames: uint8 (H, W, 3) RGB of one size.
           words: what is looked for; each a noun phrase.
         """
+        return self.boxes_of(frames, [words] * len(frames))
+
+    def boxes_of(self, frames: Sequence[np.ndarray], words: Sequence[Sequence[str]]) -> list[list[Found]]:
+        """`boxes` with words for each frame; all frames go through the network together."""
         import torch
 
-        text = " ".join(f"{phrase.strip().lower().rstrip('.')}." for phrase in words)
-        inputs = self._processor(images=list(frames), text=[text] * len(frames), return_tensors="pt").to(self._device)
+        texts = [" ".join(f"{phrase.strip().lower().rstrip('.')}." for phrase in own) for own in words]
+        inputs = self._processor(images=list(frames), text=texts, padding=True, return_tensors="pt").to(self._device)
         with torch.inference_mode():
             out = self._model(**inputs)
         sizes = [frame_HWC.shape[:2] for frame_HWC in frames]

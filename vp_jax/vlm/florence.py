@@ -6,7 +6,9 @@ that the user names.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,17 +52,28 @@ class Florence:
         Returns:
           Each name once: those in most pictures first, then in order of appearance.
         """
+        return self.things_of([frames])[0]
+
+    def things_of(self, videos: Sequence[Sequence[np.ndarray]]) -> list[list[str]]:
+        """`things` of several videos, whose pictures all go through the network together."""
         import torch
 
-        pictures, tasks = list(frames), [TASK] * len(frames)
+        pictures = [frame_HWC for frames in videos for frame_HWC in frames]
+        tasks = [TASK] * len(pictures)
         inputs = self._processor(images=pictures, text=tasks, return_tensors="pt").to(self._model.device)
         with torch.inference_mode():
             tokens = self._model.generate(**inputs, max_new_tokens=MOST_TOKENS, do_sample=False)
-        counts: dict[str, int] = {}
-        for row, frame_HWC in zip(tokens, pictures):
-            size = (frame_HWC.shape[1], frame_HWC.shape[0])
-            text = self._processor.decode(row, skip_special_tokens=False)
-            found = self._processor.post_process_generation(text=text, task=TASK, image_size=size)[TASK]
-            for name in dict.fromkeys(label.strip() for label in found["labels"]):
-                counts[name] = counts.get(name, 0) + 1
-        return sorted((name for name in counts if name), key=lambda name: -counts[name])
+        names = iter([self._named(row, frame_HWC) for row, frame_HWC in zip(tokens, pictures)])
+        return [_most_frequent(itertools.islice(names, len(frames))) for frames in videos]
+
+    def _named(self, tokens: Any, frame_HWC: np.ndarray) -> list[str]:
+        """Names in the answer about a picture, each once."""
+        size = (frame_HWC.shape[1], frame_HWC.shape[0])
+        text = self._processor.decode(tokens, skip_special_tokens=False)
+        found = self._processor.post_process_generation(text=text, task=TASK, image_size=size)[TASK]
+        return list(dict.fromkeys(label.strip() for label in found["labels"]))
+
+
+def _most_frequent(answers: Iterable[Sequence[str]]) -> list[str]:
+    counts = Counter(name for names in answers for name in names if name)
+    return sorted(counts, key=lambda name: -counts[name])

@@ -14,7 +14,8 @@ from PIL import Image
 
 from vp_jax.errors import UserError, escaped
 from vp_jax.reading import show
-from vp_jax.vlm.protocol import Frame, Limits, ask_until_valid, pictures_of
+from vp_jax.vlm.protocol import Frame, Limits, Question, ask_until_valid, pictures_of
+from vp_jax.vlm.reply import form_text
 
 
 class LocalVlm:
@@ -46,22 +47,52 @@ class LocalVlm:
         where = f"local:{self._place}"
         return ask_until_valid(lambda text: self._say(text, pictures), prompt, schema, self._limits.attempts, where)
 
+    def ask_all(self, questions: Sequence[Question]) -> list[dict[str, Any] | str | UserError]:
+        """Answers to several questions, which go through the network together; an error in the place of an answer.
+
+        Replies that cannot be used are asked for again one by one, as `ask` does.
+        """
+        pictures = [pictures_of(question.images, self._limits) for question in questions]
+        forms = ["" if question.schema is None else form_text(question.schema) for question in questions]
+        texts = [question.prompt + form for question, form in zip(questions, forms)]
+        replies = self._say_all(list(zip(texts, pictures)))
+        return [self._checked(*each) for each in zip(questions, pictures, replies)]
+
+    def _checked(
+        self, question: Question, pictures: Sequence[Image.Image], reply: str
+    ) -> dict[str, Any] | str | UserError:
+        """A reply in the form asked for, asked again alone where it has another."""
+        replies = iter([reply])
+
+        def say(text: str) -> str:
+            return next(replies, None) or self._say(text, pictures)
+
+        where = f"local:{self._place}"
+        try:
+            return ask_until_valid(say, question.prompt, question.schema, self._limits.attempts, where)
+        except UserError as error:
+            return error
+
     def _say(self, question: str, pictures: Sequence[Image.Image]) -> str:
+        return self._say_all([(question, pictures)])[0]
+
+    def _say_all(self, questions: Sequence[tuple[str, Sequence[Image.Image]]]) -> list[str]:
+        """Greedy replies to texts with pictures; shorter questions are padded on the left."""
         import torch
 
         processor, model = self._load()
-        content = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": question}]
         inputs = processor.apply_chat_template(
-            [{"role": "user", "content": content}],
+            [_turn(*question) for question in questions],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
+            **({"padding": True, "padding_side": "left"} if len(questions) > 1 else {}),
         ).to(model.device, dtype=model.dtype)
         with torch.inference_mode():
             tokens = model.generate(**inputs, max_new_tokens=self._limits.tokens, do_sample=False)
         start = inputs["input_ids"].shape[1]
-        return str(processor.batch_decode(tokens[:, start:], skip_special_tokens=True)[0])
+        return [str(text) for text in processor.batch_decode(tokens[:, start:], skip_special_tokens=True)]
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
@@ -78,3 +109,8 @@ class LocalVlm:
                 raise UserError(f"vlm local:{show(self._place)} cannot be loaded ({reason})") from error
             self._loaded = processor, model.to(device).eval()
         return self._loaded
+
+
+def _turn(question: str, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
+    content = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": question}]
+    return [{"role": "user", "content": content}]

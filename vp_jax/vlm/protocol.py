@@ -15,6 +15,14 @@ Frame = np.ndarray[Any, np.dtype[np.uint8]]
 """A picture, uint8 (H, W, 3) RGB."""
 
 
+class Question(NamedTuple):
+    """The arguments of `Vlm.ask`."""
+
+    prompt: str
+    images: Sequence[Frame] = ()
+    schema: dict[str, Any] | None = None
+
+
 class Vlm(Protocol):
     """A vision-language model."""
 

@@ -64,8 +64,9 @@ def test_grounding_dino_sees_all_looks_of_a_shot_together(film, monkeypatch):
         def __init__(self, weights, threshold):
             assert (weights, threshold) == ("folder", 0.2)
 
-        def boxes(self, frames, words):
-            calls.append((len(frames), words))
+        def boxes_of(self, frames, words_of_frames):
+            (words,) = {tuple(words) for words in words_of_frames}
+            calls.append((len(frames), [*words]))
             return [[(4.6, 5.0, 20.0, 16.0, 0.9, "fox"), (0.0, 0.0, 1.0, 1.0, 0.8, "speck")] for _ in frames]
 
     monkeypatch.setattr(box, "detector_of", Fake)

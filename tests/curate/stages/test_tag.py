@@ -49,8 +49,8 @@ def test_florence_is_loaded_from_the_named_weights(clip, monkeypatch):
         def __init__(self, weights):
             self.weights = weights
 
-        def things(self, frames):
-            return [f"{self.weights} {len(frames)}"]
+        def things_of(self, videos):
+            return [[f"{self.weights} {len(frames)}"] for frames in videos]
 
     monkeypatch.setattr(tag, "florence_of", Fake)
     (tagged,) = Tag(model="florence2", weights="folder", key_frames=4).process(*clip)

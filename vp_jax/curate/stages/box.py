@@ -6,12 +6,14 @@ frame to the next are one thing; the best box of a thing is what it is tracked f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from vp_jax.curate.asking import ModelStage, StageSteps, one_by_one
 from vp_jax.curate.frames import sampled
 from vp_jax.curate.loaded import detector_of
 from vp_jax.curate.plugins import is_plugin, load_plugin
@@ -26,8 +28,15 @@ Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
 
 
+class Look(NamedTuple):
+    """Frames of a shot, uint8 HWC, and what is looked for in them."""
+
+    frames: Sequence[np.ndarray]
+    tags: Sequence[str]
+
+
 @dataclass(frozen=True)
-class ProposeBoxes:
+class ProposeBoxes(ModelStage):
     """The stage.
 
     Attributes:
@@ -58,15 +67,25 @@ class ProposeBoxes:
     name: ClassVar[str] = "box"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
-        """See `vp_jax.curate.record.CurationStage`."""
+    @property
+    def holds_model(self) -> bool:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        return self.model not in (EMBEDDED, WORDS)
+
+    @property
+    def batches(self) -> bool:
+        """Grounding DINO sees the frames of several clips together."""
+        return self.model == DETECTOR
+
+    def load(self) -> Any:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        return load_plugin(self.model) if is_plugin(self.model) else detector_of(self.weights, self.threshold)
+
+    def steps(self, clip: ClipRecord, place: StagePlace) -> StageSteps:
+        """See `vp_jax.curate.asking.ModelStage`; a question is a shot's `Look`, its answer the boxes of each frame."""
         if self.model == WORDS:
             return [clip]
-        if self.model not in (EMBEDDED, DETECTOR) and not is_plugin(self.model):
-            known = f"{EMBEDDED}, {DETECTOR}, {WORDS} or package.module:function"
-            raise UserError(f"box.model {self.model!r}: expected {known}")
-        if self.model == DETECTOR and not clip.tags:
-            raise UserError(f"box.model {DETECTOR} looks for tags, and the clip has none: set tag.model")
+        self._check(clip)
         step = max(1, round(self.interval * clip.rate))
         found: list[tuple[Any, ...]] = []
         thing = 1
@@ -75,10 +94,14 @@ class ProposeBoxes:
                 continue
             numbers = list(range(start + min(step // 2, (stop - start) // 2), stop, step))[: self.most_frames]
             frames = sampled(place.path(clip.video), [*numbers, *(min(number + 1, stop - 1) for number in numbers)])
-            if self.model == DETECTOR:
-                looks = self._detected(clip, {number: frames[number] for number in numbers})
+            if self.holds_model:
+                seen = [frames[number] for number in numbers]
+                answers = yield Look(seen, list(clip.tags))
+                looks = {
+                    number: self._fitting(boxes, frame_HWC) for number, boxes, frame_HWC in zip(numbers, answers, seen)
+                }
             else:
-                looks = {number: self._look(clip, frames, number, min(number + 1, stop - 1)) for number in numbers}
+                looks = {number: self._proposed(frames, number, min(number + 1, stop - 1)) for number in numbers}
             best = self._things(looks)[: self.most_things]
             for place_in_shot, (number, box, words) in enumerate(best):
                 found.append((thing + place_in_shot, number, *box, words))
@@ -89,19 +112,30 @@ class ProposeBoxes:
         rest = f", {len(found) - len(kept)} things left out after {MOST_THINGS}" if len(kept) < len(found) else ""
         return [clip.but(boxes=kept, models=clip.made_by(self.name, f"{self.model} {self.weights}".strip() + rest))]
 
-    def _look(self, clip: ClipRecord, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
-        frame_HWC = frames[number]
-        if self.model == EMBEDDED:
-            neighbour = frames[next_number] if next_number != number else None
-            limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
-            return [(box, "") for box in propose(frame_HWC, neighbour, **limits)]  # type: ignore[arg-type]
-        answers = load_plugin(self.model)(frame_HWC, list(clip.tags))
-        return self._fitting(answers, frame_HWC)
+    def _check(self, clip: ClipRecord) -> None:
+        if self.model not in (EMBEDDED, DETECTOR) and not is_plugin(self.model):
+            known = f"{EMBEDDED}, {DETECTOR}, {WORDS} or package.module:function"
+            raise UserError(f"box.model {self.model!r}: expected {known}")
+        if self.model == DETECTOR and not clip.tags:
+            raise UserError(f"box.model {DETECTOR} looks for tags, and the clip has none: set tag.model")
 
-    def _detected(self, clip: ClipRecord, frames: dict[int, np.ndarray]) -> dict[int, Boxes]:
-        """Boxes of the tags in all looked-at frames of a shot, which the detector sees together."""
-        answers = detector_of(self.weights, self.threshold).boxes(list(frames.values()), list(clip.tags))
-        return {number: self._fitting(found, frames[number]) for number, found in zip(frames, answers)}
+    def answers(self, model: Any, questions: Sequence[Look]) -> Sequence[Any]:
+        """See `vp_jax.curate.asking.ModelStage`; pictures of one size go through a detector together."""
+        if self.model != DETECTOR:
+            return one_by_one(lambda look: [model(frame_HWC, look.tags) for frame_HWC in look.frames], questions)
+        found: list[Any] = [None] * len(questions)
+        for size in dict.fromkeys(look.frames[0].shape for look in questions):
+            alike = [place for place, look in enumerate(questions) if look.frames[0].shape == size]
+            pairs = [(frame_HWC, questions[place].tags) for place in alike for frame_HWC in questions[place].frames]
+            boxes = iter(model.boxes_of([frame_HWC for frame_HWC, _ in pairs], [tags for _, tags in pairs]))
+            for place in alike:
+                found[place] = list(itertools.islice(boxes, len(questions[place].frames)))
+        return found
+
+    def _proposed(self, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
+        neighbour = frames[next_number] if next_number != number else None
+        limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
+        return [(box, "") for box in propose(frames[number], neighbour, **limits)]  # type: ignore[arg-type]
 
     def _fitting(self, answers: Sequence[Sequence[Any]], frame_HWC: np.ndarray) -> Boxes:
         """Boxes of a model whose area is within the limits."""

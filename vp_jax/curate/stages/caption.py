@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from vp_jax.curate.ask import ask_model
+from vp_jax.curate.ask import ask_all, connected, takes_batches
+from vp_jax.curate.asking import ModelStage, StageSteps
 from vp_jax.curate.frames import sampled
 from vp_jax.curate.labels_video import read_labels
 from vp_jax.curate.record import ClipRecord, StagePlace
 from vp_jax.media.pictures import evenly
+from vp_jax.vlm.protocol import Question
 
 TEMPLATE = "template"
 DENSE = (
@@ -32,7 +34,7 @@ _PLACES = (("upper", "middle", "lower"), ("left", "centre", "right"))
 
 
 @dataclass(frozen=True)
-class CaptionClips:
+class CaptionClips(ModelStage):
     """The stage.
 
     Attributes:
@@ -46,25 +48,40 @@ class CaptionClips:
     name: ClassVar[str] = "caption"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
-        """See `vp_jax.curate.record.CurationStage`."""
+    @property
+    def holds_model(self) -> bool:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        return self.model != TEMPLATE
+
+    @property
+    def batches(self) -> bool:
+        """Local models answer questions about several clips together."""
+        return takes_batches(self.model)
+
+    def load(self) -> Any:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        return connected(self.model)
+
+    def steps(self, clip: ClipRecord, place: StagePlace) -> StageSteps:
+        """See `vp_jax.curate.asking.ModelStage`; a question is a `Question`, its answer a caption."""
         numbers = evenly(clip.frames, self.key_frames)
-        if self.model == TEMPLATE:
-            labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
-            captions = {thing: _region_template(labels, int(thing)) for thing in clip.things}
-            captions = {"": _dense_template(clip, captions), **captions}
+        labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
+        captions: dict[str, str] = {}
+        if self.holds_model:
+            frames = [*sampled(place.path(clip.video), numbers).values()]
+            captions[""] = yield Question(DENSE, frames, CAPTION_SCHEMA)
+            for thing in clip.things:
+                shown = [alone(frame, map_HW == int(thing)) for frame, map_HW in zip(frames, labels)]
+                captions[thing] = yield Question(REGION, shown, CAPTION_SCHEMA)
         else:
-            captions = self._asked(clip, place, numbers)
+            regions = {thing: _region_template(labels, int(thing)) for thing in clip.things}
+            captions = {"": _dense_template(clip, regions), **regions}
         return [clip.but(captions=captions, models=clip.made_by(self.name, self.model))]
 
-    def _asked(self, clip: ClipRecord, place: StagePlace, numbers: Sequence[int]) -> dict[str, str]:
-        frames = [*sampled(place.path(clip.video), numbers).values()]
-        labels = list(read_labels(place.path(clip.masks), frozenset(numbers)))
-        captions = {"": str(ask_model(self.model, DENSE, frames, CAPTION_SCHEMA)["caption"]).strip()}
-        for thing in clip.things:
-            shown = [alone(frame, map_HW == int(thing)) for frame, map_HW in zip(frames, labels)]
-            captions[thing] = str(ask_model(self.model, REGION, shown, CAPTION_SCHEMA)["caption"]).strip()
-        return captions
+    def answers(self, model: Any, questions: Sequence[Question]) -> Sequence[Any]:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        found = ask_all(self.model, model, questions)
+        return [answer if isinstance(answer, Exception) else str(answer["caption"]).strip() for answer in found]
 
 
 def alone(frame_HWC: np.ndarray, mask_HW: np.ndarray) -> np.ndarray:
@@ -83,7 +100,7 @@ def _dense_template(clip: ClipRecord, regions: dict[str, str]) -> str:
 
 
 def _region_template(labels: Sequence[np.ndarray], thing: int) -> str:
-    """StagePlace and size of a thing, which is all that is known without a model."""
+    """Place and size of a thing, which is all that is known without a model."""
     masks = [map_HW == thing for map_HW in labels]
     found = [(np.argwhere(mask_HW).mean(axis=0) / mask_HW.shape) for mask_HW in masks if mask_HW.any()]
     centre = np.mean(found, axis=0) if found else np.array([0.5, 0.5])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from vp_jax.curate.asking import ModelStage, StageSteps
 from vp_jax.curate.frames import frames_of
 from vp_jax.curate.labels_video import write_labels
 from vp_jax.curate.loaded import backend_of
@@ -27,9 +28,13 @@ from vp_jax.errors import UserError
 from vp_jax.segment.prompts import MOST_THINGS, Box, Words
 from vp_jax.segment.tracking import track
 
+EMBEDDED = "grabcut"
+Tracker = Callable[[Any, Any], Iterator[Any]]
+"""Takes frames and prompts as `vp_jax.segment.tracking.track`, and gives what that gives."""
+
 
 @dataclass(frozen=True)
-class TrackMasks:
+class TrackMasks(ModelStage):
     """The stage.
 
     Attributes:
@@ -40,7 +45,7 @@ class TrackMasks:
         edges; 0: as they are.
     """
 
-    backend: str = "grabcut"
+    backend: str = EMBEDDED
     weights: str = ""
     sam2: str = ""
     most_rows: int = 360
@@ -48,11 +53,27 @@ class TrackMasks:
     name: ClassVar[str] = "mask"
     version: ClassVar[int] = 1
 
-    def process(self, clip: ClipRecord, place: StagePlace) -> list[ClipRecord]:
-        """See `vp_jax.curate.record.CurationStage`."""
+    @property
+    def holds_model(self) -> bool:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        return self.backend != EMBEDDED
+
+    def load(self) -> Tracker:
+        """See `vp_jax.curate.asking.ModelStage`."""
+        if is_plugin(self.backend):
+            return load_plugin(self.backend)
+        return functools.partial(track, backend=backend_of(self.backend, self.weights, self.sam2))
+
+    def answers(self, model: Tracker, questions: Sequence[None]) -> Sequence[Any]:
+        """The tracker itself: it streams one video at a time."""
+        return [model] * len(questions)
+
+    def steps(self, clip: ClipRecord, place: StagePlace) -> StageSteps:
+        """See `vp_jax.curate.asking.ModelStage`; the only question is that for the tracker."""
+        tracker = (yield None) if self.holds_model else self.load()
         statistics: dict[int, ThingStatistics] = {}
         refused: list[str] = []
-        shots = (self._shot(clip, place, shot, statistics, refused) for shot in shots_of(clip))
+        shots = (self._shot(clip, place, shot, tracker, statistics, refused) for shot in shots_of(clip))
         write_labels(place.folder / "masks.mkv", itertools.chain.from_iterable(shots), clip.rate)
         if refused and len(refused) == len(statistics):
             raise UserError(f"no thing can be tracked: {refused[0]}")
@@ -65,6 +86,7 @@ class TrackMasks:
         clip: ClipRecord,
         place: StagePlace,
         shot: FrameSpan,
+        tracker: Tracker,
         statistics: dict[int, ThingStatistics],
         refused: list[str],
     ) -> Iterator[np.ndarray]:
@@ -76,7 +98,7 @@ class TrackMasks:
         statistics |= {thing: ThingStatistics(start, stop) for thing in things}
         frames = functools.partial(_frames, place.path(clip.video), start, stop, scale)
         done = 0
-        for tracked in self._started(frames, prompts, refused):
+        for tracked in _started(tracker, frames, prompts, refused):
             done += 1
             labels_HW = np.asarray(tracked.labels_HW, np.uint8)
             for thing in things:
@@ -87,33 +109,29 @@ class TrackMasks:
         for _ in range(start + done, stop):
             yield np.zeros((clip.height, clip.width), np.uint8)
 
-    def _started(self, frames: Any, prompts: list[Any], refused: list[str]) -> Iterator[Any]:
-        """What the tracker makes of the prompts that it takes; others, which it refuses at once, go to ``refused``."""
-        if not prompts:
+
+def _started(tracker: Tracker, frames: Any, prompts: list[Any], refused: list[str]) -> Iterator[Any]:
+    """What the tracker makes of the prompts that it takes; others, which it refuses at once, go to ``refused``."""
+    if not prompts:
+        return iter(())
+    tracks = iter(tracker(frames, prompts))
+    try:
+        return _begun(tracks)
+    except UserError as error:
+        if len(prompts) == 1:
+            refused.append(f"thing {prompts[0].thing}: {error}")
             return iter(())
-        tracks = self._track(frames, prompts)
-        try:
-            return _begun(tracks)
-        except UserError as error:
-            if len(prompts) == 1:
-                refused.append(f"thing {prompts[0].thing}: {error}")
-                return iter(())
-        taken = [prompt for prompt in prompts if self._takes(frames, prompt, refused)]
-        return self._track(frames, taken) if taken else iter(())
+    taken = [prompt for prompt in prompts if _takes(tracker, frames, prompt, refused)]
+    return iter(tracker(frames, taken)) if taken else iter(())
 
-    def _takes(self, frames: Any, prompt: Any, refused: list[str]) -> bool:
-        try:
-            next(self._track(frames, [prompt]), None)
-        except UserError as error:
-            refused.append(f"thing {prompt.thing}: {error}")
-            return False
-        return True
 
-    def _track(self, frames: Any, prompts: list[Any]) -> Iterator[Any]:
-        if is_plugin(self.backend):
-            yield from load_plugin(self.backend)(frames, prompts)
-        else:
-            yield from track(frames, prompts, backend=backend_of(self.backend, self.weights, self.sam2))
+def _takes(tracker: Tracker, frames: Any, prompt: Any, refused: list[str]) -> bool:
+    try:
+        next(iter(tracker(frames, [prompt])), None)
+    except UserError as error:
+        refused.append(f"thing {prompt.thing}: {error}")
+        return False
+    return True
 
 
 def _begun(tracks: Iterator[Any]) -> Iterator[Any]:
