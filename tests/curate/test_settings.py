@@ -39,3 +39,10 @@ def test_smaller_things_differ_in_one_limit():
 def test_mistakes_are_named(config, message):
     with pytest.raises(UserError, match=message):
         settings_from(config)
+
+
+def test_a_batch_has_a_record_at_least():
+    config = settings.config_from_file("curate")
+    config.batch = 0
+    with pytest.raises(UserError, match="batch 0: expected 1 or more records"):
+        settings_from(config)

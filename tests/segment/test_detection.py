@@ -26,6 +26,16 @@ def test_boxes_of_several_frames_are_those_of_each_alone(folder):
 
 
 @pytest.mark.slow
+def test_frames_with_words_of_their_own_have_the_boxes_of_each_alone(folder):
+    detector = Detector(folder, threshold=0.0)
+    words = [["the red car", "Car."], ["car"], ["the red car"]]
+    for frame_HWC, own, found in zip(FRAMES, words, detector.boxes_of(FRAMES, words), strict=True):
+        (alone,) = detector.boxes([frame_HWC], own)
+        np.testing.assert_allclose([box[:5] for box in found], [box[:5] for box in alone], atol=1e-3)
+        assert [box.words for box in found] == [box.words for box in alone]
+
+
+@pytest.mark.slow
 def test_boxes_lie_in_the_frame_and_the_surest_comes_first(folder):
     (found,) = Detector(folder, threshold=0.0).boxes(FRAMES[:1], ["the red car"])
     assert found and [box.score for box in found] == sorted((box.score for box in found), reverse=True)

@@ -5,7 +5,7 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.vlm.local import LocalVlm
-from vp_jax.vlm.protocol import Limits
+from vp_jax.vlm.protocol import Limits, Question
 
 TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}"
@@ -75,6 +75,33 @@ def test_a_folder_of_weights_replies_in_words_of_its_own(folder):
     )
     with pytest.raises(UserError, match="no usable reply in 1 attempts"):
         vlm.ask("what a fox ?", [frame_HWC], {"type": "object"})
+
+
+@pytest.mark.slow
+def test_questions_asked_together_are_answered_as_each_alone(folder):
+    vlm = LocalVlm(str(folder), Limits(tokens=6, attempts=1))
+    frame_HWC = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+    questions = [
+        Question("what a fox ?", [frame_HWC]),
+        Question("what a dog ? what ? what a fox ?", [frame_HWC]),
+        Question("what ?", [frame_HWC], {"type": "object"}),
+    ]
+    first, second, bad = vlm.ask_all(questions)
+    assert [first, second] == [vlm.ask(*question) for question in questions[:2]]
+    assert isinstance(bad, UserError) and "no usable reply in 1 attempts" in str(bad)
+
+
+def test_a_reply_that_cannot_be_used_is_asked_for_again_alone(tmp_path, monkeypatch):
+    vlm, said = LocalVlm(str(tmp_path)), []
+
+    def say_all(questions):
+        said.append([text.split("\n")[0] for text, _ in questions])
+        return ['{"n": 1}' if len(said) > 1 or text.startswith("one") else "no" for text, _ in questions]
+
+    monkeypatch.setattr(vlm, "_say_all", say_all)
+    form = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    assert vlm.ask_all([Question("one", (), form), Question("two", (), form)]) == [{"n": 1}, {"n": 1}]
+    assert said == [["one", "two"], ["two"]]
 
 
 def test_what_is_no_model_is_one_line(tmp_path):

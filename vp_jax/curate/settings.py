@@ -39,7 +39,8 @@ class CurationSettings(NamedTuple):
       validation: share of the sources that are kept for validation.
       shards: also write ArrayRecord shards.
       licence: of sources that state none.
-      batch: records that go through a model together, where it can take several; results do not depend on it.
+      batch: records that go through a model together, where it can take several; no part of what results are stored
+        under.
     """
 
     stages: Sequence[CurationStage]

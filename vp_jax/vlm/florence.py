@@ -56,15 +56,17 @@ class Florence:
 
     def things_of(self, videos: Sequence[Sequence[np.ndarray]]) -> list[list[str]]:
         """`things` of several videos, whose pictures all go through the network together."""
+        pictures = [frame_HWC for frames in videos for frame_HWC in frames]
+        names = iter([self._named(row, frame_HWC) for row, frame_HWC in zip(self._tokens(pictures), pictures)])
+        return [_most_frequent(itertools.islice(names, len(frames))) for frames in videos]
+
+    def _tokens(self, pictures: list[np.ndarray]) -> Any:
+        """Answers about pictures, a row of tokens each."""
         import torch
 
-        pictures = [frame_HWC for frames in videos for frame_HWC in frames]
-        tasks = [TASK] * len(pictures)
-        inputs = self._processor(images=pictures, text=tasks, return_tensors="pt").to(self._model.device)
+        inputs = self._processor(images=pictures, text=[TASK] * len(pictures), return_tensors="pt")
         with torch.inference_mode():
-            tokens = self._model.generate(**inputs, max_new_tokens=MOST_TOKENS, do_sample=False)
-        names = iter([self._named(row, frame_HWC) for row, frame_HWC in zip(tokens, pictures)])
-        return [_most_frequent(itertools.islice(names, len(frames))) for frames in videos]
+            return self._model.generate(**inputs.to(self._model.device), max_new_tokens=MOST_TOKENS, do_sample=False)
 
     def _named(self, tokens: Any, frame_HWC: np.ndarray) -> list[str]:
         """Names in the answer about a picture, each once."""
