@@ -44,6 +44,21 @@ def test_boxes_are_in_pixels_of_the_frame(ground):
     assert overlap_of(box[:4], (200, 160, 200, 160)) > 0.85
 
 
+def test_a_border_without_a_frequent_colour_is_no_fault():
+    noise = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    propose(noise, noise, **LIMITS)
+
+
+def test_of_two_things_that_stand_out_the_one_that_moves_comes_first(ground):
+    ground[20:50, 20:60] = ground[70:100, 100:140] = (220, 40, 40)
+    later = ground.copy()
+    later[20:50, 20:60] = (90, 110, 100)
+    later[20:50, 24:64] = (220, 40, 40)
+    first, second = propose(ground, later, **LIMITS)[:2]
+    assert overlap_of(first[:4], (20, 20, 40, 30)) > 0.7 and overlap_of(second[:4], (100, 70, 40, 30)) > 0.7
+    assert first.score > 1.5 * second.score
+
+
 def test_overlap_is_intersection_over_union():
     assert overlap_of((0, 0, 4, 4), (2, 0, 4, 4)) == pytest.approx(8 / 24)
     assert overlap_of(Proposal(0, 0, 4, 4, 1.0), (8, 8, 2, 2)) == 0

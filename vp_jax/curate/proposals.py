@@ -2,27 +2,29 @@
 
 For each frame that is looked at:
 
-    motion      DIS flow to a neighbour, less the median flow (the camera's), in pixels
+    motion      DIS flow to a neighbour, less the homography that most of it agrees with (`vp_jax.curate.motion`)
     saliency    distance of a pixel's colour from the nearest of the colours along the border (boundary prior)
-    boxes       of connected parts whose saliency is above Otsu's threshold, and of moving parts elsewhere; by score,
-                the mean of saliency or motion times the root of the area
+    parts       whose saliency is above Otsu's threshold, and that move by more than each of several limits, with and
+                without the ground that the flow moves along with them
+    boxes       of the parts that look most like a thing (`vp_jax.curate.parts`), none of which overlaps a better one
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from vp_jax.segment.flow import dis_flow
+from vp_jax.curate.motion import Motion, motion_between
+from vp_jax.curate.parts import Part, parts_of, score_of, told_by_colour
 
 _ROWS = 160
-_MOVES = 0.6
-"""Pixels at `_ROWS` rows that a thing moves between the two frames, at least."""
+_MOVES = (0.6, 1.2, 2.4, 4.8)
+"""Pixels at `_ROWS` rows that a thing moves between the two frames, at least: slow and fast ones."""
 _SAME = 0.2
-"""Overlap from which a moving part is one that stands out."""
+"""Overlap from which two boxes are of one thing."""
 _STANDS_OUT = 18.0
 """Distance in Lab from the border's colours, at least."""
 
@@ -53,35 +55,35 @@ def propose(
     scale = min(1.0, _ROWS / height)
     size = max(16, round(width * scale)), max(16, round(height * scale))
     small_HWC = cv2.resize(frame_HWC, size, interpolation=cv2.INTER_AREA)
-    saliency_HW = _saliency(small_HWC)
-    found = _boxes(_stands_out(saliency_HW), saliency_HW / 100)
+    lab_HWC = cv2.cvtColor(small_HWC, cv2.COLOR_RGB2LAB).astype(np.float32)
+    motion = None
     if neighbour_HWC is not None:
-        motion_HW = _motion(small_HWC, cv2.resize(neighbour_HWC, size, interpolation=cv2.INTER_AREA))
-        moving = _boxes(motion_HW > _MOVES, motion_HW / 100)
-        found += [box for box in moving if all(overlap_of(box[:4], other[:4]) < _SAME for other in found)]
+        motion = motion_between(small_HWC, cv2.resize(neighbour_HWC, size, interpolation=cv2.INTER_AREA))
+    parts = [*parts_of(_stands_out(_saliency(small_HWC))), *_moving(lab_HWC, motion)]
     pixels = size[0] * size[1]
-    fitting = [box for box in found if least_area <= box.width * box.height / pixels <= most_area]
-    best = sorted(fitting, key=lambda box: -box.score)[:most]
+    fitting = [part for part in parts if least_area <= part.box[2] * part.box[3] / pixels <= most_area]
+    scored = [Proposal(*part.box, score_of(part, lab_HWC, motion)) for part in fitting]
+    best: list[Proposal] = []
+    for box in sorted(scored, key=lambda box: -box.score):
+        if len(best) < most and all(overlap_of(box[:4], other[:4]) < _SAME for other in best):
+            best.append(box)
     return [_at_size(box, size, (width, height)) for box in best]
+
+
+def _moving(lab_HWC: np.ndarray, motion: Motion | None) -> Iterator[Part]:
+    """Parts that move, each also without the ground at its rim."""
+    if motion is None:
+        return
+    speed_HW = np.linalg.norm(motion.flow_HW2, axis=-1)
+    for least in _MOVES:
+        for part in parts_of(speed_HW > least):
+            yield part
+            yield from told_by_colour(part, lab_HWC)
 
 
 def _stands_out(saliency_HW: np.ndarray) -> np.ndarray:
     threshold, _ = cv2.threshold(np.clip(saliency_HW, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     return np.asarray(saliency_HW > max(threshold, _STANDS_OUT))
-
-
-def _boxes(foreground_HW: np.ndarray, weight_HW: np.ndarray) -> list[Proposal]:
-    """Boxes of connected parts; the score is the mean weight times the root of the area."""
-    closed_HW = cv2.morphologyEx(foreground_HW.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    opened_HW = cv2.morphologyEx(closed_HW, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(opened_HW, connectivity=4)
-    out = []
-    for label in range(1, count):
-        part_HW = labels_HW == label
-        score = float(weight_HW[part_HW].mean() * np.sqrt(part_HW.mean()))
-        x, y, width, height = (int(value) for value in stats[label, :4])
-        out.append(Proposal(x, y, width, height, score))
-    return out
 
 
 def overlap_of(first: Sequence[float], second: Sequence[float]) -> float:
@@ -120,15 +122,8 @@ def _saliency(small_HWC: np.ndarray) -> np.ndarray:
 
 
 def _main_colours(pixels: np.ndarray, count: int = 6) -> np.ndarray:
-    """The most frequent colours, of bins of 16 Lab values."""
-    bins, inverse, counts = np.unique((pixels // 16).astype(np.int32), axis=0, return_inverse=True, return_counts=True)
+    """The most frequent colours, of bins of 16 Lab values; one at least."""
+    _, inverse, counts = np.unique((pixels // 16).astype(np.int32), axis=0, return_inverse=True, return_counts=True)
     largest = np.argsort(-counts, kind="stable")[:count]
-    largest = largest[counts[largest] > 0.02 * len(pixels)] if len(bins) > 1 else largest
+    largest = largest[: max(1, int((counts[largest] > 0.02 * len(pixels)).sum()))]
     return np.stack([pixels[inverse.reshape(-1) == place].mean(axis=0) for place in largest])
-
-
-def _motion(small_HWC: np.ndarray, neighbour_HWC: np.ndarray) -> np.ndarray:
-    """Length of the flow of each pixel, less that of the camera."""
-    first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (small_HWC, neighbour_HWC))
-    flow_HW2 = dis_flow(first, second, finest=False)
-    return np.asarray(np.linalg.norm(flow_HW2 - np.median(flow_HW2, axis=(0, 1)), axis=-1))

@@ -1,12 +1,14 @@
 """Boxes: one thing per track of boxes, in every shot that can become a clip."""
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.curate.drawn_sources import scene_frames
+from vp_jax.curate.proposals import overlap_of
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages import box
-from vp_jax.curate.stages.box import ProposeBoxes
+from vp_jax.curate.stages.box import Look, ProposeBoxes
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
 
@@ -76,3 +78,30 @@ def test_grounding_dino_sees_all_looks_of_a_shot_together(film, monkeypatch):
     assert calls and all(count > 1 and words == ["fox", "dog"] for count, words in calls)
     assert all(one[2:6] == (4, 5, 20, 16) and one[7] == "fox" for one in found.boxes)
     assert found.models["box"] == "grounding_dino folder"
+
+
+def test_grounding_dino_sees_clips_of_one_size_together(film, monkeypatch):
+    calls = []
+
+    class Fake:
+        def boxes_of(self, frames, words):
+            calls.append([frame_HWC.shape[0] for frame_HWC in frames])
+            return [[(0.0, 0.0, frame_HWC.shape[0], 8.0, 0.9, own[0])] for frame_HWC, own in zip(frames, words)]
+
+    small, large = np.zeros((4, 6, 3), np.uint8), np.zeros((8, 6, 3), np.uint8)
+    looks = [Look([small] * 2, ["a"]), Look([large], ["b"]), Look([small], ["c"])]
+    found = ProposeBoxes(model="grounding_dino").answers(Fake(), looks)
+    assert calls == [[4, 4, 4], [8]]
+    assert [[box[2:6:3] for (box,) in boxes] for boxes in found] == [[(4, "a"), (4, "a")], [(8, "b")], [(4, "c")]]
+
+
+def test_a_thing_is_boxed_where_it_moves_while_the_camera_pans(tmp_path):
+    ground = cv2.resize(np.random.default_rng(0).integers(30, 220, (30, 60, 3), np.uint8), (420, 210))
+    frames = np.stack([ground[10:170, 10 + 4 * number : 250 + 4 * number] for number in range(20)])
+    for number, frame_HWC in enumerate(frames):
+        frame_HWC[60:100, 60 + number : 110 + number] = ground[:40, :50]
+    write_video(tmp_path / "a.mp4", frames, 8)
+    clip = ClipRecord("a", "a.mp4", frames=20, height=160, width=240, fps="8")
+    (found,) = ProposeBoxes(least_seconds=2.0, most_things=1).process(clip, StagePlace(tmp_path, tmp_path, ""))
+    ((_, number, *box, _, _),) = found.boxes
+    assert overlap_of(box, (60 + number, 60, 50, 40)) > 0.5

@@ -23,6 +23,8 @@ from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
 from vp_jax.segment.prompts import MOST_THINGS
 
+_LOOKED_AT = 3
+"""Proposals of a frame among which things are found again, at least."""
 EMBEDDED, WORDS, DETECTOR = "proposals", "words", "grounding_dino"
 Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
@@ -65,7 +67,7 @@ class ProposeBoxes(ModelStage):
     same: float = 0.1
 
     name: ClassVar[str] = "box"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @property
     def holds_model(self) -> bool:
@@ -93,7 +95,8 @@ class ProposeBoxes(ModelStage):
             if stop - start < self.least_seconds * clip.rate:
                 continue
             numbers = list(range(start + min(step // 2, (stop - start) // 2), stop, step))[: self.most_frames]
-            frames = sampled(place.path(clip.video), [*numbers, *(min(number + 1, stop - 1) for number in numbers)])
+            later = {number: min(number + _neighbour(clip), stop - 1) for number in numbers}
+            frames = sampled(place.path(clip.video), [*numbers, *later.values()])
             if self.holds_model:
                 seen = [frames[number] for number in numbers]
                 answers = yield Look(seen, list(clip.tags))
@@ -101,7 +104,7 @@ class ProposeBoxes(ModelStage):
                     number: self._fitting(boxes, frame_HWC) for number, boxes, frame_HWC in zip(numbers, answers, seen)
                 }
             else:
-                looks = {number: self._proposed(frames, number, min(number + 1, stop - 1)) for number in numbers}
+                looks = {number: self._proposed(frames, number, later[number]) for number in numbers}
             best = self._things(looks)[: self.most_things]
             for place_in_shot, (number, box, words) in enumerate(best):
                 found.append((thing + place_in_shot, number, *box, words))
@@ -134,7 +137,7 @@ class ProposeBoxes(ModelStage):
 
     def _proposed(self, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
         neighbour = frames[next_number] if next_number != number else None
-        limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
+        limits = {"least_area": self.least_area, "most_area": self.most_area, "most": max(_LOOKED_AT, self.most_things)}
         return [(box, "") for box in propose(frames[number], neighbour, **limits)]  # type: ignore[arg-type]
 
     def _fitting(self, answers: Sequence[Sequence[Any]], frame_HWC: np.ndarray) -> Boxes:
@@ -163,6 +166,11 @@ class ProposeBoxes(ModelStage):
                     things.append([(number, box, words)])
         things.sort(key=lambda seen: -sum(box.score for _, box, _ in seen))
         return [max(seen, key=_score) for seen in things]
+
+
+def _neighbour(clip: ClipRecord) -> int:
+    """Frames between the two that motion is seen in: an eighth of a second."""
+    return max(1, round(clip.rate / 8))
 
 
 def _score(seen: Sequence[Any]) -> float:
