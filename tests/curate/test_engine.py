@@ -13,7 +13,7 @@ import pytest
 from tests.curate.killed_runs import results_in
 from tests.curate.small_run import output_of, small_run
 from tests.layout import ROOT
-from vp_jax.curate.engine import options_of, run_stages
+from vp_jax.curate.engine import DASK, options_of, run_stages, runner_of
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.stages.collect import Collect
 from vp_jax.curate.store import StageStore
@@ -28,6 +28,13 @@ def test_an_unknown_option_of_beam_is_named():
 def test_an_unknown_runner_is_named(tmp_path):
     with pytest.raises(UserError, match="Unexpected pipeline runner: NoRunner"):
         run_stages([Collect()], [ClipRecord("a", "a.mp4")], tmp_path, ["--runner=NoRunner"])
+
+
+@pytest.mark.parametrize("name", ["DaskRunner", "apache_beam.runners.dask.dask_runner.DaskRunner"])
+def test_dask_is_known_by_both_of_its_names(name):
+    assert runner_of(["--dask_npartitions=2", f"--runner={name}"]) == DASK
+    runner = options_of([f"--runner={name}"]).get_all_options(drop_default=True)["runner"]
+    assert runner == "apache_beam.runners.dask.dask_runner.DaskRunner"
 
 
 def test_options_of_other_runners_pass_unchanged():

@@ -43,6 +43,20 @@ def test_a_model_that_takes_one_record_at_a_time_gets_no_batches(tmp_path):
     assert kwargs == {"min_batch_size": 8, "max_batch_size": 8}
 
 
+@pytest.mark.slow
+def test_dask_gives_full_batches_and_the_last_one_too(tmp_path):
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        options = ["--runner=DaskRunner", f"--dask_client_address={cluster.scheduler_address}"]
+        run_stages([Tagging(), Tagging(together=False)], CLIPS, tmp_path, options, batch=4)
+    asked = sorted(len(names) for names in ASKED if names[0].islower() and not names[0].startswith("model"))
+    store = StageStore(tmp_path)
+    later = [record for clip in CLIPS for record in store.stored(Tagging(), clip).records]
+    assert len(later) == 5 and {store.stored(Tagging(together=False), record).kind for record in later} == {KEPT}
+    assert asked == [1, 1, 1, 1, 1, 2, 3], "3 of the first 4 records ask, then the last 2, and later each alone"
+
+
 def test_threads_of_a_worker_share_its_model():
     model, found = WorkerModel(Tagging()), []
     threads = [threading.Thread(target=lambda: found.append(model())) for _ in range(4)]

@@ -28,7 +28,7 @@ from vp_jax.errors import UserError
 BATCH = 4
 """Records that go through a model together, unless the settings state another number."""
 DASK = "DaskRunner"
-_DASK_PATH = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+_DASK_PATH = "apache_beam.runners.dask.dask_runner.DaskRunner"
 """Beam knows this runner by its complete name only."""
 
 
@@ -83,8 +83,9 @@ def run_stages(
 
 
 def runner_of(given: Sequence[str]) -> str:
-    """The runner that options name, "" if they name none."""
-    return next((option.partition("=")[2] for option in given if option.startswith("--runner=")), "")
+    """The runner that options name, "" if they name none; Dask's by its short name."""
+    named = next((option.partition("=")[2] for option in given if option.startswith("--runner=")), "")
+    return DASK if named == _DASK_PATH else named
 
 
 def options_of(given: Sequence[str]) -> PipelineOptions:
@@ -98,7 +99,7 @@ def options_of(given: Sequence[str]) -> PipelineOptions:
         import apache_beam.runners.dask.dask_runner  # noqa: F401  makes its options known
 
         know_batches()
-        given = [_DASK_PATH if option == f"--runner={DASK}" else option for option in given]
+        given = [f"--runner={_DASK_PATH}" if option == f"--runner={DASK}" else option for option in given]
     options = PipelineOptions([*([] if runner else ["--runner=DirectRunner"]), *given])
     if runner in ("", "DirectRunner", DASK):
         known, named = PipelineOptions([]).get_all_options(), options.get_all_options(retain_unknown_options=True)
