@@ -23,8 +23,6 @@ from vp_jax.curate.shots import shots_of
 from vp_jax.errors import UserError
 from vp_jax.segment.prompts import MOST_THINGS
 
-_LOOKED_AT = 3
-"""Proposals of a frame among which things are found again, at least."""
 EMBEDDED, WORDS, DETECTOR = "proposals", "words", "grounding_dino"
 Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
@@ -137,7 +135,7 @@ class ProposeBoxes(ModelStage):
 
     def _proposed(self, frames: dict[int, np.ndarray], number: int, next_number: int) -> Boxes:
         neighbour = frames[next_number] if next_number != number else None
-        limits = {"least_area": self.least_area, "most_area": self.most_area, "most": max(_LOOKED_AT, self.most_things)}
+        limits = {"least_area": self.least_area, "most_area": self.most_area, "most": self.most_things}
         return [(box, "") for box in propose(frames[number], neighbour, **limits)]  # type: ignore[arg-type]
 
     def _fitting(self, answers: Sequence[Sequence[Any]], frame_HWC: np.ndarray) -> Boxes:
