@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vp_jax.curate.motion import Motion
-from vp_jax.curate.parts import Part, parts_of, ring_of, score_of, told_by_colour
+from vp_jax.curate.parts import PicturePart, connected_parts, ring_of, score_of, told_by_colour
 
 SIZE = 96, 128
 
@@ -17,7 +17,7 @@ def part(rows, columns):
 
 
 def part_of(mask_HW):
-    return Part(mask_HW, cv2.boundingRect(mask_HW.astype(np.uint8)))
+    return PicturePart(mask_HW, cv2.boundingRect(mask_HW.astype(np.uint8)))
 
 
 def picture(*coloured):
@@ -42,7 +42,7 @@ RED, BLUE = (120, 200, 180), (60, 120, 60)
 def test_parts_are_connected_and_no_specks():
     mask_HW = MIDDLE.mask_HW.copy()
     mask_HW[5:8, 5:8] = mask_HW[80:90, 10:30] = True
-    assert sorted(found.box for found in parts_of(mask_HW)) == [(10, 80, 20, 10), (40, 30, 40, 30)]
+    assert sorted(found.box for found in connected_parts(mask_HW)) == [(10, 80, 20, 10), (40, 30, 40, 30)]
 
 
 def test_motion_and_colour_both_raise_the_score():

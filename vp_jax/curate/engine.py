@@ -25,7 +25,7 @@ from vp_jax.curate.record import ClipRecord, CurationStage
 from vp_jax.curate.store import StageStore
 from vp_jax.errors import UserError
 
-BATCH = 4
+RECORDS_TOGETHER = 4
 """Records that go through a model together, unless the settings state another number."""
 DASK = "DaskRunner"
 _DASK_PATH = "apache_beam.runners.dask.dask_runner.DaskRunner"
@@ -48,7 +48,7 @@ def run_stages(
     clips: Sequence[ClipRecord],
     root: Path | str,
     beam_options: Sequence[str] = (),
-    batch: int = BATCH,
+    batch: int = RECORDS_TOGETHER,
 ) -> None:
     """Run stages over records until every record has an outcome at every stage that it reaches.
 

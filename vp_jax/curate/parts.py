@@ -28,21 +28,21 @@ _SIDES = (1.0, 1.0, 0.5, 0.1, 0.1)
 """Weight of a part by the number of borders that it touches."""
 
 
-class Part(NamedTuple):
+class PicturePart(NamedTuple):
     """Pixels bool HW, and their box (x, y, width, height)."""
 
     mask_HW: np.ndarray
     box: tuple[int, int, int, int]
 
 
-def parts_of(foreground_HW: np.ndarray) -> Iterator[Part]:
+def connected_parts(foreground_HW: np.ndarray) -> Iterator[PicturePart]:
     """Connected parts of a mask, without gaps, specks and thin lines."""
     closed_HW = cv2.morphologyEx(foreground_HW.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     opened_HW = cv2.morphologyEx(closed_HW, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     yield from _connected(opened_HW)
 
 
-def told_by_colour(part: Part, lab_HWC: np.ndarray) -> Iterator[Part]:
+def told_by_colour(part: PicturePart, lab_HWC: np.ndarray) -> Iterator[PicturePart]:
     """A moving part without the ground at its rim, which the flow moves along: its largest piece of its own colours."""
     bins_HW = _bins(lab_HWC)
     ring_HW = ring_of(part.mask_HW)
@@ -56,7 +56,7 @@ def told_by_colour(part: Part, lab_HWC: np.ndarray) -> Iterator[Part]:
         yield largest
 
 
-def score_of(part: Part, lab_HWC: np.ndarray, motion: Motion | None) -> float:
+def score_of(part: PicturePart, lab_HWC: np.ndarray, motion: Motion | None) -> float:
     """How much a part looks like a thing, [0, 1]."""
     ring_HW = ring_of(part.mask_HW)
     if ring_HW.sum() < 20:
@@ -77,7 +77,7 @@ def ring_of(mask_HW: np.ndarray) -> np.ndarray:
     return np.asarray((cv2.dilate(near_HW, square, iterations=4) > 0) & (near_HW == 0))
 
 
-def _moves(part: Part, ring_HW: np.ndarray, motion: Motion | None) -> float:
+def _moves(part: PicturePart, ring_HW: np.ndarray, motion: Motion | None) -> float:
     """How far a part moves against what is around it, against the differences of movement there, [0, 1)."""
     if motion is None:
         return 0.0
@@ -89,14 +89,14 @@ def _moves(part: Part, ring_HW: np.ndarray, motion: Motion | None) -> float:
     return apart / (apart + 2) * change / (change + _CHANGE)
 
 
-def _differs(part: Part, ring_HW: np.ndarray, lab_HWC: np.ndarray) -> float:
+def _differs(part: PicturePart, ring_HW: np.ndarray, lab_HWC: np.ndarray) -> float:
     """Bhattacharyya's distance of the colours of a part from those around it, [0, 1]."""
     bins_HW = _bins(lab_HWC)
     inside, around = (_histogram(bins_HW[mask_HW]) for mask_HW in (part.mask_HW, ring_HW))
     return float(1 - np.sqrt(inside * around).sum())
 
 
-def _inside(part: Part) -> float:
+def _inside(part: PicturePart) -> float:
     """1 for a part that touches no border, less the more of its outline is one, [0, 1]."""
     height, width = part.mask_HW.shape
     x, y, across, down = part.box
@@ -106,23 +106,23 @@ def _inside(part: Part) -> float:
     return max(0.0, 1 - 2 * touching) * _SIDES[sides]
 
 
-def _solid(part: Part) -> float:
+def _solid(part: PicturePart) -> float:
     """Share of its convex hull that a part fills, (0, 1]: two things that touch fill less than one."""
     outline = _outline(part)
     return float(cv2.contourArea(outline) / max(1.0, cv2.contourArea(cv2.convexHull(outline))))
 
 
-def _outline(part: Part) -> np.ndarray:
+def _outline(part: PicturePart) -> np.ndarray:
     found, _ = cv2.findContours(part.mask_HW.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(max(found, key=cv2.contourArea))
 
 
-def _connected(mask_HW: np.ndarray) -> Iterator[Part]:
+def _connected(mask_HW: np.ndarray) -> Iterator[PicturePart]:
     count, labels_HW, stats, _ = cv2.connectedComponentsWithStats(mask_HW, connectivity=4)
     for label in range(1, count):
         if stats[label, cv2.CC_STAT_AREA] >= LEAST_PIXELS:
             x, y, width, height = (int(value) for value in stats[label, :4])
-            yield Part(labels_HW == label, (x, y, width, height))
+            yield PicturePart(labels_HW == label, (x, y, width, height))
 
 
 def _bins(lab_HWC: np.ndarray) -> np.ndarray:

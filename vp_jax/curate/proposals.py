@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from vp_jax.curate.motion import Motion, motion_between
-from vp_jax.curate.parts import Part, parts_of, score_of, told_by_colour
+from vp_jax.curate.parts import PicturePart, connected_parts, score_of, told_by_colour
 
 _ROWS = 160
 _MOVES = (0.6, 1.2, 2.4, 4.8)
@@ -59,7 +59,7 @@ def propose(
     motion = None
     if neighbour_HWC is not None:
         motion = motion_between(small_HWC, cv2.resize(neighbour_HWC, size, interpolation=cv2.INTER_AREA))
-    parts = [*parts_of(_stands_out(_saliency(small_HWC))), *_moving(lab_HWC, motion)]
+    parts = [*connected_parts(_stands_out(_saliency(small_HWC))), *_moving(lab_HWC, motion)]
     pixels = size[0] * size[1]
     fitting = [part for part in parts if least_area <= part.box[2] * part.box[3] / pixels <= most_area]
     scored = [Proposal(*part.box, score_of(part, lab_HWC, motion)) for part in fitting]
@@ -70,13 +70,13 @@ def propose(
     return [_at_size(box, size, (width, height)) for box in best]
 
 
-def _moving(lab_HWC: np.ndarray, motion: Motion | None) -> Iterator[Part]:
+def _moving(lab_HWC: np.ndarray, motion: Motion | None) -> Iterator[PicturePart]:
     """Parts that move, each also without the ground at its rim."""
     if motion is None:
         return
     speed_HW = np.linalg.norm(motion.flow_HW2, axis=-1)
     for least in _MOVES:
-        for part in parts_of(speed_HW > least):
+        for part in connected_parts(speed_HW > least):
             yield part
             yield from told_by_colour(part, lab_HWC)
 

@@ -8,7 +8,7 @@ from tests.curate.drawn_sources import scene_frames
 from vp_jax.curate.proposals import overlap_of
 from vp_jax.curate.record import ClipRecord, Dropped, StagePlace
 from vp_jax.curate.stages import box
-from vp_jax.curate.stages.box import Look, ProposeBoxes
+from vp_jax.curate.stages.box import ProposeBoxes, ShotLook
 from vp_jax.errors import UserError
 from vp_jax.media.video_writer import write_video
 
@@ -89,7 +89,7 @@ def test_grounding_dino_sees_clips_of_one_size_together(film, monkeypatch):
             return [[(0.0, 0.0, frame_HWC.shape[0], 8.0, 0.9, own[0])] for frame_HWC, own in zip(frames, words)]
 
     small, large = np.zeros((4, 6, 3), np.uint8), np.zeros((8, 6, 3), np.uint8)
-    looks = [Look([small] * 2, ["a"]), Look([large], ["b"]), Look([small], ["c"])]
+    looks = [ShotLook([small] * 2, ["a"]), ShotLook([large], ["b"]), ShotLook([small], ["c"])]
     found = ProposeBoxes(model="grounding_dino").answers(Fake(), looks)
     assert calls == [[4, 4, 4], [8]]
     assert [[box[2:6:3] for (box,) in boxes] for boxes in found] == [[(4, "a"), (4, "a")], [(8, "b")], [(4, "c")]]

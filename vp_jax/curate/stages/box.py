@@ -28,7 +28,7 @@ Boxes = list[tuple[Proposal, str]]
 """Boxes of a frame with their words."""
 
 
-class Look(NamedTuple):
+class ShotLook(NamedTuple):
     """Frames of a shot, uint8 HWC, and what is looked for in them."""
 
     frames: Sequence[np.ndarray]
@@ -82,7 +82,7 @@ class ProposeBoxes(ModelStage):
         return load_plugin(self.model) if is_plugin(self.model) else detector_of(self.weights, self.threshold)
 
     def steps(self, clip: ClipRecord, place: StagePlace) -> StageSteps:
-        """See `vp_jax.curate.asking.ModelStage`; a question is a shot's `Look`, its answer the boxes of each frame."""
+        """See `vp_jax.curate.asking.ModelStage`; a question is a `ShotLook`, its answer the boxes of each frame."""
         if self.model == WORDS:
             return [clip]
         self._check(clip)
@@ -97,7 +97,7 @@ class ProposeBoxes(ModelStage):
             frames = sampled(place.path(clip.video), [*numbers, *later.values()])
             if self.holds_model:
                 seen = [frames[number] for number in numbers]
-                answers = yield Look(seen, list(clip.tags))
+                answers = yield ShotLook(seen, list(clip.tags))
                 looks = {
                     number: self._fitting(boxes, frame_HWC) for number, boxes, frame_HWC in zip(numbers, answers, seen)
                 }
@@ -120,7 +120,7 @@ class ProposeBoxes(ModelStage):
         if self.model == DETECTOR and not clip.tags:
             raise UserError(f"box.model {DETECTOR} looks for tags, and the clip has none: set tag.model")
 
-    def answers(self, model: Any, questions: Sequence[Look]) -> Sequence[Any]:
+    def answers(self, model: Any, questions: Sequence[ShotLook]) -> Sequence[Any]:
         """See `vp_jax.curate.asking.ModelStage`; pictures of one size go through a detector together."""
         if self.model != DETECTOR:
             return one_by_one(lambda look: [model(frame_HWC, look.tags) for frame_HWC in look.frames], questions)
