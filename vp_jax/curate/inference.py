@@ -43,7 +43,7 @@ class WorkerModel:
             return self._loaded[0]
 
 
-class StageModelHandler(ModelHandler[ClipRecord, Sequence[ClipRecord], WorkerModel]):  # type: ignore[misc]
+class StageModelHandler(ModelHandler[ClipRecord, Sequence[ClipRecord], WorkerModel]):
     """A stage as RunInference runs it: examples are records, and predictions are what each of them becomes.
 
     Args:
@@ -106,7 +106,7 @@ def _records(found: tuple[str, Sequence[ClipRecord]]) -> Sequence[ClipRecord]:
     return found[1]
 
 
-class DaskBatches(beam.PTransform):  # type: ignore[misc]
+class DaskBatches(beam.PTransform[Any, Any]):
     """Lists of up to ``size`` elements, on Beam's DaskRunner alone."""
 
     def __init__(self, size: int) -> None:
@@ -122,7 +122,7 @@ def know_batches() -> None:
     """Let Beam's DaskRunner translate `DaskBatches` to an operation on Dask's bags."""
     from apache_beam.runners.dask.transform_evaluator import TRANSLATIONS, DaskBagOp, defenestrate
 
-    class Batches(DaskBagOp):  # type: ignore[misc]
+    class Batches(DaskBagOp):
         """Batches of each partition of a bag."""
 
         def apply(self, input_bag: Any, side_inputs: Any = None) -> Any:
