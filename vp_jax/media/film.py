@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +29,7 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
@@ -39,6 +38,8 @@ from vp_jax.media.endings import ends_intact
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
 from vp_jax.media.kept_film import KeptFilm
+from vp_jax.media.packed_picture import PackedPicture
+from vp_jax.media.packet_times import PacketTimes, stated_seconds
 from vp_jax.media.pixels.hdr_metadata import peak_of
 from vp_jax.media.pixels.light import light_of
 from vp_jax.media.pixels.pixel_format import CONVERSION
@@ -85,12 +86,17 @@ class FilmInfo:
 
 
 def film_info(source: Path | bytes) -> FilmInfo:
-    """Count, size, rate and sound of a video file.
+    """Count, size, rate and sound of a video file; see `look_at_film`."""
+    return look_at_film(source)[0]
+
+
+def look_at_film(source: Path | bytes) -> tuple[FilmInfo, DecodedFrame]:
+    """Count, size, rate and sound of a video file, and its first frame, which had to be decoded for them.
 
     Raises:
       UserError: missing, unreadable, without frames, or larger than 64 million pixels a frame.
     """
-    name, counted, reached, size, end = film_name(source), 0, 0, None, 0.0
+    name, counted, reached, first, end = film_name(source), 0, 0, None, 0.0
     with open_film(source) as (container, stream):
         indexed, decoder = _indexed_frames(container, stream), _decoder(stream, name, 1)
         expected = expected_packets(container, stream)
@@ -99,21 +105,20 @@ def film_info(source: Path | bytes) -> FilmInfo:
                 counted += bool(packet.size) and not packet.is_discard
                 reached = _reached(container, packet, reached)
                 end = max(end, float((packet.pts or 0) * (stream.time_base or 0)))
-                for frame in decoder.decode(packet if packet.size else None) if size is None else ():
-                    size = size or _upright_size(frame)
-                if size is not None and indexed is not None:
+                for frame in decoder.decode(packet if packet.size else None) if first is None else ():
+                    first = first or _decoded(0, frame, _orientation(frame), decoder, stream)
+                if first is not None and indexed is not None:
                     break
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged at its first frame ({reason(error)})") from error
-        if size is None:
+        if first is None:
             raise UserError(f"{name}: no frame in it, expected a video of at least one")
         frames, formats = counted if indexed is None else indexed, container.format.name
         still = frames == 1 and (formats in _IMAGE_CONTAINERS or formats.endswith("_pipe"))
         missing = "" if indexed is not None else missing_part(stream, reached, expected, end)
         note = f"{name}: complete, but shorter than it says ({missing})" if missing and ends_intact(source) else ""
-        return FilmInfo(
-            frames, *size, _rate(container, stream, counted, reached), bool(container.streams.audio), still, note
-        )
+        rate, sound = _rate(container, stream, counted, reached), bool(container.streams.audio)
+        return FilmInfo(frames, *_upright_size(first), rate, sound, still, note), first
 
 
 def film_pictures(
@@ -135,8 +140,10 @@ def film_pictures(
       kept: frames of the film; those are not decoded again.
     """
 
+    reformatter = VideoReformatter()
+
     def converted(decoded: DecodedFrame) -> tuple[int, Picture]:
-        return decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless, size)
+        return decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless, size, reformatter)
 
     if kept is not None and kept.complete and wanted is not None:
         yield from kept.converted(wanted, converted)
@@ -145,7 +152,11 @@ def film_pictures(
 
 
 def film_frames(
-    source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
+    source: Path | bytes,
+    wanted: Container[int] | None = None,
+    *,
+    threads: int = 0,
+    times: PacketTimes | None = None,
 ) -> Generator[DecodedFrame, None, None]:
     """Yield the requested frames of a video file as they are decoded: not converted, not turned.
 
@@ -156,6 +167,7 @@ def film_frames(
       source: a path, or the bytes of a file.
       wanted: numbers of the frames; ``None``: all.
       threads: of the decoder, 0 for as many as the machine has cores.
+      times: takes the times of all packets, if the caller iterates to the end.
 
     Raises:
       UserError: unreadable, damaged or cut short, with the number of the frame reached.
@@ -163,11 +175,13 @@ def film_frames(
     name, done, packets, reached, end = film_name(source), 0, 0, 0, 0.0
     with open_film(source) as (container, stream):
         expected, decoder = expected_packets(container, stream), _decoder(stream, name, threads)
-        lossless = decoder.codec.lossless and not decoder.codec.lossy
-        checked = decoder.codec.name == "ffv1"
-        orientation, shape = (False, False, False), stream.sample_aspect_ratio or None
+        checked, orientation = decoder.codec.name == "ffv1", (False, False, False)
+        if times is not None:
+            times.begin(container, stream)
         try:
             for packet in container.demux(stream):
+                if times is not None:
+                    times.add(packet)
                 packets += bool(packet.size)
                 reached = _reached(container, packet, reached)
                 if checked and packet.size and ffv1.is_damaged(decoder.extradata or b"", bytes(packet)):
@@ -179,7 +193,7 @@ def film_frames(
                         raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
                     orientation = orientation if done else _orientation(frame)
                     if wanted is None or done in wanted:
-                        yield DecodedFrame(done, frame, orientation, lossless, shape)
+                        yield _decoded(done, frame, orientation, decoder, stream)
                     done, end = done + 1, float((frame.pts or 0) * (stream.time_base or 0))
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
@@ -187,6 +201,8 @@ def film_frames(
         missing = missing_part(stream, reached, expected, end)
         if missing and not ends_intact(source):
             raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({missing})")
+        if times is not None:
+            times.end(stream, complete=True)
 
 
 def film_name(source: Path | bytes) -> str:
@@ -273,12 +289,6 @@ def _rate(container: av.container.InputContainer, stream: av.VideoStream, counte
     return rate * counted / reached if container.format.name == "avi" and 0 < counted < reached else rate
 
 
-def stated_seconds(stream: av.VideoStream) -> float | None:
-    """Length of the stream by the tag that Matroska and WebM files carry, ``hh:mm:ss.fraction``."""
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    return float(match[1]) * 3600 + float(match[2]) * 60 + float(match[3]) if match else None
-
-
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Whether to exchange rows with columns, then to mirror left-right, then top-bottom, by the display matrix.
 
@@ -297,49 +307,76 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return True, bool(down_x < 0), bool(across_y < 0)
 
 
-def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    exchanged, _, _ = _orientation(frame)
+def _upright_size(decoded: DecodedFrame) -> tuple[int, int]:
+    frame, (exchanged, *_) = decoded.frame, decoded.orientation
     return (frame.width, frame.height) if exchanged else (frame.height, frame.width)
 
 
+def _decoded(
+    number: int,
+    frame: av.VideoFrame,
+    orientation: tuple[bool, bool, bool],
+    decoder: VideoCodecContext,
+    stream: av.VideoStream,
+) -> DecodedFrame:
+    lossless = decoder.codec.lossless and not decoder.codec.lossy
+    return DecodedFrame(number, frame, orientation, lossless, stream.sample_aspect_ratio or None)
+
+
 def _picture(
-    frame: av.VideoFrame, orientation: tuple[bool, bool, bool], lossless: bool, size: tuple[int, int] | None = None
+    frame: av.VideoFrame,
+    orientation: tuple[bool, bool, bool],
+    lossless: bool,
+    size: tuple[int, int] | None,
+    reformatter: VideoReformatter,
 ) -> Picture:
     options: dict[str, Any] = {"interpolation": CONVERSION}
     if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb:
         hd = frame.height >= 720 or frame.width >= 1280
         options["src_colorspace"] = Colorspace.ITU709 if hd else Colorspace.ITU601
     if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
-        rgba_HWC = _upright(frame.to_ndarray(format="rgba", **options), orientation)
+        rgba_HWC = _upright(_array(frame, reformatter, "rgba", **options), orientation)
         alpha_HW = rgba_HWC[..., 3]
         alpha_HW = None if (alpha_HW == 255).all() else alpha_HW
         return Picture(rgba_HWC[..., :3], alpha_HW, lossless=lossless, has_alpha=True)
     deep = frame.format.is_rgb and frame.format.components[0].bits > 8
     if deep or light_of(frame.color_trc, frame.color_primaries):
-        signal_HWC = frame.to_ndarray(format="rgb48le", **options)
+        signal_HWC = _array(frame, reformatter, "rgb48le", **options)
         light = light_of(frame.color_trc, frame.color_primaries, peak_of(frame))
         sdr_HWC = light.to_sdr(signal_HWC) if light else _shallow(signal_HWC)
         return Picture(_upright(sdr_HWC, orientation), lossless=lossless)
     if frame.format.name in _ORDERS:
-        return Picture(_upright(_reordered(frame), orientation), lossless=lossless)
+        order, bytes_each = _ORDERS[frame.format.name]
+        packed_HWB = _upright(_packed(frame, bytes_each), orientation)
+        if bytes_each == 4:
+            return PackedPicture(packed_HWB, order, lossless)
+        return Picture(np.asarray(cv2.cvtColor(packed_HWB, order)), lossless=lossless)
     if size is not None:
         options["height"], options["width"] = size[::-1] if orientation[0] else size
-    return Picture(_upright(frame.to_ndarray(format="rgb24", **options), orientation), lossless=lossless)
+    return Picture(_upright(_array(frame, reformatter, "rgb24", **options), orientation), lossless=lossless)
 
 
-def thumbnail(frame: av.VideoFrame) -> np.ndarray:
-    """RGB uint8 of a frame as it is stored, reduced to 256 pixels on the longer side; good enough to compare frames."""
+def thumbnail(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    """RGB uint8 of a frame as it is stored, reduced to 256 pixels on the longer side; good enough to compare frames.
+
+    Args:
+      frame: of any format.
+      reformatter: that of the frames before it: what is prepared for a size and format serves all frames of a film.
+    """
     scale = min(1.0, _THUMBNAIL / max(frame.height, frame.width))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
-    return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA"))
+    return _array(frame, reformatter, "rgb24", width=width, height=height, interpolation="AREA")
 
 
-def _reordered(frame: av.VideoFrame) -> np.ndarray:
-    """RGB of a frame in a format of `_ORDERS`, which differs in the order of bytes alone."""
-    code, channels = _ORDERS[frame.format.name]
+def _array(frame: av.VideoFrame, reformatter: VideoReformatter, pixel_format: str, **options: Any) -> np.ndarray:
+    """A frame in another format as an array."""
+    return np.asarray(reformatter.reformat(frame, format=pixel_format, **options).to_ndarray())
+
+
+def _packed(frame: av.VideoFrame, bytes_each: int) -> np.ndarray:
+    """The bytes of a frame in a format of `_ORDERS`, uint8 (H, W, bytes); the frame's own memory."""
     rows_HB = np.frombuffer(cast(Any, frame.planes[0]), np.uint8).reshape(frame.height, -1)
-    packed_HWC = rows_HB[:, : channels * frame.width].reshape(frame.height, frame.width, channels)
-    return np.asarray(cv2.cvtColor(packed_HWC, code))
+    return rows_HB[:, : bytes_each * frame.width].reshape(frame.height, frame.width, bytes_each)
 
 
 def _shallow(deep: np.ndarray) -> np.ndarray:
