@@ -15,13 +15,15 @@ _FAST = 1
 
 
 def equal_holes(one_HW: np.ndarray, other_HW: np.ndarray) -> bool:
-    """Whether two holes, bool (H, W), are the same; of most that are not, a part tells."""
+    """Whether two holes, bool (H, W), are the same; eight pixels are compared at a time."""
     if one_HW is other_HW:
         return True
     if one_HW.shape != other_HW.shape:
         return False
-    one, other = (np.ascontiguousarray(hole_HW).view(np.uint8).reshape(-1).data for hole_HW in (one_HW, other_HW))
-    return one == other
+    one, other = (np.ascontiguousarray(hole_HW).reshape(-1) for hole_HW in (one_HW, other_HW))
+    eights = one.size // 8 * 8
+    same = np.array_equal(one[:eights].view(np.uint64), other[:eights].view(np.uint64))
+    return same and np.array_equal(one[eights:], other[eights:])
 
 
 class PackedHoles(Streamed):
