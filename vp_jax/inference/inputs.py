@@ -9,6 +9,7 @@ read one frame at a time, when it is asked for. Nothing here needs JAX.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.extend import Border
+from vp_jax.media.film import StartedFilm
 from vp_jax.media.frames import Frames, Streamed, cut_or_held
 from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.labels import is_label_map
@@ -124,8 +126,10 @@ class Video:
           UserError: as `read`; and from the frames, when the file changed since.
         """
         kept, times = KeptFilm(), PacketTimes()
-        read = functools.partial(files.stream_video, seen=seen, kept=kept, times=times)
-        video = cls._from(read, path, start, stop, fps, folder_fps, times)
+        started = files.start_video(Path(path), times)
+        with contextlib.closing(started) if started else contextlib.nullcontext():
+            read = functools.partial(files.stream_video, seen=seen, kept=kept, started=started)
+            video = cls._from(read, path, start, stop, fps, folder_fps, started, times)
         return video._of(video.source and dataclasses.replace(video.source, kept=kept))
 
     @classmethod
@@ -137,10 +141,11 @@ class Video:
         stop: int | None,
         fps: float | None,
         folder_fps: float | None,
+        started: StartedFilm | None = None,
         times: PacketTimes | None = None,
     ) -> Video:
         path, stamp = Path(path), stamp_of(Path(path))
-        info, first = files.look_at(path, folder_fps=folder_fps)
+        info, first = files.look_at(path, folder_fps=folder_fps, started=started)
         source = read_source(path, first)
         frames_FHWC, rate = read(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps, info=info)
         if stamp_of(path) != stamp:

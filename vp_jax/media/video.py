@@ -27,7 +27,8 @@ from av.video.reformatter import VideoReformatter
 
 from vp_jax.errors import UserError
 from vp_jax.media.decoded_frame import DecodedFrame
-from vp_jax.media.film import film_frames, film_pictures, look_at_film, thumbnail
+from vp_jax.media.film import FilmInfo, StartedFilm, film_frames, film_pictures, look_at_film, start_film
+from vp_jax.media.frame_pictures import thumbnail
 from vp_jax.media.frames import StreamedFrames
 from vp_jax.media.images import (
     FOLDER_FPS,
@@ -104,8 +105,10 @@ def probe(source: VideoSource, *, folder_fps: float | None = None) -> VideoInfo:
     return look_at(source, folder_fps=folder_fps)[0]
 
 
-def look_at(source: VideoSource, *, folder_fps: float | None = None) -> tuple[VideoInfo, DecodedFrame | None]:
-    """What `probe` finds, and the frame of a film that was decoded for it."""
+def look_at(
+    source: VideoSource, *, folder_fps: float | None = None, started: StartedFilm | None = None
+) -> tuple[VideoInfo, DecodedFrame | None]:
+    """What `probe` finds, and the frame of a film that was decoded for it; of a ``started`` film, what that says."""
     if folder_fps is not None:
         check_number("folder_fps", folder_fps)
     if folder := as_folder(source):
@@ -114,11 +117,27 @@ def look_at(source: VideoSource, *, folder_fps: float | None = None) -> tuple[Vi
         return VideoInfo(len(files), height, width, exact_rate(folder_fps or FOLDER_FPS), False), None
     if folder_fps is not None:
         raise UserError(f"folder_fps {folder_fps:g}: {source_name(source)} is a file, which states its own rate")
+    if started is not None:
+        return _of_film(started.info), started.first
     if image := image_info(source):
         still = image.frames == 1
         return VideoInfo(image.frames, image.height, image.width, image.fps or FOLDER_FPS, False, still), None
     film, first = look_at_film(_file(source))
-    return VideoInfo(film.frames, film.height, film.width, film.fps, film.has_audio, film.still, film.note), first
+    return _of_film(film), first
+
+
+def start_video(source: Path, times: PacketTimes) -> StartedFilm | None:
+    """A film that is opened once for `probe`, for its first frame and for `stream_video`; None: it takes more than one.
+
+    Args:
+      source: a file or folder.
+      times: takes the times of its packets.
+    """
+    return None if as_folder(source) or image_info(source) else start_film(source, times)
+
+
+def _of_film(film: FilmInfo) -> VideoInfo:
+    return VideoInfo(film.frames, film.height, film.width, film.fps, film.has_audio, film.still, film.note)
 
 
 def read_video(
@@ -161,16 +180,16 @@ def stream_video(
     fps: float | None = None,
     folder_fps: float | None = None,
     info: VideoInfo | None = None,
+    started: StartedFilm | None = None,
     seen: Callable[[np.ndarray], object] | None = None,
     kept: KeptFilm | None = None,
-    times: PacketTimes | None = None,
 ) -> tuple[StreamedFrames, Fraction]:
     """The frames of `read_video`, from the same arguments, of which one at a time is in memory.
 
     The source is decoded once here, to count the frames and to check them; only packets are read of a long film whose
     packets tell (`vp_jax.media.packet_count`), unless its frames are ``seen``: that is called with each of them, RGB
     uint8 of any orientation, reduced to 256 pixels on the longer side. ``kept`` takes the frames of a film that is
-    short enough, and they are not decoded again; ``times`` those of the packets of a film that is decoded to its end.
+    short enough, and they are not decoded again. ``started`` is the film as `start_video` opened it.
 
     Raises:
       UserError: as `read_video`; and from the frames, when the source changed since.
@@ -184,7 +203,7 @@ def stream_video(
         packets = None if as_folder(source) or image_info(source) else counted_by_packets(_file(source))
     if packets is not None:
         count = len(range(start, packets, numbers.step))
-    for name, height, width in _sizes(source, numbers, seen, kept, expected, times) if packets is None else ():
+    for name, height, width in _sizes(source, numbers, seen, kept, expected, started) if packets is None else ():
         if count:
             _check_size(name, (height, width), size)
         count, size = count + 1, (height, width)
@@ -310,7 +329,7 @@ def _sizes(
     seen: Callable[[np.ndarray], object] | None,
     kept: KeptFilm | None,
     expected: int,
-    times: PacketTimes | None,
+    started: StartedFilm | None,
 ) -> Iterator[tuple[str, int, int]]:
     """Name for errors, height and width of each frame of ``wanted`` that there is, decoded and not converted."""
     if as_folder(source) or image_info(source):
@@ -320,7 +339,8 @@ def _sizes(
             yield name, *picture.size
         return
     name, reformatter = source_name(source), VideoReformatter()
-    with contextlib.closing(film_frames(_file(source), threads=0, times=times)) as frames:
+    opened = started.frames if started else None
+    with contextlib.closing(opened or film_frames(_file(source), threads=0)) as frames:
         for decoded in frames:
             number, frame, (exchanged, *_), *_ = decoded
             if number in wanted:
