@@ -145,7 +145,7 @@ class Video:
         times: PacketTimes | None = None,
     ) -> Video:
         path, stamp = Path(path), stamp_of(Path(path))
-        info, first = files.look_at(path, folder_fps=folder_fps, started=started)
+        info, first = files.look_at_video(path, folder_fps=folder_fps, started=started)
         source = read_source(path, first)
         frames_FHWC, rate = read(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps, info=info)
         if stamp_of(path) != stamp:

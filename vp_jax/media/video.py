@@ -102,10 +102,10 @@ def probe(source: VideoSource, *, folder_fps: float | None = None) -> VideoInfo:
     Raises:
       UserError: missing, unreadable or empty, or ``folder_fps`` for a file.
     """
-    return look_at(source, folder_fps=folder_fps)[0]
+    return look_at_video(source, folder_fps=folder_fps)[0]
 
 
-def look_at(
+def look_at_video(
     source: VideoSource, *, folder_fps: float | None = None, started: StartedFilm | None = None
 ) -> tuple[VideoInfo, DecodedFrame | None]:
     """What `probe` finds, and the frame of a film that was decoded for it; of a ``started`` film, what that says."""
