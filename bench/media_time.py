@@ -106,9 +106,10 @@ def ours(film: Film, out: Path, parts: Parts) -> None:
 
 
 def plain(film: Film, out: Path, parts: Parts) -> None:
-    """Decode and encode, nothing else."""
+    """Decode and encode, nothing else; what to encode is known before."""
     source = read_source(film.video)
     track = track_for(source, ".mp4", None)
+    parts.begin()
     with av.open(str(film.video)) as given, av.open(str(out), "w") as made:
         given.streams.video[0].thread_type = "AUTO"
         stream = made.add_stream(track.codec, rate=Fraction(30), options=dict(track.options))

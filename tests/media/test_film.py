@@ -12,7 +12,7 @@ from av.sidedata.sidedata import Type
 
 from tests import clip_files
 from vp_jax.errors import UserError
-from vp_jax.media import film, images
+from vp_jax.media import film, frame_pictures, images
 from vp_jax.media.film import film_info, film_pictures
 
 CLIP = clip_files.moving(12)
@@ -117,7 +117,7 @@ class SideData:
 )
 def test_unknown_side_data_leaves_the_angle(rotation, turns):
     found = film._orientation(SideData(ValueError("31 is not a valid Type"), rotation))
-    np.testing.assert_array_equal(film._upright(CLIP[0], found), np.rot90(CLIP[0], turns))
+    np.testing.assert_array_equal(frame_pictures.turned(CLIP[0], found), np.rot90(CLIP[0], turns))
 
 
 def test_no_display_matrix_and_an_empty_one_are_upright():

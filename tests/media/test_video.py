@@ -230,7 +230,7 @@ def test_counting_a_film_converts_nothing_and_stops_behind_the_last_frame(film, 
             yield frame
 
     monkeypatch.setattr(video, "film_frames", noted)
-    monkeypatch.setattr("vp_jax.media.film._picture", lambda *_: pytest.fail("converted"))
+    monkeypatch.setattr("vp_jax.media.film.picture_of", lambda *_: pytest.fail("converted"))
     assert len(video.stream_video(film, stop=12)[0]) == 12 and decoded == list(range(12))
 
 
@@ -248,9 +248,9 @@ def test_frames_by_number_are_those_of_the_folder(tmp_path):
 
 
 def test_only_requested_frames_are_converted_and_decoding_stops_behind_the_last(film, monkeypatch):
-    times, plain = [], vp_jax.media.film._picture
+    times, plain = [], vp_jax.media.film.picture_of
     monkeypatch.setattr(
-        vp_jax.media.film, "_picture", lambda frame, *rest: times.append(frame.pts) or plain(frame, *rest)
+        vp_jax.media.film, "picture_of", lambda frame, *rest: times.append(frame.pts) or plain(frame, *rest)
     )
     video.read_frames(film, np.array([2, 5]))
     assert len(times) == 2 and times == sorted(times)

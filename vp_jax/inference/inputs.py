@@ -9,6 +9,7 @@ read one frame at a time, when it is asked for. Nothing here needs JAX.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -24,13 +25,16 @@ from vp_jax.media import masks
 from vp_jax.media import video as files
 from vp_jax.media.clock import FrameClock, read_clock
 from vp_jax.media.extend import Border
+from vp_jax.media.film import StartedFilm
 from vp_jax.media.frames import Frames, Streamed, cut_or_held
 from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.labels import is_label_map
 from vp_jax.media.mask_rules import rule_of
+from vp_jax.media.packet_times import PacketTimes
 from vp_jax.media.source import SourceVideo, read_source
 from vp_jax.media.streams.carried import TrackSource, stamp_of
 from vp_jax.media.video import exact_rate
+from vp_jax.reading import show
 from vp_jax.schema import check_number
 
 FITS = ("hold", "cut")
@@ -121,9 +125,11 @@ class Video:
         Raises:
           UserError: as `read`; and from the frames, when the file changed since.
         """
-        kept = KeptFilm()
-        read = functools.partial(files.stream_video, seen=seen, kept=kept)
-        video = cls._from(read, path, start, stop, fps, folder_fps)
+        kept, times = KeptFilm(), PacketTimes()
+        started = files.start_video(Path(path), times)
+        with contextlib.closing(started) if started else contextlib.nullcontext():
+            read = functools.partial(files.stream_video, seen=seen, kept=kept, started=started)
+            video = cls._from(read, path, start, stop, fps, folder_fps, started, times)
         return video._of(video.source and dataclasses.replace(video.source, kept=kept))
 
     @classmethod
@@ -135,14 +141,19 @@ class Video:
         stop: int | None,
         fps: float | None,
         folder_fps: float | None,
+        started: StartedFilm | None = None,
+        times: PacketTimes | None = None,
     ) -> Video:
-        info, source = files.probe(path, folder_fps=folder_fps), read_source(path)
         path, stamp = Path(path), stamp_of(Path(path))
-        frames_FHWC, rate = read(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps)
+        info, first = files.look_at_video(path, folder_fps=folder_fps, started=started)
+        source = read_source(path, first)
+        frames_FHWC, rate = read(path, start=start, stop=stop, fps=fps, folder_fps=folder_fps, info=info)
+        if stamp_of(path) != stamp:
+            raise UserError(f"{show(path)}: changed while it was read, start again")
         if isinstance(frames_FHWC, np.ndarray):
             frames_FHWC.flags.writeable = False
         step = files.subsample_step(info.fps, fps)
-        clock = _clock(path, len(frames_FHWC), start, stop, step)
+        clock = _clock(path, len(frames_FHWC), start, stop, step, times)
         tracks = None
         if stamp is not None:
             zero = clock.zero if clock else start / info.fps
@@ -291,9 +302,10 @@ class Mask:
         if grow is not None:
             check_number("grow", grow)
         start, stop, step = (like.start, like.stop, like.step) if like else (0, None, 1)
-        holes_FHW = read(path, mask_id=mask_id, start=start, stop=stop, step=step)
+        mask = masks.MaskFile(path, mask_id)
+        holes_FHW = read(mask, start=start, stop=stop, step=step)
         note = "" if is_label_map(path) else rule_of(path, mask_id).note
-        return cls(holes_FHW, masks.is_static(path), invert, grow, resize, note)
+        return cls(holes_FHW, mask.still, invert, grow, resize, note)
 
     def fitted(self, video: Video, growth: int = 0) -> Frames:
         """Holes of the video's frames, bool (F, H, W).
@@ -355,10 +367,12 @@ def check_fit(fit: str | None) -> None:
         raise UserError(f"mask_fit {fit}: expected hold or cut")
 
 
-def _clock(path: Path, frames: int, start: int, stop: int | None, step: int) -> FrameClock | None:
+def _clock(
+    path: Path, frames: int, start: int, stop: int | None, step: int, times: PacketTimes | None
+) -> FrameClock | None:
     """The clock of the frames that were read; None if the source states no times for them."""
     for decoded in (False, True):  # packets may show no frame, or more than one
-        clock = read_clock(path, decoded=decoded)
+        clock = read_clock(path, decoded=decoded, times=times)
         if clock is not None:
             end = len(clock) if stop is None else min(stop, len(clock))
             if len(range(start, end, step)) == frames:

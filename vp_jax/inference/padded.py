@@ -5,7 +5,7 @@ VOID is shown what it removes: where there are `Regions`, holes keep their pixel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -17,6 +17,7 @@ from vp_jax.inference.plan import WindowPlan, plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.fit import Fit
 from vp_jax.media.frames import Frames, Streamed, again
+from vp_jax.media.packed_holes import equal_holes
 from vp_jax.media.quadmask import encoded_pixels, quadmask
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
@@ -79,7 +80,7 @@ class PaddedArrays(NamedTuple):
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """See `PaddedVideo`."""
         span = slice(start, start + frames)
-        return _as_float(self.frames_FHWC[span], self.holes_FHW[span])
+        return _as_float([self.frames_FHWC[span]], 0, frames), _repeated([self.holes_FHW[span]], 0, frames)[None]
 
     def quad(self, start: int, frames: int) -> np.ndarray | None:
         """See `PaddedVideo`."""
@@ -135,16 +136,16 @@ class StreamedVideo:
         for start in plan.windows:
             groups = {group: groups[group] if group in groups else self._group_holes(group)
                       for group in self._needed(start, settings.window)}  # fmt: skip
-            yield self._window(list(groups.values()), start - next(iter(groups)).start, settings.window)
+            yield _repeated(list(groups.values()), start - next(iter(groups)).start, settings.window, bool)
 
     def window(self, start: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """See `PaddedVideo`."""
         kept, self._groups = self._groups, {}
         for group in self._needed(start, frames):
             self._groups[group] = kept[group] if group in kept else self._group(group)
-        parts, skip = zip(*self._groups.values()), start - next(iter(self._groups)).start
-        pixels_FHWC, holes_FHW = (self._window(part, skip, frames) for part in parts)
-        return _as_float(pixels_FHWC, holes_FHW)
+        pixels, holes = zip(*self._groups.values())
+        skip = start - next(iter(self._groups)).start
+        return _as_float(pixels, skip, frames), _repeated(holes, skip, frames)[None]
 
     def quad(self, start: int, frames: int) -> np.ndarray | None:
         """See `PaddedVideo`."""
@@ -156,7 +157,7 @@ class StreamedVideo:
             np.concatenate([self._fit.holes(np.asarray(part[number])[None], number) for number in numbers])
             for part in self._regions
         )
-        quad_FHW = self._window([quadmask(removed_FHW, affected_FHW)], start - groups[0].start, frames)
+        quad_FHW = _repeated([quadmask(removed_FHW, affected_FHW)], start - groups[0].start, frames, np.uint8)
         return encoded_pixels(quad_FHW)[None]
 
     def _needed(self, start: int, frames: int) -> list[range]:
@@ -166,17 +167,13 @@ class StreamedVideo:
         groups = range(_group_of(start - shot.start), _group_of(last - shot.start) + 1)
         return [shot[_members(group).start : _members(group).stop] for group in groups]
 
-    def _window(self, parts: Sequence[np.ndarray], skip: int, frames: int) -> np.ndarray:
-        """A window out of the frames of its latent frames, the last one repeated where the shot ends."""
-        found = np.concatenate(parts)[skip : skip + frames]
-        return np.pad(found, ((0, frames - len(found)), *((0, 0),) * (found.ndim - 1)), mode="edge")
-
     def _group(self, numbers: range) -> tuple[np.ndarray, np.ndarray]:
         """The frames of one latent frame and their holes."""
         holes_FHW = self._group_holes(numbers)
         frames_FHWC = self._fit.frames(np.stack([self._frames[number] for number in numbers]), first=numbers.start)
         if self._regions is None:
-            frames_FHWC = np.where(holes_FHW[..., None], np.uint8(0), frames_FHWC)
+            for frame_HWC, hole_HW in zip(frames_FHWC, holes_FHW):
+                _blacken(frame_HWC, hole_HW)
         if self._first is not None and numbers.start == 0:
             frames_FHWC[0] = self._first
         return frames_FHWC, holes_FHW
@@ -195,7 +192,7 @@ class StreamedVideo:
         """The hole of a frame at the model's size; most masks move slowly or not at all."""
         hole_HW = self._holes[number]
         still = len(self._fit.boxes) == 1
-        if self._resized is None or not still or not np.array_equal(hole_HW, self._resized[0]):
+        if self._resized is None or not still or not equal_holes(hole_HW, self._resized[0]):
             self._resized = hole_HW, self._fit.holes(hole_HW[None], number)[0]
         return self._resized[1]
 
@@ -210,10 +207,50 @@ def _members(group: int) -> range:
     return range(max(0, (group - 1) * TEMPORAL_STRIDE + 1), group * TEMPORAL_STRIDE + 1)
 
 
-def _as_float(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.ascontiguousarray(frames_FHWC).reshape(len(frames_FHWC) * frames_FHWC.shape[1], -1)
-    pixels_1FHWC = cv2.LUT(rows, _AS_FLOAT).reshape(1, *frames_FHWC.shape)
-    return pixels_1FHWC, holes_FHW[None].astype(np.float32)
+def _blacken(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> None:
+    """Make the hole of a frame black, in place."""
+    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
+    if len(rows):
+        around = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        np.copyto(frame_HWC[around], 0, where=hole_HW[around][..., None])
+
+
+def _placed(
+    parts: Sequence[np.ndarray],
+    skip: int,
+    frames: int,
+    out_FN: np.ndarray,
+    copy: Callable[[np.ndarray, np.ndarray], object],
+) -> np.ndarray:
+    """Fill a window with the frames of its parts from number ``skip`` on; the last one is repeated where they end."""
+    done = 0
+    for part_FN in parts:
+        taken_FN = part_FN[skip : skip + frames - done]
+        skip = max(0, skip - len(part_FN))
+        copy(taken_FN, out_FN[done : done + len(taken_FN)])
+        done += len(taken_FN)
+    out_FN[done:] = out_FN[done - 1]
+    return out_FN
+
+
+def _repeated(
+    parts: Sequence[np.ndarray], skip: int, frames: int, dtype: type[bool | np.uint8 | np.float32] = np.float32
+) -> np.ndarray:
+    """A window of masks, see `_placed`."""
+    out_FHW = np.empty((frames, *parts[0].shape[1:]), dtype)
+    return _placed(parts, skip, frames, out_FHW, lambda part_FHW, place_FHW: np.copyto(place_FHW, part_FHW))
+
+
+def _as_float(parts: Sequence[np.ndarray], skip: int, frames: int) -> np.ndarray:
+    """A window of pixels uint8, see `_placed`, as the model sees them: float32 (1, F, H, W, 3) in [-1, 1]."""
+    out_FHWC = np.empty((frames, *parts[0].shape[1:]), np.float32)  # NumPy asks for large pages of memory, OpenCV not
+    return _placed(parts, skip, frames, out_FHWC, _looked_up)[None]
+
+
+def _looked_up(pixels_FHWC: np.ndarray, out_FHWC: np.ndarray) -> None:
+    rows = pixels_FHWC.shape[0] * pixels_FHWC.shape[1]
+    if rows:
+        cv2.LUT(np.ascontiguousarray(pixels_FHWC).reshape(rows, -1), _AS_FLOAT, dst=out_FHWC.reshape(rows, -1))
 
 
 def _check_multiple(size: tuple[int, ...]) -> None:

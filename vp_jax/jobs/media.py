@@ -24,7 +24,7 @@ from vp_jax.media.extend import Border
 from vp_jax.media.frames import Frames
 from vp_jax.media.images import read_image
 from vp_jax.media.mask_check import MaskCheck, check_masks
-from vp_jax.media.packed_holes import PackedHoles
+from vp_jax.media.packed_holes import PackedHoles, equal_holes
 from vp_jax.media.stamps import source_files
 
 
@@ -154,12 +154,12 @@ class _Seen:
             self.some, self.full = self.some or bool(hole_HW.any()), self.full and bool(hole_HW.all())
             hole_HW = hole_HW & (number > 0) if self._closed else hole_HW
             hole_HW = hole_HW if self._border is None else self._border.holes(hole_HW[None])[0]
-            if previous_HW is None or not np.array_equal(hole_HW, previous_HW):
+            if previous_HW is None or not equal_holes(hole_HW, previous_HW):
                 self._total.update(f"{number} {hole_HW.shape}".encode())
                 self._total.update(np.packbits(hole_HW).data)
-            previous_HW = hole_HW
-            keep(hole_HW)
-            yield hole_HW
+                previous_HW = hole_HW
+            keep(previous_HW)  # the same array again: nobody compares it once more
+            yield previous_HW
 
     @property
     def digest(self) -> str:

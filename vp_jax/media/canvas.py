@@ -79,7 +79,7 @@ def resize_holes(holes_FHW: np.ndarray, height: int, width: int) -> np.ndarray:
     """Stretch bool holes to another size; a pixel is hole if any part of it is."""
     if holes_FHW.shape[1:] == (height, width):
         return holes_FHW
-    return np.stack([_touched(_touched(hole_HW, height).T, width).T for hole_HW in holes_FHW])
+    return np.stack([_touched(hole_HW, height, width) for hole_HW in holes_FHW])
 
 
 def composite(source_FHWC: np.ndarray, result_FHWC: np.ndarray, holes_FHW: np.ndarray, feather: int = 0) -> np.ndarray:
@@ -154,19 +154,28 @@ def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray,
     return out_HWC
 
 
-def _touched(hole_HW: np.ndarray, rows: int) -> np.ndarray:
-    """Stretch to ``rows`` rows; a new row is hole where any old row it overlaps is (Pillow's box filter drops some)."""
-    old, out_HW = len(hole_HW), np.zeros((rows, hole_HW.shape[1]), bool)
-    columns, used = np.flatnonzero(hole_HW.any(axis=0)), np.flatnonzero(hole_HW.any(axis=1))
-    if not len(used):
+def _touched(hole_HW: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretch a hole; a new pixel is hole where any old one it overlaps is (Pillow's box filter drops some)."""
+    out_HW = np.zeros((height, width), bool)
+    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
         return out_HW
-    first = np.arange(rows) * old // rows
-    behind = -(-(np.arange(rows) + 1) * old // rows)
-    span, low, high = slice(columns[0], columns[-1] + 1), used[0], used[-1] + 1
-    counts_HW = np.zeros((high - low + 1, span.stop - span.start), np.int32)
-    np.cumsum(hole_HW[low:high, span], axis=0, out=counts_HW[1:])
-    out_HW[:, span] = counts_HW[np.clip(behind, low, high) - low] > counts_HW[np.clip(first, low, high) - low]
+    used_HW = hole_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    new_rows, used_HW = _touched_rows(used_HW, int(rows[0]), len(hole_HW), height)
+    new_columns, used_WH = _touched_rows(np.ascontiguousarray(used_HW.T), int(columns[0]), hole_HW.shape[1], width)
+    out_HW[new_rows, new_columns] = used_WH.T
     return out_HW
+
+
+def _touched_rows(used_HW: np.ndarray, top: int, old: int, new: int) -> tuple[slice, np.ndarray]:
+    """Some of ``old`` rows, from row ``top`` on, stretched as if to ``new`` rows: those of the new that they touch."""
+    bottom = top + len(used_HW)
+    rows = np.arange(top * new // old, -(-bottom * new // old))
+    first = (rows * old // new).clip(top, bottom) - top
+    behind = (-(-(rows + 1) * old // new)).clip(top, bottom) - top
+    counts_HW = np.zeros((len(used_HW) + 1, used_HW.shape[1]), np.int32)
+    np.cumsum(used_HW, axis=0, out=counts_HW[1:])
+    return slice(int(rows[0]), int(rows[-1]) + 1), counts_HW[behind] > counts_HW[first]
 
 
 def hole_depth(hole_HW: np.ndarray, limit: int) -> np.ndarray:

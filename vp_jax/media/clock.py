@@ -18,9 +18,10 @@ from pathlib import Path
 
 import av
 
-from vp_jax.media.film import open_film, stated_seconds
+from vp_jax.media.film import open_film
 from vp_jax.media.images import durations
 from vp_jax.media.inputs import is_folder
+from vp_jax.media.packet_times import PacketTimes
 
 LATEST = 1.0
 """Seconds by which a stated end may lie behind the last frame and still be that frame's end."""
@@ -81,7 +82,7 @@ class FrameClock:
         )
 
 
-def read_clock(source: Path | bytes, *, decoded: bool = False) -> FrameClock | None:
+def read_clock(source: Path | bytes, *, decoded: bool = False, times: PacketTimes | None = None) -> FrameClock | None:
     """The clock of a video file; None for a folder of images, for one picture, and for a film that states no times.
 
     Of a film that is damaged, the times up to the damage are read.
@@ -89,6 +90,7 @@ def read_clock(source: Path | bytes, *, decoded: bool = False) -> FrameClock | N
     Args:
       source: a path, or the bytes of a file.
       decoded: decode the film for its times: of some codecs packets show no frame, or more than one.
+      times: of its packets, which are not read again if these are complete.
 
     Raises:
       UserError: the file cannot be opened.
@@ -97,7 +99,11 @@ def read_clock(source: Path | bytes, *, decoded: bool = False) -> FrameClock | N
         return None
     if (shown := durations(source)) is not None:
         return _of_durations(shown) if len(shown) > 1 else None
-    return (None if decoded else _of_film(source, decoded=False)) or _of_film(source, decoded=True)
+    if not decoded:
+        known = times if times is not None and times.complete else _read_times(source)
+        if (clock := _of_times(known, decoded=False)) is not None:
+            return clock
+    return _of_times(_read_times(source, decoded=True), decoded=True)
 
 
 def _of_durations(shown: tuple[Fraction, ...]) -> FrameClock:
@@ -110,44 +116,40 @@ def _of_durations(shown: tuple[Fraction, ...]) -> FrameClock:
     return FrameClock(*_ascending(ticks, round(at / base)), base)
 
 
-def _of_film(source: Path | bytes, *, decoded: bool) -> FrameClock | None:
-    """The clock by packets or, ``decoded``, by frames; None where packets do not tell."""
+def _read_times(source: Path | bytes, *, decoded: bool = False) -> PacketTimes:
+    """The times of a film's packets or, ``decoded``, of its frames."""
+    out = PacketTimes()
     with open_film(source) as (container, stream):
-        base, zero = stream.time_base, _start(container)
-        if not base or (not decoded and stream.codec_context.name in _HIDDEN):
-            return None
-        times: list[tuple[int | None, int | None, int]] = []
+        out.begin(container, stream)
         with contextlib.suppress(av.error.FFmpegError, OSError):  # damage is a matter of reading the frames
             for packet in container.demux(stream):
                 if decoded:
-                    times += [(frame.pts, frame.dts, frame.duration or 0) for frame in packet.decode()]
-                elif packet.size and not packet.is_discard:
-                    times.append((packet.pts, packet.dts, packet.duration or 0))
-        stated = stated_seconds(stream)
+                    out.times += [(frame.pts, frame.dts, frame.duration or 0) for frame in packet.decode()]
+                else:
+                    out.add(packet)
+        out.end(stream, complete=True)
+    return out
+
+
+def _of_times(film: PacketTimes, *, decoded: bool) -> FrameClock | None:
+    """The clock by packets or, ``decoded``, by frames; None where packets do not tell."""
+    base, times, stated = film.base, film.times, film.stated
+    if not base or (not decoded and film.codec in _HIDDEN):
+        return None
     by_dts = any(pts is None for pts, _, _ in times)  # AVI states the order of decoding only
     shown = sorted(((dts if by_dts else pts), lasts) for pts, dts, lasts in times if not (by_dts and dts is None))
     if not shown or len(shown) != len(times):
         return None
     ticks = [int(at or 0) for at, _ in shown]
     span = (ticks[-1] - ticks[0]) * base
-    if not decoded and stream.average_rate and len(ticks) > 1.5 * (1 + span * stream.average_rate):
+    if not decoded and film.rate and len(ticks) > 1.5 * (1 + span * film.rate):
         return None  # a packet for each field
-    lasts = shown[-1][1] or (ticks[-1] - ticks[-2] if len(ticks) > 1 else round(1 / (stream.average_rate or 8) / base))
+    lasts = shown[-1][1] or (ticks[-1] - ticks[-2] if len(ticks) > 1 else round(1 / (film.rate or 8) / base))
     end = ticks[-1] + max(1, lasts)
     if stated is not None and ticks[-1] < stated / base <= end + LATEST / float(base):
         end = round(stated / base)
     first = ticks[0] * base
-    return FrameClock(*_ascending(ticks, end), base, first if zero is None else min(first, zero))
-
-
-def _start(container: av.container.InputContainer) -> Fraction | None:
-    """Second at which the earliest sound of a film starts, None without sound."""
-    starts = [
-        stream.start_time * stream.time_base
-        for stream in container.streams.audio
-        if stream.start_time is not None and stream.time_base is not None
-    ]
-    return min(starts, default=None)
+    return FrameClock(*_ascending(ticks, end), base, first if film.zero is None else min(first, film.zero))
 
 
 def _ascending(ticks: list[int], end: int) -> tuple[tuple[int, ...], int]:

@@ -19,46 +19,35 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 from collections.abc import Container, Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import av
-import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import Colorspace
+from av.video.reformatter import VideoReformatter
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
 from vp_jax.media.decoded_frame import DecodedFrame
 from vp_jax.media.endings import ends_intact
+from vp_jax.media.frame_pictures import picture_of
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
 from vp_jax.media.kept_film import KeptFilm
-from vp_jax.media.pixels.hdr_metadata import peak_of
-from vp_jax.media.pixels.light import light_of
-from vp_jax.media.pixels.pixel_format import CONVERSION
+from vp_jax.media.packet_times import PacketTimes, stated_seconds
 from vp_jax.reading import show
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 # no playlist may open other files or addresses; titles in other encodings than UTF-8 are no reason to refuse a film
 _OPEN: dict[str, Any] = {"options": {"protocol_whitelist": "pipe"}}
 if int(av.__version__.split(".")[0]) < 19:  # later versions always do so
     _OPEN["metadata_errors"] = "replace"
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _QUARTER_TURNS = ((False, False, False), (True, False, True), (False, True, True), (True, True, False))
-_ORDERS = {
-    "bgr0": (cv2.COLOR_BGRA2RGB, 4),
-    "rgb0": (cv2.COLOR_RGBA2RGB, 4),
-    "bgr24": (cv2.COLOR_BGR2RGB, 3),
-}
-"""Packed formats of 8-bit RGB: how OpenCV reorders them, and their bytes for each pixel."""
-_THUMBNAIL = 256
 _IMAGE_CONTAINERS = ("gif", "apng", "image2")
 
 
@@ -84,13 +73,39 @@ class FilmInfo:
     note: str = ""
 
 
+class StartedFilm(NamedTuple):
+    """A film that is being decoded, opened once for what it says of itself and for its frames.
+
+    Attributes:
+      info: by its index.
+      first: its first frame.
+      frames: all of them, as of `film_frames`.
+      opened: what is closed with it.
+    """
+
+    info: FilmInfo
+    first: DecodedFrame
+    frames: Generator[DecodedFrame, None, None]
+    opened: contextlib.ExitStack
+
+    def close(self) -> None:
+        """Close the file."""
+        self.frames.close()
+        self.opened.close()
+
+
 def film_info(source: Path | bytes) -> FilmInfo:
-    """Count, size, rate and sound of a video file.
+    """Count, size, rate and sound of a video file; see `look_at_film`."""
+    return look_at_film(source)[0]
+
+
+def look_at_film(source: Path | bytes) -> tuple[FilmInfo, DecodedFrame]:
+    """Count, size, rate and sound of a video file, and its first frame, which had to be decoded for them.
 
     Raises:
       UserError: missing, unreadable, without frames, or larger than 64 million pixels a frame.
     """
-    name, counted, reached, size, end = film_name(source), 0, 0, None, 0.0
+    name, counted, reached, first, end = film_name(source), 0, 0, None, 0.0
     with open_film(source) as (container, stream):
         indexed, decoder = _indexed_frames(container, stream), _decoder(stream, name, 1)
         expected = expected_packets(container, stream)
@@ -99,21 +114,59 @@ def film_info(source: Path | bytes) -> FilmInfo:
                 counted += bool(packet.size) and not packet.is_discard
                 reached = _reached(container, packet, reached)
                 end = max(end, float((packet.pts or 0) * (stream.time_base or 0)))
-                for frame in decoder.decode(packet if packet.size else None) if size is None else ():
-                    size = size or _upright_size(frame)
-                if size is not None and indexed is not None:
+                for frame in decoder.decode(packet if packet.size else None) if first is None else ():
+                    first = first or _decoded(0, frame, _orientation(frame), decoder, stream)
+                if first is not None and indexed is not None:
                     break
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged at its first frame ({reason(error)})") from error
-        if size is None:
+        if first is None:
             raise UserError(f"{name}: no frame in it, expected a video of at least one")
-        frames, formats = counted if indexed is None else indexed, container.format.name
-        still = frames == 1 and (formats in _IMAGE_CONTAINERS or formats.endswith("_pipe"))
         missing = "" if indexed is not None else missing_part(stream, reached, expected, end)
         note = f"{name}: complete, but shorter than it says ({missing})" if missing and ends_intact(source) else ""
-        return FilmInfo(
-            frames, *size, _rate(container, stream, counted, reached), bool(container.streams.audio), still, note
-        )
+        rate = _rate(container, stream, counted, reached)
+        return _info(counted if indexed is None else indexed, first, rate, container, note), first
+
+
+def start_film(source: Path | bytes, times: PacketTimes | None = None) -> StartedFilm | None:
+    """Open a film and decode its first frame; None where an index does not tell its count, or where it is damaged.
+
+    `look_at_film` says then what there is, or what is wrong.
+
+    Args:
+      source: a path, or the bytes of a file.
+      times: see `film_frames`.
+
+    Raises:
+      UserError: it cannot be opened.
+    """
+    with contextlib.ExitStack() as stack:
+        container, stream = stack.enter_context(open_film(source))
+        indexed = _indexed_frames(container, stream)
+        frames = _frames_of(source, container, stream, None, 0, times)
+        try:
+            first = None if indexed is None else next(frames, None)
+        except UserError:
+            return None
+        if indexed is None or first is None:
+            return None
+        info = _info(indexed, first, Fraction(stream.average_rate or stream.guessed_rate or 0), container, "")
+        opened = stack.pop_all()
+    opened.callback(frames.close)
+    return StartedFilm(info, first, _with_first(first, frames), opened)
+
+
+def _with_first(first: DecodedFrame, rest: Iterator[DecodedFrame]) -> Generator[DecodedFrame, None, None]:
+    yield first
+    yield from rest
+
+
+def _info(
+    frames: int, first: DecodedFrame, rate: Fraction, container: av.container.InputContainer, note: str
+) -> FilmInfo:
+    formats = container.format.name
+    still = frames == 1 and (formats in _IMAGE_CONTAINERS or formats.endswith("_pipe"))
+    return FilmInfo(frames, *_upright_size(first), rate, bool(container.streams.audio), still, note)
 
 
 def film_pictures(
@@ -135,8 +188,10 @@ def film_pictures(
       kept: frames of the film; those are not decoded again.
     """
 
+    reformatter = VideoReformatter()
+
     def converted(decoded: DecodedFrame) -> tuple[int, Picture]:
-        return decoded.number, _picture(decoded.frame, decoded.orientation, decoded.lossless, size)
+        return decoded.number, picture_of(decoded.frame, decoded.orientation, decoded.lossless, size, reformatter)
 
     if kept is not None and kept.complete and wanted is not None:
         yield from kept.converted(wanted, converted)
@@ -145,7 +200,11 @@ def film_pictures(
 
 
 def film_frames(
-    source: Path | bytes, wanted: Container[int] | None = None, *, threads: int = 0
+    source: Path | bytes,
+    wanted: Container[int] | None = None,
+    *,
+    threads: int = 0,
+    times: PacketTimes | None = None,
 ) -> Generator[DecodedFrame, None, None]:
     """Yield the requested frames of a video file as they are decoded: not converted, not turned.
 
@@ -156,37 +215,52 @@ def film_frames(
       source: a path, or the bytes of a file.
       wanted: numbers of the frames; ``None``: all.
       threads: of the decoder, 0 for as many as the machine has cores.
+      times: takes the times of all packets, if the caller iterates to the end.
 
     Raises:
       UserError: unreadable, damaged or cut short, with the number of the frame reached.
     """
-    name, done, packets, reached, end = film_name(source), 0, 0, 0, 0.0
     with open_film(source) as (container, stream):
-        expected, decoder = expected_packets(container, stream), _decoder(stream, name, threads)
-        lossless = decoder.codec.lossless and not decoder.codec.lossy
-        checked = decoder.codec.name == "ffv1"
-        orientation, shape = (False, False, False), stream.sample_aspect_ratio or None
-        try:
-            for packet in container.demux(stream):
-                packets += bool(packet.size)
-                reached = _reached(container, packet, reached)
-                if checked and packet.size and ffv1.is_damaged(decoder.extradata or b"", bytes(packet)):
-                    raise UserError(
-                        f"{name}: frame {packets - 1} is damaged (its checksum is wrong), copy the file again"
-                    )
-                for frame in decoder.decode(packet if packet.size else None):
-                    if frame.is_corrupt:
-                        raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
-                    orientation = orientation if done else _orientation(frame)
-                    if wanted is None or done in wanted:
-                        yield DecodedFrame(done, frame, orientation, lossless, shape)
-                    done, end = done + 1, float((frame.pts or 0) * (stream.time_base or 0))
-        except (av.error.FFmpegError, OSError) as error:
-            raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
-        # containers that promise more than they hold end without an error
-        missing = missing_part(stream, reached, expected, end)
-        if missing and not ends_intact(source):
-            raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({missing})")
+        yield from _frames_of(source, container, stream, wanted, threads, times)
+
+
+def _frames_of(
+    source: Path | bytes,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    wanted: Container[int] | None,
+    threads: int,
+    times: PacketTimes | None,
+) -> Generator[DecodedFrame, None, None]:
+    """The frames of `film_frames`, of an opened film."""
+    name, done, packets, reached, end = film_name(source), 0, 0, 0, 0.0
+    expected, decoder = expected_packets(container, stream), _decoder(stream, name, threads)
+    checked, orientation = decoder.codec.name == "ffv1", (False, False, False)
+    if times is not None:
+        times.begin(container, stream)
+    try:
+        for packet in container.demux(stream):
+            if times is not None:
+                times.add(packet)
+            packets += bool(packet.size)
+            reached = _reached(container, packet, reached)
+            if checked and packet.size and ffv1.is_damaged(decoder.extradata or b"", bytes(packet)):
+                raise UserError(f"{name}: frame {packets - 1} is damaged (its checksum is wrong), copy the file again")
+            for frame in decoder.decode(packet if packet.size else None):
+                if frame.is_corrupt:
+                    raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
+                orientation = orientation if done else _orientation(frame)
+                if wanted is None or done in wanted:
+                    yield _decoded(done, frame, orientation, decoder, stream)
+                done, end = done + 1, float((frame.pts or 0) * (stream.time_base or 0))
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
+    # containers that promise more than they hold end without an error
+    missing = missing_part(stream, reached, expected, end)
+    if missing and not ends_intact(source):
+        raise UserError(f"{name}: cut short, decoding stopped at frame {done} ({missing})")
+    if times is not None:
+        times.end(stream, complete=True)
 
 
 def film_name(source: Path | bytes) -> str:
@@ -273,12 +347,6 @@ def _rate(container: av.container.InputContainer, stream: av.VideoStream, counte
     return rate * counted / reached if container.format.name == "avi" and 0 < counted < reached else rate
 
 
-def stated_seconds(stream: av.VideoStream) -> float | None:
-    """Length of the stream by the tag that Matroska and WebM files carry, ``hh:mm:ss.fraction``."""
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    return float(match[1]) * 3600 + float(match[2]) * 60 + float(match[3]) if match else None
-
-
 def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Whether to exchange rows with columns, then to mirror left-right, then top-bottom, by the display matrix.
 
@@ -297,58 +365,17 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return True, bool(down_x < 0), bool(across_y < 0)
 
 
-def _upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    exchanged, _, _ = _orientation(frame)
+def _upright_size(decoded: DecodedFrame) -> tuple[int, int]:
+    frame, (exchanged, *_) = decoded.frame, decoded.orientation
     return (frame.width, frame.height) if exchanged else (frame.height, frame.width)
 
 
-def _picture(
-    frame: av.VideoFrame, orientation: tuple[bool, bool, bool], lossless: bool, size: tuple[int, int] | None = None
-) -> Picture:
-    options: dict[str, Any] = {"interpolation": CONVERSION}
-    if frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb:
-        hd = frame.height >= 720 or frame.width >= 1280
-        options["src_colorspace"] = Colorspace.ITU709 if hd else Colorspace.ITU601
-    if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
-        rgba_HWC = _upright(frame.to_ndarray(format="rgba", **options), orientation)
-        alpha_HW = rgba_HWC[..., 3]
-        alpha_HW = None if (alpha_HW == 255).all() else alpha_HW
-        return Picture(rgba_HWC[..., :3], alpha_HW, lossless=lossless, has_alpha=True)
-    deep = frame.format.is_rgb and frame.format.components[0].bits > 8
-    if deep or light_of(frame.color_trc, frame.color_primaries):
-        signal_HWC = frame.to_ndarray(format="rgb48le", **options)
-        light = light_of(frame.color_trc, frame.color_primaries, peak_of(frame))
-        sdr_HWC = light.to_sdr(signal_HWC) if light else _shallow(signal_HWC)
-        return Picture(_upright(sdr_HWC, orientation), lossless=lossless)
-    if frame.format.name in _ORDERS:
-        return Picture(_upright(_reordered(frame), orientation), lossless=lossless)
-    if size is not None:
-        options["height"], options["width"] = size[::-1] if orientation[0] else size
-    return Picture(_upright(frame.to_ndarray(format="rgb24", **options), orientation), lossless=lossless)
-
-
-def thumbnail(frame: av.VideoFrame) -> np.ndarray:
-    """RGB uint8 of a frame as it is stored, reduced to 256 pixels on the longer side; good enough to compare frames."""
-    scale = min(1.0, _THUMBNAIL / max(frame.height, frame.width))
-    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
-    return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA"))
-
-
-def _reordered(frame: av.VideoFrame) -> np.ndarray:
-    """RGB of a frame in a format of `_ORDERS`, which differs in the order of bytes alone."""
-    code, channels = _ORDERS[frame.format.name]
-    rows_HB = np.frombuffer(cast(Any, frame.planes[0]), np.uint8).reshape(frame.height, -1)
-    packed_HWC = rows_HB[:, : channels * frame.width].reshape(frame.height, frame.width, channels)
-    return np.asarray(cv2.cvtColor(packed_HWC, code))
-
-
-def _shallow(deep: np.ndarray) -> np.ndarray:
-    """16 bits to the nearest of 8; swscale rounds down."""
-    return np.asarray((deep.astype(np.uint32) * 255 + 32767) // 65535, np.uint8)
-
-
-def _upright(picture_HWC: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
-    exchanged, mirrored, upside_down = orientation
-    if exchanged:
-        picture_HWC = picture_HWC.swapaxes(0, 1)
-    return np.ascontiguousarray(picture_HWC[:: -1 if upside_down else 1, :: -1 if mirrored else 1])
+def _decoded(
+    number: int,
+    frame: av.VideoFrame,
+    orientation: tuple[bool, bool, bool],
+    decoder: VideoCodecContext,
+    stream: av.VideoStream,
+) -> DecodedFrame:
+    lossless = decoder.codec.lossless and not decoder.codec.lossy
+    return DecodedFrame(number, frame, orientation, lossless, stream.sample_aspect_ratio or None)

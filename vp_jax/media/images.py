@@ -7,6 +7,7 @@ indexes kept apart, because a mask may lie in any of the three. GIF is a film, w
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import warnings
 from collections.abc import Container, Iterator
@@ -14,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -42,7 +44,8 @@ _USUAL_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "I", "I;
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-class Picture(NamedTuple):
+@dataclasses.dataclass
+class Picture:
     """One decoded picture.
 
     Attributes:
@@ -61,6 +64,17 @@ class Picture(NamedTuple):
     palette: Literal["", "grey", "spare", "coloured"] = ""
     lossless: bool = True
     has_alpha: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.rgb_HWC.shape[0], self.rgb_HWC.shape[1]
+
+    def above(self, level: int) -> np.ndarray:
+        """Where the brightest channel, over black, is above a level, 0 to 255: bool (H, W)."""
+        dark_HW = cv2.inRange(self.over_black(), (0.0, 0.0, 0.0), (float(level),) * 3)  # in all three channels
+        bright_HW: np.ndarray = dark_HW == 0
+        return bright_HW
 
     def over_black(self) -> np.ndarray:
         """Colours uint8 HWC, black where transparent."""

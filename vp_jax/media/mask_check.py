@@ -12,6 +12,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from vp_jax.media.packed_holes import equal_holes
+
 INVERTED = 0.85
 """Share of all pixels from which on a mask is asked about."""
 SPECK = 0.0004
@@ -53,7 +55,7 @@ def check_masks(holes_FHW: Iterable[np.ndarray]) -> MaskCheck:
     frames: list[_Frame] = []
     previous_HW: np.ndarray | None = None
     for hole_HW in holes_FHW:
-        if previous_HW is not None and np.array_equal(hole_HW, previous_HW):
+        if previous_HW is not None and equal_holes(hole_HW, previous_HW):
             frames.append(frames[-1]._replace(apart_before=False))
         else:
             frames.append(_look(hole_HW, previous_HW))
@@ -67,16 +69,20 @@ def check_masks(holes_FHW: Iterable[np.ndarray]) -> MaskCheck:
 
 def _look(hole_HW: np.ndarray, previous_HW: np.ndarray | None) -> _Frame:
     area = np.count_nonzero(hole_HW) / hole_HW.size
-    both = previous_HW is not None and previous_HW.any() and area > 0
-    specks = _specks_in(hole_HW) if 0 < area < 1 else 0
-    return _Frame(area, specks, bool(both and not (hole_HW & previous_HW).any()))
-
-
-def _specks_in(hole_HW: np.ndarray) -> int:
-    """Small parts of a hole that are away from its larger ones."""
+    if not area:
+        return _Frame(area, 0, apart_before=False)
     rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    around_HW = hole_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    parts, parts_HW = cv2.connectedComponents(around_HW.astype(np.uint8), connectivity=8)
+    around = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    specks = _specks_in(hole_HW, around) if area < 1 else 0
+    apart = previous_HW is not None and not (hole_HW[around] & previous_HW[around]).any() and bool(previous_HW.any())
+    return _Frame(area, specks, apart)
+
+
+def _specks_in(hole_HW: np.ndarray, around: tuple[slice, slice]) -> int:
+    """Small parts of a hole, all of it within the rows and columns ``around``, that are away from its larger ones."""
+    parts, parts_HW = cv2.connectedComponents(hole_HW[around].astype(np.uint8), connectivity=8)
+    if parts == 2:  # what is no hole, and a single part
+        return 0
     large = np.bincount(parts_HW.ravel(), minlength=parts) >= max(4, SPECK * hole_HW.size)
     large[0] = False
     if not large.any() or large[1:].all():

@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from vp_jax.errors import UserError
@@ -58,14 +57,7 @@ class MaskRule:
             raise UserError(f"{name}: expected label images throughout (palette or grey), others are colour pictures")
         if self.name == "opaque":
             return np.ones(picture.rgb_HWC.shape[:2], bool) if picture.alpha_HW is None else picture.alpha_HW >= HALF
-        dark_HW = cv2.inRange(picture.over_black(), (0.0, 0.0, 0.0), (self._darkest,) * 3)  # in all three channels
-        bright_HW: np.ndarray = dark_HW == 0
-        return bright_HW
-
-    @property
-    def _darkest(self) -> float:
-        """The brightest value that is no hole."""
-        return HALF - 1.0 if self.name == "bright" else 0.0
+        return picture.above(HALF - 1 if self.name == "bright" else 0)
 
 
 def rule_of(path: str | Path, mask_id: int | None, *, threads: int = 0) -> MaskRule:

@@ -49,12 +49,12 @@ from vp_jax.schema import check_number
 
 
 def read_masks(
-    path: str | Path, *, mask_id: int | None = None, start: int = 0, stop: int | None = None, step: int = 1
+    path: str | Path | MaskFile, *, mask_id: int | None = None, start: int = 0, stop: int | None = None, step: int = 1
 ) -> np.ndarray:
     """Holes of frames ``[start, stop)``, every ``step``-th, by the table above.
 
     Args:
-      path: video, folder of images, image (F = 1 comes back) or .npz of labels.
+      path: video, folder of images, image (F = 1 comes back) or .npz of labels; or that, opened with its ``mask_id``.
       mask_id: the label that is the hole; for videos there are no labels.
       start: first frame, as was chosen for the video.
       stop: end of the frames; ``None``: of the mask.
@@ -66,19 +66,19 @@ def read_masks(
     Raises:
       UserError: unreadable, no such label, or several labels and none chosen.
     """
-    mask = MaskFile(path, mask_id)
+    mask = path if isinstance(path, MaskFile) else MaskFile(path, mask_id)
     return mask.holes(_chosen(mask, start, stop, step))
 
 
 def stream_masks(
-    path: str | Path, *, mask_id: int | None = None, start: int = 0, stop: int | None = None, step: int = 1
+    path: str | Path | MaskFile, *, mask_id: int | None = None, start: int = 0, stop: int | None = None, step: int = 1
 ) -> Frames:
     """The holes of `read_masks`; those of a film, a folder or labels are read when they are asked for.
 
     Raises:
       UserError: as `read_masks`; and, when holes are read, of what is damaged.
     """
-    mask = MaskFile(path, mask_id)
+    mask = path if isinstance(path, MaskFile) else MaskFile(path, mask_id)
     chosen = _chosen(mask, start, stop, step)
     return mask.holes(chosen) if mask.still else mask.streamed(chosen)
 
@@ -162,7 +162,7 @@ class MaskFile:
         with contextlib.closing(video.video_pictures(self.path, set(wanted), threads=threads)) as found:
             for count, (name, _, picture) in zip(range(1, len(wanted) + 1), found):
                 if count == 1:
-                    out_FHW = np.empty((len(wanted), *picture.rgb_HWC.shape[:2]), bool)
+                    out_FHW = np.empty((len(wanted), *picture.size), bool)
                 out_FHW[count - 1] = rule.hole(picture, name)
         if count < len(wanted):
             raise UserError(f"{show(self.path)}: has {self.frames} masks, frame {wanted[count]} was requested")

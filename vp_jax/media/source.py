@@ -97,8 +97,12 @@ class SourceVideo:
         check_stamps(self.path, self.stamp)
 
 
-def read_source(path: str | Path) -> SourceVideo:
+def read_source(path: str | Path, first: DecodedFrame | None = None) -> SourceVideo:
     """What the video of a file or folder says of itself.
+
+    Args:
+      path: of the file or folder.
+      first: its first frame, if a film was decoded for that already.
 
     Raises:
       UserError: it cannot be read.
@@ -107,7 +111,7 @@ def read_source(path: str | Path) -> SourceVideo:
     stamp, images = stamps_of(path), is_folder(path)
     image = image_info(image_files(path)[0] if images else path)
     if image is None:
-        first = first_frame(path)
+        first = first or first_frame(path)
     else:
         first = image_frame(image_files(path)[0] if images else path) if image.frames == 1 else None
     if first is not None:

@@ -23,9 +23,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from vp_jax.errors import UserError
-from vp_jax.media.film import film_frames, film_info, film_pictures, thumbnail
+from vp_jax.media.decoded_frame import DecodedFrame
+from vp_jax.media.film import FilmInfo, StartedFilm, film_frames, film_pictures, look_at_film, start_film
+from vp_jax.media.frame_pictures import thumbnail
 from vp_jax.media.frames import StreamedFrames
 from vp_jax.media.images import (
     FOLDER_FPS,
@@ -39,6 +42,7 @@ from vp_jax.media.images import (
 from vp_jax.media.inputs import is_folder
 from vp_jax.media.kept_film import KeptFilm
 from vp_jax.media.packet_count import counted_by_packets
+from vp_jax.media.packet_times import PacketTimes
 from vp_jax.media.stamps import check_stamps, stamps_of
 from vp_jax.reading import show
 from vp_jax.schema import check_number
@@ -98,18 +102,41 @@ def probe(source: VideoSource, *, folder_fps: float | None = None) -> VideoInfo:
     Raises:
       UserError: missing, unreadable or empty, or ``folder_fps`` for a file.
     """
+    return look_at_video(source, folder_fps=folder_fps)[0]
+
+
+def look_at_video(
+    source: VideoSource, *, folder_fps: float | None = None, started: StartedFilm | None = None
+) -> tuple[VideoInfo, DecodedFrame | None]:
+    """What `probe` finds, and the frame of a film that was decoded for it; of a ``started`` film, what that says."""
     if folder_fps is not None:
         check_number("folder_fps", folder_fps)
     if folder := as_folder(source):
         files = image_files(folder)
         height, width = read_image(files[0]).shape[:2]
-        return VideoInfo(len(files), height, width, exact_rate(folder_fps or FOLDER_FPS), False)
+        return VideoInfo(len(files), height, width, exact_rate(folder_fps or FOLDER_FPS), False), None
     if folder_fps is not None:
         raise UserError(f"folder_fps {folder_fps:g}: {source_name(source)} is a file, which states its own rate")
+    if started is not None:
+        return _of_film(started.info), started.first
     if image := image_info(source):
         still = image.frames == 1
-        return VideoInfo(image.frames, image.height, image.width, image.fps or FOLDER_FPS, False, still)
-    film = film_info(_file(source))
+        return VideoInfo(image.frames, image.height, image.width, image.fps or FOLDER_FPS, False, still), None
+    film, first = look_at_film(_file(source))
+    return _of_film(film), first
+
+
+def start_video(source: Path, times: PacketTimes) -> StartedFilm | None:
+    """A film that is opened once for `probe`, for its first frame and for `stream_video`; None: it takes more than one.
+
+    Args:
+      source: a file or folder.
+      times: takes the times of its packets.
+    """
+    return None if as_folder(source) or image_info(source) else start_film(source, times)
+
+
+def _of_film(film: FilmInfo) -> VideoInfo:
     return VideoInfo(film.frames, film.height, film.width, film.fps, film.has_audio, film.still, film.note)
 
 
@@ -120,6 +147,7 @@ def read_video(
     stop: int | None = None,
     fps: float | None = None,
     folder_fps: float | None = None,
+    info: VideoInfo | None = None,
 ) -> tuple[np.ndarray, Fraction]:
     """Frames ``[start, stop)`` of a video, thinned towards ``fps`` if that is given.
 
@@ -129,6 +157,7 @@ def read_video(
       stop: end of the source frames; ``None``: of the video.
       fps: requested rate; the real one is ``source / k``, see `subsample_step`.
       folder_fps: rate of a folder of images, which states none; ``None``: 8.
+      info: what `probe` found of the source; ``None``: it is probed here.
 
     Returns:
       frames_FHWC, uint8 RGB; and their exact rate.
@@ -137,7 +166,7 @@ def read_video(
       UserError: missing or unreadable, no frames, damaged (with the frame at which decoding stopped), frames of
         different sizes, or a range outside of the video.
     """
-    info, numbers = _asked_for(source, start, stop, fps, folder_fps)
+    info, numbers = _asked_for(source, start, stop, fps, folder_fps, info)
     if stop is not None:
         return read_frames(source, numbers, threads=0), info.fps / numbers.step
     return _joined(list(_rgb(source, numbers, 0))), info.fps / numbers.step
@@ -150,6 +179,8 @@ def stream_video(
     stop: int | None = None,
     fps: float | None = None,
     folder_fps: float | None = None,
+    info: VideoInfo | None = None,
+    started: StartedFilm | None = None,
     seen: Callable[[np.ndarray], object] | None = None,
     kept: KeptFilm | None = None,
 ) -> tuple[StreamedFrames, Fraction]:
@@ -158,12 +189,12 @@ def stream_video(
     The source is decoded once here, to count the frames and to check them; only packets are read of a long film whose
     packets tell (`vp_jax.media.packet_count`), unless its frames are ``seen``: that is called with each of them, RGB
     uint8 of any orientation, reduced to 256 pixels on the longer side. ``kept`` takes the frames of a film that is
-    short enough, and they are not decoded again.
+    short enough, and they are not decoded again. ``started`` is the film as `start_video` opened it.
 
     Raises:
       UserError: as `read_video`; and from the frames, when the source changed since.
     """
-    info, numbers = _asked_for(source, start, stop, fps, folder_fps)
+    info, numbers = _asked_for(source, start, stop, fps, folder_fps, info)
     stamps = None if isinstance(source, bytes) else stamps_of(source)
     count, size = 0, (info.height, info.width)
     expected = len(range(numbers.start, min(numbers.stop, info.frames), numbers.step))
@@ -172,7 +203,7 @@ def stream_video(
         packets = None if as_folder(source) or image_info(source) else counted_by_packets(_file(source))
     if packets is not None:
         count = len(range(start, packets, numbers.step))
-    for name, height, width in _sizes(source, numbers, seen, kept, expected) if packets is None else ():
+    for name, height, width in _sizes(source, numbers, seen, kept, expected, started) if packets is None else ():
         if count:
             _check_size(name, (height, width), size)
         count, size = count + 1, (height, width)
@@ -197,7 +228,12 @@ def stream_video(
 
 
 def _asked_for(
-    source: VideoSource, start: int, stop: int | None, fps: float | None, folder_fps: float | None
+    source: VideoSource,
+    start: int,
+    stop: int | None,
+    fps: float | None,
+    folder_fps: float | None,
+    info: VideoInfo | None,
 ) -> tuple[VideoInfo, range]:
     """What a source holds, and the numbers of the frames that are asked for, without end where none is given."""
     check_number("start", start)
@@ -205,7 +241,7 @@ def _asked_for(
         check_number("stop", stop)
     if stop is not None and stop <= start:
         raise UserError(f"frames {start} to {'the end' if stop is None else stop}: expected 0 <= start < stop")
-    info = probe(source, folder_fps=folder_fps)
+    info = info or probe(source, folder_fps=folder_fps)
     if not info.fps:
         raise UserError(f"{source_name(source)}: no frame rate in it; re-encode it, or give a folder of frames")
     if start >= info.frames or (stop or 0) > info.frames:
@@ -263,7 +299,7 @@ def video_pictures(
     """
     before = None
     for name, index, picture in _pictures(source, wanted, threads, size, kept):
-        here = picture.rgb_HWC.shape[0], picture.rgb_HWC.shape[1]
+        here = picture.size
         _check_size(name, here, before or here)
         before = here
         yield name, index, picture
@@ -293,22 +329,24 @@ def _sizes(
     seen: Callable[[np.ndarray], object] | None,
     kept: KeptFilm | None,
     expected: int,
+    started: StartedFilm | None,
 ) -> Iterator[tuple[str, int, int]]:
     """Name for errors, height and width of each frame of ``wanted`` that there is, decoded and not converted."""
     if as_folder(source) or image_info(source):
         for name, _, picture in _pictures(source, wanted, 0):
             if seen is not None:
                 seen(picture.over_black())
-            yield name, *picture.rgb_HWC.shape[:2]
+            yield name, *picture.size
         return
-    name = source_name(source)
-    with contextlib.closing(film_frames(_file(source), threads=0)) as frames:
+    name, reformatter = source_name(source), VideoReformatter()
+    opened = started.frames if started else None
+    with contextlib.closing(opened or film_frames(_file(source), threads=0)) as frames:
         for decoded in frames:
             number, frame, (exchanged, *_), *_ = decoded
             if number in wanted:
                 sides = (frame.width, frame.height) if exchanged else (frame.height, frame.width)
                 if seen is not None:
-                    seen(thumbnail(frame))
+                    seen(thumbnail(frame, reformatter))
                 if kept is not None:
                     kept.add(decoded, expected)
                 yield f"{name}, frame {number}", *sides
