@@ -1,13 +1,14 @@
 """The next small model, first of three: an autoencoder of blocks on the drawn world, from principal components on.
 
-    python -m bench.nano.autoencoder start START --channels 64
+    python -m bench.nano.autoencoder start START --channels 32
     python train.py --config configs/nano_autoencoder.py:squared --workdir RUN --config.model.init_from=START
     python -m bench.nano.autoencoder gate RUN/export/vae
+    python -m bench.nano.autoencoder scale RUN/export/vae CHECKPOINT/vae
 
 Squared errors raise PSNR fastest. Crops are enough, an autoencoder of blocks sees no more of a picture than a few
-cells. RUN/export/vae is a part of the checkpoint folder that configs/nano_joint.py starts from. The phase ``sharp``
-would go on with absolute errors of pixels and of their differences; it made held-out clips no sharper, and
-examples/train_nano_gpu.sh leaves it out.
+cells. CHECKPOINT is the folder that configs/nano_joint.py starts from. The phase ``sharp`` would go on with absolute
+errors of pixels and of their differences; it made held-out clips no sharper, and examples/train_nano_gpu.sh leaves it
+out.
 """
 
 from ml_collections import ConfigDict

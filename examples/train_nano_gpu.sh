@@ -53,10 +53,15 @@ take() { cp -r "$R/$1/export/." "$R/model/"; }  # what a run has made becomes pa
 
 fast=()
 [ -n "$REHEARSE" ] || [ -n "$CLIPS" ] || fast=(--config.loader.workers=12 --config.loader.batch_size=64)
-[ -d "$R/start" ] || piece "$PYTHON" -m bench.nano.autoencoder start "$R/start" --channels 64 ${REHEARSE:+--clips 4}
+[ -d "$R/start" ] || piece "$PYTHON" -m bench.nano.autoencoder start "$R/start" --channels 32 ${REHEARSE:+--clips 4}
 stage vae nano_autoencoder.py:squared 8000 --config.model.init_from="$R/start" "${fast[@]}"
 [ -f "$R/gate.log" ] || { "$PYTHON" -m bench.nano.autoencoder gate "$R/vae/export/vae" ${REHEARSE:+--clips 2} \
   >"$R/gate.tmp" || [ -n "$REHEARSE" ] || { cat "$R/gate.tmp"; exit 1; }; mv "$R/gate.tmp" "$R/gate.log"; }
+if [ ! -f "$R/scale.log" ]; then  # the folder has its description once it is complete
+  [ -f "$R/scaled/config.json" ] || "$PYTHON" -m bench.nano.autoencoder scale "$R/vae/export/vae" "$R/scaled" \
+    ${REHEARSE:+--clips 2} >"$R/scale.tmp"
+  rm -rf "$R/vae/export/vae" && mv "$R/scaled" "$R/vae/export/vae" && mv "$R/scale.tmp" "$R/scale.log"
+fi
 take vae
 [ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax vocabulary "$R/spiece.model" --look lit
 data=(--config.data.kind=synthetic --config.data.synthetic_clips=1000000 --config.loader.first_frame_dropout=0.3)

@@ -40,7 +40,7 @@ DEVIATIONS = (0.8, 1.2)
 """Range of the standard deviation of every scaled latent channel."""
 
 
-POWER = 1.0
+POWER = 0.5
 """How strongly the scales of latent channels follow what they change in pixels."""
 
 

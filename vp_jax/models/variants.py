@@ -87,14 +87,14 @@ VARIANTS: dict[str, Variant] = {
         VAEConfig(channels=(8, 24, 48, 64), layers_per_block=1, groups=8, sample_height=64, sample_width=96),
         T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
     ),
-    # the next one: latents of 64 channels, 256 values in a token
+    # the next one: a token has 4 x 32 noisy values, which a width of 224 can carry from the input to the output
     "nano-wide": _variant(
         DiTConfig(
             num_heads=7,
             head_dim=32,
             num_layers=6,
-            in_channels=128,
-            out_channels=64,
+            in_channels=64,
+            out_channels=32,
             text_dim=64,
             time_dim=48,
             max_text_len=24,
@@ -105,7 +105,7 @@ VARIANTS: dict[str, Variant] = {
         ),
         VAEConfig(
             design="blocks",
-            latent_channels=64,
+            latent_channels=32,
             channels=(96, 192),
             layers_per_block=2,
             scaling_factor=1.0,
