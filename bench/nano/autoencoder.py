@@ -3,11 +3,13 @@
     python -m bench.nano.autoencoder start FOLDER --channels 16 --widths 96 192
     python -m bench.nano.autoencoder gate RUN/export/vae
     python -m bench.nano.autoencoder scale RUN/export/vae FOLDER
+    python -m bench.nano.autoencoder cut FOLDER OUT --channels 32
 
 ``start`` writes an autoencoder whose linear maps are the principal components of drawn clips. ``gate`` compares an
 autoencoder with the principal components of as many channels on held-out clips; it exits with 1 unless the
 autoencoder is above them by `MARGINS` everywhere, and the deviation of every latent channel is in `DEVIATIONS`.
-``scale`` writes the autoencoder that passed with another scale for each latent channel, see `scales`.
+``scale`` writes the autoencoder that passed with another scale for each latent channel, see `scales`. ``cut`` keeps
+its first channels, which explain most: a start for the training of a smaller one.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from flax import nnx
 
 from vp_jax import checkpoint, trees
+from vp_jax.errors import UserError
 from vp_jax.eval.video_metrics import psnr
 from vp_jax.models.config import VAEConfig, to_json
 from vp_jax.models.folder import AUTOENCODER, abstract_model, read_description
@@ -194,6 +197,29 @@ def scale(folder: str, out: str, power: float, clips: int, look: str) -> int:
     return 0
 
 
+_CUT = {
+    "encoder": ("conv_out/kernel", "conv_out/bias", "linear/kernel", "linear/bias", "logvar/bias"),
+    "decoder": ("conv_in/kernel", "linear/kernel"),
+}
+"""Weights with latent channels: those of the encoder have them last, those of the decoder second to last."""
+
+
+def cut(folder: str, out: str, channels: int) -> int:
+    """Write an autoencoder of the first latent channels; the exit status."""
+    cfg = read_description(folder, AUTOENCODER.description)
+    if not 1 <= channels <= cfg.latent_channels:
+        raise UserError(f"--channels {channels}: expected 1 to {cfg.latent_channels}, those of {folder}")
+    flat = dict(trees.flatten(checkpoint.load_params(folder)))
+    for part, names in _CUT.items():
+        for path in (f"{part}/{name}" for name in names):
+            flat[path] = flat[path][..., :channels] if part == "encoder" else flat[path][..., :channels, :]
+    kept = {name: getattr(cfg, name)[:channels] for name in ("latent_mean", "latent_std")}
+    smaller = dataclasses.replace(cfg, latent_channels=channels, **kept)
+    checkpoint.save_params(out, trees.unflatten(flat), to_json(smaller))
+    print(f"the first {channels} of {cfg.latent_channels} channels: {out}")
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -213,11 +239,17 @@ def main(argv: list[str] | None = None) -> int:
     change.add_argument("out")
     change.add_argument("--power", type=float, default=POWER, help="0: even channels, 1: as in pixels")
     change.add_argument("--clips", type=int, default=12)
+    less = commands.add_parser("cut", help="keep the first latent channels")
+    less.add_argument("folder")
+    less.add_argument("out")
+    less.add_argument("--channels", type=int, required=True, help="that are kept")
     for command in (begin, check, change):
         command.add_argument("--look", default="lit", help="of the drawn world")
     args = parser.parse_args(argv)
     if args.command == "gate":
         return gate(args.folder, args.clips, args.look)
+    if args.command == "cut":
+        return cut(args.folder, args.out, args.channels)
     if args.command == "scale":
         return scale(args.folder, args.out, args.power, args.clips, args.look)
     cfg = VAEConfig(

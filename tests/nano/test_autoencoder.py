@@ -9,6 +9,7 @@ import pytest
 from bench.nano import autoencoder
 from bench.nano.autoencoder import Measured
 from vp_jax import checkpoint
+from vp_jax.errors import UserError
 from vp_jax.models.config import VAEConfig, from_json
 from vp_jax.training.stages.weights import random_weights
 
@@ -75,6 +76,20 @@ def test_scaled_channels_have_deviations_by_what_they_change_and_decode_to_the_s
     np.testing.assert_allclose(after.std_C, before.std_C * factors, rtol=1e-3)
     assert after.decibel == pytest.approx(before.decibel, abs=1e-3)
     assert f"{factors.max():.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_first_channels_of_principal_components_are_those_of_fewer(begun, tmp_path):
+    assert autoencoder.main(["cut", str(begun), str(tmp_path / "cut"), "--channels", "6"]) == 0
+    cfg = from_json(checkpoint.load_config(tmp_path / "cut", "vae"))
+    assert cfg.latent_channels == 6
+    data, fewer = autoencoder.held_out(3, 32, 48, "lit"), autoencoder.start(cfg, 40, "lit")
+    found, want = (
+        autoencoder.measure(cfg, weights, data) for weights in (checkpoint.load_params(tmp_path / "cut"), fewer)
+    )
+    assert found.decibel == pytest.approx(want.decibel, abs=0.02)
+    with pytest.raises(UserError, match="--channels 17: expected 1 to 16"):
+        autoencoder.main(["cut", str(begun), str(tmp_path / "more"), "--channels", "17"])
 
 
 @pytest.mark.slow
