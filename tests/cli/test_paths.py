@@ -33,7 +33,15 @@ NO_PATH_SETTINGS = {
         "model.attention",
         "model.branch_remat",
     ),
-    *("model.dtype", "model.injection_tokens", "model.name", "model.remat", "model.stage", "model.vae_error"),
+    *(
+        "model.dtype",
+        "model.injection_tokens",
+        "model.name",
+        "model.products",
+        "model.remat",
+        "model.stage",
+        "model.vae_error",
+    ),
     *("optimizer.name", "validation.split"),
 }
 

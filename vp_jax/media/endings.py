@@ -1,9 +1,14 @@
-"""Whether a film file ends where its own outermost boxes say: what tells a stale count from a file that was cut.
+"""Whether a film file is as long as its own outermost boxes say, and its boxes follow each other without a gap.
+
+The first tells a stale count from a file that was cut.
 
 Recorders write the number of frames and the duration first and correct them at the end, if they live that long. A file
 with such a stale promise is complete: players show it. A file that was cut in a copy promises the same, but its
 outermost size points behind its end. Matroska and WebM state the size of their segment, AVI that of its RIFF chunks.
 Formats that state neither, mp4 among them, whose index is exact, are never taken for intact here.
+
+Where the elements of a Matroska file do not follow each other, FFmpeg leaves out all frames up to the next cluster, or
+to the end, without an error.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from typing import BinaryIO
 
 from vp_jax.media.inputs import open_regular
 
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 
 
 def ends_intact(source: Path | bytes) -> bool:
@@ -27,6 +32,35 @@ def ends_intact(source: Path | bytes) -> bool:
         file.seek(0)
         end = _matroska_end(file) if file.read(4) == _EBML else _riff_end(file, length)
         return end is not None and end <= length
+
+
+def is_broken_inside(source: Path | bytes) -> bool:
+    """Whether bytes of a Matroska file are no elements, where elements should be; false for other files.
+
+    Only headers are read. Nothing is said of what is behind the end of the file, see `ends_intact`.
+    """
+    with contextlib.ExitStack() as stack:
+        file = io.BytesIO(source) if isinstance(source, bytes) else stack.enter_context(open_regular(source))
+        length = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if file.read(4) != _EBML or (header := _size(file)) is None:
+            return False
+        at, end, whole = file.tell() + header, length, False
+        while at < end:
+            file.seek(at)
+            first = file.read(1)
+            if first[0] < 0x10:  # the names of elements have 1 to 4 bytes (RFC 8794, section 5)
+                return True
+            name = first + file.read(8 - first[0].bit_length())
+            size = _size(file)
+            inside = name in (_SEGMENT, _CLUSTER)  # what is in them is looked at; they may not know their size
+            if size is None and not inside:
+                return file.tell() < end
+            behind = file.tell() + (size or 0)
+            if name == _SEGMENT and size is not None:
+                end, whole = min(end, behind), behind <= length
+            at = file.tell() if inside else behind
+        return whole and at > end
 
 
 def _matroska_end(file: BinaryIO) -> int | None:

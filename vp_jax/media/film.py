@@ -33,7 +33,7 @@ from av.video.reformatter import VideoReformatter
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
 from vp_jax.media.decoded_frame import DecodedFrame
-from vp_jax.media.endings import ends_intact
+from vp_jax.media.endings import ends_intact, is_broken_inside
 from vp_jax.media.frame_pictures import picture_of
 from vp_jax.media.images import MOST_PIXELS, Picture
 from vp_jax.media.inputs import open_regular, reason
@@ -255,6 +255,11 @@ def _frames_of(
                 done, end = done + 1, float((frame.pts or 0) * (stream.time_base or 0))
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{name}: damaged, decoding stopped at frame {done} ({reason(error)})") from error
+    if is_broken_inside(source):
+        if threads != 1:  # several threads may overlook damage of the last frame they reach: name that frame
+            for _ in film_frames(source, (), threads=1):
+                pass
+        raise UserError(f"{name}: damaged, decoding stopped at frame {done}")
     # containers that promise more than they hold end without an error
     missing = missing_part(stream, reached, expected, end)
     if missing and not ends_intact(source):
