@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.children import one_device
 from tests.training.curves import curve
 from vp_jax import checkpoint
 from vp_jax.data.shards.latents import LatentRecords
@@ -39,9 +40,8 @@ def start(workdir, converted, programs, *settings, steps):
         "--config.ema=True",
         *settings,
     ]
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=one_device(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 

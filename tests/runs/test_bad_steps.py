@@ -1,7 +1,6 @@
 """A step whose loss is not finite: its clips are named, the weights stay good, and the next start leaves them out."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.children import one_device
 from tests.runs.white_clips import Clips, models, settings
 from vp_jax.data.journal import read_journal
 from vp_jax.errors import UserError
@@ -73,11 +73,10 @@ def two_processes(folder, white):
         probe.bind(("localhost", 0))
         address = f"localhost:{probe.getsockname()[1]}"
     command = [sys.executable, "-m", "tests.runs.white_clips"]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     both = [
         subprocess.Popen(
             [*command, str(index), "2", address, str(folder), white],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=one_device(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for index in range(2)
     ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
+from tests.children import one_device
 from tests.layout import ROOT
 from vp_jax.media.video import read_video
 from vp_jax.media.video_writer import write_video
@@ -31,12 +31,11 @@ class Server:
     def __init__(self, folder: Path) -> None:
         cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "xla")}
         cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
-        environment = {**os.environ, **cache, "XLA_FLAGS": "", "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vp_jax", "serve", "--port", "0", "--folder", folder],
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=one_device(**cache),
         )
         self.address = self.process.stdout.readline().split()[1]
 
