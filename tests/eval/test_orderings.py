@@ -6,6 +6,8 @@ from tests.eval.made_clips import made_clip
 from tests.eval.orderings import BLIND, CORRECT, EQUAL_TO_PERFECT, faults, measured, ordered
 from vp_jax.eval.scores import SCORES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def values():

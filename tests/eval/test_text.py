@@ -84,6 +84,7 @@ def test_long_captions_still_differ(network):
     assert caption_embedding(network, " ") is None
 
 
+@pytest.mark.slow
 def test_consistency_reaches_across_updates(network):
     names = ["temporal_consistency", "temporal_consistency_hole"]
     at_once = measured(network, names, result_FHWC=RESULTS["flickering"])

@@ -115,6 +115,7 @@ def operations(pipeline, hole, room, size):
     return found.matmul_flops + found.attention_flops
 
 
+@pytest.mark.slow
 def test_a_hole_step_with_a_fifth_of_the_picture_masked_takes_less_than_half_of_the_operations(pipeline):
     holes = np.zeros((1, 5, 480, 720), bool)
     holes[:, :, 132:348, 200:520] = True

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from tests.compare import relative_error
 from vp_jax.models.background_cache import near_hole, places_near, room_near
@@ -33,6 +34,7 @@ def test_places_are_sixteenths_of_the_tokens():
     assert room_near(7, 7) == 7 and room_near(2, 7) == 2
 
 
+@pytest.mark.slow
 def test_a_hole_pass_right_after_a_full_one_gives_the_same_near_the_hole(models, inputs):
     """The latents are those of the full pass, so its keys and values are what a new pass would compute."""
     noisy, image, condition, text, t = inputs
@@ -52,12 +54,14 @@ def test_a_hole_pass_right_after_a_full_one_gives_the_same_near_the_hole(models,
     assert 1e-4 < relative_error(np.asarray(near)[cells], np.asarray(full)[cells]) < 0.3
 
 
+@pytest.mark.slow
 def test_where_every_token_is_near_the_hole_a_hole_pass_is_a_full_one_of_any_latents(models, inputs):
     near_BP = jnp.arange(18)[None].repeat(2, 0)
     _, full, near = passes(models, inputs, near_BP, 0.5)
     assert relative_error(near, full) < 1e-5
 
 
+@pytest.mark.slow
 def test_all_that_is_kept_is_read(models, inputs):
     near_BP = jnp.arange(14)[None].repeat(2, 0)
     kept = jax.jit(lambda inputs: predict(*models, *inputs, keep=True).kept)(inputs)

@@ -46,6 +46,7 @@ def test_few_rows_are_multiplied_as_they_are():
     np.testing.assert_array_equal(bfloat16_dot_general(x, kernel, LAST, precision="highest"), want)
 
 
+@pytest.mark.slow
 def test_a_model_moves_by_the_rounding_of_its_factors():
     exact, _ = random_weights.module(DiT, DIT)
     rounding = nnx.merge(abstract_model(dataclasses.replace(DIT, products="bfloat16"))[0], trees.split(exact)[1])

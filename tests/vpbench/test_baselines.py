@@ -21,6 +21,7 @@ def test_a_filling_touches_the_hole_alone(name, clip):
     assert (filled_FHWC[clip.holes_FHW] != clip.frames_FHWC[clip.holes_FHW]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_filling_does_not_see_the_hole(name, clip):
     other_FHWC = clip.frames_FHWC.copy()

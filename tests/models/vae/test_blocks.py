@@ -132,6 +132,7 @@ def test_frames_that_are_no_chunk_are_refused(trained):
         model(trained).encode_chunk(uniform(7, 1, 5, 8, 8, 3), cache)
 
 
+@pytest.mark.slow
 def test_the_design_has_its_own_sizes():
     assert isinstance(build_model(CFG, nnx.Rngs(0)), VAE) and CFG.spatial_stride == 8
     for changes, message in (

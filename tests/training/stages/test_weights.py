@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vp_jax import trees
 from vp_jax.models.folder import BACKBONE, CheckpointFolder, abstract_model
@@ -47,6 +48,7 @@ def test_masters_have_the_shapes_in_float32():
     assert masters["to_q"]["kernel"].shape == (3, 3)
 
 
+@pytest.mark.slow
 def test_random_weights_are_a_function_of_their_key():
     first, again, other = (random_weights(TINY, jax.random.key(seed)) for seed in (0, 0, 1))
     kernel = [tree["proj_out"]["kernel"] for tree in (first, again, other)]
