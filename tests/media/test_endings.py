@@ -7,6 +7,7 @@ from tests.odd_sources import Pipe
 from tests.source_films import film
 from vp_jax.errors import UserError
 from vp_jax.media.endings import ends_intact, is_broken_inside
+from vp_jax.media.matroska import elements
 from vp_jax.media.video import probe, read_video
 
 
@@ -19,14 +20,26 @@ def test_a_file_that_was_cut_does_not_end_intact(tmp_path, name, codec):
         assert not ends_intact(content[:end])
 
 
+def first_block(content):
+    """Where the name of the first frame's element is."""
+    cluster = content.index(b"\x1f\x43\xb6\x75")
+    outer = next(elements(content[cluster:], partial=True))
+    at = begin = cluster + outer.at
+    for part in elements(outer.content, partial=True):
+        if part.name == 0xA3:
+            break
+        at = begin + part.at + len(part.content)
+    assert content[at] == 0xA3
+    return at
+
+
 @pytest.mark.parametrize("name, codec", [("a.mkv", "libx264"), ("a.webm", "libvpx-vp9")])
 def test_bytes_that_are_no_elements_break_a_file_and_others_do_not(tmp_path, name, codec):
     content = film(tmp_path / name, codec=codec, frames=60).read_bytes()
     assert not is_broken_inside(content) and not is_broken_inside(tmp_path / name)
     assert not is_broken_inside(content + b"more")
     assert not any(is_broken_inside(content[:end]) for end in (0, 3, 11, 40, len(content) // 2, len(content) - 1))
-    cluster = content.index(b"\x1f\x43\xb6\x75")
-    first = content.index(b"\xa3", cluster)
+    first = first_block(content)
     assert is_broken_inside(content[:first] + bytes(1) + content[first + 1 :]), "a frame's name"
     assert is_broken_inside(content[: first + 1] + bytes(1) + content[first + 2 :]), "a frame's length"
     longer = content[: first + 1] + b"\x10\xff\xff\xff" + content[first + 5 :]
