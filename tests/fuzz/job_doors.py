@@ -89,9 +89,8 @@ def kept_job(folder: Path) -> None:
 
 def _sign(path: Path, content: bytes, here: Path) -> None:
     """Write a manifest with the digest of what it says: as another program, or another version, might."""
-    text = content.decode("utf-8", "surrogatepass")
     try:
-        values = json.loads(text)
+        values = json.loads(content.decode("utf-8", "surrogatepass"))
         values.pop("digest", None)
         path.write_text(json.dumps({**values, "digest": of_json(values)}))
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):

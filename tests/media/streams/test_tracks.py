@@ -41,7 +41,7 @@ def test_a_source_that_is_gone_or_changed_is_one_line_and_no_fault(tmp_path):
     assert gone.how == "lost" and "in.mp4: no such file" in gone.line
     (gone,) = write_video(tmp_path / "c.mp4", video.frames_FHWC, video.fps, tracks=TrackSource(source))
     assert "no such file" in gone.line and "\n" not in gone.line
-    assert stamp_of(source) is None and stamp_of(tmp_path) is None
+    assert stamp_of(source) is None and stamp_of(tmp_path) is None and stamp_of(tmp_path / "a\0b") is None
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -49,7 +49,7 @@ class TrackSource:
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
     """Size and time of change of a file, None for a folder or where there is none."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # a name with a NUL is no file either
         if not path.is_dir():
             state = os.stat(path)
             return state.st_size, state.st_mtime_ns
