@@ -52,7 +52,17 @@ def get_config(kind: str = "paper") -> ConfigDict:
     )
     config.split = dict(piece_seconds=10.0, least_seconds=6.0)  # paper
     config.measure = dict(key_frames=6, plugins="")
-    config.select = dict(
+    config.select = _select()
+    config.caption = dict(model="template", key_frames=8)
+    config.pack = dict(npz=True)
+    if kind == "things":
+        config.mask_filter.update(least_area=0.01)
+    return config
+
+
+def _select() -> dict[str, object]:
+    """Limits of what was measured, beyond which a clip is dropped."""
+    return dict(
         least_change=0.5,
         least_motion=0.001,
         most_motion=2.0,
@@ -63,8 +73,3 @@ def get_config(kind: str = "paper") -> ConfigDict:
         most_bars=0.04,
         plugins="",
     )
-    config.caption = dict(model="template", key_frames=8)
-    config.pack = dict(npz=True)
-    if kind == "things":
-        config.mask_filter.update(least_area=0.01)
-    return config

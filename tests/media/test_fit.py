@@ -6,8 +6,9 @@ import pytest
 from tests import clip_files
 from vp_jax.errors import UserError
 from vp_jax.media.canvas import resize_frames, resize_holes
-from vp_jax.media.fit import FIT_NAMES, MARGIN, PixelBox, box_around, crop_boxes, fit_of
+from vp_jax.media.fit import FIT_NAMES, MARGIN, crop_boxes, fit_of
 from vp_jax.media.frames import mapped
+from vp_jax.media.pixel_box import PixelBox, box_around
 
 MODEL = (48, 72)
 

@@ -25,8 +25,6 @@ from vp_jax.curate.record import ClipRecord, CurationStage
 from vp_jax.curate.store import StageStore
 from vp_jax.errors import UserError
 
-RECORDS_TOGETHER = 4
-"""Records that go through a model together, unless the settings state another number."""
 DASK = "DaskRunner"
 _DASK_PATH = "apache_beam.runners.dask.dask_runner.DaskRunner"
 """Beam knows this runner by its complete name only."""
@@ -48,7 +46,7 @@ def run_stages(
     clips: Sequence[ClipRecord],
     root: Path | str,
     beam_options: Sequence[str] = (),
-    batch: int = RECORDS_TOGETHER,
+    batch: int = 1,
 ) -> None:
     """Run stages over records until every record has an outcome at every stage that it reaches.
 

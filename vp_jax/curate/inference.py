@@ -53,14 +53,9 @@ class StageModelHandler(ModelHandler[ClipRecord, Sequence[ClipRecord], WorkerMod
     """
 
     def __init__(self, stage: ModelStage, root: str, batch: int) -> None:
-        self._size = batch if stage.batches else 1
-        super().__init__(min_batch_size=self._size, max_batch_size=self._size)
+        self.size = batch if stage.batches else 1
+        super().__init__(min_batch_size=self.size, max_batch_size=self.size)
         self.stage, self.root = stage, root
-
-    @property
-    def size(self) -> int:
-        """Records of a batch."""
-        return self._size
 
     def load_model(self) -> WorkerModel:
         """Beam calls this once in a process."""

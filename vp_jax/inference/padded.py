@@ -18,6 +18,7 @@ from vp_jax.inference.settings import Settings
 from vp_jax.media.fit import Fit
 from vp_jax.media.frames import Frames, Streamed, again
 from vp_jax.media.packed_holes import equal_holes
+from vp_jax.media.pixel_box import box_around
 from vp_jax.media.quadmask import encoded_pixels, quadmask
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
@@ -209,10 +210,8 @@ def _members(group: int) -> range:
 
 def _blacken(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> None:
     """Make the hole of a frame black, in place."""
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    if len(rows):
-        around = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        np.copyto(frame_HWC[around], 0, where=hole_HW[around][..., None])
+    around = box_around(hole_HW, 0).span
+    np.copyto(frame_HWC[around], 0, where=hole_HW[around][..., None])
 
 
 def _placed(

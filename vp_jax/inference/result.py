@@ -17,9 +17,9 @@ from vp_jax.inference.stream import Event, WindowDone
 from vp_jax.media.canvas import Finished
 from vp_jax.media.encoders import check_quality
 from vp_jax.media.fidelity import Fidelity, outside
-from vp_jax.media.fit import box_around
 from vp_jax.media.frames import Frames, again
 from vp_jax.media.native_writer import Pasting, write_pasted
+from vp_jax.media.pixel_box import box_around
 from vp_jax.media.streams.carried import Carried
 from vp_jax.media.video_writer import write_video
 

@@ -21,6 +21,7 @@ from PIL import Image
 
 from vp_jax.media.frames import Frames
 from vp_jax.media.masks import dilate
+from vp_jax.media.pixel_box import box_around
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -157,12 +158,11 @@ def _pasted(source_HWC: np.ndarray, result_HWC: np.ndarray, hole_HW: np.ndarray,
 def _touched(hole_HW: np.ndarray, height: int, width: int) -> np.ndarray:
     """Stretch a hole; a new pixel is hole where any old one it overlaps is (Pillow's box filter drops some)."""
     out_HW = np.zeros((height, width), bool)
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    box = box_around(hole_HW, 0)
+    if not box.height:
         return out_HW
-    used_HW = hole_HW[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    new_rows, used_HW = _touched_rows(used_HW, int(rows[0]), len(hole_HW), height)
-    new_columns, used_WH = _touched_rows(np.ascontiguousarray(used_HW.T), int(columns[0]), hole_HW.shape[1], width)
+    new_rows, used_HW = _touched_rows(hole_HW[box.span], box.top, len(hole_HW), height)
+    new_columns, used_WH = _touched_rows(np.ascontiguousarray(used_HW.T), box.left, hole_HW.shape[1], width)
     out_HW[new_rows, new_columns] = used_WH.T
     return out_HW
 

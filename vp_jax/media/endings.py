@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,12 +25,18 @@ from vp_jax.media.inputs import open_regular
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 
 
-def ends_intact(source: Path | bytes) -> bool:
-    """Whether a file states how long it is, and is that long. `UserError` if it cannot be opened."""
-    with contextlib.ExitStack() as stack:
-        file = io.BytesIO(source) if isinstance(source, bytes) else stack.enter_context(open_regular(source))
+@contextlib.contextmanager
+def _measured(source: Path | bytes) -> Iterator[tuple[BinaryIO, int]]:
+    """A file, at its beginning, and its length in bytes. `UserError` if it cannot be opened."""
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
+        yield file, length
+
+
+def ends_intact(source: Path | bytes) -> bool:
+    """Whether a file states how long it is, and is that long. `UserError` if it cannot be opened."""
+    with _measured(source) as (file, length):
         end = _matroska_end(file) if file.read(4) == _EBML else _riff_end(file, length)
         return end is not None and end <= length
 
@@ -39,10 +46,7 @@ def is_broken_inside(source: Path | bytes) -> bool:
 
     Only headers are read. Nothing is said of what is behind the end of the file, see `ends_intact`.
     """
-    with contextlib.ExitStack() as stack:
-        file = io.BytesIO(source) if isinstance(source, bytes) else stack.enter_context(open_regular(source))
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
+    with _measured(source) as (file, length):
         if file.read(4) != _EBML or (header := _size(file)) is None:
             return False
         at, end, whole = file.tell() + header, length, False

@@ -19,13 +19,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from vp_jax.errors import UserError
 from vp_jax.media.canvas import resize_frames, resize_holes, resize_part
 from vp_jax.media.frames import Frames
+from vp_jax.media.pixel_box import PixelBox
 
 FIT_NAMES = ("stretch", "letterbox", "crop")
 MARGIN = 1 / 6
@@ -34,30 +34,6 @@ REACHES = (12, 6, 3)
 """Frames on each side over which a crop's way is smoothed: the first that costs little detail."""
 _CHEAP = 1.1
 """How much larger than the smallest a crop may be for a smoother way."""
-
-
-class PixelBox(NamedTuple):
-    """A rectangle of whole pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @property
-    def rows(self) -> slice:
-        """Its rows."""
-        return slice(self.top, self.top + self.height)
-
-    @property
-    def columns(self) -> slice:
-        """Its columns."""
-        return slice(self.left, self.left + self.width)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Its height and width."""
-        return self.height, self.width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,16 +116,6 @@ class Fit:
             (start, full - start - size) for start, size, full in zip(self.inside[:2], self.inside.size, self.model)
         )
         return np.pad(array, ((0, 0), rows, columns, *((0, 0),) * (array.ndim - 3)), mode="edge")
-
-
-def box_around(hole_HW: np.ndarray, margin: int) -> PixelBox:
-    """The smallest box that holds a hole, bool (H, W), with ``margin`` pixels on each side where the frame has them."""
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return PixelBox(0, 0, 0, 0)
-    top, left = (max(0, int(used[0]) - margin) for used in (rows, columns))
-    bottom, right = (min(full, int(used[-1]) + 1 + margin) for used, full in zip((rows, columns), hole_HW.shape))
-    return PixelBox(top, left, bottom - top, right - left)
 
 
 def check_fit_name(name: object) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from vp_jax.media.packed_holes import equal_holes
+from vp_jax.media.pixel_box import box_around
 
 INVERTED = 0.85
 """Share of all pixels from which on a mask is asked about."""
@@ -71,8 +72,7 @@ def _look(hole_HW: np.ndarray, previous_HW: np.ndarray | None) -> _Frame:
     area = np.count_nonzero(hole_HW) / hole_HW.size
     if not area:
         return _Frame(area, 0, apart_before=False)
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    around = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    around = box_around(hole_HW, 0).span
     specks = _specks_in(hole_HW, around) if area < 1 else 0
     apart = previous_HW is not None and not (hole_HW[around] & previous_HW[around]).any() and bool(previous_HW.any())
     return _Frame(area, specks, apart)

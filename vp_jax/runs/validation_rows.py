@@ -21,9 +21,7 @@ from vp_jax.eval import video_metrics
 from vp_jax.eval.detail import detail_sums
 from vp_jax.eval.regions import HOLE, WHOLE
 from vp_jax.inference.hole_fill import diffusion_fill
-
-BoxEdges = tuple[tuple[int, int], tuple[int, int]]
-"""First row and the one after the last, first column and the one after the last."""
+from vp_jax.media.pixel_box import PixelBox, box_around
 
 
 class Samples(NamedTuple):
@@ -96,24 +94,16 @@ def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarra
       holes_FHW: bool, none in frame 0.
     """
     out_FHWC = frames_FHWC.copy()
-    box: BoxEdges | None = None
+    box: PixelBox | None = None
     for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
         if not hole_HW.any():
             continue
-        here = _box(hole_HW)
+        here = box_around(hole_HW, 0)
         box = box or here
-        (top, bottom), (left, right) = here
-        size = (right - left, bottom - top)
-        patch_HWC = cv2.resize(
-            np.ascontiguousarray(frames_FHWC[0, slice(*box[0]), slice(*box[1])]), size, interpolation=cv2.INTER_LINEAR
-        )
-        out_HWC[top:bottom, left:right][hole_HW[top:bottom, left:right]] = patch_HWC[hole_HW[top:bottom, left:right]]
+        first_HWC = np.ascontiguousarray(frames_FHWC[0][box.span])
+        patch_HWC = cv2.resize(first_HWC, (here.width, here.height), interpolation=cv2.INTER_LINEAR)
+        out_HWC[here.span][hole_HW[here.span]] = patch_HWC[hole_HW[here.span]]
     return out_FHWC
-
-
-def _box(hole_HW: np.ndarray) -> BoxEdges:
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
 
 
 def as_metrics(found: Mapping[str, Mapping[str, float]], prefix: str) -> dict[str, float]:

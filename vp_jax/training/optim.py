@@ -63,8 +63,6 @@ class OptimConfig:
 def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:
     """Rate by step, for a run of ``steps``."""
     end = max(int(cfg.cosine_stretch * steps), cfg.warmup + 1)
-    if cfg.decay == 1:
-        return optax.warmup_cosine_decay_schedule(0.0 if cfg.warmup else cfg.lr, cfg.lr, cfg.warmup, end, cfg.end_lr)
     hold = max(cfg.warmup, int((1 - cfg.decay) * end))
     parts = (
         optax.linear_schedule(0.0, cfg.lr, cfg.warmup),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vp_jax.eval.continuity import ContinuityMeter
+from vp_jax.media.pixel_box import box_around
 
 PixelBounds = tuple[int, int, int, int]
 """Left, top, width and height in pixels."""
@@ -78,11 +79,8 @@ def _mean(values: np.ndarray) -> float | None:
 
 def hole_box(hole_HW: np.ndarray) -> PixelBounds | None:
     """The smallest box that holds a hole; None if there is none."""
-    rows, columns = (np.flatnonzero(hole_HW.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    left, top = int(columns[0]), int(rows[0])
-    return left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
+    box = box_around(hole_HW, 0)
+    return (box.left, box.top, box.width, box.height) if box.height else None
 
 
 def _number(value: float) -> float | None:
