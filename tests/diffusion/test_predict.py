@@ -28,3 +28,11 @@ def test_the_noise_follows_too():
     x_t, v = predict.add_noise(x0, noise, abar), predict.velocity(x0, noise, abar)
     a, s = np.sqrt(abar)[:, None], np.sqrt(1 - abar)[:, None]
     np.testing.assert_allclose(a * v + s * x_t, noise, atol=1e-6)
+
+
+def test_a_network_predicts_the_velocity_or_the_clean_values():
+    x0, noise = jax.random.normal(jax.random.key(0), (2, 3, 4)), jax.random.normal(jax.random.key(1), (2, 3, 4))
+    abar = jnp.array([0.0, 0.9])
+    x_t, v = predict.add_noise(x0, noise, abar), predict.velocity(x0, noise, abar)
+    np.testing.assert_allclose(predict.as_velocity(x0, x_t, abar, "sample"), v, atol=2e-6)
+    assert predict.as_velocity(v, x_t, abar, "v_prediction") is v

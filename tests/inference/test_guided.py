@@ -9,6 +9,8 @@ import pytest
 
 from tests.compare import relative_error
 from vp_jax.diffusion.noise import KeyNoise
+from vp_jax.diffusion.schedule import Schedule
+from vp_jax.diffusion.steps import SAMPLERS, row_at
 from vp_jax.inference.guided import GuidedPredictor, doubled
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs, WindowLatents
@@ -27,9 +29,11 @@ def inputs():
     return WindowInputs(latents, text, None, KeyNoise(jax.random.key(4)))
 
 
-def velocity(pipeline, inputs, index=0, record=False, guided=True, **changes):
+def velocity(pipeline, inputs, index=0, record=False, guided=True, clean=None, **changes):
     settings = Settings(steps=2, window=5, **changes)
-    predictor = GuidedPredictor(pipeline.models, pipeline.params, settings, SCALES, inputs, record, guided=guided)
+    predictor = GuidedPredictor(
+        pipeline.models, pipeline.params, settings, SCALES, inputs, record, guided=guided, clean=clean
+    )
     x = jax.random.normal(jax.random.key(5), (1, 2, 4, 4, 4))
     return jax.jit(lambda x, t, i: predictor(x, t, i))(x, jnp.asarray(500), jnp.asarray(index))
 
@@ -53,6 +57,17 @@ def test_outside_of_the_interval_of_guidance_the_prompt_alone_is_followed(pipeli
     assert relative_error(found, positive) < 1e-5 and nothing is None
     found, states = velocity(pipeline, inputs, guided=False, record=True)
     assert relative_error(found, positive) < 1e-5 and states.shape[1] == 2
+
+
+@pytest.mark.slow
+def test_a_network_that_predicts_clean_values_is_guided_towards_them(pipeline, inputs):
+    """What the same network says is read as clean values: the velocity leads from the latents to it."""
+    table = SAMPLERS["ddim"].table(Schedule(), 2)
+    x = jax.random.normal(jax.random.key(5), (1, 2, 4, 4, 4))
+    for index in range(2):
+        clean = velocity(pipeline, inputs, index)[0]
+        v, row = velocity(pipeline, inputs, index, clean=table)[0], row_at(table, index)
+        assert relative_error(row.signal * x - row.sigma * v, clean) < 1e-5
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Conversions between the velocity that the network predicts, the clean values x_0 and the noise.
+"""Conversions between the velocity, the clean values x_0 and the noise; a network predicts one of the first two.
 
 With a = sqrt(abar_t) and s = sqrt(1 - abar_t):
 
@@ -33,3 +33,14 @@ def x0_from_velocity(x_t: jax.Array, v: jax.Array, abar_B: jax.Array) -> jax.Arr
     """Clean values x_0 (B, ...) from noisy values and predicted velocity."""
     a, s = _coefficients(abar_B, x_t.ndim)
     return a * x_t - s * v
+
+
+def velocity_of_clean(x0: jax.Array, x_t: jax.Array, abar_B: jax.Array) -> jax.Array:
+    """Velocity v (B, ...) of predicted clean values, ``(a x_t - x_0) / s``; abar below 1."""
+    a, s = _coefficients(abar_B, x_t.ndim)
+    return (a * x_t - x0) / s
+
+
+def as_velocity(output: jax.Array, x_t: jax.Array, abar_B: jax.Array, prediction_type: str) -> jax.Array:
+    """Velocity (B, ...) of a network's output, see `vp_jax.diffusion.schedule.Schedule.prediction_type`."""
+    return velocity_of_clean(output, x_t, abar_B) if prediction_type == "sample" else output

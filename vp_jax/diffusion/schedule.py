@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from vp_jax.schema import Between, from_values
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Description of the noise schedule.
+    """Description of the noise schedule, and of what a network of it predicts.
 
     Attributes:
       beta_start: first beta.
@@ -30,6 +30,8 @@ class Schedule:
       num_timesteps: training timesteps.
       snr_shift: s above, 1 for the 5B models, 3 for the 2B.
       zero_terminal_snr: rescale so that the last timestep is pure noise.
+      prediction_type: what the network predicts: the velocity, as every CogVideoX, or the clean values (``sample``,
+        arXiv 2511.13720). Noise takes all of a token's values, clean values do not: a narrow network cannot pass it on.
 
     Raises:
       UserError: betas or shift out of range.
@@ -40,6 +42,7 @@ class Schedule:
     num_timesteps: Annotated[int, Between(2, 100_000)] = 1000
     snr_shift: Annotated[float, Between(1e-3, 1e3)] = 1.0
     zero_terminal_snr: bool = True
+    prediction_type: Literal["v_prediction", "sample"] = "v_prediction"
 
     def __post_init__(self) -> None:
         if not 0 < self.beta_start < self.beta_end < 1:
@@ -50,7 +53,7 @@ class Schedule:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Schedule:
         """Schedule from the values of a converted ``scheduler/config.json``; keys of the sampler are ignored."""
-        ignored = {"kind", "sampler", "prediction_type", "timestep_spacing"}
+        ignored = {"kind", "sampler", "timestep_spacing"}
         return from_values(cls, {k: v for k, v in values.items() if k not in ignored}, "scheduler")
 
     @functools.cached_property

@@ -143,6 +143,11 @@ def update(
     return (x_next if eps is None else x_next + row.noise * eps), x0
 
 
+def velocity_to(row: StepTable, x: jax.Array, x0: jax.Array) -> jax.Array:
+    """Velocity that leads from latents ``x`` at a row of a table to clean ``x0``; all of any shape."""
+    return (row.signal * x - x0) / row.sigma
+
+
 def row_at(table: StepTable, index: jax.Array | int) -> StepTable:
     """Row ``index`` of a table; ``index`` may be traced."""
     result: StepTable = jax.tree.map(lambda column: jnp.asarray(column)[index], table)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from vp_jax.diffusion.guidance import guide
-from vp_jax.diffusion.steps import StepTable, row_at
+from vp_jax.diffusion.steps import StepTable, row_at, velocity_to
 from vp_jax.inference.models import Models, Params
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowInputs
@@ -45,6 +45,7 @@ class GuidedPredictor:
       room: of this many tokens, the masked ones; ``None``: of all.
       guided: with guidance, if the settings have it; otherwise the prompt alone. Recording takes both prompts.
       near: for full and hole steps; the background that hole steps read comes beside the velocity.
+      clean: coefficients of all steps, where the networks predict clean values; ``None``: they predict the velocity.
     """
 
     models: Models
@@ -56,6 +57,7 @@ class GuidedPredictor:
     room: int | None = None
     guided: bool = True
     near: Near | None = None
+    clean: StepTable | None = None
 
     def __call__(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
         """Guided velocity (B, T, h, w, C), float32, and the recorded states or what `Near` says, or ``None``."""
@@ -74,6 +76,13 @@ class GuidedPredictor:
 
     def velocities(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
         """Velocities before guidance, of one or of both prompts along the batch, and the recorded states."""
+        output, recorded = self._outputs(x_BThwC, timestep, index)
+        if self.clean is None:
+            return output, recorded
+        return velocity_to(row_at(self.clean, index), doubled(x_BThwC, self.both), output), recorded
+
+    def _outputs(self, x_BThwC: jax.Array, timestep: jax.Array, index: jax.Array) -> tuple[jax.Array, Any]:
+        """What the networks predict, float32, before guidance, and the recorded states."""
         guided = self.both
         inputs = self.inputs if guided == self.settings.guided else _of_prompt(self.inputs)
         if inputs.latents.channels is not None:
@@ -166,7 +175,7 @@ class CachedPredictor:
             estimates = kept() if self.reuse else computed()
         else:
             estimates = jax.lax.cond(self.reuse, kept, computed)
-        v = (row.signal * x - estimates[-len(x) :]) / row.sigma
+        v = velocity_to(row, x, estimates[-len(x) :])
         return self.predictor.combined(v, index), estimates
 
 
@@ -188,7 +197,7 @@ class NearPredictor:
         """Guided velocity (B, T, h, w, C), float32, and what the last full step left."""
         v, background = self.predictor(x_BThwC, timestep, index)
         row, latents = row_at(self.table, index), self.predictor.inputs.latents
-        known = (row.signal * x_BThwC - latents.video_BThwC) / row.sigma
+        known = velocity_to(row, x_BThwC, latents.video_BThwC)
         return jnp.where(latents.condition.mask_BThw[..., None] > 0, v, known), background
 
 

@@ -199,7 +199,7 @@ class WindowProgram:
         ``guided``: see `Settings.guided_at`. ``reuse``: take the estimates of the state, or compute them and leave them
         there, which may be traced; ``None``: compute, and leave those of the state alone.
         """
-        predictor = GuidedPredictor(self.models, params, self.settings, self._scales(), inputs, record, room, guided)
+        predictor = dataclasses.replace(self._predictor(params, inputs), record=record, room=room, guided=guided)
         draws, after = self._around(inputs)
         if reuse is None or record:
             return sampler.denoise_step(state, index, self.table, predictor, draws, after)
@@ -223,17 +223,18 @@ class WindowProgram:
         Without a ``background`` it is a full step, which returns one; with it a hole step, which returns none.
         ``room``: of `near_room`.
         """
-        predictor = GuidedPredictor(
-            self.models, params, self.settings, self._scales(), inputs, near=Near(room, background)
-        )
+        predictor = dataclasses.replace(self._predictor(params, inputs), near=Near(room, background))
         near = NearPredictor(predictor, self.table)
         state, left = sampler.denoise_step(state, index, self.table, near, *self._around(inputs))
         return state, left if background is None else None
 
-    def _scales(self) -> jax.Array:
-        """Guidance of every step, float32."""
-        settings, timesteps = self.settings, self.table.timestep.astype(np.int64)
-        return jnp.asarray(guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance), jnp.float32)
+    def _predictor(self, params: Params, inputs: WindowInputs) -> GuidedPredictor:
+        """The networks with guidance, of every step."""
+        settings, table = self.settings, self.table
+        timesteps = table.timestep.astype(np.int64)
+        scales = guidance_table(settings.guidance, timesteps, dynamic=settings.dynamic_guidance)
+        clean = table if self.schedule.prediction_type == "sample" else None
+        return GuidedPredictor(self.models, params, settings, jnp.asarray(scales, jnp.float32), inputs, clean=clean)
 
     def _around(self, inputs: WindowInputs) -> tuple[NoiseSource | None, _Background | None]:
         """Draws of the steps, and what is done after each of them."""

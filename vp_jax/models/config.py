@@ -312,12 +312,10 @@ class SchedulerConfig(Schedule):
 
     Attributes:
       sampler: "dpm" or "ddim"; the sampling settings may choose another one.
-      prediction_type: the network predicts the velocity in every CogVideoX.
       timestep_spacing: timesteps are counted from the last one in every CogVideoX.
     """
 
     sampler: Literal["dpm", "ddim"] = "dpm"
-    prediction_type: Literal["v_prediction"] = "v_prediction"
     timestep_spacing: Literal["trailing"] = "trailing"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
 
@@ -20,22 +21,25 @@ class Variant:
       branch: description of its context encoder.
       vae: description of the VAE.
       t5: description of the text encoder, ``None`` for models without one.
-      snr_shift: shift of the noise schedule.
+      schedule: of the noise.
     """
 
     backbone: DiTConfig
     branch: BranchConfig
     vae: VAEConfig
     t5: T5Config | None
-    snr_shift: float = 1.0
+    schedule: Schedule
+
+
+_UNSHIFTED = Schedule()
 
 
 def _variant(
-    backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, snr_shift: float = 1.0, branch_layers: int = 2
+    backbone: DiTConfig, vae: VAEConfig, t5: T5Config | None, schedule: Schedule = _UNSHIFTED, branch_layers: int = 2
 ) -> Variant:
     channels = 2 * vae.latent_channels + 1
     branch = BranchConfig(dataclasses.replace(backbone, num_layers=branch_layers, in_channels=channels))
-    return Variant(backbone, branch, vae, t5, snr_shift)
+    return Variant(backbone, branch, vae, t5, schedule)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -49,7 +53,7 @@ VARIANTS: dict[str, Variant] = {
         DiTConfig(num_heads=30, head_dim=64, num_layers=30, rope=False),
         VAEConfig(scaling_factor=1.15258426),
         T5Config(),
-        snr_shift=3.0,
+        Schedule(snr_shift=3.0),
     ),
     # trains on a CPU in seconds; no text encoder
     "tiny": _variant(
@@ -87,7 +91,7 @@ VARIANTS: dict[str, Variant] = {
         VAEConfig(channels=(8, 24, 48, 64), layers_per_block=1, groups=8, sample_height=64, sample_width=96),
         T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
     ),
-    # the next one: a token has 4 x 32 noisy values, which a width of 224 can carry from the input to the output
+    # the next one: it predicts clean values, since a width of 224 carries the noise of 4 x 32 values of a token badly
     "nano-wide": _variant(
         DiTConfig(
             num_heads=7,
@@ -113,6 +117,7 @@ VARIANTS: dict[str, Variant] = {
             sample_width=96,
         ),
         T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
+        Schedule(prediction_type="sample"),
     ),
 }
 

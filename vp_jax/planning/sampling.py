@@ -70,7 +70,7 @@ def sampler(case: Case, settings: Settings | None = None, *, adapter: bool = Fal
     """
     models, params = _models(case, adapter)
     settings = dataclasses.replace(settings or Settings(window=case.clip[0]), seed=0)
-    schedule = Schedule(snr_shift=case.variant.snr_shift)
+    schedule = case.variant.schedule
     return ShapedSampler(WindowProgram(models, settings, schedule), params, *_clip(case))
 
 

@@ -125,7 +125,7 @@ class Descriptions:
     def named(cls, name: str) -> Descriptions:
         """Those of a published model. Raises `UserError` for an unknown name."""
         models = variant(name)
-        return cls(models.backbone, models.branch, models.vae, models.t5, Schedule(snr_shift=models.snr_shift))
+        return cls(models.backbone, models.branch, models.vae, models.t5, models.schedule)
 
     @classmethod
     def stored(cls, source: CheckpointFolder) -> Descriptions:

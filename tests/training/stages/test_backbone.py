@@ -44,7 +44,7 @@ def test_a_fresh_backbone_predicts_nothing_and_its_text_encoder_learns():
     # the table of positions is for one size only
     video, image = (jnp.tile(x, (1, 3, 2, 3, 1))[:, :5] for x in (video, image))
     batch = CaptionedLatents(video, jnp.asarray(rng.integers(3, 400, (2, 24)), jnp.int32), image)
-    velocity = stage.velocity(*weights, video, batch, jnp.array([5, 900]))
+    velocity = stage.predicted(*weights, video, batch, jnp.array([5, 900]))
     assert velocity.shape == video.shape and not np.any(velocity)
     step = jax.jit(make_train_step(stage, optimizer, StepConfig(hole_weight=0.0), Schedule()))
     state = init_state(weights.trainable, optimizer)

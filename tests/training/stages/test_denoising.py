@@ -53,6 +53,16 @@ def test_the_loss_is_that_of_the_velocity_by_hand():
     assert not np.any(loss.hole_B), "clips without holes"
 
 
+def test_a_transformer_that_predicts_clean_values_has_the_loss_of_their_velocity():
+    """w_t (output - x_0)^2 with w_t = 1 / (1 - abar_t)."""
+    batch, bias, t_B = clips(), jnp.linspace(-1, 1, 16), jnp.array([10, 500, 900])
+    draws = Draws(t_B, jax.random.normal(jax.random.key(1), batch.latents_BThwC.shape))
+    loss = STAGE.loss({"bias": bias}, {}, batch, draws, Schedule(prediction_type="sample"))
+    error = np.asarray(bias - batch.latents_BThwC, np.float64)
+    want = (error**2).mean(axis=(1, 2, 3, 4)) / (1 - Schedule().abar[np.asarray(t_B)])
+    np.testing.assert_allclose(loss.whole_B, want, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     "size, message",
     [

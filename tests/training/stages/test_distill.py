@@ -1,5 +1,6 @@
 """Few-step distillation: its target is where the teacher's sampler arrives, it resumes exactly, its export samples."""
 
+import functools
 import json
 
 import jax
@@ -66,25 +67,27 @@ def test_one_step_of_ddim_with_the_estimate_leads_where_it_was_taken_from():
 
 
 @pytest.mark.slow
-def test_the_target_is_where_the_sampler_arrives_with_the_teacher(stage, teacher, batch):
+@pytest.mark.parametrize("prediction_type", ["v_prediction", "sample"])
+def test_the_target_is_where_the_sampler_arrives_with_the_teacher(stage, teacher, batch, prediction_type):
     """The sampler of inference, four steps of DDIM with guidance, from pure noise: after two of them, and all."""
     settings = Settings(
         steps=4, guidance=3.0, dynamic_guidance=False, sampler="ddim", window=9, overlap=1, hole_fill="black"
     )
-    program = WindowProgram(Models(TINY.backbone, TINY.branch, TINY.vae), settings, Schedule())
+    schedule = Schedule(prediction_type=prediction_type)
+    program = WindowProgram(Models(TINY.backbone, TINY.branch, TINY.vae), settings, schedule)
     clips, noise = batch.clips, KeyNoise(jax.random.key(7))
     latents = WindowLatents(clips.image_latents_BThwC, clips.latents_BThwC, condition(clips))
     inputs = WindowInputs(latents, jnp.concatenate([batch.empty_BME, clips.text_BME]), None, noise)
     params = {**teacher, "vae": {}, "loras": []}
-    abar = jnp.asarray(Schedule().abar, jnp.float32)
-    target = jax.jit(stage.target)
+    abar = jnp.asarray(schedule.abar, jnp.float32)
+    target = jax.jit(functools.partial(stage.target, schedule=schedule))
     middle = jax.jit(lambda: program.scan_steps(params, inputs, 2).x)()
     x_t, draws = program.begin(inputs).x, Draws(jnp.array([999]), noise.named("initial", middle.shape))
-    found = target(teacher, batch, x_t, draws, abar)
+    found = target(teacher, batch, x_t, draws)
     assert (
         relative_error(found, single_step_estimate(x_t, middle, abar[jnp.array([999])], abar[jnp.array([499])])) < 1e-4
     )
-    last = target(teacher, batch, middle, Draws(jnp.array([499]), draws.noise_BThwC), abar)
+    last = target(teacher, batch, middle, Draws(jnp.array([499]), draws.noise_BThwC))
     assert relative_error(last, jax.jit(lambda: program.scan_steps(params, inputs, 4).x)()) < 1e-4
 
 

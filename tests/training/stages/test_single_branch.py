@@ -52,10 +52,10 @@ def test_starts_as_the_backbone_and_learns_from_the_condition(batch):
     plain = nnx.merge(abstract_model(TINY.backbone)[0], narrow)(
         jnp.concatenate([x, batch.image_latents_BThwC], axis=-1), batch.text_BME, t
     ).sample
-    made = stage.velocity(*weights, x, batch, t)
+    made = stage.predicted(*weights, x, batch, t)
     assert relative_error(np.asarray(made), np.asarray(plain)) < 1e-5
 
-    gradient = jax.grad(lambda w: jnp.square(stage.velocity(w, weights.frozen, x, batch, t)).mean())(weights.trainable)
+    gradient = jax.grad(lambda w: jnp.square(stage.predicted(w, weights.frozen, x, batch, t)).mean())(weights.trainable)
     new_rows = gradient["patch_embed"]["proj"]["kernel"][TINY.backbone.patch_values :]
     assert new_rows.shape[0] == 17 * 4 and jnp.abs(new_rows).min(axis=1).max() > 0
 

@@ -1,4 +1,4 @@
-"""The smallest stage: a velocity that is one learned number for each channel. What a sixth stage has to say."""
+"""The smallest stage: a prediction that is one learned number for each channel. What a sixth stage has to say."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ToyStage(Denoiser[EncodedClips]):
     def inputs(self, encoders, weights, batch, key):
         return encoders.encode_clips(weights, batch, key)
 
-    def velocity(self, trainable, frozen, x_t, batch, t_B):
+    def predicted(self, trainable, frozen, x_t, batch, t_B):
         return jnp.broadcast_to(trainable["bias"], x_t.shape)
 
     def flops(self, batch, frames, rows, columns):

@@ -119,15 +119,15 @@ class BackboneStage(Denoiser[CaptionedLatents]):
         embeddings: jax.Array = nnx.merge(abstract_model(self.t5)[0], trainable["t5"])(ids_BM)
         return embeddings
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: CaptionedLatents, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C), with the text encoder under training."""
+        """What the transformer predicts (B, T, h, w, C), with the text encoder under training."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract_model(self.backbone)[0], self.whole(working, frozen))
         latents = with_image(x_t, batch.image_latents_BThwC)
-        velocity: jax.Array = backbone(latents, self.text(working, batch.input_ids_BM), t_B).sample
-        return velocity
+        output: jax.Array = backbone(latents, self.text(working, batch.input_ids_BM), t_B).sample
+        return output
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
         """Three passes of the transformer; the much smaller text encoder is left out."""

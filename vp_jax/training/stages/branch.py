@@ -78,10 +78,10 @@ class BranchStage(Inpainter):
         """The context encoder with its position table."""
         return join_buffers(trainable, frozen["branch"])
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C) with the context encoder's hints."""
+        """What the backbone predicts (B, T, h, w, C) with the context encoder's hints."""
         backbone = nnx.merge(abstract_model(self.backbone)[0], frozen["backbone"])
         working = compute_copy(trainable, self.branch.dit.dtype)
         branch = nnx.merge(abstract_model(self.branch)[0], self.whole(working, frozen))

@@ -95,7 +95,7 @@ B = TypeVar("B", bound=LatentInputs)
 
 
 class Denoiser(abc.ABC, Generic[B]):
-    """Base of the stages that predict a velocity: subclasses define the models and the batch.
+    """Base of the stages that denoise: subclasses define the models and the batch.
 
     Attributes:
       backbone: description of the transformer.
@@ -109,10 +109,10 @@ class Denoiser(abc.ABC, Generic[B]):
     samples_alone = False
 
     @abc.abstractmethod
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: B, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C)."""
+        """What the transformer predicts (B, T, h, w, C), see `Schedule.prediction_type`."""
 
     def hole(self, batch: B) -> jax.Array:
         """Latent mask (B, T, h, w), 1 = hole, whose loss counts twice; here there is none."""
@@ -154,7 +154,8 @@ class Denoiser(abc.ABC, Generic[B]):
         x0 = batch.latents_BThwC.astype(jnp.float32)
         abar_B = jnp.asarray(schedule.abar, jnp.float32)[draws.t_B]
         x_t = predict.add_noise(x0, draws.noise_BThwC, abar_B)
-        v = self.velocity(trainable, frozen, x_t, batch, draws.t_B)
+        output = self.predicted(trainable, frozen, x_t, batch, draws.t_B)
+        v = predict.as_velocity(output, x_t, abar_B, schedule.prediction_type)
         return inpainting_loss(x_t, v, x0, self.hole(batch), abar_B)
 
     def metrics(self, loss_B: jax.Array, draws: Draws, schedule: Schedule) -> Metrics:

@@ -149,15 +149,15 @@ class DistillStage(Denoiser[GuidedClips]):
         self, trainable: trees.Tree, frozen: trees.Tree, batch: GuidedClips, draws: Draws, schedule: Schedule
     ) -> InpaintingLoss:
         """Loss of every example, with the teacher's destination in the place of clean latents."""
-        abar, x0 = jnp.asarray(schedule.abar, jnp.float32), batch.latents_BThwC.astype(jnp.float32)
-        abar_B = abar[draws.t_B]
+        x0, abar_B = batch.latents_BThwC.astype(jnp.float32), jnp.asarray(schedule.abar, jnp.float32)[draws.t_B]
         x_t = predict.add_noise(x0, draws.noise_BThwC, abar_B)
-        target = jax.lax.stop_gradient(self.target(frozen, batch, x_t, draws, abar))
-        v = self.velocity(trainable, frozen, x_t, batch, draws.t_B)
+        target = jax.lax.stop_gradient(self.target(frozen, batch, x_t, draws, schedule))
+        output = self.predicted(trainable, frozen, x_t, batch, draws.t_B)
+        v = predict.as_velocity(output, x_t, abar_B, schedule.prediction_type)
         return inpainting_loss(x_t, v, target, self.hole(batch), abar_B)
 
     def target(
-        self, frozen: trees.Tree, batch: GuidedClips, x_t: jax.Array, draws: Draws, abar: jax.Array
+        self, frozen: trees.Tree, batch: GuidedClips, x_t: jax.Array, draws: Draws, schedule: Schedule
     ) -> jax.Array:
         """x_0* of the teacher (B, T, h, w, C), see the top of this file.
 
@@ -166,8 +166,9 @@ class DistillStage(Denoiser[GuidedClips]):
           batch: of the step.
           x_t: noisy latents at ``draws.t_B``.
           draws: of the step.
-          abar: signal power of every timestep.
+          schedule: of the noise.
         """
+        abar = jnp.asarray(schedule.abar, jnp.float32)
         span = len(abar) / self.steps
         video, mask_BThw1 = batch.latents_BThwC.astype(jnp.float32), self.hole(batch)[..., None]
 
@@ -179,7 +180,8 @@ class DistillStage(Denoiser[GuidedClips]):
                 draws.t_B - jnp.round(k * span / self.substeps).astype(jnp.int32) for k in (number, number + 1)
             )
             here_B, there_B = abar_at(t_B), abar_at(next_B)
-            v = self._guided(frozen, x, batch, jnp.maximum(t_B, 0))
+            output = self._guided(frozen, x, batch, jnp.maximum(t_B, 0))
+            v = predict.as_velocity(output, x, abar_at(jnp.maximum(t_B, 0)), schedule.prediction_type)
             noise = predict.add_noise(v, x, here_B)  # a v + s x, which needs no division
             x = predict.add_noise(predict.x0_from_velocity(x, v, here_B), noise, there_B)
             return jnp.where(mask_BThw1 > 0, x, predict.add_noise(video, draws.noise_BThwC, there_B)), None
@@ -187,18 +189,18 @@ class DistillStage(Denoiser[GuidedClips]):
         x_s = jax.lax.scan(step, x_t, jnp.arange(self.substeps))[0]
         return single_step_estimate(x_t, x_s, abar[draws.t_B], abar_at(draws.t_B - round(span)))
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: GuidedClips, t_B: jax.Array
     ) -> jax.Array:
-        """Velocity (B, T, h, w, C) of the student for the prompt alone."""
+        """What the student predicts (B, T, h, w, C) for the prompt alone."""
         working = compute_copy(trainable, self.backbone.dtype)
         return self._forward(self.whole(working, frozen), x_t, batch.clips, t_B)
 
     def _guided(self, teacher: trees.Tree, x: jax.Array, batch: GuidedClips, t_B: jax.Array) -> jax.Array:
         clips = batch.clips._replace(text_BME=batch.empty_BME)
         both: Encoded = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), clips, batch.clips)
-        v = self._forward(teacher, jnp.concatenate([x, x]), both, jnp.concatenate([t_B, t_B]))
-        return guide(v.astype(jnp.float32), jnp.float32(self.guidance))
+        output = self._forward(teacher, jnp.concatenate([x, x]), both, jnp.concatenate([t_B, t_B]))
+        return guide(output.astype(jnp.float32), jnp.float32(self.guidance))
 
     def _forward(self, weights: trees.Tree, x: jax.Array, clips: Encoded, t_B: jax.Array) -> jax.Array:
         backbone = nnx.merge(abstract_model(self.backbone)[0], weights["backbone"])

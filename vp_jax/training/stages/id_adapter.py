@@ -69,10 +69,10 @@ class AdapterStage(Inpainter):
         frozen = {"backbone": models["backbone"], "branch": models["branch"]}
         return Weights(trees.cast(adapter, jnp.float32), frozen)
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C), with attention over the window's own masked tokens again."""
+        """What the transformer predicts (B, T, h, w, C), with attention over the window's own masked tokens again."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = lora.attach(nnx.merge(abstract_model(self.backbone)[0], frozen["backbone"]), [(self.lora, working)])
         branch = nnx.merge(abstract_model(self.branch)[0], frozen["branch"])

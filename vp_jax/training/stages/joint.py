@@ -142,10 +142,10 @@ class JointStage(Denoiser[CaptionedHoles]):
         """Latent mask (B, T, h, w) of the data."""
         return batch.mask_BThw
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: CaptionedHoles, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C), with everything under training."""
+        """What the transformer predicts (B, T, h, w, C), with everything under training."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract_model(self.backbone)[0], self.whole(working, frozen, "backbone"))
         branch = nnx.merge(abstract_model(self.branch)[0], self.whole(working, frozen, "branch"))

@@ -73,15 +73,15 @@ class SingleBranchStage(Inpainter):
         """The backbone with its position table."""
         return join_buffers(trainable, frozen)
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: Encoded, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C) of the backbone, which sees the condition itself."""
+        """What the backbone predicts (B, T, h, w, C), which sees the condition itself."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = nnx.merge(abstract_model(self.backbone)[0], self.whole(working, frozen))
         latents = jnp.concatenate([with_image(x_t, batch.image_latents_BThwC), condition(batch).channels()], axis=-1)
-        velocity: jax.Array = backbone(latents, batch.text_BME, t_B).sample
-        return velocity
+        output: jax.Array = backbone(latents, batch.text_BME, t_B).sample
+        return output
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
         """Three passes of everything."""

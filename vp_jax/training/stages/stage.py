@@ -14,7 +14,7 @@ The first two are VideoPainter's (arXiv 2503.05639 sections 3.2 and 3.3), the ne
 as given, ``joint`` makes a small model in one run, ``single_branch`` is an ablation, ``distill`` makes a trained model
 fast, the last fits the backbone to a style or a domain. A stage is one file, which also builds it from a run's
 settings, and one line in `vp_jax.training.stages.registry`.
-`vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for stages that predict a velocity.
+`vp_jax.training.stages.denoising.Denoiser` answers most of this protocol for stages that denoise.
 """
 
 from __future__ import annotations

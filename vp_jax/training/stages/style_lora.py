@@ -84,14 +84,14 @@ class StyleStage(Denoiser[StyledClips]):
             text_BME = encoders.text(weights, token_ids(batch))
         return StyledClips(clips.latents_BThwC, text_BME, clips.image_latents_BThwC)
 
-    def velocity(
+    def predicted(
         self, trainable: trees.Tree, frozen: trees.Tree, x_t: jax.Array, batch: StyledClips, t_B: jax.Array
     ) -> jax.Array:
-        """Predicted velocity (B, T, h, w, C) of the backbone with the adapter."""
+        """What the backbone with the adapter predicts (B, T, h, w, C)."""
         working = compute_copy(trainable, self.backbone.dtype)
         backbone = lora.attach(nnx.merge(abstract_model(self.backbone)[0], frozen), [(self.lora, working)])
-        velocity: jax.Array = backbone(with_image(x_t, batch.image_latents_BThwC), batch.text_BME, t_B).sample
-        return velocity
+        output: jax.Array = backbone(with_image(x_t, batch.image_latents_BThwC), batch.text_BME, t_B).sample
+        return output
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
         """Two passes of the frozen matmuls, three of attention and of the adapter."""
