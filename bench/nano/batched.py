@@ -79,9 +79,9 @@ class BatchSampler:
         """
         frames = holes_BFHW.shape[1]
         plan = plan_windows(frames, self.settings)
-        holes_BFHW = np.stack([cover_cells(holes_FHW) for holes_FHW in holes_BFHW])
         extra = ((0, 0), (0, plan.padded_frames - frames))
         pixels = np.where(holes_BFHW[..., None], np.uint8(0), frames_BFHWC).astype(np.float32) / 127.5 - 1
+        holes_BFHW = np.stack([cover_cells(holes_FHW) for holes_FHW in holes_BFHW])
         pixels = np.pad(pixels, (*extra, (0, 0), (0, 0), (0, 0)), mode="edge")
         holes = np.pad(holes_BFHW.astype(np.float32), (*extra, (0, 0), (0, 0)), mode="edge")
         text = text_BME

@@ -24,6 +24,7 @@ class PixelBatch(NamedTuple):
       image_sigma_B: noise level of the image condition, float32.
       image_keep_B: 0 where the image condition is dropped, else 1, float32.
       input_ids_BM: token ids of the captions, int32.
+      mask_BThw: latent mask, float32, where it is not that of the recipe (`pipeline.LoaderConfig.cover_cells`).
     """
 
     pixels_BFHWC: jax.Array
@@ -31,6 +32,7 @@ class PixelBatch(NamedTuple):
     image_sigma_B: jax.Array
     image_keep_B: jax.Array
     input_ids_BM: jax.Array | None = None
+    mask_BThw: jax.Array | None = None
 
 
 class LatentBatch(NamedTuple):
@@ -39,7 +41,8 @@ class LatentBatch(NamedTuple):
     Attributes:
       latents_BThwC: clean video.
       image_latents_BThwC: first frame followed by zeros, all zeros where the image condition is dropped.
-      masked_latents_BThwC, mask_BThw: video with black holes, and the latent mask (1 = hole), of shards with masks.
+      masked_latents_BThwC: video with black holes, of shards with masks.
+      mask_BThw: latent mask (1 = hole), of shards with masks, or as in `PixelBatch`.
       text_BME: embeddings of the captions, of shards that hold them.
       input_ids_BM: token ids of the captions, int32.
       masked_BFHWC, masks_BFHW: video with black holes as pixels [-1, 1] and its masks, of shards without masks.
@@ -62,6 +65,6 @@ def device_batch(loaded: Mapping[str, Any]) -> PixelBatch | LatentBatch:
         return np.asarray(loaded[name]) if name in loaded else None
 
     if "latents" not in loaded:
-        return PixelBatch(*map(array, ("pixels", "masks", "image_sigma", "image_keep", "input_ids")))
+        return PixelBatch(*map(array, ("pixels", "masks", "image_sigma", "image_keep", "input_ids", "mask")))
     names = ("latents", "image_latents", "masked_latents", "mask", "text", "input_ids", "masked_BFHWC", "masks_BFHW")
     return LatentBatch(*map(array, names))

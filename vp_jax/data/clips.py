@@ -16,7 +16,7 @@ from PIL import Image
 
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.records import BadRecord, Clip
-from vp_jax.models.latent_grid import cover_cells
+from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 
 Example = dict[str, Any]
 """A training example, or a batch of them, by key."""
@@ -161,13 +161,17 @@ class ShowFirstFrame:
 
 @dataclass(frozen=True)
 class CoverCells:
-    """Grow holes to complete latent cells, as the sampler does (`latent_grid.cover_cells`)."""
+    """Add the latent mask ``mask`` of every cell that a hole touches, as the sampler does (`latent_grid.cover_cells`).
+
+    The holes themselves stay as they are: the context encoder sees all that is known.
+    """
 
     masks_key: str = "masks"
 
     def __call__(self, example: Example, rng: np.random.Generator) -> Example:
-        """Replace the masks by grown ones."""
-        return {**example, self.masks_key: cover_cells(example[self.masks_key])}
+        """Add the latent mask (T, h, w), float32."""
+        mask_Thw = masks_to_latent_grid(cover_cells(example[self.masks_key]))
+        return {**example, "mask": mask_Thw.astype(np.float32)}
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,19 @@ from vp_jax.data.journal import Journal
 from vp_jax.data.records import BadRecord, Source
 from vp_jax.errors import UserError, check_numbers
 
-BATCH_KEYS = ("pixels", "masks", "caption", "input_ids", "image_sigma", "image_keep", "id", "fps", "note", "unread")
+BATCH_KEYS = (
+    "pixels",
+    "masks",
+    "mask",
+    "caption",
+    "input_ids",
+    "image_sigma",
+    "image_keep",
+    "id",
+    "fps",
+    "note",
+    "unread",
+)
 """Keys of an example that go into a batch."""
 
 ATTEMPTS = 64
@@ -70,7 +82,8 @@ class LoaderConfig:
       show_first_frame: remove the hole of the first frame.
       first_frame_dropout: probability that it is not removed, as in sampling without a first frame; the image condition
         then has the hole, too. 0, as published: never.
-      cover_cells: grow holes to complete latent cells, as the default mode of the sampler does; not in the recipe.
+      cover_cells: the latent mask has every cell that a hole touches, as in the default mode of the sampler; the recipe
+        takes the cells whose top-left pixel is in the hole.
       empty_caption: probability of an empty caption.
       image_log_sigma: mean and standard deviation of the logarithm of the image condition's noise level.
       image_dropout: probability that the image condition is dropped.

@@ -10,7 +10,9 @@ from typing import Any
 
 from vp_jax.errors import UserError
 from vp_jax.inference.settings import Settings
+from vp_jax.models.config import Injection
 from vp_jax.reading import read_json, show
+from vp_jax.schema import from_values
 
 SAMPLING_FILE = "sampling.json"
 """In a checkpoint folder: settings that are the defaults of this model."""
@@ -51,6 +53,8 @@ def _own_settings(folder: Path) -> Mapping[str, Any]:
         return {}
     values = read_json(path, "settings of a model")
     try:
+        if "injection" in values:
+            values["injection"] = from_values(Injection, values["injection"], "injection")
         Settings().changed(**values)
     except (UserError, TypeError) as error:
         raise UserError(f"{show(path)}: {error}") from error

@@ -1,5 +1,8 @@
 """A video as the model reads it: holes black, the first frame in place, padded to the last window's end.
 
+The holes that windows read are grown to complete latent cells, except in reference mode: what is generated. Black is
+the hole alone, so that the context encoder sees all that is known of the cells at its border, as in training.
+
 VOID is shown what it removes: where there are `Regions`, holes keep their pixels, and a quad mask says what is what.
 """
 
@@ -55,7 +58,7 @@ class PaddedArrays(NamedTuple):
     """A `PaddedVideo` in memory.
 
     Attributes:
-      frames_FHWC: uint8, holes black, but for VOID; as many as `WindowPlan.padded_frames`.
+      frames_FHWC: uint8, holes black before they are grown, but for VOID; as many as `WindowPlan.padded_frames`.
       holes_FHW: bool, True = generated.
       quad_FHW: quad mask, uint8; only for VOID.
     """
@@ -135,7 +138,7 @@ class StreamedVideo:
         """See `PaddedVideo`; reads the holes of the source once, without its frames."""
         groups: dict[range, np.ndarray] = {}
         for start in plan.windows:
-            groups = {group: groups[group] if group in groups else self._group_holes(group)
+            groups = {group: groups[group] if group in groups else self._generated(group)
                       for group in self._needed(start, settings.window)}  # fmt: skip
             yield _repeated(list(groups.values()), start - next(iter(groups)).start, settings.window, bool)
 
@@ -175,19 +178,22 @@ class StreamedVideo:
         if self._regions is None:
             for frame_HWC, hole_HW in zip(frames_FHWC, holes_FHW):
                 _blacken(frame_HWC, hole_HW)
+        if self._covered:
+            holes_FHW = _covered(holes_FHW)
         if self._first is not None and numbers.start == 0:
             frames_FHWC[0] = self._first
         return frames_FHWC, holes_FHW
+
+    def _generated(self, numbers: range) -> np.ndarray:
+        """The holes of the frames of one latent frame as windows read them."""
+        holes_FHW = self._group_holes(numbers)
+        return _covered(holes_FHW) if self._covered else holes_FHW
 
     def _group_holes(self, numbers: range) -> np.ndarray:
         holes_FHW = np.stack([self._resized_hole(number) for number in numbers])
         if self._first is not None and numbers.start == 0:
             holes_FHW[0] = False
-        return (
-            np.repeat(cover_cells(holes_FHW.max(0, keepdims=True)), len(holes_FHW), axis=0)
-            if self._covered
-            else holes_FHW
-        )
+        return holes_FHW
 
     def _resized_hole(self, number: int) -> np.ndarray:
         """The hole of a frame at the model's size; most masks move slowly or not at all."""
@@ -206,6 +212,11 @@ def _group_of(frame: int) -> int:
 def _members(group: int) -> range:
     """The frames of a latent frame."""
     return range(max(0, (group - 1) * TEMPORAL_STRIDE + 1), group * TEMPORAL_STRIDE + 1)
+
+
+def _covered(holes_FHW: np.ndarray) -> np.ndarray:
+    """Holes of the frames of one latent frame, grown to complete cells."""
+    return np.repeat(cover_cells(holes_FHW.max(0, keepdims=True)), len(holes_FHW), axis=0)
 
 
 def _blacken(frame_HWC: np.ndarray, hole_HW: np.ndarray) -> None:
@@ -269,7 +280,7 @@ def pad_video(
 
     Args:
       frames_FHWC: uint8 [0, 255], H and W multiples of 16.
-      holes_FHW: bool, True = generated. Grown to complete latent cells, except in reference mode.
+      holes_FHW: bool, True = hole.
       settings: window and overlap decide the length.
       first_frame_HWC: uint8, replaces frame 0, whose hole is then closed.
       quad_FHW: uint8, for VOID; holes then keep their pixels.
@@ -281,9 +292,9 @@ def pad_video(
     holes = np.array(holes_FHW, bool)
     if first_frame_HWC is not None:
         holes[0] = False
+    frames = frames_FHWC if quad_FHW is not None else np.where(holes[..., None], np.uint8(0), frames_FHWC)
     if settings.mode != "reference":
         holes = cover_cells(holes)
-    frames = frames_FHWC if quad_FHW is not None else np.where(holes[..., None], np.uint8(0), frames_FHWC)
     if first_frame_HWC is not None:
         frames[0] = first_frame_HWC
     extra = plan_windows(len(frames), settings).padded_frames - len(frames)

@@ -4,7 +4,7 @@
     pixels with black holes ---------------> VAE -> sample -> * factor              masked_latents_BThwC
     first frame + sigma noise -------------> VAE -> sample -> * factor, zeros       image_latents_BThwC
       (where it has a hole, black there, as the sampler sees it)
-    masks -> nearest latent cell                                                    mask_BThw
+    masks -> nearest latent cell, unless the loader has found the cells             mask_BThw
     token ids -----------------------------> T5                                     text_BME
 
 The loader draws sigma = exp(N(-3, 0.5^2)) and whether the image is dropped for each example; noise is drawn here, from
@@ -157,7 +157,8 @@ class Encoders:
             if batch.masked_BFHWC is None or batch.masks_BFHW is None:
                 raise TypeError("a LatentBatch without masks: expected masked latents or masked pixels")
             masked_BFHWC, masks_BFHW = batch.masked_BFHWC, batch.masks_BFHW
-        return self._sample(weights, masked_BFHWC, keys.masked), mask_to_latent(masks_BFHW)
+        mask_BThw = mask_to_latent(masks_BFHW) if batch.mask_BThw is None else batch.mask_BThw
+        return self._sample(weights, masked_BFHWC, keys.masked), mask_BThw
 
     def _sample(
         self, weights: trees.Tree, pixels_BFHWC: jax.Array, key: jax.Array, *, image: bool = False

@@ -111,11 +111,12 @@ def encode_window(
         if loader.show_first_frame:
             shown = ShowFirstFrame(loader.first_frame_dropout)
             masks_FHW = shown({"masks": masks_FHW}, draw("first", number))["masks"]
-        masks.append(cover_cells(masks_FHW) if loader.cover_cells else masks_FHW)
+        masks.append(masks_FHW)
     mean, std = posterior(frames_FHWC, np.stack(masks))
     arrays["clean_mean"], arrays["masked_mean"] = mean[0], mean[1:]
     arrays["clean_std"], arrays["masked_std"] = std[0], std[1:]
-    arrays["mask"] = masks_to_latent_grid(np.stack(masks))[1:]
+    seen = [cover_cells(masks_FHW) for masks_FHW in masks] if loader.cover_cells else masks
+    arrays["mask"] = masks_to_latent_grid(np.stack(seen))[1:]
 
     holes_N1HW, noises = np.stack([no_hole_FHW[:1]] * cfg.images), []
     if cfg.masks and loader.first_frame_dropout:

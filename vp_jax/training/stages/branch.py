@@ -11,19 +11,16 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vp_jax import trees
-from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
-from vp_jax.inference.settings import Settings
 from vp_jax.models.branch import init_from_backbone
-from vp_jax.models.config import BranchConfig, DiTConfig, Injection, VAEConfig
+from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, VAEConfig
 from vp_jax.models.folder import BACKBONE, ENCODERS, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.inpaint import predict
-from vp_jax.training.encode import Encoded, Encoders
+from vp_jax.training.encode import Encoded
 from vp_jax.training.flops import hint_flops, transformer_flops, video_tokens
 from vp_jax.training.models import Descriptions, ModelConfig, TrainingModels, behind_encoders
 from vp_jax.training.stages.denoising import Inpainter, condition
-from vp_jax.training.stages.sampling import WindowSampler
 from vp_jax.training.stages.stage import Exports
 from vp_jax.training.stages.weights import (
     Origin,
@@ -47,7 +44,7 @@ class BranchStage(Inpainter):
 
     backbone: DiTConfig
     branch: BranchConfig
-    injection: Injection = dataclasses.field(default_factory=Injection)
+    injection: Injection = DEFAULT_INJECTION
 
     kind = "branch"
     companions = (BACKBONE.folder, *ENCODERS)
@@ -102,10 +99,6 @@ class BranchStage(Inpainter):
         backbone, branch = (transformer_flops(cfg, tokens) for cfg in (self.backbone, self.branch.dit))
         trained = 3 * (branch.matmul + hint_flops(self.branch, tokens)) + 3 * branch.attention
         return batch * (2 * backbone.matmul + 3 * backbone.attention + trained)
-
-    def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> WindowSampler:
-        """Hints go to the tokens that the encoder is trained with."""
-        return super().sampler(encoders, dataclasses.replace(settings, injection=self.injection), schedule)
 
     def sampling_models(self, vae: VAEConfig) -> Models:
         """Backbone and context encoder."""

@@ -26,7 +26,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.models import Models
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowLatents
-from vp_jax.models.config import DiTConfig, VAEConfig
+from vp_jax.models.config import DEFAULT_INJECTION, DiTConfig, VAEConfig
 from vp_jax.models.folder import ENCODERS
 from vp_jax.models.inpaint import Condition
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
@@ -99,9 +99,11 @@ class Denoiser(abc.ABC, Generic[B]):
 
     Attributes:
       backbone: description of the transformer.
+      injection: which tokens get hints, in training and in its samples.
     """
 
     backbone: DiTConfig
+    injection = DEFAULT_INJECTION
     needs_pixels = False
     needs_masks = False
     denoises = True
@@ -176,7 +178,7 @@ class Denoiser(abc.ABC, Generic[B]):
         """One window of the sampler with the models of the stage."""
         if encoders.vae is None:
             raise TypeError("a sampler of latents needs a VAE: expected encoders with one")
-        return WindowSampler(self, encoders.vae, settings, schedule)
+        return WindowSampler(self, encoders.vae, settings.changed(injection=self.injection), schedule)
 
     def calibrated(self, trainable: trees.Tree, batches: Iterable[PixelBatch | LatentBatch]) -> Self:
         """Nothing is measured."""

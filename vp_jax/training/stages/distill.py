@@ -33,7 +33,7 @@ from vp_jax.inference.models import Models
 from vp_jax.inference.named import SAMPLING_FILE
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowLatents
-from vp_jax.models.config import BranchConfig, DiTConfig, VAEConfig
+from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, VAEConfig
 from vp_jax.models.folder import BACKBONE, BRANCH, ENCODERS, CheckpointFolder, Network, Part, abstract_model
 from vp_jax.models.inpaint import predict as forward
 from vp_jax.models.tokenizer import EOS, PAD
@@ -76,6 +76,7 @@ class DistillStage(Denoiser[GuidedClips]):
       steps: K, in which the student is sampled.
       substeps: of the teacher in one of them.
       guidance: of the teacher, the same at every step.
+      injection: which tokens get hints, of both.
     """
 
     backbone: DiTConfig
@@ -83,6 +84,7 @@ class DistillStage(Denoiser[GuidedClips]):
     steps: int = 4
     substeps: int = 5
     guidance: float = 6.0
+    injection: Injection = DEFAULT_INJECTION
 
     kind = "distill"
     companions = ENCODERS
@@ -206,7 +208,8 @@ class DistillStage(Denoiser[GuidedClips]):
         backbone = nnx.merge(abstract_model(self.backbone)[0], weights["backbone"])
         branch = nnx.merge(abstract_model(self.branch)[0], weights["branch"])
         known = condition(clips, self.backbone.patch)
-        return forward(backbone, branch, x, clips.image_latents_BThwC, known, clips.text_BME, t_B).sample
+        given = (clips.image_latents_BThwC, known, clips.text_BME, t_B)
+        return forward(backbone, branch, x, *given, injection=self.injection).sample
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
         """Two passes of the teacher for each of its steps, three of the student."""
@@ -217,7 +220,8 @@ class DistillStage(Denoiser[GuidedClips]):
     @property
     def own_settings(self) -> dict[str, object]:
         """Settings with which the student is sampled."""
-        return {"steps": self.steps, "guidance": 1.0, "dynamic_guidance": False, "sampler": "ddim"}
+        hints = {} if self.injection == DEFAULT_INJECTION else {"injection": self.injection}
+        return {"steps": self.steps, "guidance": 1.0, "dynamic_guidance": False, "sampler": "ddim", **hints}
 
     def sampler(self, encoders: Encoders, settings: Settings, schedule: Schedule) -> WindowSampler:
         """In the student's own steps, whatever validation asks for."""
@@ -245,7 +249,7 @@ class DistillStage(Denoiser[GuidedClips]):
 
     def write_extras(self, folder: Path, schedule: Schedule) -> None:
         """The settings with which it is sampled."""
-        write_text(folder / SAMPLING_FILE, json.dumps(self.own_settings) + "\n")
+        write_text(folder / SAMPLING_FILE, json.dumps(self.own_settings, default=dataclasses.asdict) + "\n")
 
 
 def single_step_estimate(x_t: jax.Array, x_s: jax.Array, abar_t: jax.Array, abar_s: jax.Array) -> jax.Array:
@@ -265,7 +269,6 @@ def distill_models(cfg: ModelConfig, platform: str | None = None) -> TrainingMod
       UserError: a name or folder that is no model.
     """
     found = Descriptions.of(cfg).computed(cfg, platform)
-    stage = DistillStage(
-        found.backbone, found.branch, cfg.distill_steps, cfg.distill_substeps, cfg.distill_guidance
-    )  # fmt: skip
+    numbers = cfg.distill_steps, cfg.distill_substeps, cfg.distill_guidance
+    stage = DistillStage(found.backbone, found.branch, *numbers, Injection(tokens=cfg.injection_tokens))
     return behind_encoders(cfg, found, stage)

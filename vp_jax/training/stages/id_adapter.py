@@ -17,7 +17,7 @@ from flax import nnx
 from vp_jax import trees
 from vp_jax.inference.models import Models
 from vp_jax.models import lora
-from vp_jax.models.config import BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
+from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, LoRAConfig, VAEConfig
 from vp_jax.models.folder import BACKBONE, BRANCH, ENCODERS, CheckpointFolder, abstract_model, read_description
 from vp_jax.models.id_resample import Resample
 from vp_jax.models.injection import joint_mask
@@ -40,7 +40,7 @@ class AdapterStage(Inpainter):
     backbone: DiTConfig
     branch: BranchConfig
     lora: LoRAConfig
-    injection: Injection = dataclasses.field(default_factory=Injection)
+    injection: Injection = DEFAULT_INJECTION
 
     kind = "id_adapter"
     companions = (BACKBONE.folder, BRANCH.folder, *ENCODERS)
@@ -122,4 +122,5 @@ def id_adapter_models(cfg: ModelConfig, platform: str | None = None) -> Training
     adapter = adapter_config(cfg.rank, cfg.alpha)
     if cfg.continued is not None:
         adapter = read_description(cfg.continued, LoRAConfig)
-    return behind_encoders(cfg, found, AdapterStage(found.backbone, found.branch, adapter))
+    stage = AdapterStage(found.backbone, found.branch, adapter, Injection(tokens=cfg.injection_tokens))
+    return behind_encoders(cfg, found, stage)

@@ -8,6 +8,7 @@ hints, so that the backbone stays a model of clips by itself, and later stages m
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -20,10 +21,12 @@ from vp_jax import trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
+from vp_jax.files import write_text
 from vp_jax.inference.models import Models
+from vp_jax.inference.named import SAMPLING_FILE
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.branch import init_from_backbone
-from vp_jax.models.config import BranchConfig, DiTConfig, T5Config, VAEConfig
+from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, T5Config, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BRANCH, CheckpointFolder, abstract_model
 from vp_jax.models.inpaint import Condition, predict
 from vp_jax.training.encode import Encoders, token_ids
@@ -71,6 +74,7 @@ class JointStage(Denoiser[CaptionedHoles]):
     Attributes:
       backbone, branch, t5: descriptions.
       hint_dropout: probability that an example comes without hints.
+      injection: which tokens get hints.
       vocabulary: sentencepiece file of the text encoder, which is exported with it.
     """
 
@@ -78,6 +82,7 @@ class JointStage(Denoiser[CaptionedHoles]):
     branch: BranchConfig
     t5: T5Config
     hint_dropout: float = 0.0
+    injection: Injection = DEFAULT_INJECTION
     vocabulary: Path | None = None
 
     kind = "joint"
@@ -151,7 +156,8 @@ class JointStage(Denoiser[CaptionedHoles]):
         branch = nnx.merge(abstract_model(self.branch)[0], self.whole(working, frozen, "branch"))
         seen = Condition.of(batch.masked_latents_BThwC, batch.hidden_BThw, self.backbone.patch)
         text_BME = self._generator.text(working, batch.input_ids_BM)
-        return predict(backbone, branch, x_t, batch.image_latents_BThwC, seen, text_BME, t_B).sample
+        given = (batch.image_latents_BThwC, seen, text_BME, t_B)
+        return predict(backbone, branch, x_t, *given, injection=self.injection).sample
 
     def flops(self, batch: int, frames: int, rows: int, columns: int) -> float:
         """Three passes of both transformers; the much smaller text encoder is left out."""
@@ -195,8 +201,11 @@ class JointStage(Denoiser[CaptionedHoles]):
         }
 
     def write_extras(self, folder: Path, schedule: Schedule) -> None:
-        """Tokenizer and schedule."""
+        """Tokenizer, schedule, and which tokens get hints if these are others than published."""
         self._generator.write_extras(folder, schedule)
+        if self.injection != DEFAULT_INJECTION:
+            hints = json.dumps({"injection": self.injection}, default=dataclasses.asdict)
+            write_text(folder / SAMPLING_FILE, hints + "\n")
 
 
 def joint_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
@@ -216,5 +225,7 @@ def joint_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModel
     branch = BranchConfig(
         dataclasses.replace(backbone, num_layers=layers, in_channels=channels, remat=cfg.branch_remat)
     )
-    stage = JointStage(backbone, branch, generator.t5, cfg.hint_dropout, generator.vocabulary)
+    stage = JointStage(
+        backbone, branch, generator.t5, cfg.hint_dropout, Injection(tokens=cfg.injection_tokens), generator.vocabulary
+    )
     return dataclasses.replace(models, stage=stage)
