@@ -198,7 +198,7 @@ def test_an_example_takes_mask_and_first_frame_together(layout, tmp_path):
         seen.add(bool(hole.any()))
         if hole.any():
             black = drawn["masked_latents"][0][hole]
-            assert black.min() < -0.9 and np.abs(drawn["image_latents"][0][hole] - black).mean() < 0.2, "the same hole"
+            assert black.min() < -0.9 and np.abs(drawn["image_latents"][0][hole] - black).mean() < 0.4, "the same hole"
         else:
             assert drawn["image_latents"][0].mean() > -0.8, "the picture of another mask would be black in part"
     assert seen == {True, False}
