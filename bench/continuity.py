@@ -153,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for at, row in enumerate(args.rows):
                 progress(number * len(args.rows) + at, len(chosen) * len(args.rows), f"{case.name}/{row}")
                 seed = zlib.crc32(f"{setup.seed} {case.name}".encode())
-                settings = Settings(
+                settings = pipeline.settings.changed(
                     steps=setup.steps, guidance=setup.guidance, dynamic_guidance=False, window=cases.WINDOW, seed=seed,
                     mode="reference" if row == "reference" else "default", joint=row == "joint",
                 )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.ablation import arguments, setup_of
 from bench.nano import cases, paper, runner, tables
-from bench.nano.variants import Variant
+from bench.nano.variants import SHIPPED, Variant
 from bench.timing import machine
 from vp_jax.cli.program import run_cli
 from vp_jax.inference.hole_fill import fill_holes
@@ -31,7 +31,7 @@ from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
 DISTANCES = (1, 2, 3, 4)
 """Latent cells to the nearest hole of the same latent frame; the last row of the table is what is farther."""
 METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
-VARIANTS = [Variant(fill, f"holes {fill}", settings={"hole_fill": fill}) for fill in FILLS]
+VARIANTS = [Variant(fill, f"holes {fill}", settings={**SHIPPED, "hole_fill": fill}) for fill in FILLS]
 
 
 def leaks(pipeline: Pipeline, clips: Sequence[cases.Case]) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ from bench.ablation import arguments, setup_of
 from bench.nano.batched import BatchSampler
 from bench.nano.cases import HEIGHT, WIDTH, WINDOW
 from bench.nano.runner import Setup
-from bench.nano.variants import Variant
+from bench.nano.variants import SHIPPED, Variant
 from bench.timing import machine
 from vp_jax.cli.program import run_cli
 from vp_jax.eval import video_metrics
@@ -195,7 +195,9 @@ PARTS: dict[str, tuple[Callable[[int], Iterable[Trial]], str]] = {
 
 def run(setup: Setup, trials: Sequence[Trial], progress: Callable[[int, int, str], None]) -> Scores:
     """PSNR of each row's clips, in each of its regions."""
-    sampler = BatchSampler(Pipeline.load(setup.model, precision="float32"), setup.settings(Variant("holes", "")))
+    sampler = BatchSampler(
+        Pipeline.load(setup.model, precision="float32"), setup.settings(Variant("holes", "", settings=SHIPPED))
+    )
     texts = sorted({text for trial in trials for text in (trial.prompt, trial.negative)})
     embedded = dict(zip(texts, sampler.pipeline.encode_prompts(texts, 32)))
     scores: Scores = {}

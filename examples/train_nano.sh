@@ -47,5 +47,14 @@ stage backbone nano_backbone.py --config.model.checkpoint="$R/model" --config.mo
 take backbone
 stage branch nano_branch.py --config.model.checkpoint="$R/model" "${data[@]}"
 take branch
-stage id nano_id.py --config.model.checkpoint="$R/model" "${data[@]}"
-"$PYTHON" -m vp_jax package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,id}
+# all of them together, with hints into every token: a backbone of hours brings little of them into a hole by itself
+[ -d "$R/holes/vpdata_latents/1.0.0" ] || "$PYTHON" -m vp_jax latents --config nano_joint --out "$R/holes" \
+  --config.model.checkpoint="$R/model" --config.data.kind=synthetic --config.data.synthetic_clips=3000 \
+  --config.data.synthetic_look=flat --config.loader.first_frame_dropout=0.3 --masks 2 --images 1
+hints=(--config.model.injection_tokens=all --config.data.synthetic_look=flat --config.data.path="$R/holes")
+stage joint nano_joint.py --config.model.name=nano --config.model.checkpoint="$R/model" \
+  --config.model.init_from="$R/model" --config.model.tokenizer="$R/spiece.model" "${hints[@]}" \
+  --config.steps=2000 --config.optimizer.lr=6e-4 --config.optimizer.warmup=50 --config.step.ema_decay=0.99
+take joint
+stage id nano_id.py --config.model.checkpoint="$R/model" "${hints[@]}"
+"$PYTHON" -m vp_jax package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,joint,id}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.nano.results import METRICS
+from vp_jax.inference.named import NAMED
 from vp_jax.models.config import Injection
 
 PARTS = ("transformer", "branch", "vae", "text_encoder", "tokenizer", "id_adapter", "scheduler")
@@ -65,7 +66,10 @@ class Variant:
 STEPS = 800
 """Training steps of every variant with its own weights, so that variants are compared after the same training."""
 
-DEFAULT = Variant("default", "VideoPainter as shipped", paper="default")
+SHIPPED = {"injection": NAMED["nano"].settings["injection"]}
+"""Which tokens get hints in the model as it is shipped."""
+
+DEFAULT = Variant("default", "VideoPainter as shipped", settings=SHIPPED, paper="default")
 MEAN = Variant("mean", "mean colour of the frame", kind="mean")
 BACKBONE = Variant(
     "backbone",
@@ -88,6 +92,8 @@ BRANCH_2 = Variant(
 SHORT = (
     MEAN,
     Variant("telea", "Telea, frame by frame", kind="telea"),
+    Variant("diffusion", "colours diffused into the hole, frame by frame", kind="diffusion"),
+    Variant("stretched", "frame 0's thing, stretched to the box of each mask", kind="stretched"),
     BACKBONE,
     Variant(
         "single_branch",
@@ -121,17 +127,17 @@ SHORT = (
     ),
     BRANCH_2,
     DEFAULT,
-    Variant("no_first_frame", "default, first frame not given", first_frame=False),
+    Variant("no_first_frame", "as shipped, first frame not given", settings=SHIPPED, first_frame=False),
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 
 LONG = (
     MEAN,
     dataclasses.replace(BACKBONE, paper=""),
-    Variant("no_id", "without ID adapter", paper="w/o ID resample (L)"),
-    Variant("id", "ID adapter, clip weight 0", id_adapter=True, paper="with ID resample (L)"),
-    Variant("no_id_clip", "without ID adapter, clip weight 0.5", settings={"clip_weight": 0.5}),
-    Variant("id_clip", "ID adapter, clip weight 0.5", id_adapter=True, settings={"clip_weight": 0.5}),
+    Variant("no_id", "without ID adapter", settings=SHIPPED, paper="w/o ID resample (L)"),
+    Variant("id", "ID adapter, clip weight 0", settings=SHIPPED, id_adapter=True, paper="with ID resample (L)"),
+    Variant("no_id_clip", "without ID adapter, clip weight 0.5", settings={**SHIPPED, "clip_weight": 0.5}),
+    Variant("id_clip", "ID adapter, clip weight 0.5", id_adapter=True, settings={**SHIPPED, "clip_weight": 0.5}),
     Variant("vae", "VAE round trip of the truth (ceiling)", kind="vae"),
 )
 

@@ -4,6 +4,8 @@ import pytest
 
 from vp_jax.errors import UserError
 from vp_jax.inference.named import NAMED, SAMPLING_FILE, find_model
+from vp_jax.inference.settings import Settings
+from vp_jax.models.config import Injection
 
 
 def test_a_folder_may_bring_its_own_settings(tmp_path):
@@ -13,12 +15,19 @@ def test_a_folder_may_bring_its_own_settings(tmp_path):
     assert find_model("nano").settings == NAMED["nano"].settings
 
 
+def test_a_folder_says_which_tokens_get_hints(tmp_path):
+    (tmp_path / SAMPLING_FILE).write_text('{"injection": {"tokens": "all"}}')
+    assert Settings(**find_model(tmp_path).settings).injection == Injection(tokens="all")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
         ('{"steps": 0}', "steps 0: expected 1 to 1000"),
         ('{"pace": 4}', "unknown setting 'pace'"),
         ("[]", "expected settings of a model"),
+        ('{"injection": {"tokens": "some"}}', "'some'.*background"),
+        ('{"injection": 1}', "injection"),
     ],
 )
 def test_settings_that_no_model_has_are_refused_with_their_file(text, message, tmp_path):

@@ -145,7 +145,8 @@ def update(
 
 def velocity_to(row: StepTable, x: jax.Array, x0: jax.Array) -> jax.Array:
     """Velocity that leads from latents ``x`` at a row of a table to clean ``x0``; all of any shape."""
-    return (row.signal * x - x0) / row.sigma
+    v: jax.Array = (row.signal * x - x0) / row.sigma
+    return v
 
 
 def row_at(table: StepTable, index: jax.Array | int) -> StepTable:

@@ -37,7 +37,7 @@ NAMED = {
     "nano": NamedModel(
         Path(__file__).parent.parent / "nano",
         precision="float32",
-        settings={"steps": 20, "guidance": 3.0, "dynamic_guidance": False},
+        settings={"steps": 20, "guidance": 3.0, "dynamic_guidance": False, "injection": Injection(tokens="all")},
     )
 }
 
