@@ -21,7 +21,7 @@ def get_config(name: str) -> ConfigDict:
     config.model.update(stage="distill", distill_steps=4, distill_substeps=5)
     config.loader.update(empty_caption=0.0)
     if name == "nano":
-        config.model.distill_guidance = 3.0
+        config.model.update(distill_guidance=3.0, injection_tokens="all")
         config.steps = 400
         config.optimizer.update(lr=2e-4, warmup=20)
         config.step.update(hole_weight=10.0, ema_decay=0.98)

@@ -39,6 +39,7 @@ def test_parts_types_and_facts(tmp_path):
     ]
     (runs[2] / "export" / "tokenizer").mkdir()
     (runs[2] / "export" / "tokenizer" / "spiece.model").write_bytes(b"pieces")
+    (runs[1] / "export" / "sampling.json").write_text('{"steps": 4}')
     size = package.package(runs, tmp_path / "out")
     assert size == sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
 
@@ -46,6 +47,8 @@ def test_parts_types_and_facts(tmp_path):
     assert kernel.dtype == jnp.bfloat16 and np.all(np.asarray(kernel, np.float32) == np.float32(jnp.bfloat16(1 / 3)))
     assert checkpoint.load_config(tmp_path / "out" / "branch")["kind"] == "branch"
     assert (tmp_path / "out" / "tokenizer" / "spiece.model").read_bytes() == b"pieces"
+
+    assert json.loads((tmp_path / "out" / "sampling.json").read_text()) == {"steps": 4}
 
     facts = json.loads((tmp_path / "out" / "provenance.json").read_text())["runs"]
     assert [(run["run"], run["stage"], run["step"], run["data_seed"]) for run in facts] == [

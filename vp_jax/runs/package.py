@@ -1,7 +1,8 @@
 """One checkpoint folder from several runs, small enough to be shipped: what ``vp_jax/nano`` is made with.
 
 Later runs replace the exports of earlier ones. Weights are stored in bfloat16; ``provenance.json`` says
-of each run its settings, commits, steps and last metrics. The command is ``vp-jax package``.
+of each run its settings, commits, steps and last metrics. A run's ``sampling.json`` goes along. The command is
+``vp-jax package``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 from vp_jax import checkpoint, trees
 from vp_jax.errors import UserError
 from vp_jax.files import check_writable, write_text
+from vp_jax.inference.named import SAMPLING_FILE
 from vp_jax.reading import check_tree, parse_json, read_bytes, read_json, show
 from vp_jax.runs.workdir import STARTS
 from vp_jax.scalars import METRICS_FILE, read_metrics
@@ -59,6 +61,9 @@ def package(runs: Sequence[Path], out: Path, keep: Sequence[str] = ()) -> int:
             checkpoint.save_params(out / name, weights, checkpoint.load_config(folder), in_one_file=True)
         else:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
+    for settings in (run / "export" / SAMPLING_FILE for run in runs):
+        if settings.is_file():
+            shutil.copy(settings, out / SAMPLING_FILE)
     write_text(out / PROVENANCE, json.dumps(facts, indent=1) + "\n")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if size > LIMIT:
