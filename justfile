@@ -10,12 +10,12 @@ _list:
 # before every commit: format, lint, types, tests that are not slow; 4 to 5 minutes on two cores
 check: format-check lint types
     # compiling takes longest here, so programs are not optimised
-    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not slow"
+    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # what CI runs: as `check` with the slow tests, then parity and nano with optimised programs, as users run them
 all: format-check lint types
-    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile -m "not optimised"
-    pytest -n 2 --dist loadfile -m "optimised"
+    XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not optimised"
+    pytest -n 2 --dist loadfile --no-loadscope-reorder -m "optimised"
 
 # put the files into the one format, and mend what ruff can mend
 format:
@@ -39,7 +39,7 @@ test *ARGUMENTS:
 # which tests take longest
 [positional-arguments]
 durations *ARGUMENTS:
-    pytest -n 2 --dist loadfile --durations=40 "$@"
+    pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 "$@"
 
 # the wheel, into dist/
 build:

@@ -27,11 +27,23 @@ OPTIMISED = tuple(Path(__file__).parent / name for name in ("parity", "nano"))
 """Folders of tests that CI runs with the programs that users get."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``-m optimised`` imports no tests of other folders, ``-m "not optimised"`` none of these."""
+    expression, path = config.getoption("markexpr"), collection_path
+    within = any(path.is_relative_to(folder) for folder in OPTIMISED)
+    above = any(folder.is_relative_to(path) for folder in OPTIMISED)
+    if (expression == "optimised" and not within and not above) or (expression == "not optimised" and within):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of `OPTIMISED`."""
+    """Mark the tests of `OPTIMISED`; files with slow tests come first, so that both workers end at the same time."""
     for item in items:
         if any(folder in item.path.parents for folder in OPTIMISED):
             item.add_marker("optimised")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 # traced programs stay: a twentieth of all time went into looking through them for garbage

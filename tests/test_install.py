@@ -1,6 +1,5 @@
 """The installed package: sdist to wheel, a fresh environment outside the checkout, every door of it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,18 +12,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import vp_jax
+from tests.children import CACHE, devices
 from vp_jax.cli.main import COMMANDS
 from vp_jax.cli.settings import names
 
 ROOT = Path(__file__).parent.parent
-CACHE = ROOT / ".pytest_cache" / "xla"
-"""Compiled programs, shared by all tests and kept for the next run."""
 
 
 def call(*command, cwd):
     """Output of a command without this checkout on its path."""
-    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "XLA_FLAGS")}
-    env |= {"JAX_PLATFORMS": "cpu", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    env = {name: value for name, value in devices(**CACHE).items() if name != "PYTHONPATH"}
+    env |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -90,12 +88,11 @@ def test_the_command_works_in_an_empty_folder(installed, tmp_path):
 
 @pytest.mark.slow
 def test_it_samples_and_trains_in_an_empty_folder(installed, tmp_path):
-    cache = ("--compilation_cache", CACHE)
-    out = call(installed / "vp-jax", "sample", "--steps", "1", *cache, cwd=tmp_path)
+    out = call(installed / "vp-jax", "sample", "--steps", "1", cwd=tmp_path)
     assert "done     nano_out/nano_report.html" in out
     assert (tmp_path / "nano_out" / "nano.mp4").stat().st_size > 1000
-    settings = ("--config.steps=1", f"--config.compilation_cache={CACHE}")
-    out = call(installed / "vp-jax", "train", "--config", "tiny", "--workdir", "run", *settings, cwd=tmp_path)
+    settings = ("--workdir", "run", "--config.steps=1")
+    out = call(installed / "vp-jax", "train", "--config", "tiny", *settings, cwd=tmp_path)
     assert "step 1: model written to run/export" in out
     assert (tmp_path / "run" / "export" / "branch" / "config.json").is_file()
 

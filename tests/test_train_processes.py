@@ -1,6 +1,5 @@
 """train.py in processes of its own: killed, stopped, several that train together, several that write shards."""
 
-import os
 import random
 import re
 import signal
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.children import one_device
+from tests.children import CACHE, devices
 from tests.training.curves import curve
 from vp_jax import checkpoint
 from vp_jax.data.shards.latents import LatentRecords
@@ -41,7 +40,7 @@ def start(workdir, converted, programs, *settings, steps):
         *settings,
     ]
     return subprocess.Popen(
-        command, cwd=ROOT, env=one_device(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=devices(**CACHE), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -106,7 +105,7 @@ def test_shards_are_encoded_by_several_processes_as_by_one(converted, tmp_path):
             "--",
             *beam,
         ]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+        subprocess.run(command, cwd=ROOT, env=devices(**CACHE), check=True, capture_output=True)
         records = LatentRecords(tmp_path / name / "vpdata_latents" / "1.0.0", "train")
         return {clip.clip_id: clip.arrays() for clip in (records[index] for index in range(len(records)))}
 

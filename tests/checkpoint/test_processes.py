@@ -1,7 +1,6 @@
 """Checkpoints of several processes: the same digests as on one, and one decision about damage for all of them."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -9,18 +8,18 @@ import sys
 
 import pytest
 
+from tests.children import devices
+
 
 def run(folder, stage, count):
     """Run ``stage`` in ``count`` processes with eight devices in all; the lines that they printed."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    flags = f"--xla_force_host_platform_device_count={8 // count}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.checkpoint.run_process", str(i), str(count), address, str(folder), stage],
-            env=environment,
+            env=devices(8 // count),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import CACHE, devices
 from vp_jax.cli import main as cli
 from vp_jax.cli.main import COMMANDS, overview, parser_of, run
 from vp_jax.errors import UserError
@@ -156,7 +157,8 @@ def test_a_user_without_name_and_home_can_sample(tmp_path, closed):
     """As in ``docker run --user 12345``; and with nobody who reads what is printed."""
     code = QUICK.format(argv=["sample", "--steps", "1", "--out", "out.mkv"], block=NOBODY)
     command = f"{shlex.join([sys.executable, '-c', code])} {closed}; echo ${{PIPESTATUS[0]}} > status"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    # those who keep nothing compile, the others take what is there
+    environment = devices(**(CACHE if closed else {}))
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, env=environment)
     status = int((tmp_path / "status").read_text())
     assert "Traceback" not in done.stderr

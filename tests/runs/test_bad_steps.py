@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.children import one_device
+from tests.children import devices
 from tests.runs.white_clips import Clips, models, settings
 from vp_jax.data.journal import read_journal
 from vp_jax.errors import UserError
@@ -76,7 +76,7 @@ def two_processes(folder, white):
     both = [
         subprocess.Popen(
             [*command, str(index), "2", address, str(folder), white],
-            env=one_device(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=devices(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for index in range(2)
     ]  # fmt: skip

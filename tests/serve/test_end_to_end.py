@@ -14,8 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
-from tests.children import one_device
-from tests.layout import ROOT
+from tests.children import CACHE, devices
 from vp_jax.media.video import read_video
 from vp_jax.media.video_writer import write_video
 from vp_jax.serve.tasks import write_example
@@ -29,13 +28,11 @@ class Server:
     """``vp-jax serve`` in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "xla")}
-        cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vp_jax", "serve", "--port", "0", "--folder", folder],
             stdout=subprocess.PIPE,
             text=True,
-            env=one_device(**cache),
+            env=devices(**CACHE),
         )
         self.address = self.process.stdout.readline().split()[1]
 

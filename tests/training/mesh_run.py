@@ -5,6 +5,7 @@ python -m tests.training.mesh_run PROCESS COUNT ADDRESS STAGE        prints the 
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def numbers() -> Encoded:
 
 
 class Prepared:
-    """The step compiled on a mesh, with its arguments in their places."""
+    """The step on a mesh, with its arguments in their places."""
 
     def __init__(self, stage_name: str, sizes: Mapping[str, int]) -> None:
         stage = STAGES[stage_name]
@@ -75,12 +76,14 @@ class Prepared:
         batch = numbers()
         self.batch = self._put(batch, sharding.batch_shardings(batch, mesh))
         placed = jax.tree.map(lambda leaf: leaf.sharding, self.state)
-        with jax.set_mesh(mesh):
-            step = jax.jit(
-                make_train_step(stage, optimizer, StepConfig(), Schedule()),
-                out_shardings=(placed, sharding.replicated(mesh)),
-            )
-            self.compiled = step.lower(self.state, self.frozen, self.batch, self._key()).compile()
+        step = make_train_step(stage, optimizer, StepConfig(), Schedule())
+        self._step = jax.jit(step, out_shardings=(placed, sharding.replicated(mesh)))
+
+    @functools.cached_property
+    def compiled(self) -> jax.stages.Compiled:
+        """The step, which takes longer to compile than anything else here."""
+        with jax.set_mesh(self.mesh):
+            return self._step.lower(self.state, self.frozen, self.batch, self._key()).compile()
 
     @staticmethod
     def _put(tree, shardings):

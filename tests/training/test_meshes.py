@@ -1,7 +1,6 @@
 """The same losses on every mesh; bytes per device; what travels between devices; nothing for frozen weights."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.children import devices
 from tests.compare import relative_error
 from tests.training import mesh_run
 from vp_jax import sharding, trees
@@ -105,10 +105,9 @@ def test_two_processes_give_the_losses_of_one_device():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     commands = [[sys.executable, "-m", "tests.training.mesh_run", str(i), "2", address, "branch"] for i in range(2)]
     children = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(command, env=devices(2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for command in commands
     ]
     try:
