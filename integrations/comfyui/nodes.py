@@ -19,6 +19,7 @@ from vp_jax.edit.instruction import parse_instruction
 from vp_jax.edit.rules import plan_by_rules
 from vp_jax.edit.wanted import Wanted
 from vp_jax.media.masks import dilate
+from vp_jax.segment.backends import named_backend
 from vp_jax.segment.prompts import parse_prompts
 from vp_jax.segment.tracking import track
 
@@ -67,20 +68,22 @@ class TrackMask:
     @classmethod
     def INPUT_TYPES(cls) -> _Types:
         """What the node takes."""
-        hint = "box:x,y,width,height  or  points:x,y;x,y  (minus before x: not part of it; @7 behind: frame 7)"
+        hint = "box:x,y,width,height, points:x,y;x,y (minus before x: not part of it; @7 behind: frame 7) or words"
+        names = "grabcut (words: one colour), or sam2_video:FOLDER_OR_ID, sam3_video:FOLDER_OR_ID (words)"
         return {
             "required": {
                 "video": ("IMAGE",),
                 "where": ("STRING", {"default": "box:0,0,64,64", "multiline": True, "tooltip": hint}),
             },
-            "optional": {"backend": ("STRING", {"default": "grabcut"})},
+            "optional": {"backend": ("STRING", {"default": "grabcut", "tooltip": names})},
         }
 
     def track(self, video: Any, where: str, backend: str = "grabcut") -> tuple[Any]:
         """Track what each line of ``where`` says of the one thing."""
         frames_FHWC = _frames(video)
         prompts = [prompt for line in where.splitlines() if line.strip() for prompt in parse_prompts(line.strip())]
-        found = track(lambda: iter(frames_FHWC), prompts, backend=backend)
+        name, options = named_backend(backend.strip())
+        found = track(lambda: iter(frames_FHWC), prompts, name, **options)
         return (_like(video, np.stack([tracked.labels_HW > 0 for tracked in found]).astype(np.float32)),)
 
 

@@ -61,6 +61,9 @@ def test_a_model_behind_an_endpoint_plans(capsys):
         (["--video", "VIDEO", "--instruction", "add a star"], "mask: where"),
         (["--video", "VIDEO", "--operation", "remove", "--mask", "area:0,0,9,9", "--first_frame", "drawn"], "only the"),
         (["--instruction", "remove the square", "--first_frame", "flux"], "expected a picture, original, fill"),
+        (["--instruction", "remove the square", "--first_frame", "flux", "--dry_run"], "first_frame flux: no such"),
+        (["--instruction", "remove the square", "--choose", "2"], "choose 2: expected 1 to 1"),
+        (["--instruction", "remove the square", "--segmenter", "sam3_video"], "expected sam3_video:FOLDER_OR_ID"),
         (["--instruction", "remove the square", "--vlm", "gpt"], "expected http://HOST:PORT/v1"),
         (["--instruction", "remove the square", "--candidates", "0"], "candidates 0: expected 1 or more"),
         (["--instruction", "remove the square", "--", "--mask", "m.png"], "--mask behind --"),
@@ -87,8 +90,10 @@ def test_candidates_are_painted_and_one_is_chosen_by_number(folder, capsys):
     assert edit(*painted) == 0
     assert "first    3 painted, see out_first.png" in capsys.readouterr().out
     assert sorted(path.name for path in (folder / "out_first").glob("*.png")) == ["1.png", "2.png", "3.png"]
+    kept = (folder / "out_first" / "candidates.json").read_bytes()
     with pytest.raises(UserError, match="choose 4: expected 1 to 3"):
-        edit(*painted, "--choose", "4")
+        edit(*painted[:-2], "--choose", "4")
+    assert (folder / "out_first" / "candidates.json").read_bytes() == kept
 
 
 @pytest.mark.slow

@@ -45,9 +45,13 @@ def test_flags_become_prompts_of_numbered_things():
         ([], "expected --box, --points or --words"),
         (["--box", "900,3,4,4"], "lies outside the frame of 90x60"),
         (["--points", "3,99"], "lies outside"),
+        (["--points", "-3,9"], "only points outside of it"),
+        (["--box", "-30,-9,8,8"], "box -30,-9,8,8: lies outside"),
+        (["--box", "1,2,3,4", "--out", ""], "argument --out: is empty"),
         (["--box", "1,2,3,4", "--preview", "sheet.jpg"], r"ends in \.png"),
         (["--box", "1,2,3,4", "--grow", "-1"], "grow -1"),
         (["--words", "a fox"], "one colour"),
+        (["--box", "8,18,24,24", "--shrink", "40"], "nothing is left"),
         (["--box", "1,2,3,4", "--backend", "sam2_video"], "no weights given"),
     ],
 )
@@ -66,6 +70,21 @@ def test_the_mask_of_a_job_is_tracked_and_lies_beside_the_result(video, tmp_path
     path = tracked_mask(values(video, tmp_path, mask))
     assert path == tmp_path / "out_tracked.mkv" and region_j(read_masks(path)[-1], MASKS[-1][0]) > 0.8
     assert "out_tracked.mkv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "flags, line",
+    [
+        (["--mask", ""], "argument --mask: is empty"),
+        (["--mask", "the red disc"], "expected one of --prompt and --prompt_embeds"),
+        (["--mask", "the red disc", "--prompt", "x", "--first_frame", "fill"], "vp-jax edit paints first frames"),
+        (["--mask", "the red disc", "--prompt", "x", "--segmenter", "sam2_video"], "expected sam2_video:FOLDER_OR_ID"),
+    ],
+)
+def test_what_costs_nothing_to_check_is_checked_before_tracking(video, tmp_path, flags, line):
+    with pytest.raises(UserError, match=line):
+        run(["sample", "--video", str(video), "--out", str(tmp_path / "out.mkv"), *flags])
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_missing_file_is_not_taken_for_words(video, tmp_path):

@@ -48,7 +48,7 @@ BEFORE_LOADING = [
     ({"--out": "empty.mp4"}, "is a folder, expected a file name"),
     ({"--out": "short"}, "which this program did not write"),
     ({"--out": "."}, ".: names no file, expected one such as out.mp4"),
-    ({"--out": ""}, ".: names no file, expected one such as out.mp4"),
+    ({"--out": ""}, "argument --out: is empty, expected a name"),
     ({"--out": "/"}, "/: names no file, expected one such as out.mp4"),
     ({"--out": "n" * 250 + ".mp4"}, "cannot be written (File name too long)"),
     ({"--out": "n" * 400}, "cannot be written (File name too long)"),

@@ -72,8 +72,27 @@ def test_a_picture_of_another_size_is_fitted():
 @pytest.mark.parametrize("kind", ["flux", "missing.png", "t2v "])
 def test_an_unknown_source_is_one_line(kind):
     assert not ff.is_painted(kind)
-    with pytest.raises(UserError, match=r"no such file; expected a picture, original, fill, lama, t2v or diffusers"):
+    with pytest.raises(UserError, match=r"no such file; expected a picture, original, fill, lama, t2v, diffusers"):
         ff.painter_of(kind, painter([]))
+
+
+def test_a_source_is_checked_before_anything_is_painted(tmp_path, monkeypatch):
+    (tmp_path / "face.png").touch()
+    for kind in ("none", "original", "fill", "t2v", "diffusers:x", str(tmp_path / "face.png")):
+        ff.check_kind(kind, drawn=False)
+    ff.check_kind("drawn", drawn=True)
+    monkeypatch.setattr(ff, "find_spec", lambda name: None)
+    for kind, line in [("drawn", "only the packaged"), ("fil", "no such file"), ("lama", "pip install simple-lama")]:
+        with pytest.raises(UserError, match=line):
+            ff.check_kind(kind, drawn=False)
+
+
+def test_what_was_painted_is_counted(tmp_path):
+    assert ff.kept_count(tmp_path / "out.mp4") == 1
+    ff.paint("fill", WANTED, [4, 5, 6], tmp_path / "out.mp4", ff.filled)
+    assert ff.kept_count(tmp_path / "out.mp4") == 3
+    (tmp_path / "out_first" / ff.RECORD).write_text('{"seeds": 7}')
+    assert ff.kept_count(tmp_path / "out.mp4") == 1
 
 
 def test_too_many_candidates_are_one_line(tmp_path):

@@ -7,6 +7,8 @@ from vp_jax.edit.masks import first_hole, mask_file
 from vp_jax.edit.world import packaged_clip, world_masks
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask, Video
+from vp_jax.segment.agreement import region_j
+from vp_jax.segment.results import Tracked
 from vp_jax.world.synthetic import HELD_OUT, World, masked_thing
 
 
@@ -37,12 +39,33 @@ def test_a_still_area_is_written_and_read_back(tmp_path, video):
         ("missing.png", "", "missing.png: no such file"),
         ("some/folder", "", "no such file"),
         (None, " ", "mask: where"),
-        (None, "the dog", r"where is 'the dog'\? Give `mask`, a `segmenter` that reads words, or a model with `vlm`"),
+        (
+            None,
+            "the dog",
+            r"where is 'the dog'\? .* one colour; give `mask`, a `segmenter` that reads words, or a model",
+        ),
+        ("box:200,0,9,9", "", "box 200,0,9,9: lies outside the frame of 96x64"),
     ],
 )
 def test_nowhere_is_one_line(tmp_path, video, mask, target, line):
     with pytest.raises(UserError, match=line):
         mask_file(mask, target, video, tmp_path / "out.mkv")
+
+
+def test_a_colour_finds_the_target_of_any_video_and_what_was_tracked_is_said(tmp_path, video):
+    said = []
+    path = mask_file(None, "the yellow thing", video, tmp_path / "out.mkv", note=said.append)
+    holes_FHW, (_, thing_FHW) = Mask.read(path).holes_FHW, packaged_clip().read(np.arange(3))
+    assert region_j(holes_FHW[0], thing_FHW[0] > 0) > 0.6
+    assert len(said) == 1 and said[0].startswith("3 frames tracked, mean confidence")
+
+
+def test_a_segmenter_is_named_with_its_weights(tmp_path, video, monkeypatch):
+    asked = []
+    found = (Tracked(n, np.ones((64, 96), np.uint8), {1: 1.0}, frozenset()) for n in range(3))
+    monkeypatch.setattr("vp_jax.edit.masks.track", lambda *args, **options: asked.append((args[2], options)) or found)
+    mask_file(None, "the dog", video, tmp_path / "out.mkv", segmenter="sam3_video:weights/sam3")
+    assert asked == [("sam3_video", {"weights": "weights/sam3"})]
 
 
 def test_words_find_things_of_the_drawn_world(tmp_path, video):

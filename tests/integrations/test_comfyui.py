@@ -12,6 +12,7 @@ from tests.layout import ROOT
 from tests.painter import PAINT, painter  # noqa: F401
 from tests.serve.drawn import disc_film
 from vp_jax.errors import UserError
+from vp_jax.segment.results import Tracked
 
 KINDS = {"INT": int, "FLOAT": float, "STRING": str}
 
@@ -65,6 +66,17 @@ def test_a_thing_is_masked_in_every_frame(pack, video):
     truth = video[..., 0] > 0.8
     assert mask.dtype == torch.float32 and mask.shape == (9, 48, 64) and set(mask.unique().tolist()) == {0.0, 1.0}
     assert ((mask > 0) & truth).sum() / ((mask > 0) | truth).sum() > 0.7
+
+
+def test_a_backend_is_named_with_its_weights(pack, video, monkeypatch):
+    asked = []
+    found = (Tracked(n, np.ones((48, 64), np.uint8), {1: 1.0}, frozenset()) for n in range(9))
+    nodes = sys.modules[pack.NODE_CLASS_MAPPINGS["VpJaxTrackMask"].__module__]
+    monkeypatch.setattr(nodes, "track", lambda *args, **options: asked.append((args[2], options)) or found)
+    (mask,) = execute(pack, "VpJaxTrackMask", video=video, where="the dog", backend="sam3_video:facebook/sam3")
+    assert asked == [("sam3_video", {"weights": "facebook/sam3"})] and mask.shape == (9, 48, 64)
+    with pytest.raises(UserError, match="expected sam3_video:FOLDER_OR_ID"):
+        execute(pack, "VpJaxTrackMask", video=video, where="the dog", backend="sam3_video")
 
 
 def test_a_video_is_inpainted_within_its_mask(pack, video, painter):  # noqa: F811

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from tests.segment.shapes_film import BLUE, RED, film
@@ -8,6 +9,7 @@ from vp_jax.segment.agreement import region_j
 from vp_jax.segment.mask_files import prompt_of, write_masks
 from vp_jax.segment.prompts import Box, Point, Words
 from vp_jax.segment.refine import Refinement
+from vp_jax.segment.results import Tracked
 
 PICTURES, MASKS = film((RED, 20, 30, 3, 0), (BLUE, 66, 20, 0, 1), frames=6)
 RED_BOX, BLUE_BOX = Box(8, 18, 24, 24), Box(54, 8, 24, 24, thing=2)
@@ -54,6 +56,19 @@ def test_what_cannot_be_tracked_is_refused_and_nothing_is_written(video, tmp_pat
     with pytest.raises(UserError, match=words):
         write_masks(video, prompts, tmp_path / "mask.mkv", **options)
     assert not (tmp_path / "mask.mkv").exists()
+
+
+@pytest.mark.parametrize("refinement, words", [(Refinement(shrink=30), "nothing is left"), (None, "nothing was found")])
+def test_an_empty_mask_does_not_take_the_place_of_a_good_one(video, tmp_path, monkeypatch, refinement, words):
+    write_masks(video, [RED_BOX], tmp_path / "mask.mkv")
+    before = (tmp_path / "mask.mkv").read_bytes()
+    if refinement is None:
+        lost = (Tracked(n, np.zeros((60, 90), np.uint8), {1: 0.0}, frozenset([1])) for n in range(6))
+        monkeypatch.setattr("vp_jax.segment.mask_files.track", lambda *args, **options: lost)
+    with pytest.raises(UserError, match=words):
+        write_masks(video, [RED_BOX], tmp_path / "mask.mkv", refinement=refinement)
+    assert (tmp_path / "mask.mkv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.mkv"]
 
 
 def test_a_lossy_format_is_refused(video, tmp_path):

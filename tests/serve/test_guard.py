@@ -71,6 +71,14 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_read():
             assert client().post(path, headers={"content-length": str(size)}).status_code == status, (path, size)
 
 
+def test_a_request_that_hides_its_size_is_refused_unless_it_is_an_upload():
+    def parts():
+        yield b"{}"
+
+    for path, status in (("/api/jobs", 411), ("/api/session", 411), ("/api/videos", 200), ("/api/masks/upload", 200)):
+        assert client().post(path, content=parts()).status_code == status, path
+
+
 def test_every_answer_has_the_headers_of_a_closed_page():
     headers = client().get("/").headers
     assert "default-src 'none'" in headers["content-security-policy"]

@@ -79,4 +79,4 @@ def test_an_instruction_becomes_words_of_a_job(served):
     found = client.post("/api/plans", json={"instruction": "remove the red circle"}).json()
     assert (found["task"], found["target"], found["prompt"]) == ("remove", "the red circle", None)
     answer = client.post("/api/plans", json={"instruction": "why?"})
-    assert answer.status_code == 422 and "\n" not in answer.json()["error"]
+    assert answer.status_code == 422 and answer.json() == {"error": "instruction 'why?': it is a question"}

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ from vp_jax.cli import sample
 from vp_jax.cli.main import parser_of
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.paths import at_home
-from vp_jax.edit.first_frame import NO_FRAME, ORIGINAL_FRAME, SAMPLED, is_painted, paint, painter_of
+from vp_jax.edit.first_frame import (
+    NO_FRAME,
+    SAMPLED,
+    check_kind,
+    is_painted,
+    kept_count,
+    paint,
+    painter_of,
+)
 from vp_jax.edit.instruction import EDITS
 from vp_jax.edit.job import edit_job, sampled_by
-from vp_jax.edit.masks import WITHOUT_WORDS
+from vp_jax.edit.masks import ONE_COLOUR
 from vp_jax.edit.plan import EditPlan
 from vp_jax.edit.prepare import Given, ReadyEdit, prepare_edit
 from vp_jax.edit.wanted import Wanted
@@ -40,6 +49,7 @@ from vp_jax.jobs.outputs import check_outputs
 from vp_jax.media.masks import dilate
 from vp_jax.media.video_writer import check_output
 from vp_jax.reading import show
+from vp_jax.segment.backends import named_backend
 from vp_jax.vlm import connect
 
 EDIT_OUT = Path("nano_out/edit.mp4")
@@ -66,10 +76,15 @@ def add_arguments(parser: Parser) -> None:
     flag("--negative_prompt", help="what must not be seen")
     flag("--mask", help="file, area:x,y,width,height (still), box:x,y,width,height, points:x,y;... or words")
     flag("--mask_dilate", type=int, help="grow the mask by so many source pixels; default: by the operation")
-    flag("--segmenter", default=WITHOUT_WORDS, help="what finds boxes, points and words; default: grabcut")
+    flag(
+        "--segmenter",
+        default=ONE_COLOUR,
+        metavar="NAME:WEIGHTS",
+        help="what finds boxes, points and words; default: grabcut",
+    )
     flag = parser.add_argument_group("first frame").add_argument
     flag("--first_frame", help="picture, original, fill, lama, t2v, diffusers:FOLDER_OR_ID or none")
-    flag("--candidates", type=int, default=1, help="so many first frames; with more than one, choose and run again")
+    flag("--candidates", type=int, help="so many first frames; with more than one, choose and run again")
     flag("--choose", type=int, help="number of the candidate to take")
     flag("--first_seed", type=int, help="seed of the first candidate; the next have the next; default: --seed")
     flag = parser.add_argument_group("job").add_argument
@@ -95,16 +110,21 @@ def _run(args: argparse.Namespace) -> int:
         args.video = beside(out, "_source.mkv")
         write_world_video(clip, args.video)
     base = _base(args, out)
+    named_backend(given.segmenter)  # raises: no such backend, or no weights
+    if kind := args.first_frame or (given.plan.first_frame if given.plan else None):
+        check_kind(kind, drawn=clip is not None)
     video = Video.open(base.video, start=base.start, stop=base.stop, fps=base.fps, folder_fps=base.folder_fps)
     vlm = connect(args.vlm) if args.vlm else None
     options = {"mask_id": base.mask_id, "invert": base.invert_mask, "resize": base.mask_resize}
     given = dataclasses.replace(given, mask_options=options)
-    ready = prepare_edit(given, video, out, vlm=vlm, clip=clip)
+    ready = prepare_edit(given, video, out, vlm=vlm, clip=clip, note=lambda line: print(f"track    {escaped(line)}"))
     if args.plan is not None and (given.plan != ready.plan):
         ready.plan.write(args.plan)
         print(f"plan     {show(args.plan)}")
-    for line in [*ready.plan.lines(), f"mask     {show(ready.mask)}, grown by {ready.plan.growth(video.size)} pixels"]:
-        print(escaped(line))
+    growth = ready.plan.growth(video.size)
+    mask = f"mask     {show(ready.mask)}" + (f", grown by {growth} pixel{'s' * (growth != 1)}" if growth else "")
+    for line in [*ready.plan.lines(), mask]:
+        print(escaped(re.sub(r"`([a-z_]+)`", r"--\1", line)))
     if args.dry_run:
         print("dry run  nothing was generated")
         return 0
@@ -116,8 +136,6 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
     kind = None if ready.plan.first_frame == NO_FRAME else ready.plan.first_frame
     growth = ready.plan.growth(video.size)
     picture = None if kind is None or is_painted(kind) else kind
-    if picture not in (None, ORIGINAL_FRAME) and not Path(str(picture)).exists():
-        painter_of(str(picture), sampled_by(base, loader))  # raises: no such kind
     job = edit_job(base, ready.plan, ready.mask, video.size, picture)
     if kind is not None and is_painted(kind):
         if not ready.hole_HW.any():
@@ -127,7 +145,7 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
             ready.frame_HWC, hole_HW, ready.plan.region_caption or str(job.prompt), job.negative_prompt or ""
         )
         first = base.settings.get("seed", 42) if args.first_seed is None else args.first_seed
-        seeds = [first + number for number in range(args.candidates)]
+        seeds = [first + number for number in range(_count(args, base.out))]
         model = [str(job.checkpoint), job.settings, str(job.model_options), job.prompt] if kind == SAMPLED else []
         found = paint(kind, wanted, seeds, base.out, painter_of(kind, sampled_by(job, loader), ready.drawn_HWC), model)
         print(f"first    {len(found.files)} painted, see {show(found.sheet)}")
@@ -140,6 +158,11 @@ def _generate(args: argparse.Namespace, base: Job, ready: ReadyEdit, video: Vide
     return 0
 
 
+def _count(args: argparse.Namespace, out: Path) -> int:
+    """How many candidates there are: as given; to choose from, as many as were painted before."""
+    return int(args.candidates or (1 if args.choose is None else kept_count(out)))
+
+
 def _given(args: argparse.Namespace) -> Given:
     names = [field.name for field in dataclasses.fields(Given) if field.name not in ("plan", "mask_options")]
     plan = EditPlan.read(args.plan) if args.plan is not None and args.plan.exists() else None
@@ -150,7 +173,7 @@ def _given(args: argparse.Namespace) -> Given:
         )
     if plan is None and not args.instruction and not args.operation:
         raise UserError("expected --instruction, or --operation with --caption, or a --plan that exists")
-    if not 1 <= args.candidates:
+    if args.candidates is not None and not 1 <= args.candidates:
         raise UserError(f"candidates {args.candidates}: expected 1 or more")
     return Given(plan=plan, **{name: getattr(args, name) for name in names})
 
@@ -159,6 +182,8 @@ def _out(args: argparse.Namespace) -> Path:
     if args.out is None and args.video is not None:
         raise UserError("--out not given: expected a name such as out.mp4")
     out = check_output(args.out or EDIT_OUT)
+    if args.choose is not None and not 1 <= args.choose <= (count := _count(args, out)):
+        raise UserError(f"choose {args.choose}: expected 1 to {count}, the number of candidates")
     ours = [beside(out, end) for end in ("_mask.mkv", "_first.png", *(("_source.mkv",) if args.video is None else ()))]
     check_outputs([out, *ours, *([args.plan] if args.plan else [])], [args.video] if args.video else [])
     return out

@@ -7,6 +7,7 @@ import difflib
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from vp_jax.errors import UserError
@@ -15,6 +16,8 @@ from vp_jax.reading import show
 _SETTING = re.compile(r"--?(no)?config\.")
 _VALUE = re.compile(r"[^-]|-[\d.]|-?$")
 """What may follow a setting as its value: no flag, but a negative number."""
+_NEGATIVE = re.compile(r"-[\d.][\d.,;:@-]*$")
+"""Values that begin with a minus: numbers, and positions such as ``-10,20,30,40`` or ``-10,10;60,40@30``."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +37,7 @@ class Parser(argparse.ArgumentParser):
             kwargs.setdefault("prog", f"python -m {module.name.removesuffix('.__main__')}")
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**{**kwargs, "allow_abbrev": False})
+        self._negative_number_matcher = _NEGATIVE
 
     def error(self, message: str) -> NoReturn:
         """Raise `UserError` instead of leaving the program."""
@@ -65,6 +69,11 @@ class Parser(argparse.ArgumentParser):
         for name, values in kept.items():
             setattr(found, name, values)
         return found
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        if action.type is Path and not arg_string.strip():  # Path("") would be the current folder
+            self.error(f"argument {'/'.join(action.option_strings) or action.dest}: is empty, expected a name")
+        return super()._get_value(action, arg_string)
 
     def actions(self) -> dict[str, argparse.Action]:
         """What each flag does, by its name without dashes."""

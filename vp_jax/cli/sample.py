@@ -76,6 +76,7 @@ def job_of(args: argparse.Namespace) -> Job:
     if values.pop("static_guidance"):
         settings["dynamic_guidance"] = False
     values["id_adapter"] = values["id_adapter"] == "auto"
+    segmenter = values.pop("segmenter")
     values["loras"] = tuple(_lora(text) for text in values.pop("lora"))
     if (window := values.pop("redo_window")) is not None:
         return _redo_of(window, values, settings)
@@ -91,9 +92,22 @@ def job_of(args: argparse.Namespace) -> Job:
     missing = [f"--{name}" for name in needed if values[name] is None]
     if missing:
         raise UserError(f"{' and '.join(missing)} not given: expected --video, --mask and --out, or no argument at all")
+    _check_first_frame(values["first_frame"])
+    job = Job(**values, settings=settings)  # raises: mistakes that cost nothing to find, before anything is tracked
     if values["mask"] is not None and not os.path.lexists(values["mask"]):
-        values["mask"] = tracked_mask(values)
-    return Job(**values, settings=settings)
+        return dataclasses.replace(job, mask=tracked_mask(values, segmenter))
+    return job
+
+
+def _check_first_frame(text: str | None) -> None:
+    """Say where first frames are painted, to those who ask for it here."""
+    from vp_jax.edit.first_frame import is_painted  # OpenCV, only where it is needed
+
+    if text is not None and not os.path.lexists(text) and is_painted(text):
+        raise UserError(
+            f"first_frame {show(text)}: here it is a picture, or original; vp-jax edit paints first frames, by "
+            "instruction or with --operation, --caption and --mask"
+        )
 
 
 def _redo_of(window: int, values: dict[str, Any], settings: dict[str, Any]) -> Job:

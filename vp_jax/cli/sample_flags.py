@@ -30,6 +30,13 @@ def _input_flags(flag: Any) -> None:
         type=Path,
         help="video, folder, image or .npz of labels; or box:x,y,w,h, points:x,y;x,y, words: tracked",
     )
+    flag(
+        "--segmenter",
+        default="grabcut",
+        metavar="NAME:WEIGHTS",
+        help="what tracks --mask: grabcut (default), sam2_video:DIR, edgetam_video:DIR, sam3_video:DIR (words), "
+        "grounding_dino:DIR,SAM2_DIR (words)",
+    )
     flag("--task", choices=TASKS, default=FILL, help="remove: fill the hole, grown, with background; needs no prompt")
     flag("--affected", type=Path, help="mask of what may move once the thing is gone; VOID checkpoints, --task remove")
     flag(

@@ -14,15 +14,20 @@ from vp_jax.reading import show
 from vp_jax.segment.prompts import looks_like_prompt
 
 
-def tracked_mask(values: Mapping[str, Any]) -> Path:
+def tracked_mask(values: Mapping[str, Any], segmenter: str = "grabcut") -> Path:
     """The mask file that ``--mask`` asks for where no file has its name: a box, points or words, tracked.
 
     The file lies beside the result, and the job reads it as any other mask.
 
+    Args:
+      values: of the flags ``--mask``, ``--video``, ``--out``, ``--start``, ``--stop`` and ``--folder_fps``.
+      segmenter: see `vp_jax.segment.backends.named_backend`.
+
     Raises:
       UserError: the name of a file that is missing, a prompt that cannot be used, or words that are not understood.
     """
-    from vp_jax.segment.mask_files import prompt_of, write_masks  # OpenCV, only where something is tracked
+    from vp_jax.segment.backends import named_backend  # OpenCV, only where something is tracked
+    from vp_jax.segment.mask_files import prompt_of, write_masks
 
     text, out = str(values["mask"]), beside(check_output(values["out"]), "_tracked.mkv")
     if not looks_like_prompt(text) and not re.fullmatch(r"[^/\\.]*", text):
@@ -30,6 +35,7 @@ def tracked_mask(values: Mapping[str, Any]) -> Path:
     prompts = prompt_of(text, frame=values["start"])
     if values["video"] is None:
         raise UserError(f"--mask {show(text)}: there is no --video to track it in")
+    backend, options = named_backend(segmenter)
     report = write_masks(
         values["video"],
         prompts,
@@ -37,6 +43,8 @@ def tracked_mask(values: Mapping[str, Any]) -> Path:
         start=values["start"],
         stop=values["stop"],
         folder_fps=values["folder_fps"],
+        backend=backend,
+        **options,
     )
     for line in (f"{show(text)} in {show(out)}", *report.lines()):
         print(f"track    {escaped(line)}")

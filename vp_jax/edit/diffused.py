@@ -51,10 +51,11 @@ def _load(place: str) -> Any:
     try:
         import torch
         from diffusers import AutoPipelineForInpainting, DiffusionPipeline
-    except ModuleNotFoundError as error:
+    except (ImportError, AttributeError, RuntimeError) as error:  # diffusers raises RuntimeError for parts that fail
+        reason = escaped(" ".join(str(error).split()))[:200]
         raise UserError(
-            f"first_frame diffusers: {error.name} is missing, pip install diffusers transformers torch"
-        ) from (error)
+            f"first_frame diffusers: cannot be imported ({reason}); pip install diffusers transformers torch"
+        ) from error
     on_gpu = torch.cuda.is_available()
     try:
         name = str(DiffusionPipeline.load_config(place)["_class_name"])
@@ -63,7 +64,7 @@ def _load(place: str) -> Any:
         loader: Any = DiffusionPipeline if made_for_it else AutoPipelineForInpainting
         dtype = torch.bfloat16 if on_gpu else torch.float32
         pipeline = loader.from_pretrained(place, torch_dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = escaped(" ".join(str(error).split()))[:200]
         raise UserError(f"first_frame diffusers:{show(place)} cannot be loaded ({reason})") from error
     if on_gpu:

@@ -17,7 +17,9 @@ The paper starts every edit from such a frame. Without one, the job generates fr
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +40,7 @@ DRAWN, NO_FRAME = "drawn", "none"
 MOST_CANDIDATES = 16
 _METHODS = (cv2.INPAINT_TELEA, cv2.INPAINT_NS)
 _RADII = (3, 6, 12, 24)
+_NO_LAMA = "first_frame lama: pip install simple-lama-inpainting brings it, or take fill"
 RECORD = "candidates.json"
 """What says of a folder of first frames how they were made."""
 _COLUMNS, _CELL = 4, 320
@@ -95,10 +98,36 @@ def painter_of(kind: str, sampled: Painter, drawn_HWC: np.ndarray | None = None)
         return lambda wanted, seeds: (drawn_HWC for _ in seeds)
     if kind not in painters:
         raise UserError(
-            f"first_frame {show(kind)}: no such file; expected a picture, original, fill, lama, t2v or "
-            "diffusers:FOLDER_OR_ID"
+            f"first_frame {show(kind)}: no such file; expected a picture, original, fill, lama, t2v, "
+            "diffusers:FOLDER_OR_ID or none"
         )
     return painters[kind]
+
+
+def check_kind(kind: str, drawn: bool) -> None:
+    """Check a source of first frames before anything expensive is done.
+
+    Args:
+      kind: see the module.
+      drawn: the video is the packaged clip.
+
+    Raises:
+      UserError: no such file or source, or one that is not installed.
+    """
+    if kind in (NO_FRAME, ORIGINAL_FRAME) or (not is_painted(kind) and Path(kind).exists()):
+        return
+    if kind == LAMA and "simple_lama_inpainting" not in sys.modules and not find_spec("simple_lama_inpainting"):
+        raise UserError(_NO_LAMA)
+    painter_of(kind, lambda wanted, seeds: iter(()), np.zeros((1, 1, 3), np.uint8) if drawn else None)
+
+
+def kept_count(out: Path) -> int:
+    """How many candidates were painted for a job before, at least 1."""
+    record = beside(out, "_first") / RECORD
+    if not record.is_file():
+        return 1
+    seeds = read_json(record).get("seeds")
+    return min(max(1, len(seeds)), MOST_CANDIDATES) if isinstance(seeds, list) else 1
 
 
 def paint(
@@ -154,7 +183,7 @@ def by_lama(wanted: Wanted, seeds: Sequence[int]) -> Iterator[np.ndarray]:
     try:
         from simple_lama_inpainting import SimpleLama
     except ModuleNotFoundError as error:
-        raise UserError("first_frame lama: pip install simple-lama-inpainting brings it, or take fill") from error
+        raise UserError(_NO_LAMA) from error
     mask = Image.fromarray(wanted.hole_HW.astype(np.uint8) * 255)
     height, width = wanted.hole_HW.shape
     frame_HWC = np.asarray(SimpleLama()(Image.fromarray(wanted.frame_HWC), mask).convert("RGB"))[:height, :width]

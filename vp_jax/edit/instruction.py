@@ -11,6 +11,7 @@ whole, motion, questions. `tests/edit/test_instruction.py` has the list on which
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from typing import NamedTuple, NoReturn
@@ -28,6 +29,8 @@ from vp_jax.reading import show
 
 ADD, REMOVED, CHANGE, SWAP = "add", "remove", "change", "swap"
 EDITS = (ADD, REMOVED, CHANGE, SWAP)
+OTHER_WAYS = "; or give `operation`, `target` and `caption`, or a model with `vlm`"
+"""End of every refusal: what the command and the library take in place of a sentence."""
 LONGEST = 300
 """Characters of the longest instruction."""
 
@@ -54,6 +57,8 @@ _VERBS = (
     "make|turn|change|replace|swap|remove|delete|erase|add|put|place|insert|paint|recolor|recolour|color|colour|dye|"
     "transform|convert|give|take|get rid of|eliminate|draw|include|substitute|exchange|switch"
 )
+_FIRST_WORDS = sorted({verb.split()[0] for verb in _VERBS.split("|")} - {"get", "take", "give", "out"})
+"""Verbs of which one is suggested for a word that is spelt much like it."""
 _POLITE = re.compile(
     r"(?:(?:please|kindly|now|just|ok|okay|hey|hi)\b[, ]*|(?:can|could|would|will) you |"
     r"i(?:'d| would) like (?:you )?to |i want (?:you )?to |i need (?:you )?to |let(?:'s| us) |try to )+",
@@ -133,7 +138,11 @@ def parse_instruction(text: str) -> EditInstruction:
         _refuse(text, "it does not say what takes the place: replace X with Y")
     if re.match(r"(?:change|transform|convert)\b", sentence, re.IGNORECASE):
         _refuse(text, "it does not say into what: change X to Y")
-    _refuse(text, "expected make X Y, turn X into Y, replace X with Y, remove X, or add Y to X")
+    first, _, rest = sentence.partition(" ")
+    near = difflib.get_close_matches(first.lower(), _FIRST_WORDS, 1, cutoff=0.75)
+    if near and rest and first.lower() not in _FIRST_WORDS:
+        _refuse(text, f"{first!r} is no verb that is known, did you mean '{near[0]} {rest}'?")
+    _refuse(text, "expected make X Y, turn X into Y, replace X with Y, remove X, or add Y to X (in English)")
 
 
 def _cleaned(text: str) -> str:
@@ -252,6 +261,4 @@ def _thing(text: str, sentence: str) -> str:
 
 
 def _refuse(text: str, why: str) -> NoReturn:
-    raise UserError(
-        f"instruction {show(text)!r}: {why}; or give `operation`, `target` and `caption`, or a model with `vlm`"
-    )
+    raise UserError(f"instruction {show(text)!r}: {why}{OTHER_WAYS}")

@@ -3,13 +3,13 @@
 mask.mkv, mask.png, masks/          a file or folder: as it is
 area:40,20,100,80                   a still rectangle, x,y,width,height: where something is added
 box:40,20,100,80   points:60,40     a thing, tracked from there
-the red car                         a thing by its words; needs a segmenter that reads words
+the red circle                      a thing by its words; without a model, words have to name one colour
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,15 @@ from vp_jax.inference.inputs import Mask, Video
 from vp_jax.media.masks import white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.reading import show
+from vp_jax.segment.backends import named_backend
+from vp_jax.segment.colour_words import colour_in
+from vp_jax.segment.mask_files import TrackNotes
+from vp_jax.segment.prompts import parse_prompts
+from vp_jax.segment.tracking import Tracked, track
 from vp_jax.world.synthetic import WorldClip
 
-WITHOUT_WORDS = "grabcut"
-"""The segmenter that needs no weights, and reads no words."""
+ONE_COLOUR = "grabcut"
+"""The segmenter that needs no weights; of words it understands one colour."""
 _AREA = re.compile(r"area:\s*(\d+),(\d+),(\d+),(\d+)\s*")
 
 
@@ -36,8 +41,8 @@ def mask_file(
     out: Path,
     *,
     clip: WorldClip | None = None,
-    segmenter: str = WITHOUT_WORDS,
-    options: dict[str, Any] | None = None,
+    segmenter: str = ONE_COLOUR,
+    note: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """The file that holds the mask of an edit; what is not a file yet is written beside ``out``, lossless.
 
@@ -47,8 +52,8 @@ def mask_file(
       video: the source.
       out: of the job; ``out.mp4`` gives ``out_mask.mkv``.
       clip: the drawn clip that ``video`` shows, whose things are found by words without a model.
-      segmenter: backend of `vp_jax.segment.tracking.track`.
-      options: of the backend.
+      segmenter: see `vp_jax.segment.backends.named_backend`.
+      note: is given what was found by tracking, a line at a time.
 
     Raises:
       UserError: nothing says where, an area outside of the picture, or what the segmenter says.
@@ -58,9 +63,10 @@ def mask_file(
     text = mask or target
     if not text.strip():
         raise UserError("mask: where? Expected a file, area:x,y,width,height, box:x,y,width,height or words")
-    if mask is None and clip is None and segmenter == WITHOUT_WORDS:
+    if mask is None and clip is None and segmenter == ONE_COLOUR and colour_in(text) is None:
         raise UserError(
-            f"mask: where is {show(text)!r}? Give `mask`, a `segmenter` that reads words, or a model with `vlm`"
+            f"mask: where is {show(text)!r}? Without a model, words have to name one colour; give `mask`, a "
+            "`segmenter` that reads words, or a model with `vlm`"
         )
     if found := _AREA.fullmatch(text):
         holes = _area([int(number) for number in found.groups()], video)
@@ -69,7 +75,11 @@ def mask_file(
     elif re.search(r"[/\\]|\.\w{2,4}$", text):
         raise UserError(f"mask {show(text)}: no such file")
     else:
-        holes = _tracked(text, video, segmenter, options or {})
+        notes = TrackNotes([1])
+        path = write_holes(notes.taken(_tracked(text, video, segmenter)), video, out)
+        for line in notes.report().lines():
+            note(line)
+        return path
     return write_holes(holes, video, out)
 
 
@@ -95,9 +105,6 @@ def _area(numbers: list[int], video: Video) -> Iterator[np.ndarray]:
     return (hole_HW for _ in range(len(video)))
 
 
-def _tracked(text: str, video: Video, segmenter: str, options: dict[str, Any]) -> Iterator[np.ndarray]:
-    from vp_jax.segment.prompts import parse_prompts
-    from vp_jax.segment.tracking import track
-
-    found = track(lambda: iter(video.frames_FHWC), parse_prompts(text), segmenter, **options)
-    return (tracked.labels_HW > 0 for tracked in found)
+def _tracked(text: str, video: Video, segmenter: str) -> Iterator[Tracked]:
+    name, options = named_backend(segmenter)
+    return track(lambda: iter(video.frames_FHWC), parse_prompts(text), name, **options)

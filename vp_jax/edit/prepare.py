@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from vp_jax.edit.ask import Understood, override, plan_by_vlm, understand
 from vp_jax.edit.first_frame import DRAWN
 from vp_jax.edit.instruction import ADD, REMOVED, parse_instruction
-from vp_jax.edit.masks import WITHOUT_WORDS, first_hole, mask_file, write_holes
+from vp_jax.edit.masks import ONE_COLOUR, first_hole, mask_file, write_holes
 from vp_jax.edit.plan import BY_RULES, EditPlan
 from vp_jax.edit.rules import plan_by_hand, plan_by_rules
 from vp_jax.edit.world import drawn_edit, drawn_frame, drawn_masks
@@ -43,7 +44,7 @@ class Given:
       original_caption: what the video shows now.
       plan: one that was written before; the fields below take the place of its own.
       operation, target, caption, region_caption, negative_prompt, mask, mask_dilate, first_frame: see `EditPlan`.
-      segmenter: backend for masks by words, boxes and points.
+      segmenter: for masks by words, boxes and points, see `vp_jax.segment.backends.named_backend`.
       mask_options: of `vp_jax.inference.inputs.Mask.open`, for the mask's file.
     """
 
@@ -58,7 +59,7 @@ class Given:
     mask: str | None = None
     mask_dilate: int | None = None
     first_frame: str | None = None
-    segmenter: str = WITHOUT_WORDS
+    segmenter: str = ONE_COLOUR
     mask_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -81,7 +82,13 @@ class ReadyEdit(NamedTuple):
 
 
 def prepare_edit(
-    given: Given, video: Video, out: Path, *, vlm: Vlm | None = None, clip: WorldClip | None = None
+    given: Given,
+    video: Video,
+    out: Path,
+    *,
+    vlm: Vlm | None = None,
+    clip: WorldClip | None = None,
+    note: Callable[[str], object] = lambda line: None,
 ) -> ReadyEdit:
     """Plan an edit and make its mask.
 
@@ -91,14 +98,17 @@ def prepare_edit(
       out: result of the job; a mask that has to be made is written beside it.
       vlm: a model that understands the instruction and writes the captions; ``None``: rules do.
       clip: the drawn clip that ``video`` shows, if it does.
+      note: is given what was found by tracking, a line at a time.
 
     Raises:
       UserError: an instruction that cannot be understood, nothing that says where, or no usable reply.
     """
     frame_HWC = np.asarray(video.frames_FHWC[0])
     original = given.original_caption or (clip.caption if clip is not None else None)
+    make_mask = functools.partial(mask_file, video=video, out=out, clip=clip, segmenter=given.segmenter, note=note)
+    mask: Path | None = None
     if vlm is not None and given.plan is None and given.instruction:
-        plan = _by_vlm(given, video, out, frame_HWC, vlm, clip, original)
+        plan, mask = _by_vlm(given, frame_HWC, vlm, clip, original, make_mask)
     else:
         plan = given.plan or _by_rules(given, original)
     plan = _overridden(plan, given)
@@ -109,7 +119,7 @@ def prepare_edit(
         if plan.mask is None:
             mask = write_holes(drawn_masks(clip, edit), video, out)
             return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)
-    mask = mask_file(plan.mask, plan.target, video, out, clip=clip, segmenter=given.segmenter)
+    mask = mask or make_mask(plan.mask, plan.target)
     return ReadyEdit(plan, mask, frame_HWC, first_hole(mask, video, given.mask_options), drawn_HWC)
 
 
@@ -135,13 +145,13 @@ def _by_rules(given: Given, original: str | None) -> EditPlan:
 
 def _by_vlm(
     given: Given,
-    video: Video,
-    out: Path,
     frame_HWC: np.ndarray,
     vlm: Vlm,
     clip: WorldClip | None,
     original: str | None,
-) -> EditPlan:
+    make_mask: Callable[[str | None, str], Path],
+) -> tuple[EditPlan, Path | None]:
+    """The plan of a model, and the mask that it was shown; ``None``: of what is added to a drawn clip."""
     assert given.instruction is not None
     found = understand(vlm, given.instruction, frame_HWC, original)
     found = Understood(
@@ -149,11 +159,11 @@ def _by_vlm(
     )
     where = given.mask or (found.box if clip is None else None)
     if clip is not None and where is None and found.operation == ADD:
-        hole_HW = np.zeros(video.size, bool)  # drawn later, once it is known what is added
+        mask, hole_HW = None, np.zeros(frame_HWC.shape[:2], bool)  # drawn later, once it is known what is added
     else:
-        mask = mask_file(where, found.target, video, out, clip=clip, segmenter=given.segmenter)
-        hole_HW = first_hole(mask, video, given.mask_options)
-    return override(plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW), mask=where)
+        mask = make_mask(where, found.target)
+        hole_HW = first_hole(mask, Video(frame_HWC[None]), given.mask_options)
+    return override(plan_by_vlm(vlm, given.instruction, found, frame_HWC, hole_HW), mask=where), mask
 
 
 def _overridden(plan: EditPlan, given: Given) -> EditPlan:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vp_jax.errors import UserError
+from vp_jax.reading import show
 from vp_jax.segment.results import Backend
 
 
@@ -59,6 +60,25 @@ TRACKERS: dict[str, Callable[..., Backend]] = {
     "grounding_dino": _grounding_dino,
 }
 """What makes a backend, by its name."""
+
+
+def named_backend(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of a backend from a text: ``NAME``, ``NAME:WEIGHTS`` or ``grounding_dino:WEIGHTS,SAM2``.
+
+    Raises:
+      UserError: an unknown name, or weights that are missing or not taken; nothing is loaded.
+    """
+    name, _, weights = text.partition(":")
+    if name not in TRACKERS:
+        raise UserError(f"backend {show(name)!r}: expected one of {', '.join(TRACKERS)}")
+    taken = [option for option in inspect.signature(TRACKERS[name]).parameters if option in ("weights", "sam2")]
+    given = [part.strip() for part in weights.split(",")] if weights else []
+    if len(given) != len(taken) or not all(given):
+        form = f"{name}:{','.join('FOLDER_OR_ID' for _ in taken)}" if taken else name
+        raise UserError(
+            f"backend {show(text)!r}: expected {form}" + (" (of its weights, then of SAM 2)" * (len(taken) > 1))
+        )
+    return name, dict(zip(taken, given, strict=True))
 
 
 def make_backend(name: str, **options: Any) -> Backend:

@@ -14,7 +14,6 @@ from vp_jax.media.frames import again
 from vp_jax.media.masks import white_on_black
 from vp_jax.media.video import stream_video
 from vp_jax.media.video_writer import check_output, write_video
-from vp_jax.reading import show
 from vp_jax.segment.prompts import AnyPrompt, Words, looks_like_prompt, parse_prompts, things_of
 from vp_jax.segment.refine import Refinement
 from vp_jax.segment.tracking import Tracked, moved, track
@@ -28,21 +27,20 @@ class MaskReport(NamedTuple):
       things: their numbers.
       confidence: mean over the frames in which a thing was tracked, by its number.
       lost: numbers of the frames in which a thing was lost, by its number.
-      empty: nothing was marked in any frame.
     """
 
     frames: int
     things: tuple[int, ...]
     confidence: dict[int, float]
     lost: dict[int, list[int]]
-    empty: bool
 
     def lines(self) -> list[str]:
         """Sentences for people: a line for each thing, and one for what was lost."""
         out = []
         for thing in self.things:
             name = f"thing {thing}: " if len(self.things) > 1 else ""
-            out.append(f"{name}{self.frames} frames tracked, mean confidence {self.confidence[thing]:.2f}")
+            frames = f"{self.frames} frame{'s' * (self.frames != 1)}"
+            out.append(f"{name}{frames} tracked, mean confidence {self.confidence[thing]:.2f}")
             if lost := self.lost[thing]:
                 shown = _ranges(lost)
                 out.append(f"{name}lost in {len(lost)} frames ({shown}), where its mask is empty; add a prompt there")
@@ -77,7 +75,8 @@ def write_masks(
       **options: of the backend.
 
     Raises:
-      UserError: prompts, video or output that cannot be used, or nothing found in any frame.
+      UserError: prompts, video or output that cannot be used, nothing found in any frame, or nothing left of it after
+        the refinement; a file that was there before is then left as it was.
     """
     out = check_output(out)
     if out.suffix not in LOSSLESS:
@@ -89,13 +88,11 @@ def write_masks(
     if early := [p for p in prompts if not isinstance(p, Words) and p.frame < start]:
         raise UserError(f"frame {early[0].frame} of a prompt: lies before start {start}")
     results = track(lambda: iter(again(frames_FHWC)), here, backend, **options)
-    notes = _Notes(tuple(things_of(prompts)), start, tuple(only))
+    notes = TrackNotes(things_of(prompts), start, only)
     masks = notes.taken(results)
-    refined = refinement.applied(masks) if refinement else masks
+    refined = _some(refinement.applied(masks), "after the refinement nothing is left of it") if refinement else masks
     size = frames_FHWC.shape[1:3]
     write_video(out, _pictures(refined, start, size), fps)
-    if notes.empty:
-        raise UserError(f"nothing was found in any frame of {show(video)}; the mask in {show(out)} is empty")
     return notes.report()
 
 
@@ -111,30 +108,52 @@ def prompt_of(text: str, thing: int = 1, frame: int = 0) -> list[AnyPrompt]:
     return found if "@" in text and looks_like_prompt(text) else [moved(prompt, frame) for prompt in found]
 
 
-class _Notes:
-    """Takes note of results while they pass."""
+class TrackNotes:
+    """Takes note of results while they pass.
 
-    def __init__(self, things: tuple[int, ...], start: int, only: tuple[int, ...]) -> None:
-        self.empty, self._frames, self._start = True, 0, start
-        self._things, self._only = things, only or things
+    Args:
+      things: numbers of all things that are tracked.
+      start: number of the first frame in the video.
+      only: things whose masks are wanted; empty: all.
+    """
+
+    def __init__(self, things: Sequence[int], start: int = 0, only: Sequence[int] = ()) -> None:
+        self._frames, self._start = 0, start
+        self._things, self._only = tuple(things), tuple(only or things)
         self._sure: dict[int, list[float]] = {thing: [] for thing in things}
         self._lost: dict[int, list[int]] = {thing: [] for thing in things}
 
     def taken(self, results: Iterator[Tracked]) -> Iterator[np.ndarray]:
-        """The masks of the chosen things, bool (H, W)."""
+        """The masks of the chosen things, bool (H, W).
+
+        Raises:
+          UserError: at the end, if none of them marks a pixel.
+        """
+        yield from _some(self._passing(results), "nothing was found in any frame; add a prompt, or give another")
+
+    def _passing(self, results: Iterator[Tracked]) -> Iterator[np.ndarray]:
         for found in results:
             self._frames += 1
             for thing, sure in found.confidence.items():
                 self._sure[thing].append(sure)
             for thing in found.lost:
                 self._lost[thing].append(found.frame + self._start)
-            mask_HW = np.isin(found.labels_HW, self._only)
-            self.empty = self.empty and not mask_HW.any()
-            yield mask_HW
+            yield np.isin(found.labels_HW, self._only)
 
     def report(self) -> MaskReport:
+        """What was noted of the results that passed."""
         confidence = {thing: float(np.mean(values or [0.0])) for thing, values in self._sure.items()}
-        return MaskReport(self._frames, self._things, confidence, self._lost, self.empty)
+        return MaskReport(self._frames, self._things, confidence, self._lost)
+
+
+def _some(masks: Iterator[np.ndarray], otherwise: str) -> Iterator[np.ndarray]:
+    """Masks, of which at least one has to mark a pixel: the writer of a file then does not keep it."""
+    marked = False
+    for mask_HW in masks:
+        marked = marked or bool(mask_HW.any())
+        yield mask_HW
+    if not marked:
+        raise UserError(f"mask: {otherwise}")
 
 
 def _pictures(masks: Iterator[np.ndarray], before: int, size: tuple[int, ...]) -> Iterator[np.ndarray]:

@@ -103,6 +103,8 @@ class Guard:
             return 401, "expected the server's token: Authorization: Bearer TOKEN"
         length = headers.get("content-length", "0")
         upload = path == "/api/videos" or path == "/api/masks/upload"
+        if "transfer-encoding" in headers and not upload:  # would be read into memory up to any size
+            return 411, "expected a request with Content-Length; only uploads may come without"
         if not length.isdecimal() or int(length) > (self._most_upload if upload else MOST_BODY):
             return 413, f"too large: at most {(self._most_upload if upload else MOST_BODY) >> 20} MB"
         return None

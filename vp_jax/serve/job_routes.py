@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from vp_jax.edit.instruction import parse_instruction
+from vp_jax.edit.instruction import OTHER_WAYS, parse_instruction
 from vp_jax.edit.rules import plan_by_rules
+from vp_jax.errors import UserError
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
 from vp_jax.serve.routes import PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
@@ -43,7 +44,10 @@ _REPORT_POLICY = (
 @job_router.post("/plans")
 async def add_plan(body: PlanRequest) -> PlanReply:
     """Understand an instruction, by rules: what to mark, and a job's words. Nothing is kept."""
-    found = plan_by_rules(body.instruction, parse_instruction(body.instruction), body.caption)
+    try:
+        found = plan_by_rules(body.instruction, parse_instruction(body.instruction), body.caption)
+    except UserError as error:
+        raise UserError(str(error).removesuffix(OTHER_WAYS)) from error
     return PlanReply(
         operation=found.operation,
         target=found.target,

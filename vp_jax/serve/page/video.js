@@ -244,10 +244,12 @@ export class VideoView {
       $("prompt").value = found.prompt ?? ""; $("negative").value = found.negative_prompt ?? "";
       const target = found.target ? `Mark ${found.target}. ` : "";
       $("plan_said").textContent = this.mask ? "Understood. Complete the words below: they should say all that the video shows." : `Understood. ${target}Then complete the words below.`;
+      $("plan_said").className = "faint small";
       this.#task(); this.#estimateSoon();
     } catch (error) {
       if (error.status !== 422) throw error;
-      $("plan_said").textContent = error.message;
+      $("plan_said").textContent = `${error.message.replace(/\??$/, (end) => end || ".")} Or say it below in your own words.`;
+      $("plan_said").className = "warn";
     }
   }
 
@@ -262,6 +264,7 @@ export class VideoView {
   }
 
   #missing(request) {
+    if (this.state.state === "failed") return "This file cannot be used: upload another.";
     if (this.state.state !== "ready") return "The video is not ready yet.";
     if (!this.mask) return "First mark the thing.";
     if (this.mask.state !== "ready") return { failed: "The mask has failed: mark the thing again.", cancelled: "The mask was cancelled: mark the thing again." }[this.mask.state] ?? "The mask is being tracked…";
