@@ -54,7 +54,7 @@ take branch
 hints=(--config.model.injection_tokens=all --config.data.synthetic_look=flat --config.data.path="$R/holes")
 stage joint nano_joint.py --config.model.name=nano --config.model.checkpoint="$R/model" \
   --config.model.init_from="$R/model" --config.model.tokenizer="$R/spiece.model" "${hints[@]}" \
-  --config.steps=2000 --config.optimizer.lr=6e-4 --config.optimizer.warmup=50 --config.step.ema_decay=0.99
+  --config.steps=1600 --config.optimizer.lr=6e-4 --config.optimizer.warmup=50 --config.step.ema_decay=0.99
 take joint
 stage id nano_id.py --config.model.checkpoint="$R/model" "${hints[@]}"
 "$PYTHON" -m vp_jax package --out vp_jax/nano "$R"/{vae_images,vae_clips,vae,backbone,branch,joint,id}

@@ -93,7 +93,7 @@ SHORT = (
     MEAN,
     Variant("telea", "Telea, frame by frame", kind="telea"),
     Variant("diffusion", "colours diffused into the hole, frame by frame", kind="diffusion"),
-    Variant("stretched", "frame 0's thing, stretched to the box of each mask", kind="stretched"),
+    Variant("stretched_frame", "frame 0's thing, stretched to the box of each mask", kind="stretched_frame"),
     BACKBONE,
     Variant(
         "single_branch",
