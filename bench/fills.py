@@ -51,9 +51,9 @@ def leaks(pipeline: Pipeline, clips: Sequence[cases.Case]) -> dict[str, list[flo
     for clip in clips:
         holes_FHW = clip.holes_FHW.copy()
         holes_FHW[0] = False
+        holes_FHW = cover_cells(holes_FHW)
         pixels_BFHWC = jnp.asarray(clip.truth_FHWC[None], jnp.float32) / 127.5 - 1
         black_BFHWC = jnp.where(holes_FHW[None, ..., None], -1, pixels_BFHWC)
-        holes_FHW = cover_cells(holes_FHW)
         holes_BFHW = jnp.asarray(holes_FHW[None], jnp.float32)
         truth = np.asarray(latents_of(pipeline.params, pixels_BFHWC, holes_BFHW, "black"))[0]
         truths.append(truth)
