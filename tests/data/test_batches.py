@@ -15,7 +15,8 @@ def test_pixels_of_a_loader():
     loaded = numbered("pixels", "masks", "image_sigma", "image_keep", "input_ids")
     batch = device_batch({**loaded, "caption": np.array(["a", "b"]), "id": np.array(["x", "y"]), "fps": np.zeros(2)})
     assert isinstance(batch, PixelBatch)
-    assert [float(array[0, 0]) for array in batch] == [0, 1, 2, 3, 4]
+    assert [None if array is None else float(array[0, 0]) for array in batch] == [0, 1, 2, 3, 4, None]
+    assert float(device_batch({**loaded, "mask": np.ones((2, 3))}).mask_BThw[0, 0]) == 1
     assert device_batch({k: v for k, v in loaded.items() if k != "input_ids"}).input_ids_BM is None
 
 

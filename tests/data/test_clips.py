@@ -179,14 +179,15 @@ def test_masks_are_augmented_and_frames_are_not():
     np.testing.assert_array_equal(changed["masks"], always(masks_FHW, rng()))
 
 
-def test_holes_are_grown_to_whole_latent_cells():
-    """The first frame by itself, then four frames and 8 x 8 pixels at a time."""
+def test_the_latent_mask_has_every_cell_that_a_hole_touches():
+    """The first frame by itself, then four frames and 8 x 8 pixels at a time; the hole stays as it is."""
     masks_FHW = np.zeros((9, 16, 24), np.uint8)
     masks_FHW[6, 9, 17] = 1
-    grown_FHW = CoverCells()({"masks": masks_FHW}, rng())["masks"]
-    want_FHW = np.zeros_like(masks_FHW)
-    want_FHW[5:9, 8:16, 16:24] = 1
-    np.testing.assert_array_equal(grown_FHW, want_FHW)
+    made = CoverCells()({"masks": masks_FHW}, rng())
+    want_Thw = np.zeros((3, 2, 3), np.float32)
+    want_Thw[2, 1, 2] = 1
+    np.testing.assert_array_equal(made["mask"], want_Thw)
+    assert made["masks"] is masks_FHW and made["masks"].sum() == 1
 
 
 def test_captions_become_numbers_by_any_callable():

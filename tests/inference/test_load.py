@@ -10,7 +10,7 @@ from vp_jax.errors import UserError
 from vp_jax.inference.named import NAMED, NamedModel, find_model
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.settings import Settings
-from vp_jax.models.config import LoRAConfig
+from vp_jax.models.config import Injection, LoRAConfig
 
 SETTINGS = Settings(steps=2, window=5, overlap=1, guidance=1.0)
 
@@ -72,10 +72,8 @@ def test_precision_is_that_of_weights_and_computation(folder):
 @pytest.mark.slow
 def test_a_named_model_has_settings_of_its_own(folder, monkeypatch):
     nano = find_model("nano")
-    assert (nano.precision, dict(nano.settings)) == (
-        "float32",
-        {"steps": 20, "guidance": 3.0, "dynamic_guidance": False},
-    )
+    own = {"steps": 20, "guidance": 3.0, "dynamic_guidance": False, "injection": Injection(tokens="all")}
+    assert (nano.precision, dict(nano.settings)) == ("float32", own)
     monkeypatch.setitem(NAMED, "nano", NamedModel(folder, "float32", {"steps": 7}))
     pipe = Pipeline.load("nano", id_adapter=False)
     assert pipe.settings == Settings(window=5, steps=7) and pipe.models.backbone_cfg.dtype == "float32"

@@ -41,7 +41,7 @@ def manifest(name):
 def test_backbones_have_the_published_number_of_parameters(name, stored, count, shift):
     found = variant(name)
     assert parameters(DiT, found.backbone) == manifest(stored)["parameters"] == count
-    assert found.snr_shift == shift
+    assert found.schedule.snr_shift == shift
 
 
 @pytest.mark.slow

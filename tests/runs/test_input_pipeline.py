@@ -112,7 +112,8 @@ def test_a_loaded_batch_is_divided_by_examples_and_its_text_stays_behind():
     assert isinstance(batch, PixelBatch) and batch.input_ids_BM.shape == (2, 6)
     assert batch.pixels_BFHWC.dtype == np.uint8
     np.testing.assert_array_equal(batch.pixels_BFHWC, loaded["pixels"])
-    for array in batch:
+    assert batch.mask_BThw is None
+    for array in jax.tree.leaves(batch):
         assert {shard.data.shape[0] for shard in array.addressable_shards} == {1}
     latents = on_devices({"latents": np.ones((2, 1)), "image_latents": np.ones((2, 1)), "caption": ["a", "b"]}, mesh)
     assert isinstance(latents, LatentBatch) and len(jax.tree.leaves(latents)) == 2

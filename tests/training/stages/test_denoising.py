@@ -58,7 +58,7 @@ def test_a_transformer_that_predicts_clean_values_has_the_loss_of_their_velocity
     batch, bias, t_B = clips(), jnp.linspace(-1, 1, 16), jnp.array([10, 500, 900])
     draws = Draws(t_B, jax.random.normal(jax.random.key(1), batch.latents_BThwC.shape))
     loss = STAGE.loss({"bias": bias}, {}, batch, draws, Schedule(prediction_type="sample"))
-    error = np.asarray(bias - batch.latents_BThwC, np.float64)
+    error = np.asarray(bias, np.float64) - np.asarray(batch.latents_BThwC, np.float64)
     want = (error**2).mean(axis=(1, 2, 3, 4)) / (1 - Schedule().abar[np.asarray(t_B)])
     np.testing.assert_allclose(loss.whole_B, want, rtol=1e-3)
 
