@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from tests import clip_files
+from tests.children import CACHE, devices
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "examples" / "library.ipynb"
@@ -44,7 +45,8 @@ def test_the_notebook_runs_and_its_pictures_are_small(tmp_path, monkeypatch):
     stored = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(stored)
     assert NOTEBOOK.stat().st_size < 500_000
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, value in devices(**CACHE).items():
+        monkeypatch.setenv(name, value)
     fresh = NotebookClient(nbformat.read(NOTEBOOK, as_version=4), resources={"metadata": {"path": str(tmp_path)}})
     done = fresh.execute()
     pictures = [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests import clip_files
+from tests.children import devices
 from tests.data.make_vpdata_layout import LayoutWriter, caption_of, draw_clip
 from tests.painter import painter  # noqa: F401
 from tests.runs.test_package import run_folder
@@ -205,10 +206,8 @@ def test_files_of_the_user_are_intact(prepare, tmp_path, monkeypatch, painter, o
     with pytest.raises(UserError):
         run(refused)
     check("refused")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment.pop("XLA_FLAGS", None)  # one device there, too
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *command], cwd=tmp_path, env=environment, capture_output=True
+    killed = subprocess.run(  # one device there, too
+        [sys.executable, "-c", KILLED, *command], cwd=tmp_path, env=devices(), capture_output=True
     )
     assert killed.returncode == -9, killed.stderr.decode()[-2000:]
     check("killed")
