@@ -170,7 +170,7 @@ def _loaded(run: Run, plan: RunPlan, mesh: Mesh) -> Any:
         ((run.batch,), jnp.float32),
         ((run.batch, plan.models.text_len), jnp.int32),
     )
-    loaded = PixelBatch(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in arrays))
+    loaded = PixelBatch._make([*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in arrays), None])
     return sharding.shapes_at(loaded, sharding.batch_shardings(loaded, mesh))
 
 
