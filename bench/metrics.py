@@ -101,6 +101,7 @@ def ours(names: list[str], parts: object) -> dict[str, float]:
 
 def theirs(parts: object) -> dict[str, float]:
     """The common scores by torchmetrics."""
+    import tests.torchvision_operators  # noqa: F401  isort: skip
     import torch
     from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
     from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
