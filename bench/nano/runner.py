@@ -20,19 +20,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.canvas import composite
-from vp_jax.runs.validation_rows import stretched_frame
 from vp_jax.vpbench.baselines import BASELINES
-
-
-def _from_first_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
-    """`stretched_frame` where frame 0 is given, as it is to the model."""
-    holes_FHW = holes_FHW.copy()
-    holes_FHW[0] = False
-    return stretched_frame(frames_FHWC, holes_FHW)
-
-
-FILLINGS = {**BASELINES, "stretched_frame": _from_first_frame}
-"""Results without a model, by the kind of a variant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +77,7 @@ class Job:
     @property
     def absent(self) -> bool:
         """Whether weights are missing."""
-        return not self.parts and self.variant.kind not in FILLINGS
+        return not self.parts and self.variant.kind not in BASELINES
 
     def key(self, case: Case) -> Key:
         """Key of the result of a case."""
@@ -98,7 +86,7 @@ class Job:
 
 def job(setup: Setup, variant: Variant, split: str, cases: Sequence[Case]) -> Job:
     """Job of a variant, with the folders of its weights."""
-    if variant.kind in FILLINGS:
+    if variant.kind in BASELINES:
         return Job(variant, split, cases, {}, fingerprint(variant, {}, {}))
     parts = parts_of(variant, setup.model, setup.runs)
     return Job(variant, split, cases, parts, fingerprint(variant, parts, dataclasses.asdict(setup.settings(variant))))
@@ -163,9 +151,11 @@ def _keep_picture(out: Path, work: Job, case: Case, result_FHWC: np.ndarray) -> 
 
 def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[Case, np.ndarray]]:
     """Each case with the result of the variant."""
-    if work.variant.kind in FILLINGS:
-        for case in cases:
-            yield case, FILLINGS[work.variant.kind](case.source_FHWC, case.holes_FHW)
+    if work.variant.kind in BASELINES:
+        for case in cases:  # frame 0 is given, as it is to the model
+            frames_FHWC, holes_FHW = case.source_FHWC.copy(), case.holes_FHW.copy()
+            frames_FHWC[0], holes_FHW[0] = case.truth_FHWC[0], False
+            yield case, BASELINES[work.variant.kind](frames_FHWC, holes_FHW)
         return
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = composed(work.parts, Path(folder) / "model")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vp_jax.inference.hole_fill import stretched_frame
 from vp_jax.runs.validation_rows import (
     Samples,
     as_metrics,
@@ -11,7 +12,6 @@ from vp_jax.runs.validation_rows import (
     in_words,
     rows,
     scores,
-    stretched_frame,
 )
 
 

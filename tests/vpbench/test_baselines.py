@@ -47,6 +47,16 @@ def test_stretching_continues_a_ramp():
     np.testing.assert_array_equal(BASELINES["stretched"](frames_FHWC, holes_FHW), frames_FHWC)
 
 
+def test_the_first_frame_is_carried_from_box_to_box_where_it_is_known():
+    frames_FHWC = np.full((2, 32, 48, 3), 50, np.uint8)
+    frames_FHWC[0, 8:16, 8:16] = 250
+    holes_FHW = np.zeros((2, 32, 48), bool)
+    holes_FHW[1, 8:16, 8:16] = True
+    assert (BASELINES["stretched_frame"](frames_FHWC, holes_FHW)[1, 8:16, 8:16] == 250).all()
+    holes_FHW[0] = holes_FHW[1]
+    assert (BASELINES["stretched_frame"](frames_FHWC, holes_FHW) == 50).all(), "what a hole hides is not read"
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_frames_that_are_hole_everywhere_do_not_stop_a_filling(name):
     frames_FHWC = np.full((2, 32, 48, 3), 50, np.uint8)

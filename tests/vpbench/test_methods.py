@@ -72,7 +72,17 @@ def test_facts_change_with_seed_settings_and_weights(tmp_path):
 
 def test_words_become_methods_that_share_a_model(tmp_path):
     found = methods_of("all", tmp_path)
-    assert [m.name for m in found] == ["mean", "telea", "ns", "diffusion", "stretched", "flow", "backbone", "nano"]
+    assert [m.name for m in found] == [
+        "mean",
+        "telea",
+        "ns",
+        "diffusion",
+        "stretched",
+        "stretched_frame",
+        "flow",
+        "backbone",
+        "nano",
+    ]
     assert found[-1].loader is found[-2].loader
     with pytest.raises(UserError, match="methods magic: expected among mean, telea"):
         methods_of("mean,magic", tmp_path)

@@ -28,11 +28,13 @@ def add_arguments(parser: Parser) -> None:
     kinds = parser.add_subparsers(dest="step", required=True, metavar="run | inputs | score | table | page")
     run_ = kinds.add_parser("run", help="make results with the embedded methods, score them, write table and page")
     _benchmark_flags(run_)
-    run_.add_argument("--methods", default="all", help="mean,telea,ns,diffusion,stretched,flow,backbone,model, or all")
+    run_.add_argument(
+        "--methods", default="all", help="mean,telea,ns,diffusion,stretched,stretched_frame,flow,backbone,model, or all"
+    )
     run_.add_argument("--checkpoint", type=Path, help="of model and backbone; default: the packaged nano model")
     run_.add_argument("--steps", type=int, help="denoising steps; default: the model's")
     run_.add_argument("--guidance", type=float, help="default: the model's")
-    run_.add_argument("--truth_first", action="store_true", help="give the sampler frame 0 of the truth, if known")
+    run_.add_argument("--truth_first", action="store_true", help="give every method frame 0 of the truth, if known")
     run_.add_argument("--seeds", default="0", help="with commas, of the methods that have seeds; default: 0")
     run_.add_argument("--shard", default="0/1", metavar="I/N", help="the I-th of N parts of the clips, from 0")
     run_.add_argument("--no_page", action="store_true", help="leave table and page to the commands of these names")

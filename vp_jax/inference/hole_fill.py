@@ -9,9 +9,12 @@ The context encoder is not concerned: it reads black holes, as in training (pape
 
 from __future__ import annotations
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from vp_jax.media.pixel_box import PixelBox, box_around
 
 
 def fill_holes(pixels_BFHWC: jax.Array, holes_BFHW: jax.Array, fill: str) -> jax.Array:
@@ -45,6 +48,26 @@ def diffusion_fill(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray
             pixels_HWC = jnp.asarray(out_HWC.astype(np.float32) / 127.5 - 1)
             filled_BFHWC = fill_holes(pixels_HWC[None, None], jnp.asarray(hole_HW, jnp.float32)[None, None], "smooth")
             out_HWC[hole_HW] = np.rint((np.asarray(filled_BFHWC)[0, 0][hole_HW] + 1) * 127.5).clip(0, 255)
+    return out_FHWC
+
+
+def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
+    """Fill each hole by frame 0's pixels in the box of the first hole, resized to the box of this one.
+
+    Args:
+      frames_FHWC: uint8; frame 0 is known completely.
+      holes_FHW: bool, none in frame 0.
+    """
+    out_FHWC = frames_FHWC.copy()
+    box: PixelBox | None = None
+    for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
+        if not hole_HW.any():
+            continue
+        here = box_around(hole_HW, 0)
+        box = box or here
+        first_HWC = np.ascontiguousarray(frames_FHWC[0][box.span])
+        patch_HWC = cv2.resize(first_HWC, (here.width, here.height), interpolation=cv2.INTER_LINEAR)
+        out_HWC[here.span][hole_HW[here.span]] = patch_HWC[hole_HW[here.span]]
     return out_FHWC
 
 

@@ -14,14 +14,12 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from vp_jax.eval import video_metrics
 from vp_jax.eval.detail import detail_sums
 from vp_jax.eval.regions import HOLE, WHOLE
-from vp_jax.inference.hole_fill import diffusion_fill
-from vp_jax.media.pixel_box import PixelBox, box_around
+from vp_jax.inference.hole_fill import diffusion_fill, stretched_frame
 
 
 class Samples(NamedTuple):
@@ -84,26 +82,6 @@ def rows(samples: Samples, unseen_BFHW: np.ndarray, decoded_BFHWC: np.ndarray | 
         if not unseen_BFHW[:, 0].any():
             found["stretched_frame"] = np.stack([stretched_frame(*clip) for clip in zip(samples.original, unseen_BFHW)])
     return {name: scores(samples._replace(result=clips)) for name, clips in found.items()}
-
-
-def stretched_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
-    """Fill each hole by frame 0's pixels in the box of the first hole, resized to the box of this one.
-
-    Args:
-      frames_FHWC: uint8; frame 0 is known completely.
-      holes_FHW: bool, none in frame 0.
-    """
-    out_FHWC = frames_FHWC.copy()
-    box: PixelBox | None = None
-    for out_HWC, hole_HW in zip(out_FHWC, holes_FHW):
-        if not hole_HW.any():
-            continue
-        here = box_around(hole_HW, 0)
-        box = box or here
-        first_HWC = np.ascontiguousarray(frames_FHWC[0][box.span])
-        patch_HWC = cv2.resize(first_HWC, (here.width, here.height), interpolation=cv2.INTER_LINEAR)
-        out_HWC[here.span][hole_HW[here.span]] = patch_HWC[hole_HW[here.span]]
-    return out_FHWC
 
 
 def as_metrics(found: Mapping[str, Mapping[str, float]], prefix: str) -> dict[str, float]:

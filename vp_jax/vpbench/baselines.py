@@ -2,14 +2,15 @@
 
     fill(frames_FHWC uint8 RGB, holes_FHW bool) -> uint8 RGB of the same shape, equal to the frames outside the holes
 
-============ ========================================================================================================
-mean         the mean colour of the frame's kept pixels
-telea        OpenCV's fast marching (Telea 2004), radius 5, frame by frame
-ns           OpenCV's Navier-Stokes (Bertalmio et al. 2001), radius 5, frame by frame
-diffusion    colours of the kept pixels, diffused into the hole, see `vp_jax.inference.hole_fill`
-stretched    each row's kept pixels left and right of the hole, stretched across it
-flow         known pixels carried along the optical flow from both sides in time, see `vp_jax.vpbench.flow`
-============ ========================================================================================================
+=============== =====================================================================================================
+mean            the mean colour of the frame's kept pixels
+telea           OpenCV's fast marching (Telea 2004), radius 5, frame by frame
+ns              OpenCV's Navier-Stokes (Bertalmio et al. 2001), radius 5, frame by frame
+diffusion       colours of the kept pixels, diffused into the hole, see `vp_jax.inference.hole_fill`
+stretched       each row's kept pixels left and right of the hole, stretched across it
+stretched_frame frame 0's pixels in the box of the first hole, stretched to the box of each later one
+flow            known pixels carried along the optical flow from both sides in time, see `vp_jax.vpbench.flow`
+=============== =====================================================================================================
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from vp_jax.inference.hole_fill import stretched_frame
 from vp_jax.vpbench.flow import propagated
 
 RADIUS = 5
@@ -76,12 +78,23 @@ def flow_propagation(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarr
     return _opencv(carried_FHWC, left_FHW, cv2.INPAINT_TELEA)
 
 
+def from_first_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
+    """Stretch frame 0's pixels in the box of the first hole to the box of each later one.
+
+    A hole in frame 0 is filled by `diffused` before; what it hid is then nowhere.
+    """
+    frames_FHWC, holes_FHW = frames_FHWC.copy(), holes_FHW.copy()
+    frames_FHWC[:1], holes_FHW[0] = diffused(frames_FHWC[:1], holes_FHW[:1]), False
+    return stretched_frame(frames_FHWC, holes_FHW)
+
+
 BASELINES: dict[str, Filling] = {
     "mean": mean_colour,
     "telea": telea,
     "ns": navier_stokes,
     "diffusion": diffused,
     "stretched": stretched,
+    "stretched_frame": from_first_frame,
     "flow": flow_propagation,
 }
 

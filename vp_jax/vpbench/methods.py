@@ -72,18 +72,22 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class BaselineMethod:
-    """A filling without a model, see `vp_jax.vpbench.baselines`."""
+    """A filling without a model, see `vp_jax.vpbench.baselines`; ``truth_first`` as of `SamplerMethod`."""
 
     name: str
+    truth_first: bool = False
     seeded: bool = field(default=False, init=False)
 
     def facts(self, clip: BenchClip, seed: int) -> Any:
         """See `Method`."""
-        return ["baseline", self.name]
+        return ["baseline", self.name, self.truth_first]
 
     def result(self, clip: BenchClip, inputs: BenchInputs, seed: int, out: Path, *, fresh: bool = True) -> Path:
         """See `Method`."""
         frames_FHWC, holes_FHW = as_array(again(inputs.frames_FHWC)), as_array(again(inputs.holes_FHW))
+        if self.truth_first and inputs.truth_FHWC is not None:
+            frames_FHWC, holes_FHW = frames_FHWC.copy(), holes_FHW.copy()
+            frames_FHWC[0], holes_FHW[0] = again(inputs.truth_FHWC)[0], False
         write_video(out, BASELINES[self.name](frames_FHWC, holes_FHW), inputs.fps)
         return out
 
@@ -260,7 +264,7 @@ def methods_of(
     loader, out = ModelCache(), list[Method]()
     for word in chosen:
         if word in BASELINES:
-            out.append(BaselineMethod(word))
+            out.append(BaselineMethod(word, truth_first))
             continue
         if word not in METHOD_WORDS:
             raise UserError(f"methods {show(word)}: expected among {', '.join(METHOD_WORDS)}, or all")
