@@ -74,6 +74,7 @@ fi
 stage joint nano_joint.py 30000 --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
   "${data[@]}" "${fast[@]}"
 take joint
-stage id nano_id.py 1500 --config.model.checkpoint="$R/model" --config.data.synthetic_look=lit "${data[@]}" "${fast[@]}"
+stage id nano_id.py 1500 --config.model.checkpoint="$R/model" --config.model.injection_tokens=all \
+  --config.data.synthetic_look=lit "${data[@]}" "${fast[@]}"
 take id
 "$PYTHON" -m vp_jax package --out "$R/nano" "$R"/{vae,joint,id}
