@@ -12,7 +12,7 @@ from vp_jax.edit.rules import plan_by_rules
 from vp_jax.errors import UserError
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
-from vp_jax.serve.routes import PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
+from vp_jax.serve.routes import PASSING, PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
 from vp_jax.serve.schemas import (
     ID,
     EstimateReply,
@@ -119,13 +119,13 @@ async def job_file(
     return FileResponse(file, media_type=_KINDS[file.suffix], filename=shown, headers=headers)
 
 
-@job_router.get("/jobs/{id}/{layer}/{number}", responses=images("image/jpeg"), **PICTURE)
+@job_router.get("/jobs/{id}/{layer}/{number}", responses={**images("image/jpeg"), **PASSING}, **PICTURE)
 async def job_frame(
     id: IdInPath, layer: Literal["source", "frames", "arriving"], number: FrameInPath, desk: DeskOf
 ) -> Response:
     """A frame of the source, of the finished result, or of what is decoded so far and not pasted yet."""
     names = {"source": places.SOURCE, "frames": places.FRAMES, "arriving": places.ARRIVING}
-    return shelved(desk.folder_of(desk.job(id)) / names[layer], number, "image/jpeg")
+    return shelved(desk.folder_of(desk.job(id)) / names[layer], number, "image/jpeg", passing=layer == "arriving")
 
 
 @job_router.get(

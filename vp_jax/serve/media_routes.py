@@ -11,7 +11,18 @@ from fastapi.responses import FileResponse
 
 from vp_jax.serve import places
 from vp_jax.serve.desk import NotFound
-from vp_jax.serve.routes import FILE_BODY, PICTURE, DeskOf, FrameInPath, IdInPath, images, receive, shelved, shown_name
+from vp_jax.serve.routes import (
+    FILE_BODY,
+    PASSING,
+    PICTURE,
+    DeskOf,
+    FrameInPath,
+    IdInPath,
+    images,
+    receive,
+    shelved,
+    shown_name,
+)
 from vp_jax.serve.schemas import ID, Marks, MaskRequest, MaskState, VideoState
 from vp_jax.serve.tasks import write_example
 
@@ -102,10 +113,10 @@ async def remove_mask(id: IdInPath, desk: DeskOf) -> Response:
     return Response(status_code=204)
 
 
-@media_router.get("/masks/{id}/frames/{number}", responses=images("image/png"), **PICTURE)
+@media_router.get("/masks/{id}/frames/{number}", responses={**images("image/png"), **PASSING}, **PICTURE)
 async def mask_frame(id: IdInPath, number: FrameInPath, desk: DeskOf) -> Response:
     """The mask of a frame, to be drawn over it: transparent where nothing is masked."""
-    return shelved(desk.folder_of(desk.mask(id)) / places.OVERLAY, number, "image/png")
+    return shelved(desk.folder_of(desk.mask(id)) / places.OVERLAY, number, "image/png", passing=True)
 
 
 @media_router.get("/masks/{id}/sheet", responses=images("image/png"), response_class=FileResponse)

@@ -57,9 +57,15 @@ def images(kind: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "A picture.", "content": {kind: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-def shelved(path: Path, number: int, kind: str) -> Response:
-    """A picture of a shelf; it never changes under the address with its version."""
+PASSING: dict[int | str, dict[str, Any]] = {204: {"description": "Not there yet, or no longer."}}
+"""OpenAPI of what comes and goes while a page looks at it."""
+
+
+def shelved(path: Path, number: int, kind: str, *, passing: bool = False) -> Response:
+    """A picture of a shelf; it never changes under the address with its version. ``passing``: see `PASSING`."""
     content = read_shelf(path, number)
+    if content is None and passing:
+        return Response(status_code=204, headers={"cache-control": "no-store"})
     if content is None:
         raise NotFound(f"there is no frame {number}, or not yet")
     return Response(content, media_type=kind, headers={"cache-control": "private, max-age=86400, immutable"})

@@ -17,7 +17,7 @@ export class Layer {
     if (number >= this.count()) return null;
     if (!this.asked.has(number)) {
       this.asked.set(number, fetch(this.address(number)).then(async (answer) => {
-        if (!answer.ok) return null;
+        if (!answer.ok || answer.status === 204) return null;
         const picture = await createImageBitmap(await answer.blob());
         this.found.set(number, picture);
         for (const [old, gone] of this.found) { if (this.found.size <= KEPT) break; this.found.delete(old); gone.close(); }
