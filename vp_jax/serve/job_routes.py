@@ -12,7 +12,7 @@ from vp_jax.edit.rules import plan_by_rules
 from vp_jax.errors import UserError
 from vp_jax.serve import places
 from vp_jax.serve.desk import Desk, NotFound
-from vp_jax.serve.routes import PASSING, PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
+from vp_jax.serve.routes import COMES_AND_GOES, PICTURE, DeskOf, FrameInPath, IdInPath, images, shelved
 from vp_jax.serve.schemas import (
     ID,
     EstimateReply,
@@ -119,7 +119,7 @@ async def job_file(
     return FileResponse(file, media_type=_KINDS[file.suffix], filename=shown, headers=headers)
 
 
-@job_router.get("/jobs/{id}/{layer}/{number}", responses={**images("image/jpeg"), **PASSING}, **PICTURE)
+@job_router.get("/jobs/{id}/{layer}/{number}", responses={**images("image/jpeg"), **COMES_AND_GOES}, **PICTURE)
 async def job_frame(
     id: IdInPath, layer: Literal["source", "frames", "arriving"], number: FrameInPath, desk: DeskOf
 ) -> Response:

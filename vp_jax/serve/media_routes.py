@@ -12,8 +12,8 @@ from fastapi.responses import FileResponse
 from vp_jax.serve import places
 from vp_jax.serve.desk import NotFound
 from vp_jax.serve.routes import (
+    COMES_AND_GOES,
     FILE_BODY,
-    PASSING,
     PICTURE,
     DeskOf,
     FrameInPath,
@@ -113,7 +113,7 @@ async def remove_mask(id: IdInPath, desk: DeskOf) -> Response:
     return Response(status_code=204)
 
 
-@media_router.get("/masks/{id}/frames/{number}", responses={**images("image/png"), **PASSING}, **PICTURE)
+@media_router.get("/masks/{id}/frames/{number}", responses={**images("image/png"), **COMES_AND_GOES}, **PICTURE)
 async def mask_frame(id: IdInPath, number: FrameInPath, desk: DeskOf) -> Response:
     """The mask of a frame, to be drawn over it: transparent where nothing is masked."""
     return shelved(desk.folder_of(desk.mask(id)) / places.OVERLAY, number, "image/png", passing=True)

@@ -57,12 +57,12 @@ def images(kind: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "A picture.", "content": {kind: {"schema": {"type": "string", "format": "binary"}}}}}
 
 
-PASSING: dict[int | str, dict[str, Any]] = {204: {"description": "Not there yet, or no longer."}}
+COMES_AND_GOES: dict[int | str, dict[str, Any]] = {204: {"description": "Not there yet, or no longer."}}
 """OpenAPI of what comes and goes while a page looks at it."""
 
 
 def shelved(path: Path, number: int, kind: str, *, passing: bool = False) -> Response:
-    """A picture of a shelf; it never changes under the address with its version. ``passing``: see `PASSING`."""
+    """A picture of a shelf; it never changes under the address with its version. ``passing``: see `COMES_AND_GOES`."""
     content = read_shelf(path, number)
     if content is None and passing:
         return Response(status_code=204, headers={"cache-control": "no-store"})
