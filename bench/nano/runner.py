@@ -20,7 +20,7 @@ from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
 from vp_jax.media.canvas import composite
-from vp_jax.vpbench.baselines import BASELINES
+from vp_jax.vpbench.baselines import BASELINES, first_given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,9 +153,8 @@ def _results(setup: Setup, work: Job, cases: Sequence[Case]) -> Iterator[tuple[C
     """Each case with the result of the variant."""
     if work.variant.kind in BASELINES:
         for case in cases:  # frame 0 is given, as it is to the model
-            frames_FHWC, holes_FHW = case.source_FHWC.copy(), case.holes_FHW.copy()
-            frames_FHWC[0], holes_FHW[0] = case.truth_FHWC[0], False
-            yield case, BASELINES[work.variant.kind](frames_FHWC, holes_FHW)
+            given = first_given(case.source_FHWC, case.holes_FHW, case.truth_FHWC[0])
+            yield case, BASELINES[work.variant.kind](*given)
         return
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = composed(work.parts, Path(folder) / "model")

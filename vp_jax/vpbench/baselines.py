@@ -78,14 +78,20 @@ def flow_propagation(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarr
     return _opencv(carried_FHWC, left_FHW, cv2.INPAINT_TELEA)
 
 
+def first_given(frames_FHWC: np.ndarray, holes_FHW: np.ndarray, first_HWC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Copies of frames and holes in which frame 0 is given: ``first_HWC``, without a hole."""
+    frames_FHWC, holes_FHW = frames_FHWC.copy(), holes_FHW.copy()
+    frames_FHWC[0], holes_FHW[0] = first_HWC, False
+    return frames_FHWC, holes_FHW
+
+
 def from_first_frame(frames_FHWC: np.ndarray, holes_FHW: np.ndarray) -> np.ndarray:
     """Stretch frame 0's pixels in the box of the first hole to the box of each later one.
 
     A hole in frame 0 is filled by `diffused` before; what it hid is then nowhere.
     """
-    frames_FHWC, holes_FHW = frames_FHWC.copy(), holes_FHW.copy()
-    frames_FHWC[:1], holes_FHW[0] = diffused(frames_FHWC[:1], holes_FHW[:1]), False
-    return stretched_frame(frames_FHWC, holes_FHW)
+    first_HWC = diffused(frames_FHWC[:1], holes_FHW[:1])[0]
+    return stretched_frame(*first_given(frames_FHWC, holes_FHW, first_HWC))
 
 
 BASELINES: dict[str, Filling] = {

@@ -26,7 +26,7 @@ from vp_jax.media.masks import white_on_black
 from vp_jax.media.video_writer import write_video
 from vp_jax.models.config import Injection
 from vp_jax.reading import read_json, show
-from vp_jax.vpbench.baselines import BASELINES
+from vp_jax.vpbench.baselines import BASELINES, first_given
 from vp_jax.vpbench.clips import REMOVE_TASK, BenchClip, BenchInputs, as_array, resized
 from vp_jax.vpbench.rows import check_method_name
 from vp_jax.vpbench.scoring import Windows
@@ -86,8 +86,7 @@ class BaselineMethod:
         """See `Method`."""
         frames_FHWC, holes_FHW = as_array(again(inputs.frames_FHWC)), as_array(again(inputs.holes_FHW))
         if self.truth_first and inputs.truth_FHWC is not None:
-            frames_FHWC, holes_FHW = frames_FHWC.copy(), holes_FHW.copy()
-            frames_FHWC[0], holes_FHW[0] = again(inputs.truth_FHWC)[0], False
+            frames_FHWC, holes_FHW = first_given(frames_FHWC, holes_FHW, again(inputs.truth_FHWC)[0])
         write_video(out, BASELINES[self.name](frames_FHWC, holes_FHW), inputs.fps)
         return out
 
