@@ -20,7 +20,7 @@ from vp_jax.jobs import compile_cache, packaged
 from vp_jax.jobs.progress import Progress
 from vp_jax.world.synthetic import OPERATIONS
 
-METRICS = ("hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
+METRICS = ("edit_shown", "hole_psnr", "hole_ssim", "background_psnr", "temporal_error")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

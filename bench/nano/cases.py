@@ -9,11 +9,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from vp_jax.vpbench.clips import BenchInputs
-from vp_jax.vpbench.drawn import FillScene, drawn_clips
+from vp_jax.vpbench.drawn import EditedScene, FillScene, drawn_clips
+from vp_jax.world.classify import Seen
 from vp_jax.world.looks import DEFAULT_LOOK
 from vp_jax.world.synthetic import HELD_OUT, OPERATIONS
 
@@ -22,6 +24,13 @@ __all__ = ["OPERATIONS", "Case", "edits", "inpainting"]
 WINDOW, HEIGHT, WIDTH = 17, 64, 96
 LONG = 65
 """Five windows of 17 frames that share 5."""
+
+
+class Asked(NamedTuple):
+    """What an edit asks for: that a thing is there afterwards, or that it is gone."""
+
+    thing: Seen
+    there: bool
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class Case:
       truth_FHWC: uint8 pixels of the truth, equal to the source outside the hole.
       holes_FHW: bool, True in the hole.
       prompt: caption of the truth.
+      asked: of an edit.
     """
 
     name: str
@@ -41,6 +51,7 @@ class Case:
     truth_FHWC: np.ndarray
     holes_FHW: np.ndarray
     prompt: str
+    asked: Asked | None = None
 
     @property
     def digest(self) -> str:
@@ -61,10 +72,18 @@ def inpainting(count: int, frames: int = WINDOW) -> Iterator[Case]:
 def edits(operation: str, count: int) -> Iterator[Case]:
     """One ``operation`` of `OPERATIONS` on each of ``count`` held-out scenes that allow it."""
     for clip in drawn_clips(count, groups=(operation,), size=(HEIGHT, WIDTH), frames=WINDOW):
-        yield _case(f"{operation}-{clip.facts['seed']}", clip.open(), clip.prompt)
+        assert isinstance(clip.source, EditedScene)
+        yield _case(f"{operation}-{clip.facts['seed']}", clip.open(), clip.prompt, _asked(clip.source))
 
 
-def _case(name: str, inputs: BenchInputs, prompt: str) -> Case:
+def _asked(edited: EditedScene) -> Asked:
+    before, edit, _ = edited.scenes()
+    there = edit.operation != "remove"
+    thing = (edit.scene if there else before).things[edit.thing]
+    return Asked(Seen(thing.colour, thing.shape), there)
+
+
+def _case(name: str, inputs: BenchInputs, prompt: str, asked: Asked | None = None) -> Case:
     arrays = inputs.frames_FHWC, inputs.truth_FHWC, inputs.holes_FHW
     assert all(isinstance(array, np.ndarray) for array in arrays)
-    return Case(name, *arrays, prompt)  # type: ignore[arg-type]
+    return Case(name, *arrays, prompt, asked)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from vp_jax.eval.bootstrap import Interval, interval
 from vp_jax.media.canvas import composite
 from vp_jax.models.latent_grid import cover_cells
 from vp_jax.shapes import SPATIAL_STRIDE
+from vp_jax.world.classify import classify
 
 METRICS = {
     "hole_psnr": "PSNR in the hole (dB)",
@@ -26,6 +27,7 @@ METRICS = {
     "background_psnr": "PSNR outside, nothing pasted (dB)",
     "temporal_error": "error of changes (grey levels)",
     "identity_drift": "identity drift (grey levels)",
+    "edit_shown": "shows the named edit",
 }
 LOWER_IS_BETTER = ("temporal_error", "identity_drift")
 
@@ -55,7 +57,19 @@ def measure(case: Case, result_FHWC: np.ndarray, starts: Sequence[int]) -> dict[
         "background_psnr": metrics.psnr(truth, result_FHWC, outside_FHW),
         "temporal_error": metrics.temporal_error(truth, pasted_FHWC, holes_FHW),
         "identity_drift": metrics.identity_drift(truth, pasted_FHWC, holes_FHW, starts),
+        "edit_shown": edit_shown(case, pasted_FHWC),
     }
+
+
+def edit_shown(case: Case, pasted_FHWC: np.ndarray) -> float:
+    """1 if the hole of frames 1 to the last shows what the edit asks for, by `vp_jax.world.classify`, else 0.
+
+    A thing has to have its colour and its shape; a removed one is gone if nothing of its colour is seen. NaN: no edit.
+    """
+    if case.asked is None:
+        return math.nan
+    seen, thing = classify(pasted_FHWC[1:], case.holes_FHW[1:]), case.asked.thing
+    return float(seen == thing if case.asked.there else seen is None or seen.colour != thing.colour)
 
 
 def inner_tokens(holes_FHW: np.ndarray) -> np.ndarray:

@@ -42,6 +42,16 @@ def test_the_truth_measures_best_and_frame_0_does_not_count():
     assert math.isnan(found["identity_drift"])
 
 
+def test_the_truth_of_an_edit_shows_it_and_its_source_does_not():
+    for operation in OPERATIONS:
+        found = list(cases.edits(operation, 5))
+        shown = [measure(case, case.truth_FHWC, [0])["edit_shown"] for case in found]
+        before = [measure(case, case.source_FHWC, [0])["edit_shown"] for case in found]
+        assert sum(shown) >= 4 and sum(before) <= 1, (operation, shown, before)
+    (case,) = cases.inpainting(1)
+    assert math.isnan(measure(case, case.truth_FHWC, [0])["edit_shown"])
+
+
 def test_inner_tokens_hold_no_background():
     holes_FHW = np.zeros((5, 32, 48), bool)
     holes_FHW[2, 0:16, 0:17] = True  # frames 1 to 4 are one latent: one whole token, one column of the next
