@@ -82,7 +82,7 @@ def _data() -> dict[str, object]:
         synthetic_clips=64,
         synthetic_first=0,
         synthetic_absent=0.2,
-        synthetic_look="flat",
+        synthetic_look="lit",
     )
 
 

@@ -1,10 +1,10 @@
-"""The small model, second of four: transformer and text encoder from random weights.
+"""Transformer and text encoder of the small model alone, from random weights: a backbone for experiments.
 
     vp-jax vocabulary VOCABULARY.model
     python train.py --config configs/nano_backbone.py --workdir RUN_BACKBONE --config.model.checkpoint=CHECKPOINT \
         --config.model.tokenizer=VOCABULARY.model --config.data.path=LATENTS --config.compilation_cache=CACHE
 
-CHECKPOINT is a folder with vae/ of configs/nano_vae.py; LATENTS are shards of ``vp-jax latents``, clean
+CHECKPOINT is a folder with vae/ of configs/nano_autoencoder.py; LATENTS are shards of ``vp-jax latents``, clean
 (``--masks 0``) or with masks. What RUN_BACKBONE/export holds belongs into CHECKPOINT, for configs/nano_branch.py.
 """
 

@@ -1,11 +1,12 @@
-"""The small model, third of four: the context encoder on its frozen backbone.
+"""A context encoder of the small model on its frozen backbone, as published: for the rows of the ablation.
 
     python train.py --config configs/nano_branch.py --workdir RUN_BRANCH --config.model.checkpoint=CHECKPOINT \
         --config.data.path=LATENTS --config.compilation_cache=CACHE
 
-CHECKPOINT holds vae/ and what configs/nano_backbone.py exported; LATENTS are shards with masks. What RUN_BRANCH/export
-holds belongs into CHECKPOINT, for configs/nano_id.py. Half of the holes are what a tracker would give; the others are
-widened, made boxes or ellipses that move along, or drawn over the first frame's box and left there.
+CHECKPOINT holds vae/ and what configs/nano_joint.py or configs/nano_backbone.py exported; LATENTS are shards with
+masks. What RUN_BRANCH/export holds belongs into CHECKPOINT, for configs/nano_id.py. Half of the holes are what a
+tracker would give; the others are widened, made boxes or ellipses that move along, or drawn over the first frame's box
+and left there.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""The small model, last of four: the ID adapter.
+"""The small model, last of three: the ID adapter.
 
     python train.py --config configs/nano_id.py --workdir RUN_ID --config.model.checkpoint=CHECKPOINT \
         --config.data.path=LATENTS --config.compilation_cache=CACHE
@@ -17,7 +17,8 @@ def get_config() -> ConfigDict:
     """Settings of `vp_jax.runs.run_config` for nano's ID adapter."""
     config = nano_branch.get_config()
     config.steps = 600
-    config.model.update(stage="id_adapter", rank=16, alpha=16.0)
+    config.model.update(stage="id_adapter", rank=16, alpha=16.0, injection_tokens="all")
+    config.model.update(attention="xla", products="bfloat16")
     config.optimizer.update(lr=1e-3, warmup=50)
     config.validation.update(every=600)
     return config

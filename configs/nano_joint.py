@@ -1,6 +1,6 @@
-"""The next small model, second of three: transformer, text encoder and context encoder, in one run.
+"""The small model, second of three: transformer, text encoder and context encoder, in one run.
 
-    vp-jax vocabulary VOCABULARY.model --look lit
+    vp-jax vocabulary VOCABULARY.model
     vp-jax latents --config nano_joint --out LATENTS --config.model.checkpoint=CHECKPOINT --masks 3 --images 1 \
         --config.data.kind=synthetic --config.data.synthetic_clips=10000 --config.loader.first_frame_dropout=0.3
     python train.py --config configs/nano_joint.py --workdir RUN_JOINT --config.model.checkpoint=CHECKPOINT \
@@ -23,8 +23,8 @@ def get_config() -> ConfigDict:
     # a young backbone brings little of the hints into a hole by itself (docs/nano/experiments.md)
     config.model.injection_tokens = "all"
     # 144 tokens: attention in one piece is as fast as by heads, and products of bfloat16 are a third faster with AMX
-    config.model.update(stage="joint", name="nano-wide", hint_dropout=0.15, attention="xla", products="bfloat16")
-    config.data.update(synthetic_look="lit", synthetic_absent=0.3)
+    config.model.update(stage="joint", hint_dropout=0.15, attention="xla", products="bfloat16")
+    config.data.synthetic_absent = 0.3
     config.loader.update(batch_size=16)
     config.optimizer.update(lr=1e-3, warmup=200, decay=0.25)
     # half of the timesteps lie above 2/3: there it is decided what a hole holds and where

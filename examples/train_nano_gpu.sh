@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the next small model, from principal components to a packaged folder, in pieces: a call works for at most
+# Trains the small model, from principal components to a packaged folder, in pieces: a call works for at most
 # LIMIT seconds, saves everything and ends with status 75; the same call goes on. Status 0: FOLDER/nano is complete.
 #
 #   bash examples/train_nano_gpu.sh [FOLDER]            on a GPU, on drawn clips that no two steps share
@@ -7,7 +7,8 @@
 #   REHEARSE=1 bash examples/train_nano_gpu.sh FOLDER   every stage for two steps, on any machine
 #
 # PYTHON names the interpreter that has vp_jax with its extras train and build. What there is to carry away, at most
-# 60 MB, is copied to CARRY after every piece: finished parts, metrics, the newest pictures.
+# 60 MB, is copied to CARRY after every piece: finished parts, metrics, the newest pictures. MASKS, VAE_STEPS,
+# JOINT_STEPS and ID_STEPS change the masks of a clip and the steps of the stages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 R=${1:-runs/nano_next}
@@ -16,6 +17,10 @@ LIMIT=${LIMIT:-520}
 CARRY=${CARRY:-}
 CLIPS=${CLIPS:-}
 REHEARSE=${REHEARSE:-}
+MASKS=${MASKS:-3}
+VAE_STEPS=${VAE_STEPS:-8000}
+JOINT_STEPS=${JOINT_STEPS:-30000}
+ID_STEPS=${ID_STEPS:-1500}
 mkdir -p "$R/model"
 # XLA frees and takes hundreds of megabytes in every step: memory that stays with the process is a third faster on CPUs
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=99999999999:glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1}
@@ -54,7 +59,7 @@ take() { cp -r "$R/$1/export/." "$R/model/"; }  # what a run has made becomes pa
 fast=()
 [ -n "$REHEARSE" ] || [ -n "$CLIPS" ] || fast=(--config.loader.workers=12 --config.loader.batch_size=64)
 [ -d "$R/start" ] || piece "$PYTHON" -m bench.nano.autoencoder start "$R/start" --channels 32 ${REHEARSE:+--clips 4}
-stage vae nano_autoencoder.py:squared 8000 --config.model.init_from="$R/start" "${fast[@]}"
+stage vae nano_autoencoder.py:squared "$VAE_STEPS" --config.model.init_from="$R/start" "${fast[@]}"
 [ -f "$R/gate.log" ] || { "$PYTHON" -m bench.nano.autoencoder gate "$R/vae/export/vae" ${REHEARSE:+--clips 2} \
   >"$R/gate.tmp" || [ -n "$REHEARSE" ] || { cat "$R/gate.tmp"; exit 1; }; mv "$R/gate.tmp" "$R/gate.log"; }
 if [ ! -f "$R/scale.log" ]; then  # the folder has its description once it is complete
@@ -63,18 +68,17 @@ if [ ! -f "$R/scale.log" ]; then  # the folder has its description once it is co
   rm -rf "$R/vae/export/vae" && mv "$R/scaled" "$R/vae/export/vae" && mv "$R/scale.tmp" "$R/scale.log"
 fi
 take vae
-[ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax vocabulary "$R/spiece.model" --look lit
+[ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax vocabulary "$R/spiece.model"
 data=(--config.data.kind=synthetic --config.data.synthetic_clips=1000000 --config.loader.first_frame_dropout=0.3)
 if [ -n "$CLIPS" ]; then
   piece "$PYTHON" -m vp_jax latents --config nano_joint --out "$R/latents" --config.model.checkpoint="$R/model" \
     --config.data.kind=synthetic --config.data.synthetic_clips="$CLIPS" --config.loader.first_frame_dropout=0.3 \
-    --masks 3 --images 1
+    --masks "$MASKS" --images 1
   data=(--config.data.path="$R/latents")
 fi
-stage joint nano_joint.py 30000 --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
+stage joint nano_joint.py "$JOINT_STEPS" --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
   "${data[@]}" "${fast[@]}"
 take joint
-stage id nano_id.py 1500 --config.model.checkpoint="$R/model" --config.model.injection_tokens=all \
-  --config.data.synthetic_look=lit "${data[@]}" "${fast[@]}"
+stage id nano_id.py "$ID_STEPS" --config.model.checkpoint="$R/model" "${data[@]}" "${fast[@]}"
 take id
 "$PYTHON" -m vp_jax package --out "$R/nano" "$R"/{vae,joint,id}

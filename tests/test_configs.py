@@ -20,10 +20,9 @@ from vp_jax.training.step import StepConfig
 
 ROOT = Path(__file__).parent.parent
 FULL = ("tpu_v4", "tpu_v5p", "tpu_v6e", "gpu_h100", "gpu_single")
-NANO = ("nano_vae", "nano_autoencoder", "nano_backbone", "nano_joint", "nano_branch", "nano_id")
+NANO = ("nano_autoencoder", "nano_backbone", "nano_joint", "nano_branch", "nano_id")
 NANO_RUNS = [
     *NANO,
-    *(f"nano_vae:{part}" for part in ("images", "clips", "whole")),
     *(f"nano_autoencoder:{part}" for part in ("squared", "sharp")),
 ]
 RUNS = [*FULL, "tiny", *(f"id_adapter:{name}" for name in (*FULL, "tiny"))]

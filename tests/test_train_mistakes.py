@@ -123,7 +123,7 @@ def test_a_folder_that_no_run_can_continue_is_left_alone(one_device, tmp_path):
         (["--stpes=3"], "stpes"),
         (["--config", "configs/id_adapter.py"], "name after a colon"),
         ([], "give --config"),
-        (["--config", "configs/nano_vae.py:wrong"], "one of images, clips, whole"),
+        (["--config", "configs/nano_autoencoder.py:wrong"], "one of squared, sharp"),
         (["--config", "configs/tiny.py"], "give --config .* and --workdir"),
         (["--config", "configs/tiny.py", "--workdir", ""], "give --config .* and --workdir"),
         (["--config", "configs/tiny.py", "--compile_only", ""], "compile_only ''"),

@@ -27,7 +27,10 @@ def edit(*arguments):
 def test_a_dry_run_shows_plan_and_mask_and_generates_nothing(folder, capsys):
     assert edit("--instruction", "make the square a red circle", "--plan", "plan.json", "--dry_run") == 0
     shown = capsys.readouterr().out
-    assert "edit     swap the square" in shown and "caption  a red circle pulses over brown dots" in shown
+    assert (
+        "edit     swap the square" in shown
+        and "caption  a cyan striped moon spins and a red circle sways over mint planks" in shown
+    )
     assert "mask     out_mask.mkv, grown by 2 pixels" in shown and "dry run  nothing was generated" in shown
     assert sorted(path.name for path in folder.iterdir()) == ["out_mask.mkv", "out_source.mkv", "plan.json"]
 

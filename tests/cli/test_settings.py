@@ -19,8 +19,8 @@ def test_a_packaged_file_is_found_by_its_name_anywhere(tmp_path, monkeypatch):
     assert settings.config_from_file("tiny") == here and settings.config_from_file("tiny").is_locked
     assert settings.config_from_file("id_adapter:tpu_v4").model.stage == "id_adapter"
     assert (
-        settings.config_from_file("nano_vae:clips").steps == 4800
-        and settings.config_from_file("nano_vae").steps == 1200
+        settings.config_from_file("nano_autoencoder:sharp").steps == 800
+        and settings.config_from_file("nano_autoencoder").steps == 1600
     )
 
 
@@ -81,7 +81,7 @@ def test_a_setting_changes_nothing_else():
         (["id_adapter"], r"^--config id_adapter: give a name after a colon, such as configs/id_adapter.py:tpu_v4$"),
         (["id_adapter:tpu_v9"], r"no settings named 'tpu_v9': one of distill, gpu_h100"),
         (["tiny:name"], "takes no name after a colon"),
-        (["nano_vae:wrong"], "one of images, clips, whole"),
+        (["nano_autoencoder:wrong"], "one of squared, sharp"),
         (["README.md"], r"README.md: expected a Python file with get_config\(\)"),
         (["configs/common.py"], r"no get_config\(\) in it"),
         (["tiny", "--config.foo=1"], "^no setting 'foo': configs/common.py lists all$"),

@@ -35,7 +35,10 @@ def video(clip):
 
 def test_rules_plan_an_edit_of_the_packaged_clip(tmp_path, clip, video):
     ready = prepare_edit(Given(instruction="make the square a red circle"), video, tmp_path / "out.mkv", clip=clip)
-    assert (ready.plan.operation, ready.plan.caption) == ("swap", "a red circle pulses over brown dots")
+    assert (ready.plan.operation, ready.plan.caption) == (
+        "swap",
+        "a cyan striped moon spins and a red circle sways over mint planks",
+    )
     assert ready.hole_HW.any() and ready.mask == tmp_path / "out_mask.mkv"
 
 

@@ -17,11 +17,11 @@ def edited(text):
 @pytest.mark.parametrize(
     "text, caption",
     [
-        ("make the square a red circle", "a red circle pulses over brown dots"),
-        ("make the square a star", "a yellow star pulses over brown dots"),
-        ("make the square blue", "a blue spotted square pulses over brown dots"),
-        ("make the square striped", "a yellow striped square pulses over brown dots"),
-        ("remove the yellow thing", "brown dots"),
+        ("make the square a red circle", "a cyan striped moon spins and a red circle sways over mint planks"),
+        ("make the square a star", "a cyan striped moon spins and a yellow star sways over mint planks"),
+        ("make the square blue", "a cyan striped moon spins and a blue striped square sways over mint planks"),
+        ("make the square spotted", "a cyan striped moon spins and a yellow spotted square sways over mint planks"),
+        ("remove the yellow thing", "a cyan striped moon spins over mint planks"),
     ],
 )
 def test_the_scene_is_what_the_words_say(text, caption):
@@ -30,7 +30,7 @@ def test_the_scene_is_what_the_words_say(text, caption):
 
 def test_an_addition_stands_beside_what_is_there():
     edit = edited("add a red circle")
-    assert [thing_caption(edit.scene, n) for n in (0, 1)] == ["a yellow spotted square", "a red circle"]
+    assert [thing_caption(edit.scene, n) for n in (1, 2)] == ["a yellow striped square", "a red circle"]
 
 
 def test_nothing_outside_of_the_masks_changes():
@@ -47,8 +47,15 @@ def test_what_the_world_does_not_have_is_one_line(text):
         edited(text)
 
 
+def test_a_change_that_changes_nothing_is_one_line():
+    with pytest.raises(UserError, match=r"^the square is .*striped.* already: name another colour or pattern$"):
+        edited("make the square striped")
+
+
 def test_a_thing_that_is_not_there_is_one_line():
     scene = packaged_clip().scene
-    assert named_thing(scene, "the spotted one") == 0 and world_masks(packaged_clip(), "square").any(axis=(1, 2)).all()
-    with pytest.raises(UserError, match="no thing of that name in the clip, which shows a yellow spotted square"):
+    assert named_thing(scene, "the yellow one") == 1 and world_masks(packaged_clip(), "square").any(axis=(1, 2)).all()
+    with pytest.raises(
+        UserError, match="no thing of that name in the clip, which shows a cyan striped moon, a yellow striped square"
+    ):
         named_thing(scene, "the circle")

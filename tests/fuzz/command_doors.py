@@ -109,7 +109,7 @@ def _sample(folder: Path, rng: Rng) -> Callable[[], object]:
 
 @door("train", nothing, share=3)
 def _train(folder: Path, rng: Rng) -> Callable[[], object]:
-    name = pick(rng, ("tiny", "tiny", "tiny", "id_adapter:tiny", "nano_vae", "nano_backbone"))
+    name = pick(rng, ("tiny", "tiny", "tiny", "id_adapter:tiny", "nano_autoencoder", "nano_backbone"))
     words = ["train", "--config", name, "--workdir", "run", "--config.compilation_cache="]
     words += [_setting(rng, name) for _ in range(int(rng.integers(1, 3)))]
     if rng.random() < 0.2:

@@ -51,7 +51,7 @@ def test_the_shipped_checkpoint_is_read_as_what_it_is():
     found = [source.describe(part) for part in PARTS]
     assert [type(one) for one in found] == [DiTConfig, BranchConfig, VAEConfig, T5Config, LoRAConfig]
     assert found[0] == variant("nano").backbone
-    assert source.schedule() == Schedule()
+    assert source.schedule() == variant("nano").schedule
 
 
 def test_changes_replace_fields_of_the_stored_description(tmp_path):

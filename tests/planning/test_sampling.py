@@ -18,7 +18,7 @@ def traced(prepared, nano):
 def test_a_window_is_encoded_to_what_a_step_takes(nano):
     latents = traced(sampling.encode(nano()), nano)
     assert shapes(sampling.step(nano()).arguments[3].latents) == latents
-    assert latents.video_BThwC[0] == (1, 5, 8, 12, 16)
+    assert latents.video_BThwC[0] == (1, 5, 8, 12, 32)
     image = traced(sampling.encode_image(nano()), nano)
     assert image == shapes(sampling.encode(nano()).arguments[3])
 

@@ -47,7 +47,7 @@ def stage_of(**changes):
 EFFECTS = {
     "stage": lambda tmp: (stage_of(stage="single_branch").kind, "single_branch"),
     "checkpoint": lambda tmp: (stage_of(checkpoint=str(tmp)).backbone.num_layers, 3),
-    "name": lambda tmp: (stage_of(name="nano").backbone.num_heads, 6),
+    "name": lambda tmp: (stage_of(name="nano").backbone.num_heads, 7),
     "init_from": lambda tmp: (stage_of(init_from=str(tmp / "branch")).branch.dit.num_layers, 1),
     "tokenizer": lambda tmp: (
         described(stage="backbone", name="nano", tokenizer="words.model").vocabulary.name,

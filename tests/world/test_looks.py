@@ -9,7 +9,7 @@ from vp_jax.world.scene import COLOURS
 
 
 def test_the_default_is_the_look_of_the_packaged_model():
-    assert DEFAULT_LOOK == "flat" and make_scene(3) == make_scene(3, "flat") != make_scene(3, "lit")
+    assert DEFAULT_LOOK == "lit" and make_scene(3) == make_scene(3, "lit") != make_scene(3, "flat")
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -29,7 +29,7 @@ def test_a_look_is_complete(look):
 
 
 def test_flat_things_throw_no_shadow():
-    drawn = render(make_scene(5), np.array([0.0]), 32, 48)
+    drawn = render(make_scene(5, "flat"), np.array([0.0]), 32, 48)
     np.testing.assert_array_equal(drawn.touched_FHW, drawn.reached_FHW)
 
 

@@ -17,9 +17,9 @@ def test_the_sheet_command_draws(tmp_path):
     run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32"])
     with Image.open(out) as picture:
         assert picture.size == (6 * (48 + 4) + 4, 7 * (32 + 15) + 4), "a scene, it before its edits, five edits"
-    flat = out.read_bytes()
-    run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32", "--look", "lit"])
-    assert out.read_bytes() != flat
+    lit = out.read_bytes()
+    run(["sheet", "world", str(out), "--scenes", "1", "--edits", "2", "--height", "32", "--look", "flat"])
+    assert out.read_bytes() != lit
     with pytest.raises(UserError, match="look 'oil': expected one of flat, lit"):
         run(["sheet", "world", str(out), "--look", "oil"])
     with pytest.raises(UserError, match="none below 0"):

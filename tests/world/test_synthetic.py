@@ -23,19 +23,19 @@ def test_a_seed_is_one_scene_and_one_picture_and_other_seeds_are_others():
 
 def test_a_clip_masks_a_thing_that_is_visible():
     for seed in range(40):
-        clip = World(64, 34, 64, 96)[seed]
-        assert clip.open().frames == 34 and clip.open().fps == 8 and clip.caption == caption(make_scene(seed))
+        clip = World(64, 34, 64, 96, look="flat")[seed]
+        assert clip.open().frames == 34 and clip.open().fps == 8 and clip.caption == caption(make_scene(seed, "flat"))
         frames, masks = clip.read(TIMES)
-        drawn = render(make_scene(seed), TIMES, 64, 96)
+        drawn = render(make_scene(seed, "flat"), TIMES, 64, 96)
         np.testing.assert_array_equal(frames, drawn.frames_FHWC)
-        np.testing.assert_array_equal(masks, drawn.mask(masked_thing(make_scene(seed), seed)))
+        np.testing.assert_array_equal(masks, drawn.mask(masked_thing(make_scene(seed, "flat"), seed)))
         assert masks.dtype == np.uint8 and set(np.unique(masks)) == {0, 1}
         area = masks.mean((1, 2))
         assert (area > 0.012).mean() >= 0.8 and area.max() < 0.3, (seed, area)
 
 
 def test_an_absent_thing_is_in_the_mask_but_not_in_the_picture_nor_in_the_caption():
-    clip, gone = World(1, 34, 64, 96, first=2)[0], World(1, 34, 64, 96, first=2, absent=1.0)[0]
+    clip, gone = (World(1, 34, 64, 96, first=2, absent=absent, look="flat")[0] for absent in (0.0, 1.0))
     scene, thing = clip.scene, clip.thing
     (frames, masks), (without, same_masks) = clip.read(TIMES), gone.read(TIMES)
     np.testing.assert_array_equal(masks, same_masks)
@@ -65,8 +65,8 @@ def test_half_of_the_masks_hold_the_shadow_whether_the_thing_is_there_or_not():
 
 
 def test_a_world_has_one_look():
-    flat, lit = World(3, 17, 64, 96), World(3, 17, 64, 96, look="lit")
-    assert lit[2].scene == make_scene(2, "lit") and flat[2].scene == make_scene(2)
+    flat, lit = World(3, 17, 64, 96, look="flat"), World(3, 17, 64, 96)
+    assert lit[2].scene == make_scene(2, "lit") and flat[2].scene == make_scene(2, "flat")
     assert lit[2].visible.look == "lit" and lit[2].caption == caption(make_scene(2, "lit"))
     assert edit(lit[2].scene, "remove", 0, 0).scene.look == "lit"
     with pytest.raises(UserError, match="look 'oil': expected one of flat, lit"):

@@ -66,7 +66,7 @@ def test_few_texts_make_few_pieces(tmp_path):
     assert 3 + 5 <= count < 60
 
 
-@pytest.mark.parametrize("flags, look", [([], "flat"), (["--look=lit"], "lit")])
+@pytest.mark.parametrize("flags, look", [([], "lit"), (["--look=flat"], "flat")])
 def test_the_command_reports_what_it_wrote(tmp_path, capsys, flags, look):
     out = tmp_path / "out.model"
     run(["vocabulary", str(out), "--captions", "60", "--pieces", "100", *flags])

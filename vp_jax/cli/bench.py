@@ -67,7 +67,7 @@ def _benchmark_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clips", type=int, help="the first so many; of the drawn world, so many of each group")
     parser.add_argument("--groups", help="of the drawn world: fill,change,shape,add,remove,swap,long")
     parser.add_argument("--size", metavar="HxW", help="at which clips are scored; default: see docs/benchmark.md")
-    parser.add_argument("--look", default="flat", help="of the drawn world: flat (default) or lit")
+    parser.add_argument("--look", default="lit", help="of the drawn world: lit (default) or flat")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
 
 

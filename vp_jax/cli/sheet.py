@@ -28,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
     world.add_argument("out", type=Path, metavar="PICTURE")
     world.add_argument("--scenes", type=int, nargs="*", default=range(6), metavar="SEED", help="scenes to show")
     world.add_argument("--edits", type=int, nargs="*", default=[2], metavar="SEED", help="scenes to edit in every way")
-    world.add_argument("--look", default="flat", help="flat (default), as the packaged model knows it, or lit")
+    world.add_argument("--look", default="lit", help="lit (default), as the packaged model knows it, or flat")
     world.add_argument("--height", type=int, default=96, help="of a picture, in pixels; 64 is what the model sees")
 
 

@@ -1,6 +1,6 @@
 """A small sentencepiece vocabulary of the drawn world's captions, in T5's conventions (pad 0, end 1, unknown 2).
 
-    vp-jax vocabulary OUT.model [--captions 20000] [--pieces 400] [--look flat]
+    vp-jax vocabulary OUT.model [--captions 20000] [--pieces 400] [--look lit]
 
 A text encoder's table needs 100 rows more than there are pieces, for the sentinels that T5's tokenizer counts.
 """
@@ -18,7 +18,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT.model")
     parser.add_argument("--captions", type=int, default=20_000, help="captions to learn from; default: 20000")
     parser.add_argument("--pieces", type=int, default=400, help="at most; default: 400")
-    parser.add_argument("--look", default="flat", help="of the world: flat (default), as the packaged model, or lit")
+    parser.add_argument("--look", default="lit", help="of the world: lit (default), as the packaged model, or flat")
 
 
 def run(args: argparse.Namespace) -> None:

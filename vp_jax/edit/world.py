@@ -67,7 +67,7 @@ def drawn_edit(clip: WorldClip, operation: str, target: str, result: str) -> Edi
       result: words of what is there afterwards: a colour, a pattern, a shape; a change keeps what it does not name.
 
     Raises:
-      UserError: no such thing, or words that the drawn world does not have.
+      UserError: no such thing, words that the drawn world does not have, or a change that changes nothing.
     """
     scene = clip.scene
     things = list(scene.things)
@@ -75,7 +75,8 @@ def drawn_edit(clip: WorldClip, operation: str, target: str, result: str) -> Edi
         if len(things) >= MAX_THINGS:
             raise UserError(f"the clip shows {len(things)} things already, {MAX_THINGS} is the most")
         number = len(things)
-        things.append(_as_named(LOOKS[scene.look].thing(np.random.default_rng(clip.seed), scene.things), result))
+        drawn = LOOKS[scene.look].thing(np.random.default_rng(clip.seed), scene.things)
+        things.append(_as_named(replace(drawn, pattern="plain"), result))
     else:
         number = named_thing(scene, target)
         if operation == REMOVED:
@@ -110,9 +111,11 @@ def _as_named(thing: Thing, text: str, *, shaped: bool = True) -> Thing:
     }
     changes: dict[str, Any] = {name: word for name, word in found.items() if word is not None}
     new = replace(thing, **changes)
-    if found["shape"] is None if shaped else new == thing:
+    if found["shape"] is None if shaped else not {"colour", "pattern"} & changes.keys():
         raise UserError(
             f"the drawn world has no {show(text)!r}: it has {', '.join(SHAPES)}; {', '.join(COLOURS)}; "
             f"{', '.join(PATTERNS)}; a real model takes any words, with `video` and `checkpoint`"
         )
+    if not shaped and new == thing:
+        raise UserError(f"the {thing.shape} is {show(text)} already: name another colour or pattern")
     return new if fits(new.shape, new.pattern, new.motion) else replace(new, pattern="plain")

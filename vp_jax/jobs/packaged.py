@@ -36,7 +36,7 @@ IS_NOT = (
 OUT = Path("nano_out/nano.mp4")
 """Where the demonstration goes, unless asked otherwise."""
 
-CLIP = 2
+CLIP = 0
 """Which held-out clip is shown."""
 
 GROW = 2

@@ -52,7 +52,7 @@ def open_benchmark(
     clips: int | None = None,
     groups: Sequence[str] = DRAWN_GROUPS,
     size: tuple[int, int] | None = None,
-    look: str = "flat",
+    look: str = "lit",
 ) -> Benchmark:
     """A benchmark by its name.
 

@@ -19,7 +19,7 @@ from vp_jax.world.lit.scenes import LIT_GROUNDS, lit_scene, lit_thing
 from vp_jax.world.rendered import Rendered
 from vp_jax.world.scene import COLOURS, GROUND_COLOURS, MOTIONS, PATTERNS, SHAPES, Scene, Thing
 
-DEFAULT_LOOK = "flat"
+DEFAULT_LOOK = "lit"
 """The look that the packaged model was trained on."""
 
 

@@ -103,7 +103,7 @@ class Scene:
     ground: Ground
     light: Light
     things: tuple[Thing, ...]
-    look: str = "flat"
+    look: str = "lit"
 
 
 @dataclass(frozen=True)

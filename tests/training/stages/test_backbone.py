@@ -90,13 +90,13 @@ def test_four_stages_make_a_model(one_device, tmp_path, monkeypatch):
     monkeypatch.setitem(VARIANTS, "nano", dataclasses.replace(VARIANTS["nano"], vae=small))  # it compiles fast
     folder, vocabulary = tmp_path / "checkpoint", tmp_path / "vocabulary.model"
     train_vocabulary(world_captions(300), vocabulary)
-    for name in ("nano_vae", "nano_backbone", "nano_branch", "nano_id"):
+    for name in ("nano_autoencoder", "nano_backbone", "nano_branch", "nano_id"):
         config = config_of(name)
         config.steps, config.log_every, config.validation.every = 2, 1, 0
         config.data.update(kind="synthetic", synthetic_clips=8)
         config.loader.update(batch_size=2)
         config.optimizer.update(warmup=0)
-        if name != "nano_vae":
+        if name != "nano_autoencoder":
             config.model.checkpoint = str(folder)
         if name == "nano_backbone":
             config.model.tokenizer = str(vocabulary)

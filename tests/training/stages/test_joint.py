@@ -108,7 +108,7 @@ def test_it_exports_models_that_a_checkpoint_folder_holds(stage, weights):
 def test_a_run_describes_all_its_models_or_is_refused(tmp_path):
     made = registry.training_models(ModelConfig(stage="joint", name="nano", tokenizer="some.model", hint_dropout=0.2))
     assert isinstance(made.stage, JointStage) and made.stage.hint_dropout == 0.2 and made.encoders.t5 is None
-    assert made.stage.branch.dit.in_channels == 33 and made.stage.branch.dit.num_layers == 2
+    assert made.stage.branch.dit.in_channels == 65 and made.stage.branch.dit.num_layers == 2
     with pytest.raises(UserError, match="branch_layers 9: expected at most 6"):
         registry.training_models(ModelConfig(stage="joint", name="nano", tokenizer="some.model", branch_layers=9))
     with pytest.raises(UserError, match="no text encoder"):

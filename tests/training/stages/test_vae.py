@@ -165,10 +165,10 @@ def test_a_vae_run_resumes_exactly(one_device, tmp_path, monkeypatch):
     monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(VARIANTS["tiny"], vae=small))  # it compiles fast
 
     def run(name, steps, init_from="", lr=3e-3):
-        config = config_of("nano_vae")
+        config = config_of("nano_autoencoder")
         config.steps, config.log_every, config.compilation_cache = steps, 1, str(tmp_path / "programs")
-        config.loader.update(batch_size=2)
-        config.optimizer.update(warmup=0, cosine_stretch=100.0 / steps, lr=lr)
+        config.loader.update(batch_size=2, frames=1)
+        config.optimizer.update(warmup=0, cosine_stretch=100.0 / steps, decay=1.0, lr=lr)
         config.model.update(name="tiny", vae_crop=(16, 24), init_from=str(init_from))
         config.checkpoints.every, config.validation.every = 2, 0
         assert train(config, tmp_path / name) == 0

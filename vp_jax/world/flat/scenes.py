@@ -38,7 +38,7 @@ def flat_scene(seed: int) -> Scene:
     things: tuple[Thing, ...] = ()
     for _ in range(rng.choice([1, 2, 3], p=[0.4, 0.5, 0.1])):
         things += (flat_thing(rng, things),)
-    return Scene(ground, light, things)
+    return Scene(ground, light, things, "flat")
 
 
 def flat_thing(rng: np.random.Generator, others: tuple[Thing, ...]) -> Thing:
