@@ -32,7 +32,7 @@ def get_config(part: str = "squared") -> ConfigDict:
     config.optimizer.update(lr=5e-4 if part == "squared" else 3e-4, warmup=50, b2=0.99, weight_decay=0.0, decay=0.7)
     config.step.update(ema_decay=0.98)
     config.ema = True
-    config.steps = 1600 if part == "squared" else 800
+    config.steps = 1300 if part == "squared" else 800
     config.log_every = 50
     config.checkpoints.update(every=500)
     config.validation.update(every=800, clips=4, frames=17)

@@ -293,6 +293,8 @@ def export(kind: str, folder: Path, target: Path) -> PartReport:
         _write_json(target / scheduler.SOURCE, original)
         return PartReport(kind, seconds=time.perf_counter() - start)
     cfg = descriptions.from_json(values)
+    if kind == "vae" and cfg.design != descriptions.VAEConfig.design:
+        raise UserError(f"{folder}: an autoencoder of {cfg.design} has no PyTorch layout, only one of convolutions has")
     tree = checkpoint.load_params(folder)
     note = ""
     if kind in ADAPTERS:

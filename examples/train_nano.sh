@@ -7,7 +7,7 @@
 # PYTHON names the interpreter that has vp_jax with its extras train and build. The model is FOLDER/nano.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CLIPS=${CLIPS:-3500} MASKS=${MASKS:-2} VAE_STEPS=${VAE_STEPS:-1600} JOINT_STEPS=${JOINT_STEPS:-3600} ID_STEPS=${ID_STEPS:-300}
+export CLIPS=${CLIPS:-3500} MASKS=${MASKS:-2} VAE_STEPS=${VAE_STEPS:-1300} JOINT_STEPS=${JOINT_STEPS:-4400} ID_STEPS=${ID_STEPS:-300}
 while true; do
   status=0
   bash examples/train_nano_gpu.sh "$@" || status=$?

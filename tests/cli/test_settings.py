@@ -20,7 +20,7 @@ def test_a_packaged_file_is_found_by_its_name_anywhere(tmp_path, monkeypatch):
     assert settings.config_from_file("id_adapter:tpu_v4").model.stage == "id_adapter"
     assert (
         settings.config_from_file("nano_autoencoder:sharp").steps == 800
-        and settings.config_from_file("nano_autoencoder").steps == 1600
+        and settings.config_from_file("nano_autoencoder").steps == 1300
     )
 
 
