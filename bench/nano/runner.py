@@ -41,8 +41,8 @@ class Setup:
     model: Path
     runs: Path
     out: Path
-    steps: int = 16
-    guidance: float = 3.0
+    steps: int = 4
+    guidance: float = 2.0
     batch: int = 8
     seed: int = 0
     pictures: int = 4

@@ -47,7 +47,7 @@ CLIP_SIZE = (17, 64, 96)
 
 TRY_NEXT = (
     "python sample.py --seed 7                     # other noise, another filling",
-    "python sample.py --steps 50 --guidance 5      # slower, nearer to the words",
+    "python sample.py --steps 20                   # slower, finer and noisier",
     "python sample.py --video mine.mp4 --mask mask.png --prompt 'a red circle'   # your own, at 64 x 96",
     "python -m bench.ablation                      # which part of the method does what",
 )
