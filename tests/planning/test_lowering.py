@@ -45,7 +45,7 @@ def test_every_program_lowers_for_every_platform(program, precision):
 @pytest.mark.parametrize("platform, kernel", [("cuda", "__cudnn$fmhaSoftmax"), ("tpu", "tpu_custom_call")])
 @pytest.mark.parametrize("program", ["step+id+previous", "branch/train_step"])
 def test_programs_divided_over_a_mesh_lower_too(program, platform, kernel):
-    mesh = sharding.make_mesh({"data": 2, "context": 3}, jax.devices()[:6])
+    mesh = sharding.make_mesh({"context": 7}, jax.devices()[:7])
     case = Case(mesh, platform, "nano", "bfloat16", batch=2)
     traced = PROGRAMS[program].prepare(case).trace(mesh)
     with jax.set_mesh(mesh):

@@ -97,7 +97,7 @@ class Branch(nnx.Module):
         return self.joint_hints(noisy_BThwC, condition_BThwC, text_BME, t_B)[:, :, text_BME.shape[1] :]
 
 
-def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int = 16) -> trees.Tree:
+def init_from_backbone(backbone: trees.Tree, fresh: trees.Tree, latent_channels: int) -> trees.Tree:
     """Parameters of a new context encoder: copies where the backbone has them, random elsewhere.
 
     The patch weights of the first ``latent_channels`` input channels go to the noisy AND to the masked-video part,

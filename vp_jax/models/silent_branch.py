@@ -23,4 +23,4 @@ def silent_branch(backbone: DiTConfig) -> BranchConfig:
 def silent_weights(cfg: DiTConfig, backbone: trees.Tree) -> trees.Tree:
     """Weights of `silent_branch`: its outputs are zero."""
     fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract_model(silent_branch(cfg))[1])
-    return init_from_backbone(backbone, fresh)
+    return init_from_backbone(backbone, fresh, cfg.out_channels)
