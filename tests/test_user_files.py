@@ -121,16 +121,16 @@ def package(home: Path) -> tuple[list[str], list[str]]:
 
 
 def export(home: Path) -> tuple[list[str], list[str]]:
-    command = ["convert", "export", "vae"]
-    return [*command, str(ROOT / "vp_jax/nano/vae"), "place"], [*command, "nowhere", "place"]
+    command = ["convert", "export", "transformer"]
+    return [*command, str(ROOT / "vp_jax/nano/transformer"), "place"], [*command, "nowhere", "place"]
 
 
 def convert(home: Path) -> tuple[list[str], list[str]]:
     """Without weights of others in the folder: those are refused."""
     for file in (home / "place").glob("*.safetensors"):
         file.unlink()
-    run(["convert", "export", "vae", str(ROOT / "vp_jax/nano/vae"), str(home / "published")])
-    return ["convert", "one", "vae", "published", "place"], ["convert", "one", "vae", "nowhere", "place"]
+    run(["convert", "export", "transformer", str(ROOT / "vp_jax/nano/transformer"), str(home / "published")])
+    return ["convert", "one", "transformer", "published", "place"], ["convert", "one", "transformer", "nowhere", "place"]
 
 
 def train(home: Path) -> tuple[list[str], list[str]]:
