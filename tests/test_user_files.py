@@ -130,7 +130,13 @@ def convert(home: Path) -> tuple[list[str], list[str]]:
     for file in (home / "place").glob("*.safetensors"):
         file.unlink()
     run(["convert", "export", "transformer", str(ROOT / "vp_jax/nano/transformer"), str(home / "published")])
-    return ["convert", "one", "transformer", "published", "place"], ["convert", "one", "transformer", "nowhere", "place"]
+    return ["convert", "one", "transformer", "published", "place"], [
+        "convert",
+        "one",
+        "transformer",
+        "nowhere",
+        "place",
+    ]
 
 
 def train(home: Path) -> tuple[list[str], list[str]]:

@@ -14,7 +14,6 @@ from vp_jax import checkpoint, trees
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
 from vp_jax.inference.pipeline import Pipeline
-from vp_jax.models.config import VAEConfig
 from vp_jax.models.tokenizer import EOS, UNK, Tokenizer
 from vp_jax.models.variants import VARIANTS, variant
 from vp_jax.runs.starting_weights import random_models
@@ -40,7 +39,7 @@ def test_a_fresh_backbone_predicts_nothing_and_its_text_encoder_learns():
     weights = stage.start(random_models({"t5": like}), jax.random.key(0))
     assert jax.tree.map(jnp.shape, weights) == jax.tree.map(jnp.shape, stage.shapes())
     rng = np.random.default_rng(0)
-    video, image = (jnp.asarray(rng.standard_normal((2, 2, 4, 4, 16)), jnp.float32) for _ in range(2))
+    video, image = (jnp.asarray(rng.standard_normal((2, 2, 4, 4, 32)), jnp.float32) for _ in range(2))
     # the table of positions is for one size only
     video, image = (jnp.tile(x, (1, 3, 2, 3, 1))[:, :5] for x in (video, image))
     batch = CaptionedLatents(video, jnp.asarray(rng.integers(3, 400, (2, 24)), jnp.int32), image)
@@ -86,7 +85,7 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
 def test_four_stages_make_a_model(one_device, tmp_path, monkeypatch):
     """VAE, backbone, context encoder, adapter, each from what those before it exported; the whole can be loaded. A
     backbone can be continued from its export."""
-    small = VAEConfig(design="blocks", channels=(8, 8), layers_per_block=1, sample_height=64, sample_width=96)
+    small = dataclasses.replace(variant("nano").vae, channels=(8, 8), layers_per_block=1)
     monkeypatch.setitem(VARIANTS, "nano", dataclasses.replace(VARIANTS["nano"], vae=small))  # it compiles fast
     folder, vocabulary = tmp_path / "checkpoint", tmp_path / "vocabulary.model"
     train_vocabulary(world_captions(300), vocabulary)
