@@ -43,7 +43,7 @@ class Drawn:
 
 def scene_frames(seed: int, frames: int, height: int, width: int):
     """Frames uint8 FHWC of a scene, and labels uint8 FHW."""
-    drawn = render(make_scene(seed), np.arange(frames, dtype=np.float64), height, width)
+    drawn = render(make_scene(seed, "flat"), np.arange(frames, dtype=np.float64), height, width)
     return drawn.frames_FHWC, drawn.labels_FHW
 
 
