@@ -50,8 +50,8 @@ def arguments(description: str) -> argparse.ArgumentParser:
     flag("--runs", type=Path, default=Path("runs/nano"), help="folder of the variants' training runs")
     flag("--out", type=Path, default=Path("out/ablation"), help="folder of results")
     flag("--docs", type=Path, help="folder for the page and its pictures; default: OUT")
-    flag("--steps", type=int, default=NAMED["nano"].settings["steps"])
-    flag("--guidance", type=float, default=NAMED["nano"].settings["guidance"])
+    flag("--steps", type=int, default=Setup.steps)
+    flag("--guidance", type=float, default=Setup.guidance)
     flag("--batch", type=int, default=8, help="clips sampled together")
     flag("--seed", type=int, default=0)
     return parser

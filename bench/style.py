@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.nano.results import interval
 from bench.timing import machine
 from vp_jax import Mask, Pipeline
 from vp_jax.cli.main import run
 from vp_jax.cli.parser import Parser
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
+from vp_jax.eval.bootstrap import interval
 from vp_jax.eval.video_metrics import psnr
 from vp_jax.inference.named import NAMED
 from vp_jax.jobs import packaged

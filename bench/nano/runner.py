@@ -16,6 +16,7 @@ from bench.nano.cases import WINDOW, Case
 from bench.nano.results import Key, Store, measure, summary
 from bench.nano.variants import Variant, composed, fingerprint, parts_of
 from vp_jax.eval.bootstrap import Interval
+from vp_jax.inference.named import NAMED
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
@@ -41,8 +42,8 @@ class Setup:
     model: Path
     runs: Path
     out: Path
-    steps: int = 4
-    guidance: float = 2.0
+    steps: int = NAMED["nano"].settings["steps"]
+    guidance: float = NAMED["nano"].settings["guidance"]
     batch: int = 8
     seed: int = 0
     pictures: int = 4

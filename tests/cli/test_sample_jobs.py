@@ -107,7 +107,7 @@ def test_a_dry_run_prints_windows_and_memory_and_writes_nothing(given, capsys):
     for words in (
         "14 frames, 61x45",
         "windows  3 of 9 frames",
-        "memory   about 0.",
+        "memory   about 0.3",
         "estimated from sizes",
         "time     not known",
     ):

@@ -111,7 +111,7 @@ def _as_named(thing: Thing, text: str, *, shaped: bool = True) -> Thing:
     }
     changes: dict[str, Any] = {name: word for name, word in found.items() if word is not None}
     new = replace(thing, **changes)
-    if found["shape"] is None if shaped else not {"colour", "pattern"} & changes.keys():
+    if not changes.keys() & ({"shape"} if shaped else {"colour", "pattern"}):
         raise UserError(
             f"the drawn world has no {show(text)!r}: it has {', '.join(SHAPES)}; {', '.join(COLOURS)}; "
             f"{', '.join(PATTERNS)}; a real model takes any words, with `video` and `checkpoint`"

@@ -14,6 +14,7 @@ from vp_jax.vpbench.clips import BenchClip
 from vp_jax.vpbench.drawn import DRAWN_GROUPS, DRAWN_SIZE, drawn_clips
 from vp_jax.vpbench.listed import listed_clips
 from vp_jax.vpbench.published import PAPER_SIZE, VPBENCH_TABLES, davis_clips, vpbench_clips
+from vp_jax.world.looks import DEFAULT_LOOK
 
 BENCHMARK_NAMES = ("world", *VPBENCH_TABLES, "davis", "table")
 
@@ -52,7 +53,7 @@ def open_benchmark(
     clips: int | None = None,
     groups: Sequence[str] = DRAWN_GROUPS,
     size: tuple[int, int] | None = None,
-    look: str = "lit",
+    look: str = DEFAULT_LOOK,
 ) -> Benchmark:
     """A benchmark by its name.
 
