@@ -5,8 +5,8 @@
     python -m bench.goals --tables                 tables of bench/results into docs/performance.md
 
 Weights and inputs are random. A program is compiled, run once, and then timed; after ``--budget`` seconds no further
-program is begun, and the JSON names those that were left out. `bench/gpu.sh` runs this and the comparisons with
-diffusers, in under nine minutes.
+program is begun. The JSON names those that were left out, and those that failed with the reason. `bench/gpu.sh` runs
+this and the comparisons with diffusers.
 """
 
 from __future__ import annotations
@@ -131,22 +131,26 @@ def run(model: str, precision: str, runs: int, budget: float) -> dict[str, Any]:
     trained = dataclasses.replace(case, remat="save_attention")
     rows: dict[str, Any] = {}
     left: list[str] = []
+    failed: dict[str, str] = {}
     for name in ORDER:
         if time.perf_counter() - start > budget:
             left.append(name)
             continue
         prepare = dit if name == "dit" else PROGRAMS[name].prepare
-        prepared = prepare(trained if "/" in name else case)
-        if prepared is not None:
+        try:
+            prepared = prepare(trained if "/" in name else case)
+            if prepared is None:
+                continue
             rows[name] = measured(prepared, case, runs)
-            print(
-                f"{name:24} {rows[name]['median']:9.4f} s   compiled in {rows[name]['compile_seconds']:.1f} s",
-                flush=True,
-            )
-        del prepared
+        except Exception as error:  # the minutes on a GPU that the others took are not lost
+            failed[name] = f"{type(error).__name__}: {error}"[:2000]
+            print(f"{name:24} failed: {failed[name]}", flush=True)
+            continue
+        print(f"{name:24} {rows[name]['median']:9.4f} s   compiled in {rows[name]['compile_seconds']:.1f} s", flush=True)
     found = {"machine": machine(), "device": jax.devices()[0].device_kind, "platform": goal.platform, "model": model}
     peak = flops.peak_flops(found["device"])
-    return {**found, "precision": precision, "peak_flops": peak, "rows": rows, "left_out": left, "goals": goals(rows)}
+    measurements = {"rows": rows, "left_out": left, "failed": failed, "goals": goals(rows)}
+    return {**found, "precision": precision, "peak_flops": peak, **measurements}
 
 
 def goals(rows: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ def base() -> ConfigDict:
     config.augment = _augment()
     config.optimizer = _optimizer()
     # timestep_shift above 1: more high noise; min_snr: weights of examples, 5 as in arXiv 2303.09556, 0 for none
-    config.step = dict(hole_weight=1.0, accumulate=1, ema_decay=0.9999, timestep_shift=1.0, min_snr=0.0)
+    # draws: noises and timesteps of every example
+    config.step = dict(hole_weight=1.0, accumulate=1, draws=1, ema_decay=0.9999, timestep_shift=1.0, min_snr=0.0)
     config.ema = False
     config.log_every = 10
     config.boards = "tensorboard"  # wandb as well, with a comma between, or nothing

@@ -8,7 +8,8 @@
 #
 # PYTHON names the interpreter that has vp_jax with its extras train and build. What there is to carry away, at most
 # 60 MB, is copied to CARRY after every piece: finished parts, metrics, the newest pictures. MASKS, VAE_STEPS,
-# JOINT_STEPS and ID_STEPS change the masks of a clip and the steps of the stages.
+# JOINT_STEPS and ID_STEPS change the masks of a clip and the steps of the stages; on a GPU, WORKERS is the number of
+# processes that draw clips, and DRAWS that of noises for each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 R=${1:-runs/nano_next}
@@ -17,6 +18,8 @@ LIMIT=${LIMIT:-520}
 CARRY=${CARRY:-}
 CLIPS=${CLIPS:-}
 REHEARSE=${REHEARSE:-}
+WORKERS=${WORKERS:-14}
+DRAWS=${DRAWS:-8}
 MASKS=${MASKS:-3}
 VAE_STEPS=${VAE_STEPS:-8000}
 JOINT_STEPS=${JOINT_STEPS:-30000}
@@ -56,10 +59,14 @@ stage() {  # NAME CONFIG STEPS [SETTINGS...]: one run of train.py, skipped once 
 }
 take() { cp -r "$R/$1/export/." "$R/model/"; }  # what a run has made becomes part of the model that later runs read
 
-fast=()
-[ -n "$REHEARSE" ] || [ -n "$CLIPS" ] || fast=(--config.loader.workers=12 --config.loader.batch_size=64)
+fast=() fast_vae=() fast_joint=()
+if [ -z "$REHEARSE" ] && [ -z "$CLIPS" ]; then  # a GPU waits for its clips: whole ones, and many noises for each
+  fast=(--config.loader.workers="$WORKERS" --config.loader.batch_size=64 --config.checkpoints.every=1000)
+  fast_vae=(--config.model.vae_crop="(0, 0)" --config.optimizer.lr=1e-3 --config.validation.every=1000)
+  fast_joint=(--config.step.draws="$DRAWS" --config.optimizer.lr=2e-3 --config.validation.every=2000)
+fi
 [ -d "$R/start" ] || piece "$PYTHON" -m bench.nano.autoencoder start "$R/start" --channels 32 ${REHEARSE:+--clips 4}
-stage vae nano_autoencoder.py:squared "$VAE_STEPS" --config.model.init_from="$R/start" "${fast[@]}"
+stage vae nano_autoencoder.py:squared "$VAE_STEPS" --config.model.init_from="$R/start" "${fast[@]}" "${fast_vae[@]}"
 [ -f "$R/gate.log" ] || { "$PYTHON" -m bench.nano.autoencoder gate "$R/vae/export/vae" ${REHEARSE:+--clips 2} \
   >"$R/gate.tmp" || [ -n "$REHEARSE" ] || { cat "$R/gate.tmp"; exit 1; }; mv "$R/gate.tmp" "$R/gate.log"; }
 if [ ! -f "$R/scale.log" ]; then  # the folder has its description once it is complete
@@ -77,7 +84,7 @@ if [ -n "$CLIPS" ]; then
   data=(--config.data.path="$R/latents")
 fi
 stage joint nano_joint.py "$JOINT_STEPS" --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
-  "${data[@]}" "${fast[@]}"
+  "${data[@]}" "${fast[@]}" "${fast_joint[@]}"
 take joint
 stage id nano_id.py "$ID_STEPS" --config.model.checkpoint="$R/model" "${data[@]}" "${fast[@]}"
 take id

@@ -63,7 +63,7 @@ def test_clips_that_do_not_fit_the_model_are_refused(one_cpu):
 def test_a_stage_by_name_takes_the_model_s_own_size(nano):
     case = nano(precision="float32", batch=4)
     step = training.stage_program(case, "branch", "train_step")
-    assert step.arguments[2].latents_BThwC.shape == (4, 5, 8, 12, 16)
+    assert step.arguments[2].latents_BThwC.shape == (4, 5, 8, 12, 32)
     pixels = jax.tree.leaves(training.stage_program(case, "vae", "train_step").arguments[2])[0]
     assert pixels.shape == (4, training.SHORT, 64, 96, 3)
     assert training.stage_program(nano(model="tiny"), "backbone", "train_step") is None

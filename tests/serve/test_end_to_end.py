@@ -10,11 +10,13 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import chromium
 from tests.children import CACHE, devices
+from vp_jax.jobs import packaged
 from vp_jax.media.video import read_video
 from vp_jax.media.video_writer import write_video
 from vp_jax.serve.tasks import write_example
@@ -85,6 +87,13 @@ def film(tmp_path_factory):
     return path
 
 
+def seen_in(tmp_path: Path, frame: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the packaged clip's masked thing in a frame."""
+    packaged.write_clip(tmp_path / "clip.mkv", tmp_path / "mask.mkv")
+    rows, columns = np.nonzero(read_video(tmp_path / "mask.mkv")[0][frame, ..., 0])
+    return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
+
+
 @contextlib.contextmanager
 def browser(address, width, height, **options):
     with chromium() as found:
@@ -123,13 +132,15 @@ def test_the_way_from_a_video_to_a_result_in_a_browser(folder, film, tmp_path):
             expect(page.locator("#facts")).to_contain_text("17 frames, 96×64", timeout=WAIT)
             expect(page.locator("#run")).to_be_disabled()
 
-            drag(page, (46, 10), (84, 48))
+            left, top, right, bottom = seen_in(tmp_path, 0)
+            drag(page, (left - 4, top - 3), (right + 4, bottom + 3))
             expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
             page.locator("#stage").focus()
             for _ in range(8):
                 page.keyboard.press("ArrowRight")
             expect(page.locator("#at")).to_have_text("frame 9 of 17")
-            page.mouse.click(*at(page, 62, 32))
+            left, top, right, bottom = seen_in(tmp_path, 8)
+            page.mouse.click(*at(page, (left + right) / 2, (top + bottom) / 2))
             expect(page.locator("#marks")).to_contain_text("part of it, frame 9")
             expect(page.locator("#mask_said")).to_contain_text("The mask covers", timeout=WAIT)
 
@@ -192,13 +203,14 @@ def test_a_killed_server_goes_on_with_its_queue_and_loses_nothing(folder):
 def test_twenty_clients_at_once_are_served(folder, film, tmp_path):
     frames_FHWC, rate = read_video(film, stop=4)
     write_video(tmp_path / "short.mkv", frames_FHWC, rate)
+    left, top, right, bottom = seen_in(tmp_path, 0)
+    box = {"x": left - 4, "y": top - 3, "width": right - left + 8, "height": bottom - top + 6}
     with serving(folder) as server:
         content = (tmp_path / "short.mkv").read_bytes()
 
         def client(number):
             video = server.call("POST", f"/api/videos?name={number}.mkv", content)["id"]
             server.until(f"/api/videos/{video}", lambda state: state["state"] == "ready")
-            box = {"x": 46, "y": 10, "width": 38, "height": 38}
             mask = server.call("POST", "/api/masks", {"video": video, "boxes": [box]})["id"]
             found = server.until(f"/api/masks/{mask}", lambda state: state["state"] == "ready")
             picture = server.call("GET", f"/api/videos/{video}/frames/3")

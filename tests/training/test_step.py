@@ -298,6 +298,7 @@ def test_without_an_average_there_is_none():
     "bad, message",
     [
         ({"accumulate": 0}, "accumulate 0"),
+        ({"draws": 0}, "draws 0"),
         ({"hole_weight": -1.0}, "hole_weight -1"),
         ({"ema_decay": 1.0}, "ema_decay 1.0: expected 0 or more, below 1"),
     ],

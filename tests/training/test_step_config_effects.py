@@ -65,6 +65,15 @@ def checks_accumulate(old, new) -> None:
     assert {name: np.shape(v) for name, v in new[1].items()} == {name: np.shape(v) for name, v in old[1].items()}
 
 
+def checks_draws(old, new) -> None:
+    """Three timesteps for every example, whose loss is the mean of theirs; the gradient is still a mean."""
+    assert drawn(new[1]).sum() == 3 * drawn(old[1]).sum() == 3 * BATCH
+    assert new[1]["loss_by_example"].shape == (BATCH,)
+    np.testing.assert_allclose(new[1]["loss_by_example"].mean(), new[1]["loss"], rtol=1e-5)
+    np.testing.assert_allclose(new[1]["loss"], old[1]["loss"], rtol=0.1)
+    np.testing.assert_allclose(new[1]["grad_norm"], old[1]["grad_norm"], rtol=0.1)
+
+
 def checks_ema_decay(old, new) -> None:
     for state, decay in ((old[0], 0.9999), (new[0], 0.75)):
         np.testing.assert_allclose(state.ema["bias"], (1 - decay) * state.params["bias"], rtol=1e-2)
@@ -90,6 +99,7 @@ def checks_min_snr(old, new) -> None:
 KNOBS: dict[str, tuple[Any, Callable[..., None]]] = {
     "hole_weight": (3.0, checks_hole_weight),
     "accumulate": (4, checks_accumulate),
+    "draws": (3, checks_draws),
     "ema_decay": (0.75, checks_ema_decay),
     "timestep_shift": (8.0, checks_timestep_shift),
     "min_snr": (5.0, checks_min_snr),

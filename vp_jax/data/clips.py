@@ -110,14 +110,18 @@ class Resize:
         return {**example, self.pixels_key: frames_FHWC, self.masks_key: masks_FHW}
 
     def frames(self, frames_FHWC: np.ndarray) -> np.ndarray:
-        """Resize frames FHWC uint8."""
+        """Resize frames FHWC uint8; those that have the size are returned as they are."""
+        if frames_FHWC.shape[1:3] == (self.height, self.width):
+            return frames_FHWC
         resized_FHWC = np.empty((len(frames_FHWC), self.height, self.width, 3), np.uint8)
         for image_HWC, out_HWC in zip(frames_FHWC, resized_FHWC):
             out_HWC[:] = np.asarray(self._resize(Image.fromarray(image_HWC)))
         return resized_FHWC
 
     def masks(self, masks_FHW: np.ndarray) -> np.ndarray:
-        """Resize masks FHW uint8 {0, 1}."""
+        """Resize masks FHW uint8 {0, 1}; those that have the size are returned as they are."""
+        if masks_FHW.shape[1:] == (self.height, self.width):
+            return masks_FHW
         resized_FHW = np.empty((len(masks_FHW), self.height, self.width), np.uint8)
         still = masks_FHW.strides[0] == 0  # one mask, broadcast over the frames, is resized once
         for mask_HW, out_HW in zip(masks_FHW[:1] if still else masks_FHW, resized_FHW):
@@ -129,8 +133,6 @@ class Resize:
 
     def _resize(self, image: Image.Image) -> Image.Image:
         size = (self.width, self.height)
-        if image.size == size:
-            return image
         if self.mode == "stretch":
             return image.resize(size, Image.Resampling.BILINEAR)
         scale = max(self.width / image.width, self.height / image.height)

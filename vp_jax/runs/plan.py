@@ -71,7 +71,7 @@ class RunPlan:
 
     def flops(self, batch: int, frames: int, height: int, width: int) -> float | None:
         """Operations that the model needs for one step on clips of pixels; ``None``: not counted."""
-        return self.models.stage.flops(batch, *latent_grid(frames, height, width))
+        return self.models.stage.flops(self.step.draws * batch, *latent_grid(frames, height, width))
 
     def summary(self) -> str:
         """Sizes of the models and of the state, in one line."""

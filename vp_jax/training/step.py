@@ -43,6 +43,7 @@ class StepConfig:
     Attributes:
       hole_weight: lambda of the loss.
       accumulate: parts that a batch is cut into, one in memory at a time.
+      draws: noises and timesteps drawn for every example: worth it where reading an example takes longer than a pass.
       ema_decay: of the moving average, if the state has one.
       timestep_shift: moves the drawn timesteps to high noise, see `vp_jax.training.stages.denoising.shifted_timesteps`;
         1: uniform, as published.
@@ -52,12 +53,13 @@ class StepConfig:
 
     hole_weight: float = 1.0
     accumulate: int = 1
+    draws: int = 1
     ema_decay: float = 0.9999
     timestep_shift: float = 1.0
     min_snr: float = 0.0
 
     def __post_init__(self) -> None:
-        check_numbers(self, "accumulate", 1)
+        check_numbers(self, "accumulate draws", 1)
         check_numbers(self, "hole_weight min_snr")
         check_numbers(self, "timestep_shift", above=True)
         if not 0 <= self.ema_decay < 1:
@@ -96,6 +98,8 @@ def make_train_step(
     def train_step(
         state: TrainState, frozen: trees.Tree, batch: Any, base_key: jax.Array, draws: Any = None
     ) -> tuple[TrainState, Metrics]:
+        if cfg.draws > 1:
+            batch = jax.tree.map(lambda a: jnp.repeat(a, cfg.draws, axis=0), batch)
         if draws is None:
             draws = stage.draw(step_keys(base_key, state.step), batch, schedule, cfg.timestep_shift)
         grads, loss = gradients(stage, cfg, schedule, state.params, frozen, batch, draws)
@@ -114,7 +118,7 @@ def make_train_step(
         )
         metrics = {
             "loss": mean,
-            BY_EXAMPLE: total_B,
+            BY_EXAMPLE: total_B.reshape(-1, cfg.draws).mean(axis=1),
             **{f"loss_{name.removesuffix('_B')}": part_B.mean() for name, part_B in loss._asdict().items()},
             "grad_norm": norm,
             "param_norm": optax.tree.norm(params),
