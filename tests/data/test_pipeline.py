@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vp_jax.data.journal import read_journal
-from vp_jax.data.pipeline import LoaderConfig, make_loader
+from vp_jax.data.pipeline import LoaderConfig, make_loader, stack
 from vp_jax.data.records import BadRecord, ClipInfo
 from vp_jax.errors import UserError
 
@@ -234,3 +234,11 @@ def test_too_many_bad_records_end_the_run(tiny, tmp_path, workers):
 def test_an_empty_source_is_a_user_error(tiny):
     with pytest.raises(UserError, match="is empty"):
         make_loader([], tiny)
+
+
+def test_a_batch_lies_in_one_piece_whatever_its_examples_do():
+    """Only such arrays leave a worker through shared memory."""
+    frames_FHWC = np.arange(24).reshape(3, 2, 2, 2).transpose(3, 0, 1, 2)
+    batch = stack([{"pixels": frames_FHWC, "caption": "a"}] * 2)
+    assert not frames_FHWC.flags.c_contiguous and batch["pixels"].flags.c_contiguous
+    np.testing.assert_array_equal(batch["pixels"][1], frames_FHWC)
