@@ -17,7 +17,7 @@ import functools
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,8 @@ def _following(arguments: list[Any], out: Any) -> list[Any]:
     return arguments
 
 
-def run(model: str, precision: str, runs: int, budget: float) -> dict[str, Any]:
-    """Measure the programs of `ORDER`.
+def run(model: str, precision: str, runs: int, budget: float) -> Iterator[dict[str, Any]]:
+    """Measure the programs of `ORDER`; yields all that is known after each of them.
 
     Args:
       model: of `vp_jax.models.variants`.
@@ -125,32 +125,30 @@ def run(model: str, precision: str, runs: int, budget: float) -> dict[str, Any]:
       budget: seconds after which no program is begun.
     """
     goal, start = target("local"), time.perf_counter()
-    sizes = sharding.sampling_sizes(1)
-    mesh = sharding.make_mesh(sizes, goal.devices[:1])
+    mesh = sharding.make_mesh(sharding.sampling_sizes(1), goal.devices[:1])
     case = Case(mesh, goal.platform, model, precision)
     trained = dataclasses.replace(case, remat="save_attention")
+    kind = jax.devices()[0].device_kind
+    about = {"machine": machine(), "device": kind, "platform": goal.platform, "model": model, "precision": precision}
+    about |= {"peak_flops": flops.peak_flops(kind)}
     rows: dict[str, Any] = {}
-    left: list[str] = []
     failed: dict[str, str] = {}
-    for name in ORDER:
+    for place, name in enumerate(ORDER):
+        yield {**about, "rows": rows, "left_out": list(ORDER[place:]), "failed": failed, "goals": goals(rows)}
         if time.perf_counter() - start > budget:
-            left.append(name)
-            continue
+            return
         prepare = dit if name == "dit" else PROGRAMS[name].prepare
         try:
             prepared = prepare(trained if "/" in name else case)
             if prepared is None:
                 continue
-            rows[name] = measured(prepared, case, runs)
+            rows[name] = row = measured(prepared, case, runs)
         except Exception as error:  # the minutes on a GPU that the others took are not lost
             failed[name] = f"{type(error).__name__}: {error}"[:2000]
             print(f"{name:24} failed: {failed[name]}", flush=True)
             continue
-        print(f"{name:24} {rows[name]['median']:9.4f} s   compiled in {rows[name]['compile_seconds']:.1f} s", flush=True)
-    found = {"machine": machine(), "device": jax.devices()[0].device_kind, "platform": goal.platform, "model": model}
-    peak = flops.peak_flops(found["device"])
-    measurements = {"rows": rows, "left_out": left, "failed": failed, "goals": goals(rows)}
-    return {**found, "precision": precision, "peak_flops": peak, **measurements}
+        print(f"{name:24} {row['median']:9.4f} s   compiled in {row['compile_seconds']:.1f} s", flush=True)
+    yield {**about, "rows": rows, "left_out": [], "failed": failed, "goals": goals(rows)}
 
 
 def goals(rows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -235,11 +233,11 @@ def main(argv: list[str] | None = None) -> None:
     if jax.default_backend() != "gpu" and not args.rehearse:
         raise UserError(f"no GPU here, but {jax.devices()[0].device_kind}: --model nano --rehearse runs every part")
     precision = args.precision or ("float32" if args.rehearse else "bfloat16")
-    found = run(args.model, precision, args.runs, args.budget)
-    name = "rehearsal" if args.rehearse else "_".join(found["device"].lower().split())
+    name = "rehearsal" if args.rehearse else "_".join(jax.devices()[0].device_kind.lower().split())
     out = args.out or RESULTS / f"{name}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, json.dumps(found, indent=1) + "\n")
+    for found in run(args.model, precision, args.runs, args.budget):
+        write_text(out, json.dumps(found, indent=1) + "\n")
     print(f"written  {out}")
 
 
