@@ -186,6 +186,11 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
     types = {"dtype": precision, "param_dtype": precision}
     backbone = source.describe(BACKBONE, **types)
     backend = choose(attention, dtype=precision, head_dim=backbone.head_dim)
+    if backend == "cudnn" and not attention and any(cfg.extra_keys for cfg in loras):
+        print(
+            "attention 'cudnn' with an ID adapter has never finished a step on a card (docs/performance.md, On a GPU): "
+            "if nothing moves for minutes, use --attention chunked or --id_adapter off"
+        )
     if (kind := inpaint_kind(backbone)) and not source.has(BRANCH):
         check_backbone(kind, backbone, source.of(BACKBONE), id_adapter=any(cfg.extra_keys for cfg in loras))
         vae = source.describe(AUTOENCODER, **types)
