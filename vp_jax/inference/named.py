@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vp_jax.errors import UserError
+from vp_jax.files import write_text
 from vp_jax.inference.settings import Settings
 from vp_jax.models.config import Injection
 from vp_jax.reading import read_json, show
@@ -60,6 +62,11 @@ def _own_settings(folder: Path) -> Mapping[str, Any]:
     except (UserError, TypeError) as error:
         raise UserError(f"{show(path)}: {error}") from error
     return values
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Make these fields of `Settings` the defaults of the model in ``folder``."""
+    write_text(folder / SAMPLING_FILE, json.dumps(settings, default=dataclasses.asdict) + "\n")
 
 
 def find_model(model: str | Path) -> NamedModel:

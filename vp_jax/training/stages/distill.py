@@ -13,7 +13,6 @@ see an effect. The student is sampled with DDIM in K steps and without guidance,
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +27,8 @@ from vp_jax.diffusion import predict
 from vp_jax.diffusion.guidance import guide
 from vp_jax.diffusion.loss import InpaintingLoss, inpainting_loss
 from vp_jax.diffusion.schedule import Schedule
-from vp_jax.files import write_text
 from vp_jax.inference.models import Models
-from vp_jax.inference.named import SAMPLING_FILE
+from vp_jax.inference.named import write_settings
 from vp_jax.inference.settings import Settings
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, VAEConfig
@@ -249,7 +247,7 @@ class DistillStage(Denoiser[GuidedClips]):
 
     def write_extras(self, folder: Path, schedule: Schedule) -> None:
         """The settings with which it is sampled."""
-        write_text(folder / SAMPLING_FILE, json.dumps(self.own_settings, default=dataclasses.asdict) + "\n")
+        write_settings(folder, self.own_settings)
 
 
 def single_step_estimate(x_t: jax.Array, x_s: jax.Array, abar_t: jax.Array, abar_s: jax.Array) -> jax.Array:

@@ -8,7 +8,6 @@ hints, so that the backbone stays a model of clips by itself, and later stages m
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -21,9 +20,8 @@ from vp_jax import trees
 from vp_jax.data.batches import LatentBatch, PixelBatch
 from vp_jax.diffusion.schedule import Schedule
 from vp_jax.errors import UserError
-from vp_jax.files import write_text
 from vp_jax.inference.models import Models
-from vp_jax.inference.named import SAMPLING_FILE
+from vp_jax.inference.named import write_settings
 from vp_jax.inference.state import WindowLatents
 from vp_jax.models.branch import init_from_backbone
 from vp_jax.models.config import DEFAULT_INJECTION, BranchConfig, DiTConfig, Injection, T5Config, VAEConfig
@@ -204,8 +202,7 @@ class JointStage(Denoiser[CaptionedHoles]):
         """Tokenizer, schedule, and which tokens get hints if these are others than published."""
         self._generator.write_extras(folder, schedule)
         if self.injection != DEFAULT_INJECTION:
-            hints = json.dumps({"injection": self.injection}, default=dataclasses.asdict)
-            write_text(folder / SAMPLING_FILE, hints + "\n")
+            write_settings(folder, {"injection": self.injection})
 
 
 def joint_models(cfg: ModelConfig, platform: str | None = None) -> TrainingModels:
