@@ -51,6 +51,13 @@ def test_id_scale_takes_the_place_of_the_stored_scale(folder, clip):
     assert relative_error(got, latents(Pipeline.load(folder, precision="float32"), clip)) > 1e-3
 
 
+@pytest.mark.parametrize("options, said", [({}, True), ({"id_adapter": False}, False), ({"attention": "cudnn"}, False)])
+def test_an_adapter_on_kernels_that_never_finished_is_said_to_be_so(folder, monkeypatch, capsys, options, said):
+    monkeypatch.setattr("vp_jax.inference.load.choose", lambda *_, **__: "cudnn")
+    Pipeline.describe(folder, **options)
+    assert ("if nothing moves for minutes, use --attention chunked" in capsys.readouterr().out) is said
+
+
 @pytest.mark.slow
 def test_the_scale_of_a_style_adapter_is_a_factor(pipeline, folder, tmp_path, clip):
     save_lora(tmp_path / "style", LoRAConfig(ADAPTED, rank=2, scale=0.5), pipeline.params["backbone"])
