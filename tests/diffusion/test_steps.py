@@ -100,3 +100,25 @@ def test_the_columns_of_a_table(name):
     assert steps.SAMPLERS[name].stochastic == (name == "dpm")
     third = jax.jit(steps.row_at)(table, jnp.int32(3))
     assert [float(value) for value in third] == [float(column[3]) for column in table]
+
+
+@pytest.mark.parametrize("name", steps.SAMPLERS)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7, 11, 15, 20, 30, 35, 50])
+def test_by_the_list_every_step_leads_to_the_next_and_the_last_to_clean_latents(name, count):
+    schedule = Schedule()
+    table = steps.SAMPLERS[name].table(schedule, count, by_list=True)
+    as_published = steps.SAMPLERS[name].table(schedule, count)
+    if 1000 % count == 0:
+        assert all((a == b).all() for a, b in zip(table, as_published))
+    # clean data x0 with the noise of its timestep becomes x0 with that of the next: variances add up
+    signal = table.keep * table.signal + table.data
+    variance = (table.keep * table.sigma) ** 2 + table.noise**2
+    np.testing.assert_allclose(signal, table.next_signal, atol=1e-5)
+    np.testing.assert_allclose(variance, table.next_sigma**2, atol=1e-5)
+    assert table.keep[-1] == table.noise[-1] == table.history[-1] == 0 and table.data[-1] == 1
+
+
+@pytest.mark.parametrize("count", [6, 7, 11, 13, 15])
+def test_as_published_the_last_step_extrapolates_with_these_counts(count):
+    table = steps.DPM().table(Schedule(), count)
+    assert table.history[-1] > 1 and table.keep[-1] > 0

@@ -65,17 +65,31 @@ def _table(schedule: Schedule, steps: int, rows: list[tuple[float, float, float,
     return StepTable(timesteps.astype(np.int32), *(c.astype(np.float32) for c in columns))
 
 
+def _aims(schedule: Schedule, steps: int, by_list: bool) -> list[int]:
+    """The timestep that each step leads to, negative for clean latents.
+
+    As published, it is a whole stride, ``1000 // steps``, before its own, which is not the next of the list where the
+    stride is rounded. With 6 or 7 steps the last one then ends at timestep 0 and not at clean latents, with a
+    prediction that is extrapolated over all of the remaining noise: noise is left, 1 dB on nano. ``by_list``: every
+    step leads to the next of the list, the last to clean latents. Where 1000 is a multiple of ``steps`` both agree.
+    """
+    timesteps = [int(t) for t in schedule.timesteps(steps)]
+    if by_list:
+        return [*timesteps[1:], -1]
+    return [t - schedule.num_timesteps // steps for t in timesteps]
+
+
 @dataclasses.dataclass(frozen=True)
 class DDIM:
     """Deterministic sampler (arXiv 2010.02502, eta 0)."""
 
     stochastic = False
 
-    def table(self, schedule: Schedule, steps: int) -> StepTable:
-        """Coefficients of every step."""
+    def table(self, schedule: Schedule, steps: int, *, by_list: bool = False) -> StepTable:
+        """Coefficients of every step; ``by_list``: see `_aims`."""
         rows = []
-        for t in schedule.timesteps(steps):
-            abar_t, abar_p = schedule.abar_at(t), schedule.abar_at(t - schedule.num_timesteps // steps)
+        for t, p in zip(schedule.timesteps(steps), _aims(schedule, steps, by_list)):
+            abar_t, abar_p = schedule.abar_at(t), schedule.abar_at(p)
             keep = np.sqrt((1 - abar_p) / (1 - abar_t))
             rows.append((keep, np.sqrt(abar_p) - keep * np.sqrt(abar_t), 0.0, 0.0))
         return _table(schedule, steps, rows)
@@ -87,11 +101,10 @@ class DPM:
 
     stochastic = True
 
-    def table(self, schedule: Schedule, steps: int) -> StepTable:
-        """Coefficients of every step."""
+    def table(self, schedule: Schedule, steps: int, *, by_list: bool = False) -> StepTable:
+        """Coefficients of every step; ``by_list``: see `_aims`."""
         timesteps, rows = schedule.timesteps(steps), []
-        for i, t in enumerate(timesteps):
-            p = t - schedule.num_timesteps // steps
+        for i, (t, p) in enumerate(zip(timesteps, _aims(schedule, steps, by_list))):
             abar_t, abar_p = schedule.abar_at(t), schedule.abar_at(p)
             back = schedule.abar_at(timesteps[i - 1]) if i and p >= 0 else 0.0
             rows.append(_dpm_row(abar_t, abar_p, back))

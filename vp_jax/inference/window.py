@@ -70,7 +70,7 @@ class WindowProgram:
     @property
     def table(self) -> StepTable:
         """Sampler coefficients of every step."""
-        return SAMPLERS[self.settings.sampler].table(self.schedule, self.settings.steps)
+        return SAMPLERS[self.settings.sampler].table(self.schedule, self.settings.steps, by_list=not self.reference)
 
     def encode_image(self, params: Params, frame_BFHWC: jax.Array, noise: NoiseSource) -> jax.Array:
         """Image condition of the first window: one frame (B, 1, H, W, 3) in [-1, 1] -> (B, 1, h, w, C)."""
