@@ -158,8 +158,8 @@ MUTANTS = (
         "next_entry",
         "DDIM steps to another timestep",
         "vp_jax/diffusion/steps.py",
-        "schedule.abar_at(t), schedule.abar_at(t - schedule.num_timesteps // steps)",
-        "schedule.abar_at(t), schedule.abar_at(t - round(schedule.num_timesteps / steps))",
+        "return [t - schedule.num_timesteps // steps for t in timesteps]",
+        "return [t - round(schedule.num_timesteps / steps) for t in timesteps]",
         "tests/diffusion/test_steps.py",
     ),
     Mutant(

@@ -130,7 +130,8 @@ def by_hand(pipeline, video, settings):
             masked = encode(np.where(hole[..., None], 0, pixels) if settings.mode == "reference" else pixels, 3)
         mask = hole[:, nearest_index(window, source.shape[1]), ::8, ::8].astype(np.float32)
         condition = Condition.of(jnp.asarray(masked), jnp.asarray(mask), 2)
-        table = samplers.SAMPLERS[settings.sampler].table(pipeline.schedule, settings.steps)
+        by_list = settings.mode != "reference"
+        table = samplers.SAMPLERS[settings.sampler].table(pipeline.schedule, settings.steps, by_list=by_list)
         noise = x = draw(2, source.shape)
         old = np.zeros_like(x)
         for i, t in enumerate(table.timestep.tolist()):
