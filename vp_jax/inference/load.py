@@ -186,13 +186,14 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
     types = {"dtype": precision, "param_dtype": precision}
     backbone = source.describe(BACKBONE, **types)
     backend = choose(attention, dtype=precision, head_dim=backbone.head_dim)
-    if backend == "cudnn" and not attention and any(cfg.extra_keys for cfg in loras):
+    id_adapter = any(cfg.extra_keys for cfg in loras)
+    if backend == "cudnn" and not attention and id_adapter:
         print(
             "attention 'cudnn' with an ID adapter has never finished a step on a card (docs/performance.md, On a GPU): "
             "if nothing moves for minutes, use --attention chunked or --id_adapter off"
         )
     if (kind := inpaint_kind(backbone)) and not source.has(BRANCH):
-        check_backbone(kind, backbone, source.of(BACKBONE), id_adapter=any(cfg.extra_keys for cfg in loras))
+        check_backbone(kind, backbone, source.of(BACKBONE), id_adapter=id_adapter)
         vae = source.describe(AUTOENCODER, **types)
         return Models(dataclasses.replace(backbone, attention=backend), None, vae, tuple(loras))
     if _fills_alone(source, backbone):
