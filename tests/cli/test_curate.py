@@ -32,7 +32,8 @@ def curated(drawn, tmp_path_factory):
 @pytest.mark.slow
 def test_the_command_prints_funnel_costs_and_how_to_train(drawn, curated, capsys):
     run(["curate", str(drawn), str(curated), "--config", "curate:things", *flags("shards=false")])
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
+    assert "collect 100%" in progress and "pack 100%" in progress and " left]" in progress
     for words in ("most frequent reason", "2 x cannot be read", "days, 64 cores", "bottleneck: ", "data.kind=csv"):
         assert words in printed, printed
     assert (curated / "index.html").stat().st_size > 10_000

@@ -34,3 +34,13 @@ def test_it_can_be_closed_and_used_again(capsys):
     progress.close()
     err = capsys.readouterr().err
     assert "1/2" in err and "1/4" in err
+
+
+def test_a_new_begin_is_a_new_bar(capsys):
+    with Progress() as progress:
+        progress(0, 2, "collect")
+        progress(2, 2, "collect")
+        progress(0, 5, "cuts")
+        progress(1, 5, "cuts")
+    finished, begun = capsys.readouterr().err.strip().split("\n")
+    assert "2/2" in finished and "0/5" not in finished and "1/5" in begun

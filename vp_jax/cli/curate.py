@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from vp_jax.cli import settings
 from vp_jax.cli.parser import Parser
 from vp_jax.errors import UserError
+from vp_jax.jobs.progress import Progress
 
 if TYPE_CHECKING:
     from vp_jax.curate.run import CurationRun
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
     if args.sample is not None:
         sources = sample_of(sources, args.sample)
         print(f"{len(sources)} of {total} sources, chosen by the digest of their names")
-    done = curate(sources, args.out, chosen, args.beam_options)
+    with Progress() as progress:
+        done = curate(sources, args.out, chosen, args.beam_options, progress)
     costs = costs_of(
         done, args.videos or (PAPER_VIDEOS if args.sample is None else total), args.price, rates, args.gpu_price
     )

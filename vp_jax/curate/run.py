@@ -21,6 +21,7 @@ from vp_jax.curate.near_duplicates import near_duplicates
 from vp_jax.curate.record import ClipRecord
 from vp_jax.curate.settings import CurationSettings
 from vp_jax.curate.store import KEPT, StageStep, StageStore, walk
+from vp_jax.curate.watch import CurationProgressFn, watched
 from vp_jax.curate.write import TRAIN, Written, named, write_output
 from vp_jax.errors import UserError
 from vp_jax.files import fresh_folder, locked, replace_parts, write_text
@@ -49,7 +50,11 @@ class CurationRun(NamedTuple):
 
 
 def curate(
-    sources: Sequence[ClipRecord], root: Path | str, settings: CurationSettings, beam_options: Sequence[str] = ()
+    sources: Sequence[ClipRecord],
+    root: Path | str,
+    settings: CurationSettings,
+    beam_options: Sequence[str] = (),
+    progress: CurationProgressFn | None = None,
 ) -> CurationRun:
     """Run all stages over sources, and write the output.
 
@@ -58,25 +63,33 @@ def curate(
       root: the output folder; what an earlier run did in it is not repeated.
       settings: stages and their thresholds.
       beam_options: as on Beam's command line.
+      progress: called with the clips that are done, their number and a label: first for sources that are loaded, then
+        for clips that go through the other stages.
 
     Raises:
       UserError: another run writes the folder, or no clip is left; the message says what dropped most.
     """
     root = Path(root).absolute()
     with locked(root / ".lock", f"another run curates into {root}: wait until it ends, or choose another folder"):
-        return _curate(sources, root, settings, beam_options)
+        return _curate(sources, root, settings, beam_options, progress)
 
 
 def _curate(
-    sources: Sequence[ClipRecord], root: Path, settings: CurationSettings, beam_options: Sequence[str]
+    sources: Sequence[ClipRecord],
+    root: Path,
+    settings: CurationSettings,
+    beam_options: Sequence[str],
+    progress: CurationProgressFn | None,
 ) -> CurationRun:
     store, stages = StageStore(root), settings.stages
-    run_stages(stages[:1], sources, root, beam_options, settings.batch)
+    with watched(store, stages[:1], sources, progress):
+        run_stages(stages[:1], sources, root, beam_options, settings.batch)
     collected = list(walk(store, stages[:1], sources))
     found = [record for step in collected for record in step.outcome.records]
     duplicates = near_duplicates(found, settings.duplicate_bits)
     clips = [record for record in found if record.name not in duplicates]
-    run_stages(stages[1:], clips, root, beam_options, settings.batch)
+    with watched(store, stages[1:], clips, progress):
+        run_stages(stages[1:], clips, root, beam_options, settings.batch)
     steps = [*collected, *walk(store, stages[1:], clips)]
     packed = [
         record

@@ -33,6 +33,8 @@ class Progress:
 
     def __call__(self, done: int, total: int, label: str) -> None:
         """Move the bar and change its label."""
+        if self._bar is not None and not done and self._bar.n:
+            self.close()  # other work begins
         if self._bar is None:
             self._bar = tqdm(
                 total=total,
