@@ -36,6 +36,28 @@ def test_curves_are_drawn(tmp_path, capsys):
         assert len(set(np.asarray(picture.convert("L")).ravel().tolist())) > 50
 
 
+def test_what_a_run_did_not_measure_has_no_panel(tmp_path):
+    with metrics.MetricsWriter(tmp_path) as writer:
+        for step in range(1, 5):
+            writer.write(step, {"loss": 1.0 / step, "lr": 1e-3})
+    one, two = (
+        plots.draw_curves(tmp_path, tmp_path / "one.png"),
+        plots.draw_comparison([tmp_path], tmp_path / "two.png"),
+    )
+    sizes = []
+    for path in (one, two):
+        with Image.open(path) as picture:
+            sizes.append(picture.size)
+    assert sizes[0][0] == pytest.approx(2 * sizes[1][0], abs=2) and sizes[0][1] == sizes[1][1]
+
+
+def test_metrics_that_nothing_draws_are_one_line(tmp_path):
+    (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1, "other": 2.0}\n')
+    with pytest.raises(UserError, match=r"nothing to draw, the metrics hold none of loss, val_loss"):
+        plots.draw_curves(tmp_path, tmp_path / "x.png")
+    assert not (tmp_path / "x.png").exists()
+
+
 def test_no_metrics_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"no metrics.jsonl"):
         plots.draw_curves(tmp_path, tmp_path / "x.png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,9 @@ CURVES: tuple[tuple[str, tuple[str, ...] | str, bool], ...] = (
 )
 """Title, metrics or how their names begin, logarithmic."""
 
+_BY_TIMESTEP = "loss_t"
+"""How losses by range of timesteps begin."""
+
 COMPARED = (
     ("loss", "loss", True),
     ("held-out loss", "val_loss", True),
@@ -49,19 +54,15 @@ def draw_curves(run: Path, out: Path) -> Path:
       UserError: no metrics there, no matplotlib, or a format that it does not know.
     """
     lines = _lines(run)
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots(3, 3).ravel()
-        for axis, (title, names, logarithmic) in zip(axes, CURVES):
-            if isinstance(names, str):
-                names = tuple(sorted({name for line in lines for name in line if name.startswith(names)}))
-            for name in names:
-                _curve(axis, lines, name, name)
-            _finish(axis, title, logarithmic)
-        _timesteps(axes[-1], lines)
-        figure.suptitle(f"{run.resolve().name}, step {lines[-1]['step']}")
-
-    return _draw(draw, (13, 10.5), out)
+    held = {name for line in lines for name in line}
+    panels: list[Callable[[Any], None]] = []
+    for title, names, logarithmic in CURVES:
+        drawn = sorted(name for name in held if name.startswith(names)) if isinstance(names, str) else names
+        if kept := [name for name in drawn if name in held]:
+            panels.append(functools.partial(_panel, title, [(lines, name, name, None) for name in kept], logarithmic))
+    if any(name.startswith(_BY_TIMESTEP) for name in held):
+        panels.append(functools.partial(_timesteps, lines))
+    return _draw(panels, f"{run.resolve().name}, step {lines[-1]['step']}", out)
 
 
 def draw_comparison(runs: Sequence[Path], out: Path) -> Path:
@@ -71,14 +72,12 @@ def draw_comparison(runs: Sequence[Path], out: Path) -> Path:
       UserError: a run without metrics, no matplotlib, or a format that it does not know.
     """
     found = [(_label(run, runs), _lines(run)) for run in runs]
-
-    def draw(figure: Any) -> None:
-        for axis, (title, name, logarithmic) in zip(figure.subplots(2, 3).ravel(), COMPARED):
-            for number, (label, lines) in enumerate(found):
-                _curve(axis, lines, name, label, f"C{number}")
-            _finish(axis, title, logarithmic)
-
-    return _draw(draw, (13, 7), out)
+    panels: list[Callable[[Any], None]] = []
+    for title, name, logarithmic in COMPARED:
+        curves = [(lines, name, label, f"C{number}") for number, (label, lines) in enumerate(found)]
+        if any(name in line for _, lines in found for line in lines):
+            panels.append(functools.partial(_panel, title, curves, logarithmic))
+    return _draw(panels, "", out)
 
 
 def _label(run: Path, runs: Sequence[Path]) -> str:
@@ -95,13 +94,22 @@ def _lines(run: Path) -> Lines:
     return lines
 
 
-def _draw(draw: Callable[[Any], None], size: tuple[float, float], out: Path) -> Path:
+def _draw(panels: Sequence[Callable[[Any], None]], title: str, out: Path) -> Path:
+    """Write a picture of panels, three in a row."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("plots need matplotlib: pip install 'vp_jax[train]'") from error
-    figure = Figure(figsize=size, layout="constrained")
-    draw(figure)
+    if not panels:
+        raise UserError(
+            f"{out}: nothing to draw, the metrics hold none of {', '.join(name for _, name, _ in COMPARED)}"
+        )
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(13 / 3 * columns, 3.5 * rows), layout="constrained")
+    for axis, panel in itertools.zip_longest(figure.subplots(rows, columns, squeeze=False).ravel(), panels):
+        axis.set_axis_off() if panel is None else panel(axis)
+    figure.suptitle(title)
     with replacing(out) as partial:
         try:
             figure.savefig(partial, dpi=110)
@@ -110,7 +118,10 @@ def _draw(draw: Callable[[Any], None], size: tuple[float, float], out: Path) -> 
     return out
 
 
-def _finish(axis: Any, title: str, logarithmic: bool) -> None:
+def _panel(title: str, curves: Sequence[tuple[Lines, str, str, str | None]], logarithmic: bool, axis: Any) -> None:
+    """Draw curves, each of (lines of a run, metric, label, colour)."""
+    for lines, name, label, colour in curves:
+        _curve(axis, lines, name, label, colour)
     axis.set(title=title, xlabel="step")
     if logarithmic:
         axis.set_yscale("log")
@@ -118,7 +129,7 @@ def _finish(axis: Any, title: str, logarithmic: bool) -> None:
         axis.legend(fontsize=8)
 
 
-def _curve(axis: Any, lines: Lines, name: str, label: str, colour: str | None = None) -> None:
+def _curve(axis: Any, lines: Lines, name: str, label: str, colour: str | None) -> None:
     points = [(line["step"], line[name]) for line in lines if name in line]
     if not points:
         return
@@ -138,11 +149,11 @@ def _curve(axis: Any, lines: Lines, name: str, label: str, colour: str | None = 
         axis.plot(steps[window - 1 :], smooth, color=drawn[0].get_color(), label=label)
 
 
-def _timesteps(axis: Any, lines: Lines) -> None:
+def _timesteps(lines: Lines, axis: Any) -> None:
     """Mean loss of the last quarter of the run by range of timesteps, which differs by orders of magnitude."""
     recent = lines[-max(1, len(lines) // 4) :]
-    names = sorted({name for line in lines for name in line if name.startswith("loss_t")})
+    names = sorted({name for line in lines for name in line if name.startswith(_BY_TIMESTEP)})
     means = [np.mean([line[name] for line in recent if name in line] or [np.nan]) for name in names]
     axis.bar(range(len(names)), means)
-    axis.set_xticks(range(len(names)), [name.removeprefix("loss_t") for name in names], fontsize=7, rotation=45)
+    axis.set_xticks(range(len(names)), [name.removeprefix(_BY_TIMESTEP) for name in names], fontsize=7, rotation=45)
     axis.set(title="loss by timestep, last quarter", yscale="log")
