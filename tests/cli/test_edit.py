@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -101,7 +102,7 @@ def test_candidates_are_painted_and_one_is_chosen_by_number(folder, capsys):
 
 @pytest.mark.slow
 def test_an_edit_of_the_packaged_clip_from_sentence_to_record(folder, capsys):
-    arguments = ("--instruction", "make the square red", "--first_frame", "fill", "--seed", "3")
+    arguments = ("--instruction", "make the square red", "--first_frame", "t2v", "--seed", "3")
     assert edit(*arguments, "--", "--steps", "2", "--no_keep_job") == 0
     record = json.loads((folder / "out.json").read_text())
     plan = record["arguments"]["edit"]
@@ -111,5 +112,8 @@ def test_an_edit_of_the_packaged_clip_from_sentence_to_record(folder, capsys):
     source_FHWC, _ = read_video("out_source.mkv")
     holes_FHW = read_video("out_mask.mkv")[0][..., 0] > 0
     assert (result_FHWC[1:][holes_FHW[1:]] != source_FHWC[1:][holes_FHW[1:]]).mean() > 0.5
-    first_HWC = read_image(folder / "out_first" / "1.png")
+    first_HWC = read_image(folder / "out_first" / "1.png")  # what the model itself makes of frame 0
+    assert np.abs(first_HWC.astype(int) - source_FHWC[0])[holes_FHW[0]].mean() > 20
+    kept_HW = cv2.dilate(holes_FHW[0].astype(np.uint8), np.ones((5, 5), np.uint8)) == 0  # the job grows the hole by 2
+    assert np.array_equal(first_HWC[kept_HW], source_FHWC[0][kept_HW])
     assert np.abs(result_FHWC[0].astype(int) - first_HWC).mean() < 3
