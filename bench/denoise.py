@@ -62,8 +62,17 @@ def random_params(cfg: DiTConfig) -> trees.Tree:
     return jax.tree_util.tree_map_with_path(make, shapes)
 
 
+def random_inputs(cfg: DiTConfig, size: tuple[int, int, int, int]) -> list[np.ndarray]:
+    """Latents of a ``size`` (B, T, h, w), text embeddings and timesteps."""
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((*size, cfg.in_channels), np.float32)
+    text = rng.standard_normal((size[0], cfg.max_text_len, cfg.text_dim), np.float32)
+    return [latents, text, np.full((size[0],), 500)]
+
+
 def theirs(cfg: DiTConfig, params: trees.Tree) -> Any:
     """The diffusers model with the same weights, on the same kind of device."""
+    import tests.torchvision_operators  # noqa: F401  isort: skip
     import torch
     from diffusers import CogVideoXTransformer3DModel
 
@@ -126,8 +135,8 @@ def our_forward(cfg: DiTConfig, params: trees.Tree, inputs: list[jax.Array]) -> 
     return forward.lower(params, *inputs).compile()
 
 
-def their_forward(model: Any, cfg: DiTConfig, inputs: list[np.ndarray]) -> Callable[[], Any]:
-    """The forward pass of the network of diffusers on the same inputs."""
+def their_call(model: Any, cfg: DiTConfig, inputs: list[np.ndarray]) -> Callable[[], Any]:
+    """The network of diffusers on the same inputs."""
     import torch
 
     device, dtype = model.device, model.dtype
@@ -137,11 +146,19 @@ def their_forward(model: Any, cfg: DiTConfig, inputs: list[np.ndarray]) -> Calla
     _, T, h, w, _ = latents.shape
     table = rotation(T, h // 2, w // 2, cfg.head_dim, 0, stretch=True)
     rotary = tuple(torch.from_numpy(np.repeat(a, 2, axis=1)).to(device) for a in table[:2])
+    return lambda: model(x, c, t, image_rotary_emb=rotary, return_dict=False)[0]
+
+
+def their_forward(model: Any, cfg: DiTConfig, inputs: list[np.ndarray]) -> Callable[[], Any]:
+    """The forward pass of the network of diffusers on the same inputs."""
+    import torch
+
+    call = their_call(model, cfg, inputs)
 
     def run() -> Any:
         with torch.inference_mode():
-            out = model(x, c, t, image_rotary_emb=rotary, return_dict=False)[0]
-        if device.type == "cuda":
+            out = call()
+        if model.device.type == "cuda":
             torch.cuda.synchronize()
         return out
 
@@ -178,10 +195,7 @@ def main() -> None:
     parser.add_argument("--attention", default="", help="backend; default: the one that users get")
     args = parser.parse_args()
     cfg, (B, T, h, w) = described(args), SIZES[args.size][1]
-
-    rng = np.random.default_rng(0)
-    latents = rng.standard_normal((B, T, h, w, cfg.in_channels), np.float32)
-    arrays = [latents, rng.standard_normal((B, cfg.max_text_len, cfg.text_dim), np.float32), np.full((B,), 500)]
+    arrays = random_inputs(cfg, SIZES[args.size][1])
     params, inputs = random_params(cfg), [jnp.asarray(a) for a in arrays]
     compiled = our_forward(cfg, params, inputs)
 

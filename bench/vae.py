@@ -13,6 +13,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+import tests.torchvision_operators  # noqa: F401  isort: skip
 import diffusers
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,7 @@ from vp_jax.convert import engine
 from vp_jax.convert import vae as table
 from vp_jax.models.config import VAEConfig
 from vp_jax.models.vae import vae
+from vp_jax.models.vae.convs import choose_conv
 
 REDUCED = VAEConfig(channels=(64, 128, 128, 256), layers_per_block=1, sample_height=64, sample_width=96)
 
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="49x480x720 at full width in bfloat16")
     parser.add_argument("--wide", action="store_true", help="all widths and layers at the reduced size, float32")
     parser.add_argument("--size", type=int, nargs=3, metavar=("F", "H", "W"), help="clip, default 17 64 96")
-    parser.add_argument("--conv", default=VAEConfig().conv, help="taps, winograd or xla")
+    parser.add_argument("--conv", default=VAEConfig().conv, help="auto, taps, winograd or xla")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each, default 5")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -62,7 +64,8 @@ def main() -> None:
     F, H, W = tuple(args.size or ((49, 480, 720) if args.full else (17, 64, 96)))
     print(timing.busy_machine())
     print(timing.command())
-    print(f"widths {cfg.channels}, layers {cfg.layers_per_block}, {cfg.dtype}, conv {cfg.conv}")
+    conv = choose_conv(cfg.conv, dtype=cfg.dtype)
+    print(f"widths {cfg.channels}, layers {cfg.layers_per_block}, {cfg.dtype}, conv {conv}")
     theirs, graphdef, params = build(cfg, device)
     video = np.random.default_rng(0).uniform(-1, 1, (1, F, H, W, 3)).astype(np.float32)
     first = torch.from_numpy(np.moveaxis(video, -1, 1).copy()).to(device, getattr(torch, cfg.dtype))

@@ -27,7 +27,7 @@ ATTENTION = ("xla", "chunked", "heads", "cudnn", "splash")
 """Names of `vp_jax.models.attention.BACKENDS`, here because naming them needs no JAX."""
 DESIGNS = ("cogvideox", "blocks")
 """Autoencoders: `vp_jax.models.vae.coder` and, for small models, `vp_jax.models.vae.blocks`."""
-CONVS = ("taps", "winograd", "xla")
+CONVS = ("auto", "taps", "winograd", "xla")
 """Implementations of the 3x3x3 convolution, see `vp_jax.models.vae.convs`."""
 REMAT = (
     "nothing_saveable",
@@ -179,7 +179,8 @@ class VAEConfig:
       invert_scale: image latents are divided by the factor instead (CogVideoX 1.5 I2V).
       sample_height: native pixel rows, which set the tile size.
       sample_width: native pixel columns.
-      conv: implementation of the 3x3x3 convolution, see `vp_jax.models.vae.convs`: "taps", "winograd" or "xla".
+      conv: implementation of the 3x3x3 convolution, see `vp_jax.models.vae.convs`: "auto", "taps", "winograd" or
+        "xla".
       dtype: compute type.
       param_dtype: type of the weights.
 
@@ -202,7 +203,7 @@ class VAEConfig:
     invert_scale: bool = False
     sample_height: Size = 480
     sample_width: Size = 720
-    conv: Annotated[str, OneOf(CONVS)] = "taps"
+    conv: Annotated[str, OneOf(CONVS)] = "auto"
     dtype: DType = "float32"
     param_dtype: DType = "float32"
 

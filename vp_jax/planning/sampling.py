@@ -23,6 +23,7 @@ from vp_jax.models.background_cache import room_near
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.folder import abstract_model
 from vp_jax.models.id_resample import PreviousWindow, room_for
+from vp_jax.models.vae.convs import choose_conv
 from vp_jax.models.vae.vae import DECODE_CHUNK
 from vp_jax.planning.case import Case, Prepared, bytes_of
 from vp_jax.training import flops
@@ -82,7 +83,9 @@ def _models(case: Case, adapter: bool) -> tuple[Models, Any]:
     backbone = dataclasses.replace(named.backbone, **form)
     small = {**form, "weights": "" if case.weights == "host" else case.weights}
     branch = BranchConfig(dataclasses.replace(named.branch.dit, **small))
-    models = Models(backbone, branch, dataclasses.replace(named.vae, **types), (cfg,) if adapter else ())
+    conv = choose_conv(named.vae.conv, dtype=case.precision, platform=case.platform)
+    vae = dataclasses.replace(named.vae, **types, conv=conv)
+    models = Models(backbone, branch, vae, (cfg,) if adapter else ())
     shapes: dict[str, Any] = {name: tree for name, (_, tree) in models.abstract().items()} | {"loras": []}
     if adapter and case.weights != "int8":  # merged before rounding to 8 bits
         fresh = functools.partial(lora.init, cfg, shapes["backbone"])

@@ -11,6 +11,7 @@ from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.attention import choose
 from vp_jax.models.config import REMAT, BranchConfig, DiTConfig, InjectedTokens, T5Config, VAEConfig
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, BRANCH, TEXT_ENCODER, CheckpointFolder
+from vp_jax.models.vae.convs import choose_conv
 from vp_jax.models.variants import variant
 from vp_jax.training.encode import Encoders
 from vp_jax.training.stages.stage import Stage
@@ -156,12 +157,14 @@ class Descriptions:
         types: dict[str, Any] = {"dtype": cfg.dtype, "param_dtype": cfg.dtype}
         backend = choose(cfg.attention, dtype=cfg.dtype, head_dim=self.backbone.head_dim, platform=platform)
         types_of_dit = {**types, "attention": backend, "products": cfg.products}
+        # compiling for another platform; a run keeps the description, which its export repeats
+        conv = choose_conv(self.vae.conv, dtype=cfg.dtype, platform=platform) if platform else self.vae.conv
         dit = dataclasses.replace(self.branch.dit, **types_of_dit, remat=cfg.branch_remat)
         return dataclasses.replace(
             self,
             backbone=dataclasses.replace(self.backbone, **types_of_dit, remat=cfg.remat),
             branch=BranchConfig(dit),
-            vae=dataclasses.replace(self.vae, **types),
+            vae=dataclasses.replace(self.vae, **types, conv=conv),
             t5=self.t5 and dataclasses.replace(self.t5, **types),
         )
 

@@ -68,6 +68,32 @@ def test_frames_are_convolved_alone_with_zeros_around_them():
     assert relative_error(got, want.permute(0, 2, 3, 1).reshape(2, 3, 5, 6, 7).numpy()) <= 1e-6
 
 
+@pytest.mark.parametrize(
+    "requested, dtype, platform, chosen",
+    [
+        ("auto", "float32", "cpu", "winograd"),
+        ("auto", "float32", None, "winograd"),
+        ("auto", "bfloat16", "cpu", "taps"),
+        ("auto", "float32", "cuda", "taps"),
+        ("auto", "float32", "gpu", "taps"),
+        ("auto", "bfloat16", "tpu", "taps"),
+        ("taps", "float32", "cpu", "taps"),
+        ("xla", "float32", "cpu", "xla"),
+        ("winograd", "bfloat16", "gpu", "winograd"),
+    ],
+)
+def test_the_fastest_implementation_is_chosen_for_a_platform_and_type(requested, dtype, platform, chosen):
+    assert convs.choose_conv(requested, dtype=dtype, platform=platform) == chosen
+
+
+def test_a_description_that_leaves_the_choice_open_computes_what_was_chosen():
+    x, results = uniform(1, 4, 4, 4, 40), {}
+    for conv in ("auto", "winograd", "taps"):
+        module, _ = random_weights.module(convs.CausalConv, dataclasses.replace(TINY, conv=conv), 40, 8)
+        results[conv] = np.asarray(module(x, convs.TimeCache(None)))
+    assert np.array_equal(results["auto"], results["winograd"]) and (results["auto"] != results["taps"]).any()
+
+
 @pytest.mark.parametrize("conv", list(convs.CONV3D))
 def test_a_causal_convolution_is_torch_s_with_the_first_frame_twice_before(conv):
     cfg = dataclasses.replace(TINY, conv=conv)

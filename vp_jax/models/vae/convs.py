@@ -175,6 +175,19 @@ CONV3D = {"taps": conv3d_taps, "winograd": conv3d_winograd, "xla": conv3d_xla}
 """Implementations of the 3x3x3 convolution by the name in `VAEConfig.conv`."""
 
 
+def choose_conv(requested: str, *, dtype: str, platform: str | None = None) -> str:
+    """The implementation that a description asks for; of "auto", the fastest one measured (docs/performance.md).
+
+    Args:
+      requested: `VAEConfig.conv`.
+      dtype: compute type. Winograd's sums of frames lose accuracy in less than float32.
+      platform: ``cpu``, ``cuda``, ``gpu`` or ``tpu``; default: that of this machine's devices.
+    """
+    if requested != "auto":
+        return requested
+    return "winograd" if (platform or jax.default_backend()) == "cpu" and dtype == "float32" else "taps"
+
+
 class _Conv(nnx.Module):
     """Weights of a convolution: ``kernel`` (..., in, out) and ``bias`` (out,)."""
 
@@ -198,7 +211,8 @@ class CausalConv(_Conv):
     def __call__(self, x_BFHWC: jax.Array, cache: TimeCache) -> jax.Array:
         """Convolve one chunk after the frames in ``cache``."""
         kernel, bias = self.weights(self.cfg.dtype)
-        return CONV3D[self.cfg.conv](cache.extend(x_BFHWC), kernel) + bias
+        conv = CONV3D[choose_conv(self.cfg.conv, dtype=self.cfg.dtype)]
+        return conv(cache.extend(x_BFHWC), kernel) + bias
 
 
 class PointConv(_Conv):
