@@ -29,12 +29,12 @@ def inputs():
     return WindowInputs(latents, text, None, KeyNoise(jax.random.key(4)))
 
 
-def velocity(pipeline, inputs, index=0, record=False, guided=True, clean=None, **changes):
+def velocity(pipeline, inputs, index=0, record=False, guided=True, clean=None, windows=1, **changes):
     settings = Settings(steps=2, window=5, **changes)
     predictor = GuidedPredictor(
         pipeline.models, pipeline.params, settings, SCALES, inputs, record, guided=guided, clean=clean
     )
-    x = jax.random.normal(jax.random.key(5), (1, 2, 4, 4, 4))
+    x = jnp.repeat(jax.random.normal(jax.random.key(5), (1, 2, 4, 4, 4)), windows, axis=0)
     return jax.jit(lambda x, t, i: predictor(x, t, i))(x, jnp.asarray(500), jnp.asarray(index))
 
 
@@ -57,6 +57,17 @@ def test_outside_of_the_interval_of_guidance_the_prompt_alone_is_followed(pipeli
     assert relative_error(found, positive) < 1e-5 and nothing is None
     found, states = velocity(pipeline, inputs, guided=False, record=True)
     assert relative_error(found, positive) < 1e-5 and states.shape[1] == 2
+
+
+@pytest.mark.slow
+def test_several_windows_at_once_follow_their_own_prompts_outside_of_the_interval(pipeline, inputs):
+    """The batch is [negatives, positives]: every window's own positive prompt is left."""
+    other = jax.random.normal(jax.random.key(6), inputs.text_BME.shape)
+    alone = [velocity(pipeline, inputs._replace(text_BME=text), guided=False)[0] for text in (inputs.text_BME, other)]
+    pair = jax.tree.map(lambda a: jnp.concatenate([a, a]), inputs.latents)
+    text_BME = jnp.stack([inputs.text_BME, other], axis=1).reshape(4, *other.shape[1:])
+    found, _ = velocity(pipeline, inputs._replace(latents=pair, text_BME=text_BME), windows=2, guided=False)
+    assert relative_error(found, jnp.concatenate(alone)) < 1e-5 and relative_error(*alone) > 1e-3
 
 
 @pytest.mark.slow

@@ -203,10 +203,10 @@ class NearPredictor:
 
 def _of_prompt(inputs: WindowInputs) -> WindowInputs:
     """The second half of [negative, positive]."""
-    before = inputs.previous
+    before, half = inputs.previous, len(inputs.text_BME) // 2
     if before is not None:
-        before = PreviousWindow(before.states_LBSD[:, 1:], before.masked_BS[1:])
-    return inputs._replace(text_BME=inputs.text_BME[1:], previous=before)
+        before = PreviousWindow(before.states_LBSD[:, half:], before.masked_BS[half:])
+    return inputs._replace(text_BME=inputs.text_BME[half:], previous=before)
 
 
 def doubled(tree: Any, guided: bool) -> Any:
