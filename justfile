@@ -2,6 +2,8 @@
 #   pip install -c constraints.txt -e ".[test]"     brings what they need, just itself included
 
 export JAX_PLATFORMS := env("JAX_PLATFORMS", "cpu")
+# two workers of pytest fill two cores: more threads of PyTorch would wait for one another
+export OMP_NUM_THREADS := env("OMP_NUM_THREADS", "1")
 
 # list the commands
 _list:
