@@ -200,6 +200,8 @@ def tables(folder: Path = RESULTS) -> str:
         for name, row in found["rows"].items():
             memory = (row["arguments"] + row["temporaries"]) / 1e9
             lines.append(f"| `{name}` | {1e3 * row['median']:.1f} | {row['compile_seconds']:.1f} | {memory:.3f} |")
+        lines += [f"| `{name}` | failed: {why.splitlines()[0]} | | |" for name, why in found.get("failed", {}).items()]
+        lines += [f"| `{name}` | not run, the time was over | | |" for name in found.get("left_out", [])]
         if gpu:
             lines += ["", "| goal | what | value | at most |", "|---|---|---|---|"]
             lines += [f"| {g['goal']} | {g['about']} | {g['value']:.3g} | {g['at_most']:g} |" for g in found["goals"]]
