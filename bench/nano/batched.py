@@ -14,6 +14,7 @@ import numpy as np
 from vp_jax.diffusion.noise import FrameNoise
 from vp_jax.inference.decode import stitch
 from vp_jax.inference.models import Params
+from vp_jax.inference.near_hole import check_model
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.plan import plan_windows
 from vp_jax.inference.settings import Settings
@@ -51,6 +52,7 @@ class BatchSampler:
 
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self.pipeline, self.settings = pipeline, settings
+        check_model(pipeline.models, settings)
         reused = reused_by(pipeline.drift, pipeline.schedule, settings)
         self._program = WindowProgram(pipeline.models, settings, pipeline.schedule, reused)
         self._window = jax.jit(self._program.window, static_argnames=("record", "near"))
