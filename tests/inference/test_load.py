@@ -7,6 +7,7 @@ from tests.compare import relative_error
 from tests.tiny import ADAPTED, save_lora, save_tiny
 from vp_jax import trees
 from vp_jax.errors import UserError
+from vp_jax.inference import load
 from vp_jax.inference.named import NAMED, NamedModel, find_model
 from vp_jax.inference.pipeline import Pipeline
 from vp_jax.inference.settings import Settings
@@ -51,11 +52,13 @@ def test_id_scale_takes_the_place_of_the_stored_scale(folder, clip):
     assert relative_error(got, latents(Pipeline.load(folder, precision="float32"), clip)) > 1e-3
 
 
-@pytest.mark.parametrize("options, said", [({}, True), ({"id_adapter": False}, False), ({"attention": "cudnn"}, False)])
+@pytest.mark.parametrize("options, said", [({}, 1), ({"id_adapter": False}, 0), ({"attention": "cudnn"}, 0)])
 def test_an_adapter_on_kernels_that_never_finished_is_said_to_be_so(folder, monkeypatch, capsys, options, said):
     monkeypatch.setattr("vp_jax.inference.load.choose", lambda *_, **__: "cudnn")
-    Pipeline.describe(folder, **options)
-    assert ("if nothing moves for minutes, use --attention chunked" in capsys.readouterr().out) is said
+    load._say_that_it_may_hang.cache_clear()
+    for _ in range(2):
+        Pipeline.describe(folder, **options)
+    assert capsys.readouterr().out.count("if nothing moves for minutes, use --attention chunked") == said
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -188,10 +189,7 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
     backend = choose(attention, dtype=precision, head_dim=backbone.head_dim)
     id_adapter = any(cfg.extra_keys for cfg in loras)
     if backend == "cudnn" and not attention and id_adapter:
-        print(
-            "attention 'cudnn' with an ID adapter has never finished a step on a card (docs/performance.md, On a GPU): "
-            "if nothing moves for minutes, use --attention chunked or --id_adapter off"
-        )
+        _say_that_it_may_hang()
     if (kind := inpaint_kind(backbone)) and not source.has(BRANCH):
         check_backbone(kind, backbone, source.of(BACKBONE), id_adapter=id_adapter)
         vae = source.describe(AUTOENCODER, **types)
@@ -207,6 +205,16 @@ def _describe(source: CheckpointFolder, precision: str, attention: str | None, l
         )
     vae = source.describe(AUTOENCODER, **types)
     return Models(dataclasses.replace(backbone, attention=backend), branch, vae, tuple(loras))
+
+
+@functools.cache
+def _say_that_it_may_hang() -> None:
+    """Once in a program, and by the first of several processes."""
+    if jax.process_index() == 0:
+        print(
+            "attention 'cudnn' with an ID adapter has never finished a step on a card (docs/performance.md, On a GPU): "
+            "if nothing moves for minutes, use --attention chunked or --id_adapter off"
+        )
 
 
 def _fills_alone(source: CheckpointFolder, backbone: DiTConfig) -> bool:
