@@ -2,13 +2,9 @@
 
 import gc
 import os
-from importlib.metadata import version
 
 os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-if "xla_backend_optimization_level=0" in os.environ["XLA_FLAGS"] and version("jaxlib").startswith("0.10."):
-    # programs that are not optimised compile in half of the time by XLA's older code generator, which 0.11 has no more
-    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from pathlib import Path
@@ -17,13 +13,11 @@ import jax
 import pytest
 
 import tests.torchvision_operators  # noqa: F401
-from tests import mlir_context
 from tests.compare import DEFAULT, GOLDEN
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_default_matmul_precision", "highest")
-mlir_context.reuse()
 # programs that several tests share are compiled once, and not again in the next run
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
