@@ -16,6 +16,7 @@ from vp_jax.models.config import BranchConfig, DiTConfig, LoRAConfig, T5Config, 
 from vp_jax.models.dit import DiT
 from vp_jax.models.t5 import T5Encoder
 from vp_jax.models.vae.vae import VAE
+from vp_jax.training.optim import OptimConfig, make_optimizer
 
 FULL = DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True)
 FULL_BRANCH = BranchConfig(DiTConfig(num_heads=48, head_dim=64, num_layers=2, in_channels=33, learned_positions=True))
@@ -41,6 +42,7 @@ def state():
         "trainable": {"branch": branch, "lora": adapter},
         "opt": jax.eval_shape(optax.adamw(1e-5).init, {"branch": branch, "lora": adapter}),
         "factored": jax.eval_shape(optax.adafactor(1e-5).init, branch),
+        "orthogonal": jax.eval_shape(make_optimizer(OptimConfig(name="muon"), 10).init, branch),
         "step": jax.ShapeDtypeStruct((), jnp.int32),
     }
 

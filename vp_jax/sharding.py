@@ -48,8 +48,9 @@ class ShardingRule(NamedTuple):
 
 
 SHARDING_RULES: tuple[ShardingRule, ...] = (
-    # row and column sums of a factored optimizer are small
+    # row and column sums of a factored optimizer, and the three coefficients of Muon, are small
     ShardingRule(r"v_(row|col)/.*", P()),
+    ShardingRule(r"ns_coeffs", P()),
     # transformer blocks, (L, in, out): the first matrix of a pair splits its outputs, the second its inputs
     ShardingRule(r"blocks/(attn/to_[qkv]|ff/(up|gate))/kernel", P(None, _SHARD, _TENSOR)),
     ShardingRule(r"blocks/(attn/to_out|ff/down)/kernel", P(None, _TENSOR, _SHARD)),

@@ -1,6 +1,7 @@
 """Learning rate and optimizers, against their formulas."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -52,22 +53,57 @@ def test_first_update_is_adamw_by_hand():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, bytes_per_weight", list(zip(NAMES, (8, 6, 2.1))))
+@pytest.mark.parametrize("name, bytes_per_weight", list(zip(NAMES, (8, 6, 2.1, 4), strict=True)))
 def test_state_size_and_descent(name, bytes_per_weight):
-    target = jax.random.normal(jax.random.key(0), (256, 256))
-    optimizer = make_optimizer(OptimConfig(name=name, lr=0.05, warmup=0, weight_decay=0.0), 60)
-    params = {"kernel": jnp.zeros((256, 256))}
+    target = {"blocks": {"kernel": jax.random.normal(jax.random.key(0), (1, 256, 256))}}
+    # a step of Muon changes a weight by a fifth of the rate, in the root mean square
+    rate = 0.25 if name == "muon" else 0.05
+    optimizer = make_optimizer(OptimConfig(name=name, lr=rate, warmup=0, weight_decay=0.0), 60)
+    params = jax.tree.map(jnp.zeros_like, target)
     state = optimizer.init(params)
     assert trees.size_bytes(state) <= bytes_per_weight * 256**2 + 64
 
     @jax.jit
     def step(params, state):
-        updates, state = optimizer.update({"kernel": params["kernel"] - target}, state, params)
+        updates, state = optimizer.update(jax.tree.map(jnp.subtract, params, target), state, params)
         return optax.apply_updates(params, updates), state
 
     for _ in range(60):
         params, state = step(params, state)
-    assert jnp.square(params["kernel"] - target).mean() < 0.25 * jnp.square(target).mean()
+    rest = jax.tree.map(lambda got, want: jnp.square(got - want).mean() / jnp.square(want).mean(), params, target)
+    assert rest["blocks"]["kernel"] < 0.25
+
+
+def test_muon_makes_the_updates_of_matrices_in_blocks_orthogonal_and_no_others():
+    """All singular values become equal, but for the spread of Newton and Schulz (0.5 to 1.5); each block by itself."""
+    keys = jax.random.split(jax.random.key(1), 3)
+    grads = {
+        "blocks": {"up": {"kernel": jax.random.normal(keys[0], (2, 8, 32)), "bias": jnp.full((2, 32), 3.0)}},
+        "proj_out": {"kernel": jax.random.normal(keys[1], (8, 16))},
+    }
+    # the second block has one direction only and keeps it
+    only = jnp.outer(jnp.arange(1.0, 9.0), jnp.ones(32))
+    grads["blocks"]["up"]["kernel"] = grads["blocks"]["up"]["kernel"].at[1].set(only)
+    cfg = OptimConfig(name="muon", lr=0.1, warmup=0, weight_decay=0.0, clip=1e9)
+    optimizer = make_optimizer(cfg, 10)
+    updates, state = optimizer.update(grads, optimizer.init(grads), jax.tree.map(jnp.zeros_like, grads))
+    first, second = np.linalg.svd(updates["blocks"]["up"]["kernel"], compute_uv=False) / (0.1 * 0.2 * math.sqrt(32))
+    assert 0.5 < first.min() and first.max() < 1.5
+    assert 0.5 < second[0] < 1.5 and second[1] < 1e-3
+    # AdamW's first step with Nesterov's momentum: of one length, whatever the gradient (b1 is 0.9)
+    length = 0.1 * (1 + 0.9 / (1 + 0.9))
+    np.testing.assert_allclose(updates["proj_out"]["kernel"], -length * np.sign(grads["proj_out"]["kernel"]), rtol=1e-4)
+    np.testing.assert_allclose(updates["blocks"]["up"]["bias"], -length * np.ones((2, 32)), rtol=1e-4)
+
+
+def test_the_state_of_every_optimizer_has_a_place_on_a_mesh():
+    params = {"blocks": {"attn": {"to_q": {"kernel": jnp.zeros((2, 8, 8)), "bias": jnp.zeros((2, 8))}}}}
+    mesh = sharding.make_mesh({"fsdp": -1})
+    for name in NAMES:
+        optimizer = make_optimizer(OptimConfig(name=name), 10)
+        shapes = jax.eval_shape(functools.partial(init_state, optimizer=optimizer), params)
+        placement = state_shardings(shapes, mesh)
+        assert jax.tree.structure(placement.opt_state) == jax.tree.structure(shapes.opt_state)
 
 
 def update_of(gradient, params=0.0, **changes):

@@ -14,6 +14,10 @@ end.
     adamw         float32                float32        8
     adamw_bf16    float32                bfloat16       6
     adafactor     rows and columns       bfloat16       2           (arXiv 1804.04235, without its parameter scaling)
+    muon          none                   float32        4           (arXiv 2502.16982: steps as long as those of AdamW)
+
+Muon makes the momentum of every matrix inside a transformer's blocks orthogonal; embeddings, heads, norms and biases
+take AdamW with Nesterov's momentum, 8 bytes a weight.
 
 With ``offload`` the state of any of them waits in the host's memory between updates (`vp_jax.training.state`).
 """
@@ -21,13 +25,17 @@ With ``offload`` the state of any of them waits in the host's memory between upd
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 
+from vp_jax import trees
 from vp_jax.errors import UserError, check_numbers
 
-NAMES = ("adamw", "adamw_bf16", "adafactor")
+NAMES = ("adamw", "adamw_bf16", "adafactor", "muon")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +80,39 @@ def learning_rate(cfg: OptimConfig, steps: int) -> optax.Schedule:
     return optax.join_schedules(parts, [cfg.warmup, hold])
 
 
+def block_matrices(params: trees.Tree) -> trees.Tree:
+    """`optax.contrib.MuonDimensionNumbers` for each matrix inside blocks, None for all other weights.
+
+    Args:
+      params: weights; matrices of blocks have shape (blocks, in, out) and are called ``kernel``.
+    """
+    matrix = optax.contrib.MuonDimensionNumbers(reduction_axis=-2, output_axis=-1)
+
+    def choose(path: tuple[Any, ...], weight: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
+        names = [key.key for key in path]
+        return matrix if "blocks" in names and names[-1] == "kernel" and weight.ndim == 3 else None
+
+    return jax.tree_util.tree_map_with_path(choose, params)
+
+
 def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation:
     """The complete chain: clip, precondition, decay, learning rate."""
     rate = learning_rate(cfg, steps)
+    clip = optax.clip_by_global_norm(cfg.clip)
+    if cfg.name == "muon":
+        return optax.chain(
+            clip,
+            optax.contrib.muon(
+                rate,
+                eps=cfg.eps,
+                weight_decay=cfg.weight_decay,
+                consistent_rms=0.2,
+                adam_b1=cfg.b1,
+                adam_b2=cfg.b2,
+                adam_weight_decay=cfg.weight_decay,
+                muon_weight_dimension_numbers=block_matrices,
+            ),
+        )
     if cfg.name == "adafactor":
         precondition = optax.chain(
             optax.scale_by_factored_rms(),
@@ -85,7 +123,7 @@ def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation
         first = jnp.bfloat16 if cfg.name == "adamw_bf16" else jnp.float32
         precondition = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps, mu_dtype=first)
     return optax.chain(
-        optax.clip_by_global_norm(cfg.clip),
+        clip,
         precondition,
         optax.add_decayed_weights(cfg.weight_decay),
         optax.scale_by_learning_rate(rate),
