@@ -13,11 +13,13 @@ import jax
 import pytest
 
 import tests.torchvision_operators  # noqa: F401
+from tests import mlir_context
 from tests.compare import DEFAULT, GOLDEN
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_default_matmul_precision", "highest")
+mlir_context.reuse()
 # programs that several tests share are compiled once, and not again in the next run
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
