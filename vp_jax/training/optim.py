@@ -92,7 +92,8 @@ def block_matrices(params: trees.Tree) -> trees.Tree:
         names = [key.key for key in path]
         return matrix if "blocks" in names and names[-1] == "kernel" and weight.ndim == 3 else None
 
-    return jax.tree_util.tree_map_with_path(choose, params)
+    chosen: trees.Tree = jax.tree_util.tree_map_with_path(choose, params)
+    return chosen
 
 
 def make_optimizer(cfg: OptimConfig, steps: int) -> optax.GradientTransformation:
