@@ -91,3 +91,16 @@ def test_a_round_trip_of_the_tables(tmp_path):
     assert list(digests.wrong_sizes(tables.sizes, {"d/1": 7, "more": 1})) == []
     assert list(digests.wrong_sizes(tables.sizes, {"d/1": 6})) == ["d/1 has 6 bytes, expected 7"]
     assert list(digests.wrong_sizes(tables.sizes, {})) == ["d/1 has no bytes, expected 7"]
+
+
+def test_weights_are_known_by_their_digests_or_by_their_files(tmp_path):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    found = {digests.weights_digest([]), digests.weights_digest([folder])}
+    (folder / "a").write_text("12")
+    found.add(digests.weights_digest([folder]))
+    (folder / "digests.json").write_text('{"arrays": {}}')
+    found.add(digests.weights_digest([folder]))
+    (folder / "a").write_text("123")  # what carries digests is known by them
+    assert len(found) == 4 and digests.weights_digest([folder]) in found

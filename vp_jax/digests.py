@@ -56,6 +56,19 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_digest(folders: Iterable[Path]) -> str:
+    """Digest of model folders: of the digests that they carry, or of their files by name, size and time."""
+    total = hashlib.sha256()
+    for folder in folders:
+        if (folder / FILE).is_file():
+            total.update(of_file(folder / FILE).encode())
+            continue
+        for file in sorted(path for path in (folder, *folder.rglob("*")) if path.is_file()):
+            stat = file.stat()
+            total.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return total.hexdigest()
+
+
 def write_digests(folder: Path, digests: Digests) -> None:
     """Write the ``digests.json`` of ``folder``."""
     write_text(folder / FILE, json.dumps(to_tables(digests), indent=1, sort_keys=True) + "\n")

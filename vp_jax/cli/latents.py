@@ -6,7 +6,9 @@
 Windows, masks and noise are drawn as the run's settings say (loader, augment, seed), --masks masks and --images noisy
 first frames for each window. Captions are stored as they are: training embeds them, since a text encoder costs nothing
 beside a VAE when it is small. Of full-size models T5's embeddings belong into the shards: --text. Train with
---config.data.kind=latents --config.data.path=LATENTS. What follows -- goes to Beam, for instance
+--config.data.kind=latents --config.data.path=LATENTS. With --parts 20 the shards are built in 20 parts, one after the
+other: the same command continues an interrupted build with the first part that is missing. Training reads all data sets
+below LATENTS as one. What follows -- goes to Beam, for instance
 -- --direct_num_workers=2 --direct_running_mode=multi_processing.
 """
 
@@ -30,6 +32,9 @@ def add_arguments(parser: Parser) -> None:
     )
     outputs.add_argument("--images", type=int, default=2, help="noisy first frames per window")
     outputs.add_argument("--windows", type=int, default=1, help="per clip")
+    outputs.add_argument(
+        "--parts", type=int, default=1, help="built one after the other; those that are built are kept"
+    )
     outputs.add_argument("--text", action="store_true", help="store the embeddings of captions")
 
 
@@ -47,5 +52,6 @@ def run(args: argparse.Namespace) -> None:
         images=args.images,
         windows=args.windows,
         text=args.text,
+        parts=args.parts,
         beam_options=args.beam_options or None,
     )

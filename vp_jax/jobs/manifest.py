@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vp_jax.digests import FILE as DIGESTS
-from vp_jax.digests import Damaged, of_file, of_json
+from vp_jax.digests import Damaged, of_json
 from vp_jax.errors import UserError
 from vp_jax.files import write_text
 from vp_jax.reading import read_json, show
@@ -194,17 +193,4 @@ def content(arrays: Iterable[np.ndarray]) -> str:
     for array in arrays:
         total.update(f"{array.dtype}{array.shape}".encode())
         total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()
-
-
-def weights_digest(folders: Iterable[Path]) -> str:
-    """Digest of model folders: of the digests that they carry, or of their files by name, size and time."""
-    total = hashlib.sha256()
-    for folder in folders:
-        if (folder / DIGESTS).is_file():
-            total.update(of_file(folder / DIGESTS).encode())
-            continue
-        for file in sorted(path for path in (folder, *folder.rglob("*")) if path.is_file()):
-            stat = file.stat()
-            total.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}".encode())
     return total.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from vp_jax.digests import Damaged, of_json
+from vp_jax.digests import Damaged, of_json, weights_digest
 from vp_jax.errors import UserError
 from vp_jax.inference.inputs import Mask
 from vp_jax.inference.pipeline import Pipeline
@@ -21,7 +21,7 @@ from vp_jax.inference.step_cache import reused_by
 from vp_jax.jobs.events import Planned
 from vp_jax.jobs.job import Job
 from vp_jax.jobs.loading import ModelCache
-from vp_jax.jobs.manifest import ChosenWindow, Manifest, content, fact_differences, refuse, weights_digest
+from vp_jax.jobs.manifest import ChosenWindow, Manifest, content, fact_differences, refuse
 from vp_jax.jobs.media import Media
 from vp_jax.jobs.redo import arguments_of, stored_manifest
 from vp_jax.jobs.store import WindowStore, holds_work

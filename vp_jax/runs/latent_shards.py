@@ -5,6 +5,7 @@ The command is ``vp-jax latents``. Beam's other processes import this module to 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from vp_jax import checkpoint, trees
 from vp_jax.data.augment import MaskAugment
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
+from vp_jax.digests import weights_digest
 from vp_jax.models.folder import AUTOENCODER, BACKBONE, TEXT_ENCODER, CheckpointFolder, abstract_model
 from vp_jax.models.t5 import T5Encoder, encode_text
 from vp_jax.models.tokenizer import Tokenizer
@@ -79,9 +81,10 @@ def build_latent_shards(
     images: int = 2,
     windows: int = 1,
     text: bool = False,
+    parts: int = 1,
     beam_options: list[str] | None = None,
 ) -> Path:
-    """Write the shards of a run's data; reports how many clips were read and how long it took.
+    """Write the shards of a run's data; reports how many clips there are and how long it took.
 
     Args:
       config: settings of the run, see configs/common.py; they define windows, masks and noise.
@@ -90,6 +93,7 @@ def build_latent_shards(
       images: noisy first frames per window.
       windows: windows per clip.
       text: store the embeddings of captions too.
+      parts: see `latents_tfds.build_latents`.
       beam_options: see `vpdata_tfds.prepare`.
 
     Raises:
@@ -103,8 +107,17 @@ def build_latent_shards(
     models.describe(AUTOENCODER)
     length = models.describe(BACKBONE).max_text_len if text else 0
     encoders = functools.partial(CheckpointEncoders, config.model.checkpoint, length, config.model.dtype)
+    made_with = {
+        "data": config.data.to_dict(),
+        "settings": dataclasses.asdict(cfg),
+        "text": text,
+        "dtype": config.model.dtype,
+        "vae": weights_digest([models.of(AUTOENCODER)]),
+    }
     begin = time.perf_counter()
-    shards = build_latents(cfg, source, encoders, out, config.data.split, beam_options)
+    shards = build_latents(
+        cfg, source, encoders, out, config.data.split, beam_options, parts=parts, made_with=made_with
+    )
     seconds = time.perf_counter() - begin
     print(f"{clips} clips in {seconds:.0f} s ({clips / seconds:.2f} per second): {shards}")
     return shards

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pickle
 import socket
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from tests.data.shards.encoders import LOADER, MeanEncoders, NoText, open_source
 from vp_jax.data.clips import Resize
 from vp_jax.data.pipeline import make_loader
-from vp_jax.data.shards.latents import LatentRecords, SampleLatents
+from vp_jax.data.shards.latents import LatentRecords, SampleLatents, load_empty_text, part_name
 from vp_jax.data.shards.latents_tfds import EncodeClip, LatentConfig, build_latents, encode_window
 from vp_jax.errors import UserError
 from vp_jax.files import locked
@@ -202,3 +203,74 @@ def test_an_example_takes_mask_and_first_frame_together(layout, tmp_path):
         else:
             assert drawn["image_latents"][0].mean() > -0.8, "the picture of another mask would be black in part"
     assert seen == {True, False}
+
+
+def built_in_parts(layout, out, made_with=None, encoders=MeanEncoders, parts=3):
+    cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
+    return build_latents(cfg, opened, encoders, out, parts=parts, made_with={"vae": "one", **(made_with or {})})
+
+
+def test_parts_hold_together_what_one_build_holds(layout, tmp_path):
+    cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
+    whole = LatentRecords(build_latents(cfg, opened, MeanEncoders, tmp_path / "whole"))
+    assert built_in_parts(layout, tmp_path / "parts") == tmp_path / "parts"
+    parts = LatentRecords(tmp_path / "parts")
+    assert len(parts) == len(whole) and parts[len(parts) - 1].id and load_empty_text(tmp_path / "parts") is not None
+    stored = {clip.id: clip.arrays() for clip in (whole[index] for index in range(len(whole)))}
+    found = [parts[index] for index in range(len(parts))]
+    assert sorted(clip.id for clip in found) == sorted(stored)
+    for clip in found:
+        for name, array in clip.arrays().items():
+            np.testing.assert_array_equal(array, stored[clip.id][name], err_msg=name)
+    for outside in (-1, len(parts)):
+        with pytest.raises(IndexError):
+            parts[outside]
+    again = pickle.loads(pickle.dumps(parts))
+    assert [again[index].id for index in range(len(again))] == [clip.id for clip in found]
+    first = LatentRecords(tmp_path / "parts" / part_name(0, 3))
+    assert [first[index].id for index in range(len(first))] == [clip.id for clip in found[: len(first)]]
+
+
+def test_an_interrupted_build_goes_on_with_the_part_that_is_missing(layout, tmp_path, capsys):
+    calls = []
+
+    class Dying(MeanEncoders):
+        def text(self, captions):
+            calls.append(captions)
+            if captions == [""] and calls.count([""]) == 2:
+                raise KeyboardInterrupt
+            return super().text(captions)
+
+    with pytest.raises(KeyboardInterrupt):
+        built_in_parts(layout, tmp_path, encoders=Dying)
+    assert [path.name for path in sorted(tmp_path.glob("part-*/vpdata_latents/1.0.0"))] == ["1.0.0"]
+    with pytest.raises(UserError, match=r"has 1 of 3 parts, part 1 is missing: run the same `vp-jax latents` again"):
+        LatentRecords(tmp_path)
+    kept = next(tmp_path.rglob("*.array_record-*"))
+    before = kept.stat().st_mtime_ns
+    built_in_parts(layout, tmp_path)
+    assert "1 of 3 parts are built already" in capsys.readouterr().out
+    assert kept.stat().st_mtime_ns == before and len(LatentRecords(tmp_path)) == 8
+    built_in_parts(layout, tmp_path)
+    assert "3 of 3 parts are built already" in capsys.readouterr().out
+
+
+def test_parts_of_another_build_are_refused(layout, tmp_path):
+    built_in_parts(layout, tmp_path)
+    with pytest.raises(UserError, match=r"was made with vae one, not two: choose another folder"):
+        built_in_parts(layout, tmp_path, {"vae": "two"})
+    with pytest.raises(UserError, match=r"is none of 2 parts"):
+        built_in_parts(layout, tmp_path, parts=2)
+    for parts in (0, 9):
+        with pytest.raises(UserError, match=rf"{parts} parts of 8 clips: expected 1 to 8"):
+            built_in_parts(layout, tmp_path, parts=parts)
+
+
+def test_several_data_sets_are_one_if_they_are_of_one_vae(layout, tmp_path):
+    cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
+    for name in ("a", "b"):
+        build_latents(cfg, opened, MeanEncoders, tmp_path / name, made_with={"vae": "one"})
+    assert len(LatentRecords(tmp_path)) == 16
+    build_latents(cfg, opened, MeanEncoders, tmp_path / "c", made_with={"vae": "two"})
+    with pytest.raises(UserError, match=r"a/.* and .*c/.* are latents of two VAEs"):
+        LatentRecords(tmp_path)

@@ -5,16 +5,21 @@ video, for the masked video under each of k masks, and for the first frame at so
 the caption if the shards were built with a text encoder. Each use picks a mask and samples new latents,
 ``scale * (mean + std * noise)``.
 
+A folder may hold several data sets, as the parts that ``vp-jax latents --parts`` builds: they are read as one.
+
 Clean-only shards (k = 0) have no masks: `make_latent_loader` then reads the clip as well, draws new masks, and returns
 the masked video in pixels, which the training step encodes.
 """
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import io
+import itertools
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,14 +39,17 @@ from vp_jax.data.clips import (
 )
 from vp_jax.data.pipeline import ATTEMPTS, Loader, LoaderConfig, compose
 from vp_jax.data.records import BadRecord, Source, bad_record
-from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder
+from vp_jax.data.sources.tfds_source import ShardRecords, StoredRecord, builder_folder, builder_folders
 from vp_jax.errors import UserError
 from vp_jax.media.arrays import read_array, read_arrays
-from vp_jax.reading import show
+from vp_jax.reading import read_json, show
 from vp_jax.shapes import latent_grid
 
 EMPTY_TEXT = "empty_text.npy"
 """File of the embedding of the empty caption, in the folder of the shards."""
+
+MADE_WITH = "made_with.json"
+"""File with what the shards were made of and with, in their folder; shards of earlier versions have none."""
 
 POSTERIORS = ("clean", "masked", "image")
 """What the VAE has encoded: clean video (T, h, w, C), under each mask (k, T, h, w, C), first frames (n, 1, h, w, C)."""
@@ -82,11 +90,76 @@ def pack_arrays(arrays: Mapping[str, Any]) -> bytes:
     return file.getvalue()
 
 
-class LatentRecords(ShardRecords):
-    """Latent shards of one split, as a sequence of `LatentClip`s."""
+class LatentRecords:
+    """Latent shards of one split, as a sequence of `LatentClip`s: all data sets at or below a folder.
+
+    Attributes:
+      folder: the folder as it was given.
+
+    Raises:
+      UserError: no data set, parts that are missing, or sets of two VAEs; and what `ShardRecords` raises.
+    """
+
+    def __init__(self, folder: Path | str, split: str = "train"):
+        self.folder = Path(folder)
+        self._sets = [ShardRecords(place, split) for place in latent_folders(self.folder)]
+        self._ends = list(itertools.accumulate(map(len, self._sets)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
 
     def __getitem__(self, index: int) -> LatentClip:
-        return LatentClip(self.fields(index))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        at = bisect.bisect_right(self._ends, index)
+        return LatentClip(self._sets[at].fields(index - self._ends[at] + len(self._sets[at])))
+
+
+def part_name(number: int, parts: int) -> str:
+    """Folder of one part of data that are built in ``parts`` parts; the first has number 0."""
+    return f"part-{number:05d}-of-{parts:05d}"
+
+
+def latent_folders(folder: Path) -> list[Path]:
+    """The version folders of the data sets at or below ``folder``, all parts of those that have parts.
+
+    Raises:
+      UserError: none, parts that are missing, or sets of two VAEs.
+    """
+    places = builder_folders(folder)
+    if len(places) < 2 and not any(_parts(folder, place) for place in places):
+        return [builder_folder(folder)]
+    found: dict[tuple[Path, int], set[int]] = {}
+    for place in places:
+        if part := _parts(folder, place):
+            found.setdefault(part[:2], set()).add(part[2])
+    for (whole, parts), numbers in found.items():
+        if missing := sorted({*range(parts)} - numbers):
+            raise UserError(
+                f"{show(whole)} has {len(numbers)} of {parts} parts, part {missing[0]} is missing: run the same "
+                f"`vp-jax latents` again, it builds the rest"
+            )
+    _check_same_vae(places)
+    return places
+
+
+def _parts(folder: Path, place: Path) -> tuple[Path, int, int] | None:
+    """Folder of all parts, their count, and the number of the one that ``place`` belongs to, if it is below one."""
+    inner = place.relative_to(folder).parts
+    for depth, name in enumerate(inner):
+        if match := re.fullmatch(r"part-(\d{5})-of-(\d{5})", name):
+            return folder.joinpath(*inner[:depth]), int(match[2]), int(match[1])
+    return None
+
+
+def _check_same_vae(places: Sequence[Path]) -> None:
+    files = [file for place in places if os.path.lexists(file := place / MADE_WITH)]
+    made = [read_json(file, "what shards were made with").get("vae") for file in files]
+    for file, vae in zip(files, made):
+        if vae != made[0]:
+            raise UserError(
+                f"{show(files[0].parent)} and {show(file.parent)} are latents of two VAEs: train on one of them"
+            )
 
 
 class LatentClip(StoredRecord):
@@ -321,7 +394,7 @@ def load_empty_text(folder: Path | str) -> np.ndarray | None:
     Raises:
       UserError: the file cannot be read, or holds something else.
     """
-    file = builder_folder(folder) / EMPTY_TEXT
+    file = latent_folders(Path(folder))[0] / EMPTY_TEXT
     if not os.path.lexists(file):
         return None
     text_ME = read_array(file, kinds="f").astype(np.float32)

@@ -12,7 +12,8 @@ masks.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,10 +31,12 @@ from vp_jax.data.clips import (
 )
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
-from vp_jax.data.shards.latents import EMPTY_TEXT, IMAGE_OF, pack_arrays
+from vp_jax.data.shards.latents import EMPTY_TEXT, IMAGE_OF, MADE_WITH, pack_arrays, part_name
 from vp_jax.data.shards.vpdata_tfds import encoded, first_fault, prepare
+from vp_jax.data.sources.tfds_source import builder_folders
 from vp_jax.errors import UserError, check_numbers
 from vp_jax.models.latent_grid import cover_cells, masks_to_latent_grid
+from vp_jax.reading import read_json, show
 from vp_jax.shapes import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 
@@ -172,8 +175,8 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
     VERSION = tfds.core.Version("1.0.0")
     code_path = None  # nothing is downloaded, so there is no file of checksums next to the code
 
-    def __init__(self, encode: EncodeClip, split: str, **kwargs: Any):
-        self.encode, self.split = encode, split
+    def __init__(self, encode: EncodeClip, split: str, part: int = 0, parts: int = 1, **kwargs: Any):
+        self.encode, self.split, self.part, self.parts = encode, split, part, parts
         super().__init__(**kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -181,6 +184,8 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         return functools.partial(type(self), **self._original_state), (
             self.encode,
             self.split,
+            self.part,
+            self.parts,
         )
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -193,13 +198,17 @@ class VpdataLatents(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
         return {self.split: self._generate_examples(pipeline)}
 
     def _generate_examples(self, pipeline: Any) -> Any:
-        numbers = list(range(len(self.encode.open_source())))
-        return encoded(pipeline, self.split, numbers, self.encode, str, Path(self.data_dir))
+        total, numbers = len(self.encode.open_source()), self._numbers()
+        before = sum(len(range(part, total, self.parts)) for part in range(self.part))
+        return encoded(pipeline, self.split, numbers, self.encode, str, Path(self.data_dir), before, total)
+
+    def _numbers(self) -> list[int]:
+        return list(range(self.part, len(self.encode.open_source()), self.parts))
 
     def first_fault(self) -> str:
         """See `vpdata_tfds.first_fault`."""
         source = self.encode.open_source()
-        return first_fault(range(len(source)), self.encode, lambda number: source[number].id)
+        return first_fault(self._numbers(), self.encode, lambda number: source[number].id)
 
 
 def build_latents(
@@ -209,6 +218,9 @@ def build_latents(
     out: Path | str,
     split: str = "train",
     beam_options: list[str] | None = None,
+    *,
+    parts: int = 1,
+    made_with: Mapping[str, Any] | None = None,
 ) -> Path:
     """Build the shards and store the embedding of the empty caption with them.
 
@@ -219,18 +231,51 @@ def build_latents(
       out: folder of the data set.
       split: name of the split.
       beam_options: options of the Beam pipeline; by default it runs on this machine.
+      parts: parts that are built one after the other, each complete or not there; those that are there are kept, so
+        that the same call continues after an interruption. Part p has every ``parts``-th clip from number p on.
+      made_with: what the shards are made of and with, JSON values by name; parts made with something else are refused.
 
     Returns:
-      The folder of the shards.
+      The folder of the shards; ``out`` if there are several parts.
 
     Raises:
-      UserError: see `vpdata_tfds.prepare`.
+      UserError: see `vpdata_tfds.prepare`; more parts than clips; other shards in ``out``.
     """
-    encode = EncodeClip(cfg, open_source, make_encoders)
+    encode, made = EncodeClip(cfg, open_source, make_encoders), json.loads(json.dumps(made_with or {}))
 
     def finish(folder: Path) -> None:
         empty = make_encoders().text([""])
         if empty is not None:
             np.save(folder / EMPTY_TEXT, np.asarray(empty[0], np.float32))
+        (folder / MADE_WITH).write_text(json.dumps(made, indent=1))
 
-    return prepare(VpdataLatents, {"encode": encode, "split": split}, out, beam_options, finish)
+    if parts == 1:
+        return prepare(VpdataLatents, {"encode": encode, "split": split}, out, beam_options, finish)
+    built = _check_parts(Path(out), parts, len(open_source()), made)
+    if built:
+        print(f"{len(built)} of {parts} parts are built already")
+    for part in (part for part in range(parts) if part not in built):
+        arguments = {"encode": encode, "split": split, "part": part, "parts": parts}
+        prepare(VpdataLatents, arguments, Path(out) / part_name(part, parts), beam_options, finish)
+    return Path(out)
+
+
+def _check_parts(out: Path, parts: int, clips: int, made: Mapping[str, Any]) -> set[int]:
+    """Numbers of the parts that are built. Raises `UserError` if ``out`` holds anything else."""
+    if not 1 < parts <= clips:
+        raise UserError(f"{parts} parts of {clips} clips: expected 1 to {clips}")
+    places = {Path(out) / part_name(part, parts): part for part in range(parts)}
+    built: set[int] = set()
+    for folder in builder_folders(out):
+        part = places.get(folder.parents[1])
+        if part is None:
+            raise UserError(f"{show(folder)} is none of {parts} parts: choose another folder, or remove it")
+        known = read_json(folder / MADE_WITH, "what shards were made with")
+        for name in sorted({*known, *made}):
+            if known.get(name) != made.get(name):
+                raise UserError(
+                    f"{show(folder)} was made with {name} {show(known.get(name))}, not {show(made.get(name))}: choose "
+                    f"another folder, or remove its parts"
+                )
+        built.add(part)
+    return built

@@ -108,22 +108,31 @@ class GoodOrNamed(beam.DoFn):
         _count(self.shown)
 
 
-_EXPECTED: dict[str, tuple[str, int]] = {}
-"""Split and number of elements of the pipelines that this process runs; Beam copies a DoFn, which could not hold it."""
+_EXPECTED: dict[str, tuple[str, int, int]] = {}
+"""Split, elements in all and those done before, by pipeline of this process; Beam copies a DoFn: it cannot hold them."""
 _BARS: dict[str, tqdm] = {}
 
 
 def _count(shown: str) -> None:
     """One more element is done. The first makes the bar: where other processes do the work there is none."""
     if shown in _EXPECTED:
-        split, total = _EXPECTED[shown]
+        split, total, before = _EXPECTED[shown]
         if shown not in _BARS:
-            _BARS[shown] = tqdm(total=total, desc=f"{split}: records", unit="record", smoothing=0.1, mininterval=1)
+            _BARS[shown] = tqdm(
+                total=total, initial=before, desc=f"{split}: records", unit="record", smoothing=0.1, mininterval=1
+            )
         _BARS[shown].update()
 
 
 def encoded(
-    pipeline: Any, split: str, elements: list[Any], encode: EncodeRecord, name: Callable[[Any], str], folder: Path
+    pipeline: Any,
+    split: str,
+    elements: list[Any],
+    encode: EncodeRecord,
+    name: Callable[[Any], str],
+    folder: Path,
+    before: int = 0,
+    total: int | None = None,
 ) -> Any:
     """Beam collection of the records of ``elements``; bad ones are named in ``folder/bad-<split>*.jsonl``.
 
@@ -134,9 +143,11 @@ def encoded(
       encode: makes the records of an element.
       name: name of an element.
       folder: folder of the shards.
+      before: elements that are done already, for the bar.
+      total: elements in all, for the bar; default: these.
     """
     shown = f"{folder} {split}"
-    _EXPECTED[shown] = split, len(elements)
+    _EXPECTED[shown] = split, len(elements) if total is None else total, before
     outputs = (
         pipeline
         | f"list-{split}" >> beam.Create(elements, reshuffle=True)

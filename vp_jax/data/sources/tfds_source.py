@@ -23,10 +23,15 @@ _FEATURES = "tensorflow_datasets.core.features."
 """Where TFDS keeps the classes that features.json names; it would import a module of any other name."""
 
 
+def builder_folders(folder: Path | str) -> list[Path]:
+    """The version folders of all TFDS data sets at or below ``folder``, by their paths."""
+    found = Path(folder).glob("**/dataset_info.json") if os.path.isdir(folder) else ()
+    return sorted(file.parent for file in found)
+
+
 def builder_folder(folder: Path | str) -> Path:
     """The version folder of a TFDS data set at or below ``folder``. Raises `UserError` if there is not exactly one."""
-    folder = Path(folder)
-    found = sorted(file.parent for file in folder.glob("**/dataset_info.json")) if os.path.isdir(folder) else []
+    found = builder_folders(folder)
     if len(found) != 1:
         listed = ", ".join(show(path) for path in found) or "none"
         raise UserError(f"{show(folder)} must hold one built data set (dataset_info.json), found {listed}")
