@@ -109,7 +109,7 @@ class GoodOrNamed(beam.DoFn):
 
 
 _EXPECTED: dict[str, tuple[str, int, int]] = {}
-"""Split, elements in all and those done before, by pipeline of this process; Beam copies a DoFn: it cannot hold them."""
+"""Split, elements in all and those done before, by pipeline; Beam copies a DoFn: it could not hold them."""
 _BARS: dict[str, tqdm] = {}
 
 
