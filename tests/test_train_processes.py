@@ -16,7 +16,7 @@ import pytest
 from tests.children import CACHE, devices
 from tests.training.curves import curve
 from vp_jax import checkpoint
-from vp_jax.data.shards.latents import LatentRecords
+from vp_jax.data.shards.latent_records import LatentRecords
 from vp_jax.scalars import read_metrics
 from vp_jax.world.synthetic import World
 

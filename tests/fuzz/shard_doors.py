@@ -21,7 +21,8 @@ from tests.fuzz.doors import Wrong, door
 from tests.fuzz.mutations import JSON_VALUES, Rng, damage_one, damaged_bytes, pick
 from vp_jax.data.batches import device_batch
 from vp_jax.data.pipeline import LoaderConfig, make_loader
-from vp_jax.data.shards.latents import LatentRecords, load_empty_text, make_latent_loader
+from vp_jax.data.shards.latent_records import LatentRecords, load_empty_text
+from vp_jax.data.shards.latents import make_latent_loader
 from vp_jax.data.shards.latents_tfds import LatentConfig, build_latents
 from vp_jax.data.shards.vpdata_tfds import VpdataConfig, build
 from vp_jax.data.sources.folders import video_folder

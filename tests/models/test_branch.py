@@ -15,18 +15,6 @@ from vp_jax import trees
 from vp_jax.models.branch import Branch, init_from_backbone
 from vp_jax.models.config import BranchConfig
 from vp_jax.models.dit import Context, DiT, Extension, rotation_for
-from vp_jax.models.inpaint import predict
-
-
-@pytest.mark.slow
-def test_zero_linears_make_the_branch_an_exact_no_op(models, inputs):
-    backbone, _ = models
-    noisy, image, condition, text, t = inputs
-    graph, fresh = trees.split(models[1])
-    started = init_from_backbone(trees.split(backbone)[1], fresh, latent_channels=4)
-    got = predict(backbone, nnx.merge(graph, started), noisy, image, condition, text, t).sample
-    want = backbone(jnp.concatenate([noisy, image], -1), text, t).sample
-    np.testing.assert_array_equal(got, want)
 
 
 def started(backbone_cfg, branch_cfg):

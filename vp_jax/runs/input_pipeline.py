@@ -26,7 +26,8 @@ from vp_jax.data.batches import LatentBatch, PixelBatch, device_batch
 from vp_jax.data.journal import Journal
 from vp_jax.data.pipeline import Loader, LoaderConfig, make_loader
 from vp_jax.data.records import Source
-from vp_jax.data.shards.latents import LatentRecords, load_empty_text, make_latent_loader
+from vp_jax.data.shards.latent_records import LatentRecords, load_empty_text
+from vp_jax.data.shards.latents import make_latent_loader
 from vp_jax.data.sources.clip_table import open_csv
 from vp_jax.data.sources.folders import davis, video_folder
 from vp_jax.data.sources.tfds_source import VPDataRecords

@@ -20,7 +20,7 @@ import numpy as np
 
 from vp_jax import sharding, trees
 from vp_jax.data.batches import PixelBatch
-from vp_jax.data.shards.latents import load_empty_text
+from vp_jax.data.shards.latent_records import load_empty_text
 from vp_jax.media.canvas import to_uint8
 from vp_jax.media.pictures import comparison_frames, contact_sheet
 from vp_jax.media.video_writer import write_video

@@ -12,7 +12,8 @@ import pytest
 from tests.data.shards.encoders import LOADER, MeanEncoders, NoText, open_source
 from vp_jax.data.clips import Resize
 from vp_jax.data.pipeline import make_loader
-from vp_jax.data.shards.latents import LatentRecords, SampleLatents, load_empty_text, part_name
+from vp_jax.data.shards.latent_records import LatentRecords, load_empty_text, part_name
+from vp_jax.data.shards.latents import SampleLatents
 from vp_jax.data.shards.latents_tfds import EncodeClip, LatentConfig, build_latents, encode_window
 from vp_jax.errors import UserError
 from vp_jax.files import locked
@@ -264,13 +265,3 @@ def test_parts_of_another_build_are_refused(layout, tmp_path):
     for parts in (0, 9):
         with pytest.raises(UserError, match=rf"{parts} parts of 8 clips: expected 1 to 8"):
             built_in_parts(layout, tmp_path, parts=parts)
-
-
-def test_several_data_sets_are_one_if_they_are_of_one_vae(layout, tmp_path):
-    cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
-    for name in ("a", "b"):
-        build_latents(cfg, opened, MeanEncoders, tmp_path / name, made_with={"vae": "one"})
-    assert len(LatentRecords(tmp_path)) == 16
-    build_latents(cfg, opened, MeanEncoders, tmp_path / "c", made_with={"vae": "two"})
-    with pytest.raises(UserError, match=r"a/.* and .*c/.* are latents of two VAEs"):
-        LatentRecords(tmp_path)

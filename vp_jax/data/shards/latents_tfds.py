@@ -31,7 +31,7 @@ from vp_jax.data.clips import (
 )
 from vp_jax.data.pipeline import LoaderConfig
 from vp_jax.data.records import Clip, Source
-from vp_jax.data.shards.latents import EMPTY_TEXT, IMAGE_OF, MADE_WITH, pack_arrays, part_name
+from vp_jax.data.shards.latent_records import EMPTY_TEXT, IMAGE_OF, MADE_WITH, pack_arrays, part_name
 from vp_jax.data.shards.vpdata_tfds import encoded, first_fault, prepare
 from vp_jax.data.sources.tfds_source import builder_folders
 from vp_jax.errors import UserError, check_numbers
