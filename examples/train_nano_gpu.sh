@@ -79,10 +79,10 @@ fi
 take vae
 [ -f "$R/spiece.model" ] || "$PYTHON" -m vp_jax vocabulary "$R/spiece.model"
 data=(--config.data.kind=synthetic --config.data.synthetic_clips=1000000 --config.loader.first_frame_dropout=0.3)
-if [ -n "$CLIPS" ]; then
+if [ -n "$CLIPS" ]; then  # in parts of about 500 clips: those that are built are kept
   piece "$PYTHON" -m vp_jax latents --config nano_joint --out "$R/latents" --config.model.checkpoint="$R/model" \
     --config.data.kind=synthetic --config.data.synthetic_clips="$CLIPS" --config.loader.first_frame_dropout=0.3 \
-    --masks "$MASKS" --images 1
+    --masks "$MASKS" --images 1 --parts $((CLIPS / 500 + 2))
   data=(--config.data.path="$R/latents")
 fi
 stage joint nano_joint.py "$JOINT_STEPS" --config.model.checkpoint="$R/model" --config.model.tokenizer="$R/spiece.model" \
