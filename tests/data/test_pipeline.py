@@ -72,6 +72,7 @@ def test_resume_gives_the_next_batch_bit_for_bit(source, small):
     for _ in range(3):
         next(loader)
     state = loader.get_state()
+    assert loader.records == len(source)
     assert state == {"step": 3}
     fresh = make_loader(source, small)
     fresh.set_state(state)

@@ -20,8 +20,8 @@ STATE = init_state(
 class FakeLoader:
     """Remembers its place."""
 
-    def __init__(self, step=0):
-        self.step = step
+    def __init__(self, step=0, records=40):
+        self.step, self.records = step, records
 
     def get_state(self):
         return {"step": self.step}
@@ -55,6 +55,14 @@ def test_a_run_goes_on_with_state_place_and_changed_settings(tmp_path, like):
     assert resumed.done == 3 and loader.step == 5
     assert resumed.lines == ("resumed from step 3; settings changed: lr 1.0 -> 0.5",)
     jax.tree.map(np.testing.assert_array_equal, resumed.state, STATE)
+
+
+def test_data_that_grew_while_a_run_was_stopped_are_reported(tmp_path, like):
+    with TrainingCheckpoints(tmp_path, keep=1) as checkpoints:
+        Saver(checkpoints, 1, {}, FakeLoader(records=40)).save(1, STATE, wait=True)
+        lines = [Saver(checkpoints, 1, {}, FakeLoader(records=count)).restore(like).lines for count in (40, 50)]
+    assert lines[0] == ("resumed from step 1",)
+    assert lines[1][1:] == ("the data had 40 records and have 50: from here on they come in another order",)
 
 
 def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_is_used(tmp_path, like):

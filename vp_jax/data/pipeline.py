@@ -165,7 +165,7 @@ def make_loader(
         steps.append(Tokenize.by(tokenizer))
     steps.append(SelectKeys(BATCH_KEYS))
     batches = compose(source, steps, cfg, process_index, process_count)
-    return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range)
+    return Loader(batches, cfg, (lambda batch: batch) if cfg.on_device else to_model_range, len(source))
 
 
 def pixel_transforms(cfg: LoaderConfig) -> list[ClipTransform]:
@@ -250,10 +250,13 @@ class Loader:
       batches: batches by step number, from `compose`.
       cfg: settings.
       finish: last conversion of a batch, in this process.
+      records: number of records of the source, on which the order of the batches depends.
     """
 
-    def __init__(self, batches: grain.MapDataset, cfg: LoaderConfig, finish: Callable[[Example], Example]):
-        self._batches, self._cfg, self._finish = batches, cfg, finish
+    def __init__(
+        self, batches: grain.MapDataset, cfg: LoaderConfig, finish: Callable[[Example], Example], records: int
+    ) -> None:
+        self._batches, self._cfg, self._finish, self.records = batches, cfg, finish, records
         self._step = 0
         self._iterator: grain.DatasetIterator | None = None
 

@@ -54,7 +54,11 @@ class Saver:
         self._loader.set_state(found.notes["loader"])
         changed = changes(found.notes["config"], self._values)
         settings = f"; settings changed: {', '.join(changed)}" if changed else ""
-        return Resumed(found.state, found.step, (*found.damaged, f"resumed from step {found.step}{settings}"))
+        lines = [*found.damaged, f"resumed from step {found.step}{settings}"]
+        before, now = found.notes.get("records"), self._loader.records
+        if before not in (None, now):
+            lines.append(f"the data had {before} records and have {now}: from here on they come in another order")
+        return Resumed(found.state, found.step, tuple(lines))
 
     def due(self, step: int) -> bool:
         """It is time for a checkpoint after ``step``."""
@@ -62,7 +66,7 @@ class Saver:
 
     def save(self, step: int, state: TrainState, *, wait: bool = False) -> None:
         """Start writing a checkpoint; ``wait`` until it is complete."""
-        notes = {"loader": self._loader.get_state(), "config": self._values}
+        notes = {"loader": self._loader.get_state(), "records": self._loader.records, "config": self._values}
         self._checkpoints.save(step, state, notes, wait=wait)
 
     def save_now(self, step: int, state: TrainState) -> int:

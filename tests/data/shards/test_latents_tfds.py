@@ -247,6 +247,9 @@ def test_an_interrupted_build_goes_on_with_the_part_that_is_missing(layout, tmp_
     assert [path.name for path in sorted(tmp_path.glob("part-*/vpdata_latents/1.0.0"))] == ["1.0.0"]
     with pytest.raises(UserError, match=r"has 1 of 3 parts, part 1 is missing: run the same `vp-jax latents` again"):
         LatentRecords(tmp_path)
+    left = tmp_path / part_name(1, 3) / "vpdata_latents" / ".vp_jax-left" / "build"  # by a process that was killed
+    left.mkdir(parents=True)
+    (left / "dataset_info.json").write_text("{}")
     kept = next(tmp_path.rglob("*.array_record-*"))
     before = kept.stat().st_mtime_ns
     built_in_parts(layout, tmp_path)

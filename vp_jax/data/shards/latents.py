@@ -191,7 +191,7 @@ def make_latent_loader(
         steps += [Resize(cfg.height, cfg.width, cfg.resize)] + ([ShowFirstFrame()] if cfg.show_first_frame else [])
         steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(SelectKeys(LATENT_KEYS))
-    return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels)
+    return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels, len(shards))
 
 
 def _numbers(source: Source) -> dict[str, int]:

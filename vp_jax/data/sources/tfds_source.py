@@ -24,9 +24,12 @@ _FEATURES = "tensorflow_datasets.core.features."
 
 
 def builder_folders(folder: Path | str) -> list[Path]:
-    """The version folders of all TFDS data sets at or below ``folder``, by their paths."""
-    found = Path(folder).glob("**/dataset_info.json") if os.path.isdir(folder) else ()
-    return sorted(file.parent for file in found)
+    """The version folders of all TFDS data sets at or below ``folder``, by their paths; hidden folders are no part."""
+    folder = Path(folder)
+    found = folder.glob("**/dataset_info.json") if os.path.isdir(folder) else ()
+    return sorted(
+        file.parent for file in found if not any(name.startswith(".") for name in file.relative_to(folder).parts)
+    )
 
 
 def builder_folder(folder: Path | str) -> Path:
