@@ -11,7 +11,7 @@ the matrix units have room: logits are then ``q . k + 1 * log w``, and one more 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,21 +105,10 @@ def attend(
         q_BSKA, k_BTKA, v_BTKA = _with_rest(q_BSKA, k_BTKA, v_BTKA, log_weights_BT, log_rest_BSK)
     k_BSKA, v_BSKA = k_BTKA, v_BTKA
     queries, keys, heads = q_BSKA.shape[1], k_BSKA.shape[1], q_BSKA.shape[2]
-    limit = largest_blocks(device_kind, q_BSKA.dtype)
-    padded_q, block_q, backward_q = fit(queries, limit.q, limit.backward_q)
-    padded_kv, block_kv, backward_kv = fit(keys, limit.kv, limit.backward_kv)
+    padded_q, padded_kv, sizes = _block_sizes(queries, keys, largest_blocks(device_kind, q_BSKA.dtype))
     splash = kernel.make_splash_mha_single_device(
         masks.MultiHeadMask([masks.FullMask((padded_q, padded_kv))] * heads),
-        block_sizes=kernel.BlockSizes(
-            block_q=block_q,
-            block_kv=block_kv,
-            block_kv_compute=_divisor(block_kv, limit.compute),
-            block_q_dkv=backward_q,
-            block_kv_dkv=backward_kv,
-            block_kv_dkv_compute=_divisor(backward_kv, limit.backward_compute),
-            block_q_dq=backward_q,
-            block_kv_dq=backward_kv,
-        ),
+        block_sizes=kernel.BlockSizes(**sizes),
         residual_checkpoint_name=save_as,
         interpret=interpret,
     )
@@ -138,6 +127,23 @@ def attend(
         _heads_first(q_BSKA, padded_q), _heads_first(k_BSKA, padded_kv), _heads_first(v_BSKA, padded_kv)
     )
     return out.swapaxes(1, 2)[:, :queries].astype(q_BSKA.dtype)
+
+
+def _block_sizes(queries: int, keys: int, limit: Blocks) -> tuple[int, int, dict[str, Any]]:
+    """Padded numbers of queries and keys, and the kernel's block sizes by their names."""
+    padded_q, block_q, backward_q = fit(queries, limit.q, limit.backward_q)
+    padded_kv, block_kv, backward_kv = fit(keys, limit.kv, limit.backward_kv)
+    sizes = {
+        "block_q": block_q,
+        "block_kv": block_kv,
+        "block_kv_compute": _divisor(block_kv, limit.compute),
+        "block_q_dkv": backward_q,
+        "block_kv_dkv": backward_kv,
+        "block_kv_dkv_compute": _divisor(backward_kv, limit.backward_compute),
+        "block_q_dq": backward_q,
+        "block_kv_dq": backward_kv,
+    }
+    return padded_q, padded_kv, sizes
 
 
 _CHANNELS = 8

@@ -82,10 +82,7 @@ def train(
         stack.enter_context(jax.set_mesh(mesh))
         if multihost.is_chief():
             stack.enter_context(claimed_workdir(workdir))
-        excluded = () if export_only else excluded_clips(run.loader.journal)
-        announce_excluded(excluded, run.loader.journal)
-        report = None if export_only or (workdir / REPORT).exists() else workdir
-        loader = open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, mesh, report)
+        loader = _open_data(run, plan, workdir, export_only=export_only)
         stack.callback(loader.close)
         checkpoints = stack.enter_context(TrainingCheckpoints(workdir / "checkpoints", run.checkpoints.keep))
         saver = Saver(checkpoints, run.checkpoints.every, run.values, loader)
@@ -112,14 +109,25 @@ def train(
                 return stop.status
             if not export:
                 return 0
-        count = max(4, min(run.steps, -(-MEASURED_ON // run.loader.batch_size)))
-        unseen = (on_devices(next(loader), mesh) for _ in range(count))
-        folder = export_models(
-            workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen, run.model.source
-        )
-        if multihost.is_chief():
-            multihost.print_once(f"step {trainer.done}: model written to {folder}{what_lacks(folder)}")
+        _export(run, plan, trainer, loader, workdir)
     return 0
+
+
+def _open_data(run: RunConfig, plan: RunPlan, workdir: Path, *, export_only: bool) -> Loader:
+    """The loader of a run, without the clips that earlier starts excluded; a new run gets its report on the data."""
+    excluded = () if export_only else excluded_clips(run.loader.journal)
+    announce_excluded(excluded, run.loader.journal)
+    report = None if export_only or (workdir / REPORT).exists() else workdir
+    return open_loader(run.data, dataclasses.replace(run.loader, excluded=excluded), plan.models, plan.mesh, report)
+
+
+def _export(run: RunConfig, plan: RunPlan, trainer: Trainer, loader: Loader, workdir: Path) -> None:
+    """Write the model and print where it is."""
+    count = max(4, min(run.steps, -(-MEASURED_ON // run.loader.batch_size)))
+    unseen = (on_devices(next(loader), plan.mesh) for _ in range(count))
+    folder = export_models(workdir / "export", plan.models, trainer.averaged, trainer.frozen, unseen, run.model.source)
+    if multihost.is_chief():
+        multihost.print_once(f"step {trainer.done}: model written to {folder}{what_lacks(folder)}")
 
 
 class Stepped(NamedTuple):

@@ -164,19 +164,8 @@ def make_latent_loader(
       UserError: shards of another size, or a source that is missing or superfluous.
     """
     first = _first_readable(shards)
-    size = cfg.frames, cfg.height, cfg.width
-    got, want = first["clean_mean"].shape[:3], latent_grid(*size)
-    if got != want:
-        raise UserError(
-            f"{shards.folder} holds latents of {got} frames, rows and columns; the settings frames, height and width "
-            f"{size} are {want}: change these settings, or build the shards again"
-        )
+    _check_shapes(shards, first, cfg, empty_text_ME)
     text, drawn = "text" in first, bool(len(first["mask"]))
-    if text and empty_text_ME is not None and empty_text_ME.shape != first["text"].shape:
-        raise UserError(
-            f"{shards.folder}: the empty caption is embedded as {empty_text_ME.shape}, the others as "
-            f"{first['text'].shape}: build the shards again"
-        )
     shapes = {name: array.shape for name, array in first.items()}
     sample = SampleLatents(scale, cfg.image_dropout, cfg.empty_caption, empty_text_ME, text, shapes)
     steps: list[ClipTransform] = [sample]
@@ -192,6 +181,24 @@ def make_latent_loader(
         steps += [CoverCells()] if cfg.cover_cells else []
     steps.append(SelectKeys(LATENT_KEYS))
     return Loader(compose(shards, steps, cfg, process_index, process_count), cfg, mask_pixels, len(shards))
+
+
+def _check_shapes(
+    shards: LatentRecords, first: Mapping[str, np.ndarray], cfg: LoaderConfig, empty_text_ME: np.ndarray | None
+) -> None:
+    """Raises `UserError` if the arrays of the ``first`` record do not fit the settings, or the empty caption."""
+    size = cfg.frames, cfg.height, cfg.width
+    got, want = first["clean_mean"].shape[:3], latent_grid(*size)
+    if got != want:
+        raise UserError(
+            f"{shards.folder} holds latents of {got} frames, rows and columns; the settings frames, height and width "
+            f"{size} are {want}: change these settings, or build the shards again"
+        )
+    if "text" in first and empty_text_ME is not None and empty_text_ME.shape != first["text"].shape:
+        raise UserError(
+            f"{shards.folder}: the empty caption is embedded as {empty_text_ME.shape}, the others as "
+            f"{first['text'].shape}: build the shards again"
+        )
 
 
 def _numbers(source: Source) -> dict[str, int]:
