@@ -9,7 +9,7 @@ export OMP_NUM_THREADS := env("OMP_NUM_THREADS", "1")
 _list:
     @{{just_executable()}} --list --unsorted
 
-# before every commit: format, lint, types, tests that are not slow; 4 to 5 minutes on two cores
+# before every commit: format, lint, types, tests that are not slow; about 4 minutes on two cores
 check: format-check lint types
     # compiling takes longest here, so programs are not optimised
     XLA_FLAGS="--xla_backend_optimization_level=0 ${XLA_FLAGS:-}" pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -3,7 +3,7 @@
     python -m tests.layout
 
 Exit status 1 if a limit is exceeded. A room is one package directory (`data` and `data/shards` are two) or one module
-of the ground floor. The length of a function is counted without its docstring.
+of the ground floor.
 """
 
 from __future__ import annotations
@@ -99,27 +99,19 @@ def long_files() -> list[Long]:
 
 
 def functions(path: Path) -> Iterator[Long]:
-    """Functions and methods of a file, ``file:Class.name``, without the lines of their docstrings."""
+    """Functions and methods of a file, ``file:Class.name``, with all of their lines."""
 
     def visit(node: ast.AST, prefix: str) -> Iterator[Long]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 name = f"{prefix}{child.name}"
                 if not isinstance(child, ast.ClassDef):
-                    yield Long(f"{relative(path)}:{name}", _body_lines(child))
+                    yield Long(f"{relative(path)}:{name}", (child.end_lineno or child.lineno) - child.lineno + 1)
                 yield from visit(child, f"{name}.")
             else:
                 yield from visit(child, prefix)
 
     yield from visit(ast.parse(path.read_text()), "")
-
-
-def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    first = node.body[0]
-    docstring = 0
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        docstring = (first.end_lineno or first.lineno) - first.lineno + 1
-    return (node.end_lineno or node.lineno) - node.lineno + 1 - docstring
 
 
 def long_functions() -> list[Long]:

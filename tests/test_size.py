@@ -25,11 +25,11 @@ def test_no_room_outgrows_the_house():
     assert {room: lines for room, (_, lines) in sizes.items() if lines >= layout.LARGEST_SHARE * total} == {}
 
 
-def test_the_length_of_a_function_leaves_its_docstring_out(tmp_path, monkeypatch):
+def test_the_length_of_a_function_is_that_of_all_its_lines(tmp_path, monkeypatch):
     monkeypatch.setattr(layout, "ROOT", tmp_path)
     file = tmp_path / "example.py"
     file.write_text('class A:\n    def f(self):\n        """One.\n\n        Two.\n        """\n        return 1\n')
-    assert list(layout.functions(file)) == [layout.Long("example.py:A.f", 2)]
+    assert list(layout.functions(file)) == [layout.Long("example.py:A.f", 6)]
 
 
 @pytest.mark.slow
