@@ -11,6 +11,8 @@ import av
 from av.stream import Disposition
 from PIL import Image
 
+from vp_jax.media.any_title import ANY_TITLE
+
 S = Fraction
 ZERO = S(0)
 
@@ -49,7 +51,7 @@ def seen(path: Path) -> Seen:
     if path.suffix in (".png", ".webp"):
         return _seen_film(path)
     found = Seen()
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path), **ANY_TITLE) as container:
         video = next(s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
         found.tick = video.time_base or S(0)
         found.tags = {key.lower(): value for key, value in container.metadata.items()}

@@ -32,6 +32,7 @@ from av.video.reformatter import VideoReformatter
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
+from vp_jax.media.any_title import ANY_TITLE
 from vp_jax.media.decoded_frame import DecodedFrame
 from vp_jax.media.endings import ends_intact, is_broken_inside
 from vp_jax.media.frame_pictures import picture_of
@@ -42,10 +43,8 @@ from vp_jax.media.packet_times import PacketTimes, stated_seconds
 from vp_jax.reading import show
 
 _LATE_SECONDS = 1.0  # a last frame may be held this long before the file counts as cut short
-# no playlist may open other files or addresses; titles in other encodings than UTF-8 are no reason to refuse a film
-_OPEN: dict[str, Any] = {"options": {"protocol_whitelist": "pipe"}}
-if int(av.__version__.split(".")[0]) < 19:  # later versions always do so
-    _OPEN["metadata_errors"] = "replace"
+# no playlist may open other files or addresses
+_OPEN: dict[str, Any] = {"options": {"protocol_whitelist": "pipe"}, **ANY_TITLE}
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _QUARTER_TURNS = ((False, False, False), (True, False, True), (False, True, True), (True, True, False))
 _IMAGE_CONTAINERS = ("gif", "apng", "image2")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import av
 from av.stream import Disposition
 
+from vp_jax.media.any_title import ANY_TITLE
+
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
@@ -93,7 +95,7 @@ def differences(path: Path, tags: Mapping[str, str], streams: Iterable[Described
       chapters: that the film was given.
     """
     suffix = path.suffix.lower()
-    with av.open(str(path), metadata_errors="replace") as container:
+    with av.open(str(path), **ANY_TITLE) as container:
         if lost := _lost(tags, container.metadata):
             yield f"tags lost, {suffix} has no place for them: {lost}"
         if len(container.chapters()) < chapters:
