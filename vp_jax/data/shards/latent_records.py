@@ -90,9 +90,7 @@ def latent_folders(folder: Path) -> list[Path]:
     Raises:
       UserError: none, parts that are missing, or sets of two VAEs.
     """
-    places = builder_folders(folder)
-    if len(places) < 2 and not any(_parts(folder, place) for place in places):
-        return [builder_folder(folder)]
+    places = builder_folders(folder) or [builder_folder(folder)]  # which refuses a folder without one
     found: dict[tuple[Path, int], set[int]] = {}
     for place in places:
         if part := _parts(folder, place):
@@ -103,7 +101,8 @@ def latent_folders(folder: Path) -> list[Path]:
                 f"{show(whole)} has {len(numbers)} of {parts} parts, part {missing[0]} is missing: run the same "
                 f"`vp-jax latents` again, it builds the rest"
             )
-    _check_same_vae(places)
+    if len(places) > 1:
+        _check_same_vae(places)
     return places
 
 
