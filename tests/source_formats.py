@@ -223,7 +223,7 @@ def seen(path: Path) -> Seen:
 
 def light_names(frame: Any) -> list[str]:
     try:
-        names = [data.type.name for data in frame.side_data]
+        names = [getattr(data, "type", data).name for data in frame.side_data]  # PyAV 19 iterates over the kinds
     except ValueError:  # of a kind that PyAV does not know
         return []
     return [name for name in names if name in ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")]

@@ -120,6 +120,8 @@ def look_at_film(source: Path | bytes) -> tuple[FilmInfo, DecodedFrame]:
         except (av.error.FFmpegError, OSError) as error:
             raise UserError(f"{name}: damaged at its first frame ({reason(error)})") from error
         if first is None:
+            if is_broken_inside(source):
+                raise UserError(f"{name}: damaged, decoding stopped at frame 0")
             raise UserError(f"{name}: no frame in it, expected a video of at least one")
         missing = "" if indexed is not None else missing_part(stream, reached, expected, end)
         note = f"{name}: complete, but shorter than it says ({missing})" if missing and ends_intact(source) else ""

@@ -17,6 +17,13 @@ def test_what_describes_the_file_itself_is_not_carried():
     assert tags_of({"title": "A", "name": "B"}) == {"title": "A", "name": "B"}
 
 
+def test_a_time_of_making_that_stands_twice_is_one():
+    assert tags_of({"creation_time": "2024-05-06;2024-05-07", "title": "A;A"}) == {
+        "creation_time": "2024-05-07",
+        "title": "A;A",
+    }
+
+
 def test_a_time_code_belongs_to_the_first_frame():
     assert tags_of({"timecode": "01:00:00:00"}) == {"timecode": "01:00:00:00"}
     assert tags_of({"timecode": "01:00:00:00"}, first_frame=False) == {}

@@ -57,6 +57,8 @@ def tags_of(metadata: Mapping[str, str], *, first_frame: bool = True) -> dict[st
             continue
         if name == "language" and value in _UNNAMED:
             continue
+        if name == "creation_time":
+            value = value.rpartition(";")[2]  # FFmpeg 9 joins the times of a header and of its tags
         tags.setdefault(_SAME.get(name, key) if "title" not in metadata else key, value)
     return tags
 
