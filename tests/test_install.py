@@ -40,7 +40,7 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, folder / "tree")
     backend = "import setuptools.build_meta as backend; print(backend.build_{}('../out'))"
     sdist = call(sys.executable, "-c", backend.format("sdist"), cwd=folder / "tree").split()[-1]
-    shutil.unpack_archive(folder / "out" / sdist, folder)
+    shutil.unpack_archive(folder / "out" / sdist, folder, filter="data")
     unpacked = folder / sdist.removesuffix(".tar.gz")
     return folder / "out" / call(sys.executable, "-c", backend.format("wheel"), cwd=unpacked).split()[-1]
 
