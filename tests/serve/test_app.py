@@ -96,7 +96,8 @@ def live(tmp_path_factory, film):
     """The address of a server behind a real socket, with a finished job."""
     folder = tmp_path_factory.mktemp("live")
     finished_job(folder, film)
-    config = uvicorn.Config(create_app(ServerOptions(folder, max_upload=1 << 20)), port=0, log_level="warning")
+    app = create_app(ServerOptions(folder, max_upload=1 << 20))
+    config = uvicorn.Config(app, loop="asyncio", port=0, log_level="warning")  # as vp-jax serve
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

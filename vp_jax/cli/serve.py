@@ -61,7 +61,10 @@ def run(args: argparse.Namespace) -> None:
             app = create_app(options)
             print(_address(args.host, listening.getsockname()[1], token), flush=True)
             print(f"files in {show(folder)}; Ctrl-C stops, unfinished jobs go on with the next start", flush=True)
-            config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2, server_header=False)
+            # uvloop would fork a worker, and the fork waits for ever for threads of FFmpeg that it does not have
+            config = uvicorn.Config(
+                app, loop="asyncio", log_config=None, timeout_graceful_shutdown=2, server_header=False
+            )
             uvicorn.Server(config).run(sockets=[listening])
 
 
