@@ -42,6 +42,41 @@ def _variant(
     return Variant(backbone, branch, vae, t5, schedule)
 
 
+def _nano(patch: int) -> Variant:
+    """Trains on a CPU with examples/train_nano.sh: 17 frames of 64 x 96.
+
+    It predicts clean values, since a width of 224 carries the noise of a token's 32 x ``patch``^2 values badly.
+    """
+    return _variant(
+        DiTConfig(
+            num_heads=7,
+            head_dim=32,
+            num_layers=6,
+            patch=patch,
+            in_channels=64,
+            out_channels=32,
+            text_dim=64,
+            time_dim=48,
+            max_text_len=24,
+            sample_height=8,
+            sample_width=12,
+            sample_frames=17,
+            learned_positions=True,
+        ),
+        VAEConfig(
+            design="blocks",
+            latent_channels=32,
+            channels=(96, 192),
+            layers_per_block=2,
+            scaling_factor=1.0,
+            sample_height=64,
+            sample_width=96,
+        ),
+        T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
+        Schedule(prediction_type="sample"),
+    )
+
+
 VARIANTS: dict[str, Variant] = {
     "cogvideox-5b-i2v": _variant(
         DiTConfig(num_heads=48, head_dim=64, num_layers=42, in_channels=32, learned_positions=True),
@@ -73,35 +108,9 @@ VARIANTS: dict[str, Variant] = {
         VAEConfig(channels=(8, 8, 12, 16), layers_per_block=1, groups=4, sample_height=64, sample_width=96),
         None,
     ),
-    # trains on a CPU with examples/train_nano.sh: 17 frames of 64 x 96. It predicts clean values, since a width of 224
-    # carries the noise of 4 x 32 values of a token badly
-    "nano": _variant(
-        DiTConfig(
-            num_heads=7,
-            head_dim=32,
-            num_layers=6,
-            in_channels=64,
-            out_channels=32,
-            text_dim=64,
-            time_dim=48,
-            max_text_len=24,
-            sample_height=8,
-            sample_width=12,
-            sample_frames=17,
-            learned_positions=True,
-        ),
-        VAEConfig(
-            design="blocks",
-            latent_channels=32,
-            channels=(96, 192),
-            layers_per_block=2,
-            scaling_factor=1.0,
-            sample_height=64,
-            sample_width=96,
-        ),
-        T5Config(vocab_size=512, dim=64, head_dim=16, ff_dim=128, num_layers=2, num_heads=4),
-        Schedule(prediction_type="sample"),
-    ),
+    "nano": _nano(patch=2),
+    # tokens of one latent cell: python -m bench.nano.finer makes it of nano (docs/nano/experiments.md)
+    "nano_fine": _nano(patch=1),
 }
 
 
