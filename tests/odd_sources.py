@@ -162,6 +162,15 @@ source(
     text="ass",
 )
 source("cover mp4", ".mp4", ".mp4", cover=True, sounds=[ENG])
+
+
+@drawn("font whose name is Latin-1", ".mkv")
+def latin_font(path: Path) -> Path:
+    path = film(path.with_suffix(".mkv"), font=True)
+    path.write_bytes(path.read_bytes().replace(b"font.ttf", b"f\xf6nt.ttf"))
+    return path
+
+
 source("cover mp4 to mkv", ".mp4", ".mkv", cover=True)
 source("cover mp4 to webm", ".mp4", ".webm", "cover 1 .*no attachments", cover=True)
 source("data klv in ts", ".ts", ".mkv", "data 1 .klv.*does not hold it", data=True, sounds=[Sound("ac3")])

@@ -11,7 +11,7 @@ import av
 from av.stream import Disposition
 from PIL import Image
 
-from vp_jax.media.any_title import ANY_TITLE
+from vp_jax.media.av_versions import ANY_TITLE
 
 S = Fraction
 ZERO = S(0)

@@ -32,7 +32,7 @@ from av.video.reformatter import VideoReformatter
 
 from vp_jax.errors import UserError
 from vp_jax.media import ffv1
-from vp_jax.media.any_title import ANY_TITLE
+from vp_jax.media.av_versions import ANY_TITLE, exact, exact_or_none
 from vp_jax.media.decoded_frame import DecodedFrame
 from vp_jax.media.endings import ends_intact, is_broken_inside
 from vp_jax.media.frame_pictures import picture_of
@@ -151,7 +151,7 @@ def start_film(source: Path | bytes, times: PacketTimes | None = None) -> Starte
             return None
         if indexed is None or first is None:
             return None
-        info = _info(indexed, first, Fraction(stream.average_rate or stream.guessed_rate or 0), container, "")
+        info = _info(indexed, first, exact(stream.average_rate or stream.guessed_rate or 0), container, "")
         opened = stack.pop_all()
     opened.callback(frames.close)
     return StartedFilm(info, first, _with_first(first, frames), opened)
@@ -349,7 +349,7 @@ def missing_part(stream: av.VideoStream, reached: int, expected: int, end: float
 
 def _rate(container: av.container.InputContainer, stream: av.VideoStream, counted: int, reached: int) -> Fraction:
     """Average rate: null frames of AVI lower it."""
-    rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+    rate = exact(stream.average_rate or stream.guessed_rate or 0)
     return rate * counted / reached if container.format.name == "avi" and 0 < counted < reached else rate
 
 
@@ -384,4 +384,5 @@ def _decoded(
     stream: av.VideoStream,
 ) -> DecodedFrame:
     lossless = decoder.codec.lossless and not decoder.codec.lossy
-    return DecodedFrame(number, frame, orientation, lossless, stream.sample_aspect_ratio or None)
+    pixel_shape = exact_or_none(stream.sample_aspect_ratio)
+    return DecodedFrame(number, frame, orientation, lossless, pixel_shape)

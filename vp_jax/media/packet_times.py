@@ -8,6 +8,8 @@ from typing import Any
 
 import av
 
+from vp_jax.media.av_versions import exact_or_none
+
 
 class PacketTimes:
     """What a clock is made of.
@@ -33,7 +35,8 @@ class PacketTimes:
 
     def begin(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
         """Before the first packet."""
-        self.base, self.codec, self.rate = stream.time_base, stream.codec_context.name, stream.average_rate
+        self.codec = stream.codec_context.name
+        self.base, self.rate = exact_or_none(stream.time_base), exact_or_none(stream.average_rate)
         self.zero = _start(container)
 
     def add(self, packet: av.Packet[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import av
 from av.stream import Disposition
 
-from vp_jax.media.any_title import ANY_TITLE
+from vp_jax.media.av_versions import ANY_TITLE
 
 if TYPE_CHECKING:
     from av.container.core import Chapter

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from av.stream import AttachmentStream, Stream
 
+from vp_jax.media.av_versions import readable
 from vp_jax.media.film import open_film
 
 _COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png"), "bmp": ("cover.bmp", "image/bmp")}
@@ -18,7 +19,7 @@ def about(stream: Stream) -> str:
         codec = stream.codec_context.codec.canonical_name
     if "timecode" in stream.metadata and stream.type == "data":
         codec = "timecode"
-    name = stream.metadata.get("filename") or codec or "unknown"
+    name = readable(stream.metadata.get("filename") or codec or "unknown")
     language = stream.metadata.get("language", "und")
     return name if language == "und" else f"{name}, {language}"
 
@@ -43,4 +44,4 @@ def attachment_of(stream: Stream, path: Path) -> tuple[str, str, bytes]:
             packet = next((p for p in container.demux(container.streams[stream.index]) if p.size), None)
             data = b"" if packet is None else bytes(packet)
     name, mime = stream.metadata.get("filename", name), stream.metadata.get("mimetype", mime)
-    return name, mime or "application/octet-stream", data
+    return readable(name), mime or "application/octet-stream", data

@@ -10,7 +10,7 @@ Features are those of 8 x 8 pixels. This is the large model; `RaftConfig` has it
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -228,7 +228,7 @@ class RAFT(nnx.Module):
         state_BhwC, context_BhwC = nnx.tanh(context[..., : self.cfg.state]), nnx.relu(context[..., self.cfg.state :])
         grid_hw2 = jnp.stack(jnp.meshgrid(jnp.arange(w), jnp.arange(h)), -1).astype(jnp.float32)
 
-        def update(carry: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
+        def update(carry: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], Any]:
             state, flow_hw2 = carry
             place_N2 = (grid_hw2 + flow_hw2).reshape(-1, 2)
             seen = [around(level, place_N2 / 2**n, self.cfg.radius) for n, level in enumerate(levels)]
@@ -237,6 +237,6 @@ class RAFT(nnx.Module):
             return (state, flow_hw2 + change[0]), None
 
         start = (state_BhwC, jnp.zeros((h, w, 2)))
-        (state_BhwC, flow_hw2), _ = jax.lax.scan(update, start, None, length=updates)
+        (state_BhwC, flow_hw2), _ = jax.lax.scan(update, start, length=updates)
         weights = _MASK_FACTOR * self.mask2(nnx.relu(self.mask1(state_BhwC)))
         return enlarged(flow_hw2, weights[0])
