@@ -1,5 +1,7 @@
 """Curves of a run as one picture: drawn from its metrics, or one line that says why not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -97,3 +99,18 @@ def test_several_runs_need_a_place_for_the_picture(tmp_path):
     (tmp_path / metrics.METRICS_FILE).write_text('{"step": 1, "loss": 2.0}\n')
     with pytest.raises(UserError, match=r"no metrics\.jsonl with steps in .*empty"):
         run(["plots", str(tmp_path), str(tmp_path / "empty"), "--out", str(tmp_path / "x.png")])
+
+
+def test_many_curves_have_a_colour_and_a_short_name_each(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: drawn.append(figure) or Path(path).touch())
+    names = [f"grad_norm_part{number}" for number in range(14)]
+    with metrics.MetricsWriter(tmp_path) as writer:
+        for step in (1, 2):
+            writer.write(step, dict.fromkeys(names, 0.1 * step))
+    plots.draw_curves(tmp_path, tmp_path / "curves.png")
+    (axis,) = [axis for axis in drawn[0].axes if axis.get_title() == "gradient norms of parts"]
+    assert len({line.get_color() for line in axis.lines}) == 14
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == sorted(f"part{n}" for n in range(14))

@@ -33,6 +33,11 @@ CURVES: tuple[tuple[str, tuple[str, ...] | str, bool], ...] = (
 )
 """Title, metrics or how their names begin, logarithmic."""
 
+_MOST_INSIDE = 3
+"""Curves whose names find room among them; those of more stand below the panel."""
+
+_COLOURS = tuple(f"C{number}" for number in range(10)) + ("black", "gold", "navy", "lime", "darkred", "teal")
+
 _BY_TIMESTEP = "loss_t"
 """How losses by range of timesteps begin."""
 
@@ -59,7 +64,8 @@ def draw_curves(run: Path, out: Path) -> Path:
     for title, names, logarithmic in CURVES:
         drawn = sorted(name for name in held if name.startswith(names)) if isinstance(names, str) else names
         if kept := [name for name in drawn if name in held]:
-            panels.append(functools.partial(_panel, title, [(lines, name, name, None) for name in kept], logarithmic))
+            curves = [(lines, name, _short(name, names), None) for name in kept]
+            panels.append(functools.partial(_panel, title, curves, logarithmic))
     if any(name.startswith(_BY_TIMESTEP) for name in held):
         panels.append(functools.partial(_timesteps, lines))
     return _draw(panels, f"{run.resolve().name}, step {lines[-1]['step']}", out)
@@ -118,15 +124,30 @@ def _draw(panels: Sequence[Callable[[Any], None]], title: str, out: Path) -> Pat
     return out
 
 
+def _short(name: str, names: tuple[str, ...] | str) -> str:
+    """What a curve is called where its panel's title says how its name begins."""
+    return name.removeprefix(names) if isinstance(names, str) else name
+
+
 def _panel(title: str, curves: Sequence[tuple[Lines, str, str, str | None]], logarithmic: bool, axis: Any) -> None:
     """Draw curves, each of (lines of a run, metric, label, colour)."""
-    for lines, name, label, colour in curves:
-        _curve(axis, lines, name, label, colour)
+    many = len(curves) > _MOST_INSIDE
+    for number, (lines, name, label, colour) in enumerate(curves):
+        _curve(axis, lines, name, label, colour or (_COLOURS[number % len(_COLOURS)] if many else None))
     axis.set(title=title, xlabel="step")
     if logarithmic:
         axis.set_yscale("log")
+        _plain_numbers(axis)
     if axis.lines:
-        axis.legend(fontsize=8)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncols": 3, "fontsize": 6, "frameon": False}
+        axis.legend(**below if many else {"fontsize": 8})
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Numbers such as 0.04 at a logarithmic axis, between powers of ten only where there is room."""
+    least, most = axis.get_ylim()
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}" if most < 15 * least else "")
 
 
 def _curve(axis: Any, lines: Lines, name: str, label: str, colour: str | None) -> None:
@@ -157,3 +178,4 @@ def _timesteps(lines: Lines, axis: Any) -> None:
     axis.bar(range(len(names)), means)
     axis.set_xticks(range(len(names)), [name.removeprefix(_BY_TIMESTEP) for name in names], fontsize=7, rotation=45)
     axis.set(title="loss by timestep, last quarter", yscale="log")
+    _plain_numbers(axis)
