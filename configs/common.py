@@ -113,6 +113,7 @@ def _loader() -> dict[str, object]:
 def _augment() -> dict[str, object]:
     """Masks that are grown or replaced (section 3.1)."""
     return dict(
+        grow=0,  # pixels on each side, before anything else; the sampler grows masks too
         probability=0.3,
         p_brush=0.4,
         p_rect=0.1,

@@ -24,7 +24,9 @@ def get_config() -> ConfigDict:
     )
     config.data.update(kind="latents", synthetic_clips=3000)
     config.loader.update(batch_size=16, frames=17, height=64, width=96, workers=0, empty_caption=0.1, cover_cells=True)
+    # holes are grown by 2 pixels as in sampling: a model that only knows outlines fills a grown one to its rim
     config.augment.update(
+        grow=2,
         kernel=5,
         probability=0.5,
         p_brush=0.3,

@@ -20,6 +20,7 @@ from vp_jax.data.augment import (
 )
 from vp_jax.data.morphology import opencv_dilate, opencv_erode, smooth
 from vp_jax.errors import UserError
+from vp_jax.media.masks import dilate
 
 
 def moving_box(frames: int = 7, H: int = 120, W: int = 160) -> np.ndarray:
@@ -230,7 +231,18 @@ def changes_kernel():
         assert max(areas) == 7 * (40 + size - 1) ** 2, "dilated"
 
 
+def changes_grow():
+    """By so many pixels on each side, as the sampler grows masks, before a family is drawn."""
+    masks_FHW = moving_box()
+    grown = MaskAugment(grow=3, probability=0)(masks_FHW, np.random.default_rng(0))
+    np.testing.assert_array_equal(grown, dilate(masks_FHW > 0, 3))
+    assert grown.dtype == np.uint8
+    left, _, _, _ = circle(only("circle", margin_ratio=0, scale_min=1, scale_max=1, grow=4), 0)
+    assert left < circle(only("circle", margin_ratio=0, scale_min=1, scale_max=1), 0)[0]
+
+
 KNOBS = {
+    "grow": changes_grow,
     "probability": changes_probability,
     **{f"p_{family}": picks(family) for family in FAMILIES},
     "margin_ratio": changes_margin_ratio,

@@ -36,9 +36,12 @@ MORPHOLOGY = {
 class MaskAugment:
     """Probabilities and sizes; the defaults are those of the published training scripts.
 
-    ``probability`` is that of changing the mask at all; the ``p_*`` then choose the family and sum to 1.
+    ``grow`` is by how many pixels on each side every mask grows first, as the sampler grows those of its user; the
+    recipe does not. ``probability`` is that of changing the mask further; the ``p_*`` then choose the family and sum
+    to 1.
     """
 
+    grow: int = 0
     probability: float = 0.3
     p_brush: float = 0.4
     p_rect: float = 0.1
@@ -53,7 +56,7 @@ class MaskAugment:
 
     def __post_init__(self) -> None:
         check_numbers(self, " ".join(("probability", *(f"p_{name}" for name in FAMILIES))), 0, 1)
-        check_numbers(self, "margin_ratio")
+        check_numbers(self, "grow margin_ratio")
         check_numbers(self, "scale_min", above=True)
         check_numbers(self, "scale_max", self.scale_min)
         check_numbers(self, "kernel", 1)
@@ -66,7 +69,9 @@ class MaskAugment:
         return tuple(getattr(self, f"p_{name}") for name in FAMILIES)
 
     def __call__(self, masks_FHW: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The clip's masks, changed with ``probability``."""
+        """The clip's masks, grown, and changed with ``probability``."""
+        if self.grow:
+            masks_FHW = np.stack([opencv_dilate(mask_HW, 2 * self.grow + 1) for mask_HW in masks_FHW])
         if rng.random() >= self.probability:
             return masks_FHW
         return self.apply(str(rng.choice(FAMILIES, p=self.weights)), masks_FHW, rng)
