@@ -41,7 +41,6 @@ class MaskAugment:
     to 1.
     """
 
-    grow: int = 0
     probability: float = 0.3
     p_brush: float = 0.4
     p_rect: float = 0.1
@@ -53,6 +52,7 @@ class MaskAugment:
     scale_min: float = 1.1
     scale_max: float = 1.5
     kernel: int = 32
+    grow: int = 0
 
     def __post_init__(self) -> None:
         check_numbers(self, " ".join(("probability", *(f"p_{name}" for name in FAMILIES))), 0, 1)
