@@ -75,6 +75,7 @@ def test_the_description_of_clip_is_read_from_its_two_parts():
         clip_description({"text_config": 3})
 
 
+@pytest.mark.slow
 def test_a_videomae_keeps_the_names_of_its_published_file_apart_from_those_of_its_decoder():
     with torch.device("meta"):
         config = transformers.VideoMAEConfig(use_mean_pooling=False, num_hidden_layers=4)

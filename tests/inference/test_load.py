@@ -110,6 +110,7 @@ def test_a_package_without_weights_is_named(monkeypatch, tmp_path):
         Pipeline.load("nano")
 
 
+@pytest.mark.slow
 def test_blocks_that_wait_in_the_host_s_memory_change_nothing(pipeline, folder, clip):
     same = pipeline.models.backbone_cfg.attention
     options = {"precision": "float32", "id_adapter": False, "attention": same}

@@ -59,6 +59,7 @@ def test_it_goes_on_from_a_window_or_from_the_middle_of_one(run, clip_weight):
     same(from_step[-1], windows[-1])
 
 
+@pytest.mark.slow
 def test_states_are_recorded_only_where_the_next_window_reads_them(run):
     carries = [event.carry for event in run(clip_weight=0.5) if isinstance(event, WindowDone)]
     assert [carry.previous is None for carry in carries] == [False, False, True]

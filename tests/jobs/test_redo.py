@@ -47,6 +47,7 @@ def test_the_window_and_its_dependants_are_sampled_and_a_redo_back_gives_the_fir
     assert windows_of(job) == windows
 
 
+@pytest.mark.slow
 def test_it_is_what_a_run_with_these_seeds_would_be(kept, tmp_path):
     """Window 1 anew is another seed for the first window alone."""
     job, _, windows = kept

@@ -272,6 +272,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         store.save(0, Carry(jnp.zeros((1, 2, 2, 2, 4)), None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_weight", [0.0, 0.5])
 def test_a_redone_window_changes_itself_and_those_behind_it(pipeline, clip, tmp_path, clip_weight):
     """States of the window before are lost: it is sampled again, with the same result."""

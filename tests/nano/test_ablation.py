@@ -42,6 +42,7 @@ def test_the_truth_measures_best_and_frame_0_does_not_count():
     assert math.isnan(found["identity_drift"])
 
 
+@pytest.mark.slow
 def test_the_truth_of_an_edit_shows_it_and_its_source_does_not():
     for operation in OPERATIONS:
         found = list(cases.edits(operation, 5))

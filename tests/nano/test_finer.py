@@ -72,6 +72,7 @@ def test_a_cell_has_the_position_of_its_token_and_text_keeps_its_own():
         np.testing.assert_array_equal(cells, table_ND[5:])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_becomes_finer_once(tmp_path):
     coarse = {"transformer": CFG, "branch": BranchConfig(dataclasses.replace(CFG, in_channels=7))}
     for name, description in coarse.items():

@@ -64,6 +64,7 @@ def test_an_odd_embedding_of_the_empty_caption_is_refused(latent_shards, text, t
         load_empty_text(tmp_path / "shards")
 
 
+@pytest.mark.slow
 def test_several_data_sets_are_one_if_they_are_of_one_vae(layout, tmp_path):
     cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
     for name in ("a", "b"):

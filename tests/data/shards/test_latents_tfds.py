@@ -211,6 +211,7 @@ def built_in_parts(layout, out, made_with=None, encoders=MeanEncoders, parts=3):
     return build_latents(cfg, opened, encoders, out, parts=parts, made_with={"vae": "one", **(made_with or {})})
 
 
+@pytest.mark.slow
 def test_parts_hold_together_what_one_build_holds(layout, tmp_path):
     cfg, opened = LatentConfig(LOADER, masks=1, images=1), functools.partial(open_source, layout)
     whole = LatentRecords(build_latents(cfg, opened, MeanEncoders, tmp_path / "whole"))
@@ -232,6 +233,7 @@ def test_parts_hold_together_what_one_build_holds(layout, tmp_path):
     assert [first[index].id for index in range(len(first))] == [clip.id for clip in found[: len(first)]]
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_goes_on_with_the_part_that_is_missing(layout, tmp_path, capsys):
     calls = []
 
@@ -259,6 +261,7 @@ def test_an_interrupted_build_goes_on_with_the_part_that_is_missing(layout, tmp_
     assert "3 of 3 parts are built already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_parts_of_another_build_are_refused(layout, tmp_path):
     built_in_parts(layout, tmp_path)
     with pytest.raises(UserError, match=r"was made with vae one, not two: choose another folder"):
