@@ -24,7 +24,7 @@ from vp_jax.cli.parser import Parser
 from vp_jax.cli.program import run_cli
 from vp_jax.errors import UserError
 from vp_jax.models.config import BranchConfig, DiTConfig, to_json
-from vp_jax.models.folder import BACKBONE, BRANCH, CheckpointFolder, abstract_model
+from vp_jax.models.folder import BACKBONE, BRANCH, SCHEDULER, TEXT_ENCODER, TOKENIZER, CheckpointFolder, abstract_model
 from vp_jax.shapes import latent_frames
 
 PATCH = 2
@@ -71,7 +71,7 @@ def write_finer(source: CheckpointFolder, out: Path) -> None:
             params["proj_out"] = finer_output(params["proj_out"], cfg)
         finer = finer_cfg if isinstance(description, DiTConfig) else dataclasses.replace(description, dit=finer_cfg)
         checkpoint.save_params(out / part.folder, params, to_json(finer))
-    for name in ("text_encoder", "tokenizer", "scheduler"):
+    for name in (TEXT_ENCODER.folder, TOKENIZER, SCHEDULER):
         shutil.copytree(source.place(name), out / name)
 
 
