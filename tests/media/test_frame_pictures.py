@@ -3,10 +3,11 @@
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from vp_jax.media.frame_pictures import picture_of, thumbnail
 from vp_jax.media.images import Picture
+from vp_jax.media.pixels.pixel_format import CONVERSION
 
 RGB_HWC = np.random.default_rng(0).choice(np.uint8([0, 1, 127, 128, 255]), (90, 33, 3), p=[0.8, 0.05, 0.05, 0.05, 0.05])
 STORED = False, False, False
@@ -36,3 +37,19 @@ def test_what_is_prepared_for_one_frame_serves_the_next_of_any_size_and_format()
             picture_of(*given, shared).rgb_HWC, picture_of(*given, VideoReformatter()).rgb_HWC
         )
     assert max(thumbnail(frame, shared).shape) == 256
+
+
+@pytest.mark.parametrize("size", [None, (32, 48)], ids=str)
+@pytest.mark.parametrize(
+    "name",
+    ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "nv12", "yuv420p10le", "yuv444p12le", "gray", "gbrp", "rgb24"],
+)
+def test_planes_of_rgb_hold_what_ffmpeg_packs(name, size):
+    smooth_HWC = np.asarray(np.add.outer(np.arange(90), np.arange(66))[..., None] + [0, 20, 80], np.uint8)
+    frame = av.VideoFrame.from_ndarray(smooth_HWC, "rgb24").reformat(format=name)
+    # what is untagged and small is BT.601
+    options = {"src_colorspace": Colorspace.ITU601} if frame.colorspace == 2 and not frame.format.is_rgb else {}
+    options |= {} if size is None else {"height": size[0], "width": size[1]}
+    want_HWC = frame.reformat(format="rgb24", interpolation=CONVERSION, **options).to_ndarray()
+    found_HWC = picture_of(frame, STORED, True, size, VideoReformatter()).rgb_HWC
+    np.testing.assert_array_equal(found_HWC, want_HWC)

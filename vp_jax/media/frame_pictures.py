@@ -13,7 +13,7 @@ from vp_jax.media.images import Picture
 from vp_jax.media.packed_picture import PackedPicture
 from vp_jax.media.pixels.hdr_metadata import peak_of
 from vp_jax.media.pixels.light import light_of
-from vp_jax.media.pixels.pixel_format import CONVERSION
+from vp_jax.media.pixels.pixel_format import CONVERSION, planes_of
 
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _ORDERS = {
@@ -64,7 +64,7 @@ def picture_of(
         return Picture(np.asarray(cv2.cvtColor(packed_HWB, order)), lossless=lossless)
     if size is not None:
         options["height"], options["width"] = size[::-1] if orientation[0] else size
-    return Picture(turned(_array(frame, reformatter, "rgb24", **options), orientation), lossless=lossless)
+    return Picture(turned(_rgb(frame, reformatter, **options), orientation), lossless=lossless)
 
 
 def thumbnail(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
@@ -82,6 +82,14 @@ def thumbnail(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarray
 def _array(frame: av.VideoFrame, reformatter: VideoReformatter, pixel_format: str, **options: Any) -> np.ndarray:
     """A frame in another format as an array."""
     return np.asarray(reformatter.reformat(frame, format=pixel_format, **options).to_ndarray())
+
+
+def _rgb(frame: av.VideoFrame, reformatter: VideoReformatter, **options: Any) -> np.ndarray:
+    """A frame as RGB of 8 bits. FFmpeg makes planes in half the time of packed pixels, with equal values."""
+    if frame.format.name == "rgb24":
+        return _array(frame, reformatter, "rgb24", **options)
+    green_HW, blue_HW, red_HW = planes_of(reformatter.reformat(frame, format="gbrp", **options))
+    return np.asarray(cv2.merge([red_HW, green_HW, blue_HW]))
 
 
 def _packed(frame: av.VideoFrame, bytes_each: int) -> np.ndarray:
