@@ -1,4 +1,4 @@
-"""The small model, first of three: an autoencoder of blocks on the drawn world, from principal components on.
+"""The small model, first of four: an autoencoder of blocks on the drawn world, from principal components on.
 
     python -m bench.nano.autoencoder start START --channels 32
     python train.py --config configs/nano_autoencoder.py:squared --workdir RUN --config.model.init_from=START

@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.mesh = dict(data=1, fsdp=1, context=1, tensor=1)
     # keeping matrix products alone is faster on a CPU than writing everything to memory and reading it again
     config.model.update(
-        stage="backbone", name="nano", dtype="float32", remat="dots_saveable", branch_remat="dots_saveable"
+        stage="backbone", name="nano_coarse", dtype="float32", remat="dots_saveable", branch_remat="dots_saveable"
     )
     config.data.update(kind="latents", synthetic_clips=3000)
     config.loader.update(batch_size=16, frames=17, height=64, width=96, workers=0, empty_caption=0.1, cover_cells=True)

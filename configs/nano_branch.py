@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     """Settings of `vp_jax.runs.run_config` for nano's context encoder."""
     config = nano_backbone.get_config()
     config.steps = 2000
-    config.model.update(stage="branch", branch_layers=2)
+    config.model.update(stage="branch", name="nano", branch_layers=2)
     config.optimizer.update(lr=1e-3, warmup=50)
     # the sampler takes everything but the hole from the video: let the hole count for most of the loss
     config.step.update(hole_weight=10.0, ema_decay=0.99)

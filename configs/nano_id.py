@@ -1,4 +1,4 @@
-"""The small model, last of three: the ID adapter.
+"""The small model, last of four: the ID adapter.
 
     python train.py --config configs/nano_id.py --workdir RUN_ID --config.model.checkpoint=CHECKPOINT \
         --config.data.path=LATENTS --config.compilation_cache=CACHE

@@ -1,4 +1,4 @@
-"""The small model, second of three: transformer, text encoder and context encoder, in one run.
+"""The small model, second of four: transformer, text encoder and context encoder, in one run.
 
     vp-jax vocabulary VOCABULARY.model
     vp-jax latents --config nano_joint --out LATENTS --config.model.checkpoint=CHECKPOINT --masks 3 --images 1 \
@@ -6,9 +6,10 @@
     python train.py --config configs/nano_joint.py --workdir RUN_JOINT --config.model.checkpoint=CHECKPOINT \
         --config.model.tokenizer=VOCABULARY.model --config.data.path=LATENTS
 
-CHECKPOINT is a folder with vae/ of configs/nano_autoencoder.py. What RUN_JOINT/export holds belongs into CHECKPOINT,
-for configs/nano_id.py. Holes, first frames and captions are those of configs/nano_backbone.py; under three of ten
-masks the first frame has a hole too, so that only the caption says what belongs there.
+CHECKPOINT is a folder with vae/ of configs/nano_autoencoder.py. Tokens are 2 x 2 latent cells here, whose steps take a
+fifth of the time of those that follow: what RUN_JOINT/export holds belongs into CHECKPOINT, for configs/nano_fine.py.
+Holes, first frames and captions are those of configs/nano_backbone.py; under three of ten masks the first frame has a
+hole too, so that only the caption says what belongs there.
 """
 
 from ml_collections import ConfigDict

@@ -20,7 +20,7 @@ from vp_jax.training.step import StepConfig
 
 ROOT = Path(__file__).parent.parent
 FULL = ("tpu_v4", "tpu_v5p", "tpu_v6e", "gpu_h100", "gpu_single")
-NANO = ("nano_autoencoder", "nano_backbone", "nano_joint", "nano_branch", "nano_id")
+NANO = ("nano_autoencoder", "nano_backbone", "nano_joint", "nano_fine", "nano_branch", "nano_id")
 NANO_RUNS = [
     *NANO,
     *(f"nano_autoencoder:{part}" for part in ("squared", "sharp")),

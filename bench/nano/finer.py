@@ -1,12 +1,12 @@
 """Make a model whose tokens are single latent cells of one whose tokens are 2 x 2 cells.
 
-    python -m bench.nano.finer vp_jax/nano FOLDER
+    python -m bench.nano.finer CHECKPOINT FOLDER
 
 A step of the finer model takes five times as long, so nano is trained coarse first. Every map between a token's values
 and its width becomes the mean of the four maps of its cells, the embedding's doubled: four times fewer values sum up to
 half the deviation. A cell takes the position of the token that it was part of; rotary positions stretch by
-themselves. The result is no model yet: training continues from it with ``--config.model.name=nano_fine
---config.model.init_from=FOLDER``, and is where it was after 2,400 clips (docs/nano/experiments.md).
+themselves. The result is no model yet: configs/nano_fine.py continues from it, and is where CHECKPOINT was after 2,400
+clips (docs/nano/experiments.md).
 """
 
 from __future__ import annotations

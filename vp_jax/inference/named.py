@@ -40,7 +40,7 @@ NAMED = {
         Path(__file__).parent.parent / "nano",
         precision="float32",
         # more steps show more of what a model of an hour of training does not know: docs/nano/README.md
-        settings={"steps": 4, "guidance": 2.0, "dynamic_guidance": False, "injection": Injection(tokens="all")},
+        settings={"steps": 2, "guidance": 1.5, "dynamic_guidance": False, "injection": Injection(tokens="all")},
     )
 }
 

@@ -85,8 +85,9 @@ def test_what_the_backbone_stage_asks_for(one_device, tmp_path):
 def test_four_stages_make_a_model(one_device, tmp_path, monkeypatch):
     """VAE, backbone, context encoder, adapter, each from what those before it exported; the whole can be loaded. A
     backbone can be continued from its export."""
-    small = dataclasses.replace(variant("nano").vae, channels=(8, 8), layers_per_block=1)
-    monkeypatch.setitem(VARIANTS, "nano", dataclasses.replace(VARIANTS["nano"], vae=small))  # it compiles fast
+    small = dataclasses.replace(variant("nano").vae, channels=(8, 8), layers_per_block=1)  # it compiles fast
+    for name in ("nano", "nano_coarse"):
+        monkeypatch.setitem(VARIANTS, name, dataclasses.replace(VARIANTS[name], vae=small))
     folder, vocabulary = tmp_path / "checkpoint", tmp_path / "vocabulary.model"
     train_vocabulary(world_captions(300), vocabulary)
     for name in ("nano_autoencoder", "nano_backbone", "nano_branch", "nano_id"):
