@@ -82,7 +82,7 @@ def test_precision_is_that_of_weights_and_computation(folder):
 @pytest.mark.slow
 def test_a_named_model_has_settings_of_its_own(folder, monkeypatch):
     nano = find_model("nano")
-    own = {"steps": 4, "guidance": 2.0, "dynamic_guidance": False, "injection": Injection(tokens="all")}
+    own = {"steps": 2, "guidance": 1.5, "dynamic_guidance": False, "injection": Injection(tokens="all")}
     assert (nano.precision, dict(nano.settings)) == ("float32", own)
     monkeypatch.setitem(NAMED, "nano", NamedModel(folder, "float32", {"steps": 7}))
     pipe = Pipeline.load("nano", id_adapter=False)
