@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -40,7 +41,8 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, folder / "tree")
     backend = "import setuptools.build_meta as backend; print(backend.build_{}('../out'))"
     sdist = call(sys.executable, "-c", backend.format("sdist"), cwd=folder / "tree").split()[-1]
-    shutil.unpack_archive(folder / "out" / sdist, folder, filter="data")
+    known = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from Python 3.11.4 on
+    shutil.unpack_archive(folder / "out" / sdist, folder, **known)
     unpacked = folder / sdist.removesuffix(".tar.gz")
     return folder / "out" / call(sys.executable, "-c", backend.format("wheel"), cwd=unpacked).split()[-1]
 

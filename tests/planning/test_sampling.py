@@ -29,7 +29,7 @@ def test_a_step_records_what_a_step_of_the_next_window_reads(nano, adapter):
     reading = sampling.step(nano(), adapter=adapter, previous=True)
     assert shapes(reading.arguments[1]) == state
     assert shapes(reading.arguments[3].previous.states_LBSD) == states
-    assert states[0][2] == (32 if adapter else reading.arguments[3].previous.masked_BS.shape[1])
+    assert states[0][2] == (128 if adapter else reading.arguments[3].previous.masked_BS.shape[1])
     assert sampling.step(nano()).arguments[3].previous is None
 
 
