@@ -92,7 +92,7 @@ def test_sizes_that_do_not_go_together():
     transformer = DESCRIBED["transformer"]
     for changes, message in [
         ({"sample_height": 60000, "sample_width": 60000}, "tokens, expected at most"),
-        ({"sample_height": 1}, "at least one patch"),
+        ({"patch": 2, "sample_height": 1}, "at least one patch"),
         ({"head_dim": 24}, "head_dim 24: expected a multiple of 16"),
         ({"rope": False, "learned_positions": False, "head_dim": 4}, "width 28: expected a multiple of 16"),
         ({"patch_t": 2}, "learned positions with a temporal patch"),
