@@ -21,5 +21,4 @@ def get_config() -> ConfigDict:
     config.loader.update(batch_size=4)  # a finer model has to learn its new grid: more steps, of fewer clips
     config.optimizer.update(lr=1.5e-3, warmup=50, decay=0.6)
     config.step.update(ema_decay=0.99)
-    config.validation.update(loss_every=500)
     return config

@@ -39,7 +39,7 @@ NAMED = {
     "nano": NamedModel(
         Path(__file__).parent.parent / "nano",
         precision="float32",
-        # more steps show more of what a model of an hour of training does not know: docs/nano/README.md
+        # more steps show more of what the model does not know: docs/nano/README.md
         settings={"steps": 2, "guidance": 1.5, "dynamic_guidance": False, "injection": Injection(tokens="all")},
     )
 }
